@@ -1,0 +1,112 @@
+/* message: every message of the worker's wire and of the control socket, in
+ * one table: name, kind, who sends it, shape of params. Codec, documentation
+ * and tests are made from it. Source: README, chapter "The wire". */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PROTOCOL_VERSION 1
+
+/* Limits of the wire. */
+#define WIRE_MESSAGE_MAX (1024 * 1024) /* bytes of one nng message */
+#define WIRE_BATCH_BYTES (60 * 1024)   /* a batch is cut after this many */
+#define WIRE_DEPTH_MAX 32	       /* nesting of MessagePack values */
+#define WIRE_INLINE_BODY (64 * 1024)   /* larger bodies go in chunks */
+#define WIRE_CREDIT_BYTES (256 * 1024) /* per stream to begin with */
+
+/* The params string has one letter per position: u unsigned, i integer, s str,
+ * b bin, o bool, m map, a array, x anything; after '|' they may be absent.
+ * X(ENUM, "name", kind, direction, params, "what it means") */
+#define MESSAGES(X)                                                            \
+	X(HELLO, "hello", REQUEST, TO_SUPD, "uss",                             \
+		"protocol, nonce, sdk; answered [id, generation, settings, "   \
+		"limits]")                                                     \
+	X(READY, "ready", REQUEST, TO_SUPD, "sa",                              \
+		"version, registrations; answered nil")                        \
+	X(HTTP, "http", REQUEST, TO_WORKER, "ussmsabosu",                      \
+		"registration, method, raw_path, path_params, raw_query, "     \
+		"headers, body, more, peer, deadline_ms; answered [status, "   \
+		"headers, body, more]")                                        \
+	X(TOOL, "tool", REQUEST, TO_WORKER, "sxux",                            \
+		"name, args, deadline_ms, caller; answered with anything")     \
+	X(METHOD, "method", REQUEST, TO_WORKER, "sxux",                        \
+		"name, args, deadline_ms, caller; answered with anything")     \
+	X(COMMAND, "command", REQUEST, TO_WORKER, "ssxu",                      \
+		"name, text, context, deadline_ms; answered with text")        \
+	X(CHUNK, "chunk", NOTIFICATION, BOTH, "ubo", "id, bytes, more")        \
+	X(CREDIT, "credit", NOTIFICATION, BOTH, "uu", "id, bytes")             \
+	X(CANCEL, "cancel", NOTIFICATION, BOTH, "u", "id")                     \
+	X(HEALTH, "health", REQUEST, TO_WORKER, "", "answered nil or error")   \
+	X(PING, "ping", REQUEST, TO_WORKER, "", "answered nil")                \
+	X(DRAIN, "drain", NOTIFICATION, TO_WORKER, "",                         \
+		"no new requests come; finish what you have")                  \
+	X(RESUME, "resume", NOTIFICATION, TO_WORKER, "", "undoes drain")       \
+	X(DRAINED, "drained", NOTIFICATION, TO_SUPD, "",                       \
+		"the last reply is queued")                                    \
+	X(LOG, "log", NOTIFICATION, TO_SUPD, "ss", "level, text")              \
+	X(CALL, "call", REQUEST, TO_SUPD, "ssxu",                              \
+		"kind, name, args, deadline_ms; answered with anything")       \
+	X(CONTROL, "control", REQUEST, TO_SUPD, "sm",                          \
+		"verb, arguments (control socket only); answered with a map")  \
+	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \
+		"id of the call, what happened (control socket only)")
+
+/* The whole protocol's other names (later issues): quiesce, take, configure,
+ * probe, export, import, emit, hook, tick, service.*, channel.*, ws.*. */
+
+enum message_name {
+#define X(name, ...) MESSAGE_##name,
+	MESSAGES(X)
+#undef X
+	MESSAGE_COUNT,
+	MESSAGE_UNKNOWN = MESSAGE_COUNT,
+};
+
+enum message_kind {
+	MESSAGE_REQUEST = 0, /* [0, id, method, params] */
+	MESSAGE_RESPONSE = 1, /* [1, id, error, result] */
+	MESSAGE_NOTIFICATION = 2, /* [2, method, params] */
+};
+
+enum message_direction {
+	MESSAGE_TO_SUPD = 1,
+	MESSAGE_TO_WORKER = 2,
+	MESSAGE_BOTH = 3,
+};
+
+struct message_row {
+	const char *name;
+	enum message_kind kind;
+	enum message_direction direction;
+	const char *params;
+	const char *meaning;
+};
+
+extern const struct message_row message_rows[MESSAGE_COUNT];
+
+enum message_name message_by_name(const char *name, size_t length);
+
+/* Error codes of responses: [code, text], both str. */
+#define WIRE_ERRORS(X)                                                         \
+	X(BAD_MESSAGE, "bad_message")                                          \
+	X(VERSION, "version")                                                  \
+	X(DENIED, "denied")                                                    \
+	X(NOT_FOUND, "not_found")                                              \
+	X(CONFLICT, "conflict")                                                \
+	X(BUSY, "busy")                                                        \
+	X(TIMEOUT, "timeout")                                                  \
+	X(CANCELLED, "cancelled")                                              \
+	X(TOO_LARGE, "too_large")                                              \
+	X(FAILED, "failed")
+
+enum wire_error {
+#define X(name, text) WIRE_##name,
+	WIRE_ERRORS(X)
+#undef X
+	WIRE_ERROR_COUNT,
+};
+
+const char *wire_error_text(enum wire_error code);
+enum wire_error wire_error_by_text(const char *text, size_t length);
+/* ^ an unknown text is WIRE_FAILED */

@@ -1,0 +1,38 @@
+/* buffer: growing bytes, written at the end and consumed at the front.
+ * Memory comes from memory.h, so appending does not fail; limits are the
+ * caller's. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buffer {
+	uint8_t *memory;
+	size_t start, end, capacity; /* content is memory[start .. end) */
+};
+
+void buffer_init(struct buffer *b); /* all zero bytes are valid too */
+void buffer_finish(struct buffer *b);
+void buffer_clear(struct buffer *b); /* keeps at most 64 KiB of memory */
+
+static inline uint8_t *
+buffer_bytes(const struct buffer *b)
+{
+	return b->memory + b->start;
+}
+
+static inline size_t
+buffer_length(const struct buffer *b)
+{
+	return b->end - b->start;
+}
+
+/* Room for at least `bytes` more at the returned place; what is written there
+ * counts after buffer_commit(). */
+uint8_t *buffer_reserve(struct buffer *b, size_t bytes);
+void buffer_commit(struct buffer *b, size_t bytes);
+void buffer_append(struct buffer *b, const void *bytes, size_t size);
+void buffer_append_text(struct buffer *b, const char *text);
+void buffer_format(struct buffer *b, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void buffer_consume(struct buffer *b, size_t bytes); /* from the front */

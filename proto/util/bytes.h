@@ -1,0 +1,26 @@
+/* bytes: a borrowed run of bytes; whoever hands it over says how long it
+ * lives. Not NUL-terminated. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct bytes {
+	const char *at;
+	size_t length;
+};
+
+#define BYTES(literal) ((struct bytes){(literal), sizeof(literal) - 1})
+
+static inline struct bytes
+bytes_of(const char *text)
+{
+	return (struct bytes){text, text ? strlen(text) : 0};
+}
+
+static inline bool
+bytes_equal(struct bytes a, struct bytes b)
+{
+	return a.length == b.length && !memcmp(a.at, b.at, a.length);
+}

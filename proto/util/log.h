@@ -1,0 +1,55 @@
+/* log: one line per event on stderr, as text, as JSON, or with journald's
+ * <N> priorities. It never blocks: lines go to a bounded ring first, lines
+ * that do not fit are counted and told once there is room again. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LOG_LEVELS(X)                                                          \
+	X(ERROR, "error", 3)                                                   \
+	X(WARN, "warn", 4)                                                     \
+	X(INFO, "info", 6)                                                     \
+	X(DEBUG, "debug", 7)
+
+enum log_level {
+#define X(name, text, priority) LOG_##name,
+	LOG_LEVELS(X)
+#undef X
+};
+
+enum log_format { LOG_TEXT, LOG_JSON };
+
+/* What a line is about; a NULL pointer or zero field is left out. */
+struct log_subject {
+	const char *plugin;
+	uint32_t generation;
+	int pid;
+	const char *stream; /* "stdout" or "stderr" of a worker */
+};
+
+/* fd is used as it is; if it may block (tty, pipe) log opens it anew through
+ * /proc/self/fd so that its O_NONBLOCK is ours alone. Before log_open lines go
+ * to stderr at once. journald is recognised by $JOURNAL_STREAM. */
+void log_open(int fd, enum log_format format, enum log_level level);
+void log_set(enum log_format format, enum log_level level);
+bool log_level_parse(const char *text, enum log_level *level_out);
+bool log_is_on(enum log_level level);
+
+void log_write(enum log_level level, const struct log_subject *subject,
+	const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#define log_error(...) log_write(LOG_ERROR, NULL, __VA_ARGS__)
+#define log_warn(...) log_write(LOG_WARN, NULL, __VA_ARGS__)
+#define log_info(...) log_write(LOG_INFO, NULL, __VA_ARGS__)
+#define log_debug(...)                                                         \
+	do {                                                                   \
+		if (log_is_on(LOG_DEBUG))                                      \
+			log_write(LOG_DEBUG, NULL, __VA_ARGS__);               \
+	} while (0)
+
+/* Writes what the ring holds without blocking; true when it is empty. The
+ * loop calls it once a turn, and again on log_fd() becoming writable. */
+bool log_flush(void);
+int log_fd(void);
+void log_close(void); /* flushes for at most 200 ms */
