@@ -1,0 +1,26 @@
+/* hold: a bounded queue of accepted requests that wait until a worker can take
+ * them, in order. One per plugin. Knows counts and bytes, no process. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "supervisor/route/request.h"
+
+struct hold {
+	struct list queue; /* struct request.node, oldest first */
+	uint32_t count;
+	size_t bytes;
+	uint32_t count_max;
+	size_t bytes_max;
+	uint64_t held_total, overflow_total; /* since the start */
+};
+
+void hold_init(struct hold *h, uint32_t count_max, size_t bytes_max);
+/* false: full, and counted; the request is untouched. */
+bool hold_push(struct hold *h, struct request *r);
+/* Puts a request back to the front (a replay goes before later work). */
+bool hold_push_front(struct hold *h, struct request *r);
+struct request *hold_pop(struct hold *h); /* NULL: empty */
+void hold_remove(struct hold *h, struct request *r);
