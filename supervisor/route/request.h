@@ -76,8 +76,10 @@ struct request {
 	bool cancelled;    /* the owner left; the worker's answer is awaited */
 	size_t held_bytes; /* what it costs the hold queue */
 	uint64_t accepted_us;
-	uint64_t held_until_ms;
-	struct wheel_timer deadline; /* to the first byte, absolute */
+	uint64_t due_ms;	/* absolute deadline of the first byte */
+	uint64_t held_until_ms; /* if held */
+	struct wheel_timer deadline; /* the earlier of both; cleared when the
+					head of an answer came */
 	struct list node; /* of a worker's in-flight list or a hold queue */
 };
 
