@@ -65,6 +65,7 @@ enum request_place { REQUEST_NOWHERE, REQUEST_HELD, REQUEST_SENT };
 
 struct request {
 	const struct request_ops *ops;
+	void *owner; /* whose timer it is: set by who adds it to the table */
 	uint32_t id; /* 0: not in the table */
 	uint32_t plugin;
 	uint32_t worker; /* the one it was sent to, else 0 */
