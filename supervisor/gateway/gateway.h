@@ -24,6 +24,8 @@ struct gateway {
 	uint32_t plugin_count;	 /* places in use, from 0 */
 	struct map by_id;
 	uint64_t next_reload; /* "r-N" */
+	struct list staging_queue; /* struct reload.turn: QUEUED */
+	unsigned staging_count, staging_max;
 	uint64_t started_ms;
 	bool stopping;
 	ev_timer tick; /* turns the wheel */
