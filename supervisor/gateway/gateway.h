@@ -29,6 +29,8 @@ struct gateway {
 	uint64_t started_ms;
 	bool stopping;
 	ev_timer tick; /* turns the wheel */
+	struct wheel_timer stop_timer;
+	struct gateway_apply *apply; /* under way, or NULL */
 	/* Upcalls of the supervisor; may be NULL. */
 	void (*on_settled)(struct gateway *g, void *user); /* readiness may
 							      have changed */
@@ -59,11 +61,12 @@ bool gateway_is_settled(const struct gateway *g);
  * or failed), and supd is not stopping. */
 bool gateway_is_ready(const struct gateway *g);
 
-/* Puts another config in force: plugins added, removed, changed (through the
- * reload transaction, trigger text e.g. "hup"). Listeners, limits, tokens and
- * log are the supervisor's part. Changed package content is found by staging
- * (equal digest and settings: no reload). done(user) when all are through. */
-struct gateway_apply;
+/* Puts another config in force: plugins added, removed and changed, each by
+ * its own transaction. Changed package content is found by staging: equal
+ * digest and settings end without a new worker. Listeners, limits, tokens and
+ * log are the supervisor's part. One at a time (assert !g->apply). done gets
+ * the receipts of what was done (borrowed array; what had not changed is not
+ * in it). */
 void gateway_apply(struct gateway *g, struct config *config,
-	const char *trigger, void (*done)(void *user, json_t *results),
+	const char *trigger, void (*done)(void *user, const json_t *receipts),
 	void *user);

@@ -154,6 +154,7 @@ staged(void *user, const struct stage_result *result)
 	if (build_take_stage(r, result) < 0) {
 		reload_fail(r);
 	} else if (is_unchanged(r)) {
+		r->unchanged = true;
 		stage_remove(&r->gateway->room, r->stage_dir);
 		reload_step(r, RELOAD_EVENT_DONE);
 		reload_give_verdict(r);
@@ -167,6 +168,11 @@ reload_run(struct reload *r)
 {
 	struct gateway *g = r->gateway;
 
+	if (r->if_serving_done) {
+		reload_step(r, RELOAD_EVENT_DONE);
+		reload_give_verdict(r);
+		return;
+	}
 	if (r->state != RELOAD_STAGING) {
 		reload_step(r, RELOAD_EVENT_BEGIN);
 		reload_enter_phase(r, PHASE_STAGING);
@@ -337,10 +343,8 @@ reload_on_candidate_exit(struct reload *r)
 {
 	struct worker *w = r->fresh;
 
-	/* A worker that we ended has no story of its own to tell. */
-	if (!w->stopped_by_us)
-		error_set(&r->error, "%s: the worker %s", w->error.text,
-			w->exit_text);
+	error_set(&r->error, "%s (the worker %s)", w->error.text,
+		w->exit_text);
 	reload_fail(r);
 }
 
@@ -438,11 +442,13 @@ reload_give_verdict(struct reload *r)
 		w->on_verdict(w, receipt);
 	}
 	json_decref(receipt);
-	if (g->on_settled && (!was_settled || !failed))
-		g->on_settled(g, g->user);
 	if (failed)
 		build_after_failure(r);
 	settle_begin(r);
+	if (!was_settled)
+		gateway_start_waiting(g);
+	if (g->on_settled && (!was_settled || !failed))
+		g->on_settled(g, g->user);
 }
 
 /* ---- the beginning ---- */

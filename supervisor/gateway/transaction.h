@@ -52,7 +52,9 @@ struct reload {
 	enum reload_kind kind;
 	enum reload_state state;
 	bool force, no_drop, from_stage, if_changed;
-	bool has_turn; /* counts in staging_count */
+	bool if_serving_done; /* start of what serves: nothing to do */
+	bool has_turn;	/* counts in staging_count */
+	bool unchanged; /* if_changed, and nothing has */
 	bool probation_over;
 	const char *fallback; /* NULL, or what it started instead */
 
@@ -136,6 +138,14 @@ json_t *receipt_dropped(const struct registration_set *before,
  * it up. served: the dead one had been serving long enough. */
 void crash_restart(struct plugin *p, bool served);
 void crash_forget(struct plugin *p); /* its past counts no more */
+
+/* ---- gateway.c ---- */
+struct plugin *gateway_add(
+	struct gateway *g, const struct plugin_config *config);
+/* Starts what waited for others to be settled. */
+void gateway_start_waiting(struct gateway *g);
+/* A plugin without workers may be gone for good, and so may supd. */
+void gateway_on_worker_gone(struct gateway *g, struct plugin *p);
 
 /* ---- events.c ---- */
 extern const struct worker_ops gateway_worker_ops;
