@@ -100,7 +100,9 @@ drop(struct gateway *g, struct plugin *p)
 	crash_forget(p);
 	dispatch_fail_held(g, p, REQUEST_UNAVAILABLE);
 	route_table_remove(g->routes, p->number);
-	map_remove(&g->by_id, p->id, strlen(p->id));
+	/* The id may be configured again already. */
+	if (gateway_plugin(g, p->id) == p)
+		map_remove(&g->by_id, p->id, strlen(p->id));
 	g->plugins[p->number] = NULL;
 	plugin_destroy(p);
 }

@@ -13,6 +13,10 @@ after_exit(struct reload *r)
 		reload_run(r);
 		return;
 	}
+	/* A disabled plugin's routes are not there; a stopped one's are, and
+	 * refuse. */
+	if (!r->plugin->enabled)
+		route_table_remove(r->gateway->routes, r->plugin->number);
 	reload_step(r, RELOAD_EVENT_DONE);
 	reload_give_verdict(r);
 }
@@ -40,6 +44,7 @@ halt_begin(struct reload *r)
 	route_table_point(g->routes, p->number, 0);
 	if (!w) {
 		after_exit(r);
+		gateway_on_worker_gone(g, p);
 		return;
 	}
 	r->old = w;
