@@ -65,6 +65,7 @@ enum request_place { REQUEST_NOWHERE, REQUEST_HELD, REQUEST_SENT };
 
 struct request {
 	const struct request_ops *ops;
+	void *owner; /* whose timer it is: set by who adds it to the table */
 	uint32_t id; /* 0: not in the table */
 	uint32_t plugin;
 	uint32_t worker; /* the one it was sent to, else 0 */
@@ -76,8 +77,10 @@ struct request {
 	bool cancelled;    /* the owner left; the worker's answer is awaited */
 	size_t held_bytes; /* what it costs the hold queue */
 	uint64_t accepted_us;
-	uint64_t held_until_ms;
-	struct wheel_timer deadline; /* to the first byte, absolute */
+	uint64_t due_ms;	/* absolute deadline of the first byte */
+	uint64_t held_until_ms; /* if held */
+	struct wheel_timer deadline; /* the earlier of both; cleared when the
+					head of an answer came */
 	struct list node; /* of a worker's in-flight list or a hold queue */
 };
 
