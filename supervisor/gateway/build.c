@@ -10,11 +10,25 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 
-/* Makes the last problem of a list the error; there is at least one. */
+/* The first error of a list, and how many more there are. */
 static int
 fail_with(struct error *err, const struct problems *problems)
 {
-	return error_set(err, "%s", problems_first_error(problems));
+	for (uint32_t i = 0; i < problems->count; i++) {
+		char *text;
+
+		if (problems->items[i].warning)
+			continue;
+		text = problem_text(&problems->items[i]);
+		if (problems->errors > 1)
+			error_set(err, "%s (and %u more)", text,
+				problems->errors - 1);
+		else
+			error_set(err, "%s", text);
+		free(text);
+		return -1;
+	}
+	return error_set(err, "unreadable");
 }
 
 static void

@@ -119,6 +119,7 @@ static void
 on_exit(struct worker *w)
 {
 	struct plugin *p = w->owner;
+	struct gateway *g = p->gateway;
 	struct reload *halted;
 
 	if (candidacy(w))
@@ -129,10 +130,12 @@ on_exit(struct worker *w)
 	if (p->active == w)
 		p->active = NULL;
 	build_clean_stage(p, w);
+	if (g->on_worker_gone)
+		g->on_worker_gone(w, g->user);
 	worker_destroy(w);
 	if (halted)
 		halt_on_exit(halted);
-	gateway_on_worker_gone(p->gateway, p);
+	gateway_on_worker_gone(g, p);
 }
 
 const struct worker_ops gateway_worker_ops = {
