@@ -98,8 +98,8 @@ places_control_socket(const char *flag)
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
 		if (!folders[i])
 			continue;
-		char *path = memory_format(
-			"%s/%s", folders[i], CONTROL_SOCKET_NAME);
+		char *path =
+			memory_format("%s/%s", folders[i], CONTROL_SOCKET_NAME);
 		free(folders[i]);
 		if (!found && is_socket(path))
 			found = path;

@@ -21,7 +21,8 @@ read_sha256(const char *hex, uint8_t out[32])
 	if (strlen(hex) != 64)
 		return false;
 	for (size_t i = 0; i < 32; i++) {
-		int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
+		int high = hex_digit(hex[2 * i]),
+		    low = hex_digit(hex[2 * i + 1]);
 		if (high < 0 || low < 0)
 			return false;
 		out[i] = (uint8_t)(high << 4 | low);
@@ -81,13 +82,13 @@ peer_check(struct problems *problems, const struct node *map, void *base)
 	const struct node *uid = node_get(map, "uid");
 	const struct node *gid = node_get(map, "gid");
 	if (!uid == !gid) {
-		node_problem(problems, map,
-			"a peer has either 'uid' or 'gid'");
+		node_problem(problems, map, "a peer has either 'uid' or 'gid'");
 		return;
 	}
 	peer->is_group = gid;
 	if (peer->user && !resolve_user(peer->user, &peer->number))
-		node_problem(problems, uid, "there is no user '%s'", peer->user);
+		node_problem(
+			problems, uid, "there is no user '%s'", peer->user);
 	if (peer->group && !resolve_group(peer->group, &peer->number))
 		node_problem(
 			problems, gid, "there is no group '%s'", peer->group);

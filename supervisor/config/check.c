@@ -102,6 +102,7 @@ config_check(const char *path, FILE *out)
 	if (config)
 		check_all(config, &problems);
 	config_unref(config);
+	problems_sort(&problems);
 	problems_print(&problems, out);
 	uint32_t errors = problems.errors;
 	problems_finish(&problems);

@@ -33,8 +33,8 @@ collect(struct collection *c, struct config_change change)
 	struct config_changes *changes = c->changes;
 	if (changes->count == c->capacity) {
 		c->capacity = c->capacity ? 2 * c->capacity : 16;
-		changes->items = memory_resize(changes->items,
-			c->capacity * sizeof(*changes->items));
+		changes->items = memory_resize(
+			changes->items, c->capacity * sizeof(*changes->items));
 	}
 	changes->items[changes->count++] = change;
 }
@@ -50,8 +50,8 @@ is_inherited(const struct collection *c, const struct schema_row *row,
 	ptrdiff_t offset = (const char *)old - limits;
 	if (offset < 0 || offset >= (ptrdiff_t)sizeof(struct plugin_limits))
 		return false;
-	return schema_value_same(row, old,
-		       (const char *)&c->old->defaults + offset) &&
+	return schema_value_same(
+		       row, old, (const char *)&c->old->defaults + offset) &&
 	       schema_value_same(
 		       row, new, (const char *)&c->new->defaults + offset);
 }
@@ -62,7 +62,8 @@ note(void *user, const char *path, enum config_change_kind kind,
 {
 	struct collection *c = user;
 	const struct plugin_config *plugin = c->old_plugin;
-	collect(c, (struct config_change){
+	collect(c,
+		(struct config_change){
 			.kind = kind,
 			.class = row->class,
 			.path = memory_copy_text(path),
@@ -76,11 +77,11 @@ note_plugin(struct collection *c, const struct plugin_config *plugin,
 	enum config_change_kind kind)
 {
 	collect(c, (struct config_change){
-			.kind = kind,
-			.class = CLASS_RELOAD,
-			.path = memory_format("plugins.%s", plugin->id),
-			.plugin = memory_copy_text(plugin->id),
-		});
+			   .kind = kind,
+			   .class = CLASS_RELOAD,
+			   .path = memory_format("plugins.%s", plugin->id),
+			   .plugin = memory_copy_text(plugin->id),
+		   });
 }
 
 static void

@@ -54,7 +54,8 @@ static void
 plugin_read(struct problems *problems, struct config *config,
 	const struct node *key, const struct node *item)
 {
-	if (strlen(key->text) != key->length || !config_id_is_valid(key->text)) {
+	if (strlen(key->text) != key->length ||
+		!config_id_is_valid(key->text)) {
 		check_id(problems, key, NULL);
 		return;
 	}
@@ -85,8 +86,8 @@ plugins_read(struct problems *problems, const struct node *node, void *base)
 				node_kind_name(node));
 		return;
 	}
-	config->plugins = memory_alloc(
-		(node->count + 1) * sizeof(*config->plugins));
+	config->plugins =
+		memory_alloc((node->count + 1) * sizeof(*config->plugins));
 	for (uint32_t i = 0; i < node->count; i++)
 		plugin_read(problems, config, node->keys[i], node->items[i]);
 }
@@ -123,8 +124,8 @@ add_defaults(struct config *config, const struct node *root)
 	if (!admin || admin->kind != NODE_MAP || !node_get(admin, "peers"))
 		add_default_peers(&config->admin);
 	if (!node_get(root, "plugin_dirs"))
-		text_list_append(&config->plugin_dirs,
-			memory_copy_text(SUPD_PLUGINDIR));
+		text_list_append(
+			&config->plugin_dirs, memory_copy_text(SUPD_PLUGINDIR));
 }
 
 /* ---- loading ---- */
@@ -142,9 +143,9 @@ config_finish_load(struct config *config, struct node *root,
 	if (problems->errors == errors_before) {
 		config->start_order = memory_alloc(
 			(config->plugin_count + 1) * sizeof(uint32_t));
-		config_start_order(
-			config, NULL, config->start_order, problems);
+		config_start_order(config, NULL, config->start_order, problems);
 	}
+	problems_sort(problems);
 	if (problems->errors == errors_before)
 		return config;
 	config_unref(config);
@@ -168,8 +169,8 @@ config_load_text(const char *name, const char *text, size_t length,
 	uint32_t errors_before = problems->errors;
 	struct config *config = config_create();
 	text_list_append(&config->files, memory_copy_text(name));
-	struct node *root = node_parse(
-		config->files.items[0], text, length, problems);
+	struct node *root =
+		node_parse(config->files.items[0], text, length, problems);
 	return config_finish_load(config, root, problems, errors_before);
 }
 

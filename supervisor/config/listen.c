@@ -31,7 +31,8 @@ set_text(struct config_listener *l, char *text)
 static bool
 read_ipv6(struct config_listener *l, const char *host, uint16_t port)
 {
-	struct sockaddr_in6 *address = (struct sockaddr_in6 *)(void *)&l->address;
+	struct sockaddr_in6 *address =
+		(struct sockaddr_in6 *)(void *)&l->address;
 	address->sin6_family = AF_INET6;
 	address->sin6_port = htons(port);
 	l->address_length = sizeof(*address);
@@ -70,8 +71,8 @@ read_tcp(struct config_listener *l, const char *text)
 		length > 2 && text[0] == '[' && text[length - 1] == ']';
 	char *host = bracketed ? memory_copy_bytes(text + 1, length - 2)
 			       : memory_copy_bytes(text, length);
-	bool good = bracketed ? read_ipv6(l, host, port)
-			      : read_ipv4(l, host, port);
+	bool good =
+		bracketed ? read_ipv6(l, host, port) : read_ipv4(l, host, port);
 	free(host);
 	return good;
 }
@@ -95,8 +96,9 @@ read_unix(struct problems *problems, const struct node *node,
 	} else {
 		address->sun_family = AF_UNIX;
 		memcpy(address->sun_path, whole, length + 1);
-		l->address_length = (socklen_t)(
-			offsetof(struct sockaddr_un, sun_path) + length + 1);
+		l->address_length =
+			(socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+				    length + 1);
 		set_text(l, memory_format("unix:%s", whole));
 	}
 	free(whole);
@@ -108,8 +110,8 @@ listener_check(struct problems *problems, const struct node *node, void *base)
 	struct config_listener *l = base;
 	char *text = memory_copy_text(node->text);
 	if (!strncmp(text, "fd:", 3))
-		node_problem(problems, node,
-			"fd: listeners are not supported yet");
+		node_problem(
+			problems, node, "fd: listeners are not supported yet");
 	else if (!strncmp(text, "unix:", 5))
 		read_unix(problems, node, l, text + 5);
 	else if (!read_tcp(l, text))

@@ -70,8 +70,8 @@ check_keep(struct problems *problems, const struct node *node, void *base)
 {
 	const char *colon = strchr(node->text, ':');
 	if (!colon || !colon[1] ||
-		registration_kind_by_wire(node->text,
-			(size_t)(colon - node->text)) < 0)
+		registration_kind_by_wire(
+			node->text, (size_t)(colon - node->text)) < 0)
 		node_problem(problems, node,
 			"'keep' must be KIND:NAME such as \"http:GET /hello\" "
 			"or \"tool:hello\"");
@@ -118,34 +118,48 @@ check_whole(struct problems *problems, const struct node *map, void *base)
 
 /* ---- rows ---- */
 
+/* clang-format off: a row reads as one thing */
+
 static const char *const reload_words[] = {"overlap", "exclusive", NULL};
 
-#define ROW(member)                                                            \
-	.name = #member, .offset = offsetof(struct manifest, member)
+#define ROW(member) .name = #member, .offset = offsetof(struct manifest, member)
 
 static const struct schema_table probe_table = {
 	.bytes = sizeof(struct manifest_probe),
-	.rows = (const struct schema_row[]){
-		{.name = "http", .type = SCHEMA_TEXT, .min = 1,
-			.offset = offsetof(struct manifest_probe, http),
-			.required = true, .check = check_probe,
-			.doc = "A request such as `GET /hello`, without the "
-			       "plugin's mount."},
-		{.name = "expect", .type = SCHEMA_COUNT,
-			.offset = offsetof(struct manifest_probe, expect),
-			.min = 100, .max = 599, .fallback = "200",
-			.doc = "The status that proves health."},
-		{0}},
+	.rows =
+		(const struct schema_row[]){
+			{.name = "http",
+				.type = SCHEMA_TEXT,
+				.min = 1,
+				.offset = offsetof(struct manifest_probe, http),
+				.required = true,
+				.check = check_probe,
+				.doc = "A request such as `GET /hello`, "
+				       "without the "
+				       "plugin's mount."},
+			{.name = "expect",
+				.type = SCHEMA_COUNT,
+				.offset =
+					offsetof(struct manifest_probe, expect),
+				.min = 100,
+				.max = 599,
+				.fallback = "200",
+				.doc = "The status that proves health."},
+			{0}},
 };
 
 static const struct schema_table health_table = {
-	.rows = (const struct schema_row[]){
-		{.name = "call", .type = SCHEMA_BOOL,
-			.offset = offsetof(struct manifest, health.call) -
-				  offsetof(struct manifest, health),
-			.fallback = "false",
-			.doc = "Whether a new worker is sent `health`."},
-		{.name = "probes", .type = SCHEMA_LIST,
+	.rows = (const struct schema_row
+			[]){{.name = "call",
+				    .type = SCHEMA_BOOL,
+				    .offset = offsetof(struct manifest,
+						      health.call) -
+					      offsetof(struct manifest, health),
+				    .fallback = "false",
+				    .doc = "Whether a new worker is sent "
+					   "`health`."},
+		{.name = "probes",
+			.type = SCHEMA_LIST,
 			.offset = offsetof(struct manifest, health.probes) -
 				  offsetof(struct manifest, health),
 			.table = &probe_table,
@@ -156,9 +170,10 @@ static const struct schema_table health_table = {
 const struct schema_table manifest_table = {
 	.bytes = sizeof(struct manifest),
 	.check = check_whole,
-	.rows = (const struct schema_row[]){
-		{ROW(name), .type = SCHEMA_TEXT, .min = 1, .required = true,
-			.check = check_id, .doc = "The package's name."},
+	.rows = (const struct schema_row
+			[]){{ROW(name), .type = SCHEMA_TEXT, .min = 1,
+				    .required = true, .check = check_id,
+				    .doc = "The package's name."},
 		{ROW(version), .type = SCHEMA_TEXT, .min = 1, .max = 64,
 			.required = true, .doc = "Its version, as you like."},
 		{ROW(run), .type = SCHEMA_TEXT, .min = 1, .check = check_run,
@@ -171,27 +186,34 @@ const struct schema_table manifest_table = {
 			.doc = "Whether old and new may run at a time."},
 		{ROW(health), .type = SCHEMA_SECTION, .table = &health_table,
 			.doc = "What proves a new worker."},
-		{.name = "state", .type = SCHEMA_OWN, .later = true,
+		{.name = "state",
+			.type = SCHEMA_OWN,
+			.later = true,
 			.doc = "State handed from worker to worker."},
-		{ROW(keep), .type = SCHEMA_TEXTS, .min = 1,
-			.check = check_keep,
+		{ROW(keep), .type = SCHEMA_TEXTS, .min = 1, .check = check_keep,
 			.doc = "Registrations whose loss fails a reload."},
 		{ROW(requires), .type = SCHEMA_TEXTS, .check = check_id,
 			.doc = "Ids of plugins that start before it."},
 		{ROW(share), .type = SCHEMA_TEXTS, .min = 1,
 			.check = check_share,
 			.doc = "Names that are linked, not staged."},
-		{.name = "watch", .type = SCHEMA_OWN, .later = true,
+		{.name = "watch",
+			.type = SCHEMA_OWN,
+			.later = true,
 			.doc = "Which files matter to a watch."},
 		{ROW(link), .type = SCHEMA_CHOICE, .choices = link_words,
 			.fallback = "nng",
 			.doc = "How a C plugin's worker speaks the wire."},
-		{.name = "sandbox", .type = SCHEMA_OWN, .later = true,
+		{.name = "sandbox",
+			.type = SCHEMA_OWN,
+			.later = true,
 			.doc = "What the package may touch."},
 		{ROW(settings), .type = SCHEMA_JSON,
 			.doc = "Settings that the config's are laid over."},
 		{0}},
 };
+
+/* clang-format on */
 
 /* ---- reading ---- */
 
@@ -203,13 +225,13 @@ manifest_load_text(const char *package_dir, const char *text, size_t length,
 	struct manifest *manifest = memory_alloc(sizeof(*manifest));
 	manifest->file = memory_format("%s/%s", package_dir, MANIFEST_FILE);
 	schema_defaults(&manifest_table, manifest);
-	struct node *root =
-		node_parse(manifest->file, text, length, problems);
+	struct node *root = node_parse(manifest->file, text, length, problems);
 	if (root)
 		schema_read(problems, &manifest_table, root, manifest);
 	node_destroy(root);
 	if (!manifest->settings)
 		manifest->settings = json_object();
+	problems_sort(problems);
 	if (problems->errors == errors_before)
 		return manifest;
 	manifest_destroy(manifest);
@@ -246,8 +268,7 @@ manifest_destroy(struct manifest *manifest)
 }
 
 enum config_link
-plugin_link(
-	const struct plugin_config *plugin, const struct manifest *manifest)
+plugin_link(const struct plugin_config *plugin, const struct manifest *manifest)
 {
 	if (manifest && manifest->exec.count)
 		return LINK_NNG; /* a program brings its own */

@@ -55,3 +55,13 @@ bool node_is_null(const struct node *node);
  * `entries` is not merged further. Destroys `from`. */
 void node_merge(struct node *into, struct node *from, const char *entries,
 	struct problems *problems);
+
+/* ---- for the parts of node ---- */
+
+/* The place of that key's item, or NULL. */
+struct node **node_find(const struct node *map, const char *key, size_t length);
+/* Takes both; key is NULL in a list. */
+void node_append(struct node *to, struct node *key, struct node *item);
+/* `key` stands in `map` already; `there` is what node_find() said. */
+void node_problem_of_double(struct problems *problems, const struct node *map,
+	struct node *const *there, const struct node *key);

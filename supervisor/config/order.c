@@ -14,12 +14,12 @@ struct walk {
 	const struct config *config;
 	const struct manifest *const *manifests;
 	struct problems *problems;
-	enum mark *marks;	/* by place in config->plugins */
-	struct map places;	/* id -> &marks[place] */
+	enum mark *marks;  /* by place in config->plugins */
+	struct map places; /* id -> &marks[place] */
 	struct visit {
 		uint32_t place;
 		uint32_t next; /* of its requirements */
-	} *path;
+	} * path;
 	uint32_t path_count;
 	uint32_t *order;
 	uint32_t order_count;

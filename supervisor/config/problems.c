@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/util/memory.h"
 
@@ -93,14 +94,46 @@ problems_warn(struct problems *p, const char *file, uint32_t line,
 	va_end(arguments);
 }
 
+/* The place of the first problem in the same file. */
+static uint32_t
+file_rank(const struct problems *p, uint32_t i)
+{
+	uint32_t rank = 0;
+	while (strcmp(p->items[rank].file, p->items[i].file) != 0)
+		rank++;
+	return rank;
+}
+
+static bool
+is_before(const struct problem *a, const struct problem *b)
+{
+	return a->line != b->line ? a->line < b->line : a->column < b->column;
+}
+
+void
+problems_sort(struct problems *p)
+{
+	for (uint32_t i = 1; i < p->count; i++) {
+		uint32_t rank = file_rank(p, i), to = i;
+		struct problem moving = p->items[i];
+		while (to > rank &&
+			(file_rank(p, to - 1) > rank ||
+				is_before(&moving, &p->items[to - 1])))
+			to--;
+		memmove(&p->items[to + 1], &p->items[to],
+			(i - to) * sizeof(moving));
+		p->items[to] = moving;
+	}
+}
+
 char *
 problem_text(const struct problem *p)
 {
 	const char *mark = p->warning ? "warning: " : "";
 	if (!p->line)
 		return memory_format("%s: %s%s", p->file, mark, p->text);
-	return memory_format("%s:%u:%u: %s%s", p->file, p->line, p->column,
-		mark, p->text);
+	return memory_format(
+		"%s:%u:%u: %s%s", p->file, p->line, p->column, mark, p->text);
 }
 
 void

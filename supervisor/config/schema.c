@@ -47,8 +47,8 @@ static bool
 is_fallback(const struct schema_row *row, const void *base)
 {
 	if (!strcmp(row->fallback, "[]"))
-		return !((const struct text_list *)schema_field_const(
-				 row, base))
+		return !(
+			(const struct text_list *)schema_field_const(row, base))
 				->count;
 	_Alignas(16) char spare[64] = {0};
 	struct schema_row alone = *row;
@@ -56,8 +56,8 @@ is_fallback(const struct schema_row *row, const void *base)
 	set_fallback(&alone, spare);
 	struct schema_row here = *row;
 	here.offset = 0;
-	bool same = schema_value_same(
-		&here, schema_field_const(row, base), spare);
+	bool same =
+		schema_value_same(&here, schema_field_const(row, base), spare);
 	schema_value_finish(&alone, spare);
 	return same;
 }
@@ -112,9 +112,9 @@ read_list(struct problems *problems, const struct schema_row *row,
 	if (!schema_is_list(problems, row->name, node))
 		return;
 	struct schema_list list = {
-		.items = node->count ? memory_alloc(
-					       node->count * row->table->bytes)
-				     : NULL,
+		.items = node->count
+				 ? memory_alloc(node->count * row->table->bytes)
+				 : NULL,
 		.count = node->count,
 	};
 	/* in place before the elements, which may look at those before them */
@@ -127,8 +127,8 @@ read_list(struct problems *problems, const struct schema_row *row,
 			schema_read(problems, row->table, element, item);
 		else if (element->kind != NODE_BROKEN)
 			node_problem(problems, element,
-				"each of '%s' must be a map, not %s",
-				row->name, node_kind_name(element));
+				"each of '%s' must be a map, not %s", row->name,
+				node_kind_name(element));
 	}
 	if (row->table->identity)
 		refuse_doubles(problems, row, node, &list);
@@ -141,8 +141,8 @@ read_row(struct problems *problems, const struct schema_row *row,
 	if (node->kind == NODE_BROKEN)
 		return;
 	if (row->later && !row->fallback) {
-		node_problem(problems, node, "'%s' is not supported yet",
-			row->name);
+		node_problem(
+			problems, node, "'%s' is not supported yet", row->name);
 		return;
 	}
 	switch (row->type) {
@@ -186,8 +186,8 @@ read_rows(struct problems *problems, const struct schema_table *table,
 		if (node)
 			read_row(problems, row, node, base);
 		else if (row->required)
-			node_problem(problems, map, "'%s' is missing",
-				row->name);
+			node_problem(
+				problems, map, "'%s' is missing", row->name);
 	}
 }
 

@@ -113,8 +113,8 @@ void text_list_finish(struct text_list *list);
 /* `path` as seen from the folder that `file` stands in; the caller frees. */
 char *path_beside(const char *file, const char *path);
 /* False, with a problem, unless it is a list that is not too long. */
-bool schema_is_list(struct problems *problems, const char *name,
-	const struct node *node);
+bool schema_is_list(
+	struct problems *problems, const char *name, const struct node *node);
 /* A usable text: a scalar, not null, no NUL byte in it. */
-bool schema_is_text(struct problems *problems, const char *name,
-	const struct node *node);
+bool schema_is_text(
+	struct problems *problems, const char *name, const struct node *node);

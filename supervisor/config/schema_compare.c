@@ -29,7 +29,7 @@ static void
 compare_key(const struct comparison *c, const char *path, const char *key,
 	const json_t *old, const json_t *new)
 {
-	if (old && new && json_equal(old, new))
+	if (old && new &&json_equal(old, new))
 		return;
 	char *inner = memory_format("%s.%s", path, key);
 	if (old && new)
@@ -50,11 +50,11 @@ compare_json(const struct comparison *c, const char *path, const json_t *old,
 	}
 	const char *key;
 	json_t *value;
-	json_object_foreach ((json_t *)(uintptr_t)old, key, value)
+	json_object_foreach((json_t *)(uintptr_t)old, key, value)
 		compare_key(c, path, key, value, json_object_get(new, key));
-	json_object_foreach ((json_t *)(uintptr_t)new, key, value)
-		if (!json_object_get(old, key))
-			compare_key(c, path, key, NULL, value);
+	json_object_foreach((json_t *)(uintptr_t) new, key,
+		value) if (!json_object_get(old, key))
+		compare_key(c, path, key, NULL, value);
 }
 
 /* ---- env ---- */
@@ -73,9 +73,7 @@ static void
 tell_env(const struct comparison *c, const char *path, const char *entry,
 	enum config_change_kind kind)
 {
-	tell(c,
-		memory_format(
-			"%s.%.*s", path, (int)strcspn(entry, "="), entry),
+	tell(c, memory_format("%s.%.*s", path, (int)strcspn(entry, "="), entry),
 		kind);
 }
 
@@ -201,8 +199,8 @@ schema_compare(const struct schema_table *table, const void *old,
 				differ, user);
 			continue;
 		}
-		char *path = memory_format("%s%s%s", prefix,
-			*prefix ? "." : "", row->name);
+		char *path = memory_format(
+			"%s%s%s", prefix, *prefix ? "." : "", row->name);
 		struct comparison c = {row, old, new, differ, user};
 		if (row->type == SCHEMA_SECTION)
 			schema_compare(row->table, old_field, new_field, path,

@@ -79,7 +79,8 @@ read_scalar(
 	if (node_is_null(node))
 		return json_null();
 	if (!node->quoted && strlen(node->text) == node->length) {
-		if (!strcmp(node->text, "true") || !strcmp(node->text, "True") ||
+		if (!strcmp(node->text, "true") ||
+			!strcmp(node->text, "True") ||
 			!strcmp(node->text, "TRUE"))
 			return json_true();
 		if (!strcmp(node->text, "false") ||
@@ -95,8 +96,7 @@ read_scalar(
 }
 
 static json_t *
-read_value(
-	struct problems *problems, const char *name, const struct node *node)
+read_value(struct problems *problems, const char *name, const struct node *node)
 {
 	if (node->kind == NODE_SCALAR)
 		return read_scalar(problems, name, node);
@@ -131,7 +131,8 @@ lay_over(json_t *under, const json_t *over)
 {
 	const char *key;
 	json_t *value;
-	json_object_foreach ((json_t *)(uintptr_t)over, key, value) {
+	json_object_foreach((json_t *)(uintptr_t)over, key, value)
+	{
 		json_t *there = json_object_get(under, key);
 		if (json_is_object(there) && json_is_object(value))
 			lay_over(there, value);

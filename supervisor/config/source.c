@@ -30,8 +30,8 @@ read_all(int fd, char *bytes, size_t room, size_t *length_out)
 }
 
 static char *
-read_open(int fd, const char *path, size_t *length_out,
-	struct problems *problems)
+read_open(
+	int fd, const char *path, size_t *length_out, struct problems *problems)
 {
 	struct stat status;
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
@@ -93,8 +93,8 @@ source_files(const char *path, struct text_list *files_out,
 {
 	text_list_append(files_out, memory_copy_text(path));
 	const char *slash = strrchr(path, '/');
-	char *folder = memory_format("%.*sconf.d",
-		slash ? (int)(slash + 1 - path) : 0, path);
+	char *folder = memory_format(
+		"%.*sconf.d", slash ? (int)(slash + 1 - path) : 0, path);
 	struct dirent **entries;
 	int count = scandir(folder, &entries, is_part, by_name);
 	if (count < 0 && errno != ENOENT && errno != ENOTDIR)

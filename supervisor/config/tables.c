@@ -1,9 +1,6 @@
 /* tables: supd.yaml. A row per key; the order is that of the reference. */
 #include "supervisor/config/tables.h"
 
-#include <limits.h>
-#include <string.h>
-
 #define MS 1ull
 #define SECOND (1000 * MS)
 #define MINUTE (60 * SECOND)
@@ -21,8 +18,7 @@ static const char *const level_words[] = {
 #undef X
 		NULL};
 static const char *const format_words[] = {"text", "json", NULL};
-static const char *const role_words[] = {
-	"viewer", "operator", "admin", NULL};
+static const char *const role_words[] = {"viewer", "operator", "admin", NULL};
 static const char *const metrics_words[] = {"open", "token", NULL};
 static const char *const on_sighup_words[] = {"apply", "advise", NULL};
 const char *const link_words[] = {"nng", "native", NULL};
@@ -46,47 +42,34 @@ config_link_name(enum config_link link)
 	return link_words[link];
 }
 
-const char *
-config_class_name(enum config_class class)
+const char *config_class_name(enum config_class class)
 {
 	return class_words[class];
 }
 
-bool
-config_id_is_valid(const char *id)
-{
-	static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-	static const char rest[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
-	size_t length = strlen(id);
-	return length && length <= 64 && strchr(first, id[0]) &&
-	       strspn(id, rest) == length;
-}
-
-void
-check_id(struct problems *problems, const struct node *node, void *base)
-{
-	if (!config_id_is_valid(node->text))
-		node_problem(problems, node,
-			"'%s' is not an id: lower-case letters, digits, - and "
-			"_, at most 64, first a letter or digit",
-			node->text);
-}
+/* clang-format off: a row reads as one thing */
 
 /* ---- log, listen, limits ---- */
 
 #define ROW(in, member) .name = #member, AT(in, member)
 
 static const struct schema_table log_table = {
-	.rows = (const struct schema_row[]){
-		{.name = "level", .type = SCHEMA_CHOICE,
-			.offset = offsetof(struct config, log.level) -
-				  offsetof(struct config, log),
-			.choices = level_words, .fallback = "info",
-			.doc = "The least important lines that are written."},
-		{.name = "format", .type = SCHEMA_CHOICE,
+	.rows = (const struct schema_row
+			[]){{.name = "level",
+				    .type = SCHEMA_CHOICE,
+				    .offset =
+					    offsetof(struct config, log.level) -
+					    offsetof(struct config, log),
+				    .choices = level_words,
+				    .fallback = "info",
+				    .doc = "The least important lines that are "
+					   "written."},
+		{.name = "format",
+			.type = SCHEMA_CHOICE,
 			.offset = offsetof(struct config, log.format) -
 				  offsetof(struct config, log),
-			.choices = format_words, .fallback = "text",
+			.choices = format_words,
+			.fallback = "text",
 			.doc = "Lines for people, or a JSON object a line."},
 		{0}},
 };
@@ -94,34 +77,46 @@ static const struct schema_table log_table = {
 static const struct schema_table listen_table = {
 	.bytes = sizeof(struct config_listener),
 	.identity = "http",
-	.rows = (const struct schema_row[]){
-		{ROW(config_listener, http), .type = SCHEMA_TEXT, .min = 1,
-			.required = true, .class = CLASS_REBIND,
-			.check = listener_check,
-			.doc = "`127.0.0.1:8080`, `[::1]:8080` or "
-			       "`unix:/path`. Addresses are numeric; "
-			       "`localhost` is 127.0.0.1."},
-		{.name = "tls", .type = SCHEMA_OWN, .later = true,
-			.class = CLASS_REBIND, .doc = "Certificate and key."},
-		{0}},
+	.rows =
+		(const struct schema_row[]){
+			{ROW(config_listener, http), .type = SCHEMA_TEXT,
+				.min = 1, .required = true,
+				.class = CLASS_REBIND, .check = listener_check,
+				.doc = "`127.0.0.1:8080`, `[::1]:8080` or "
+				       "`unix:/path`. Addresses are numeric; "
+				       "`localhost` is 127.0.0.1."},
+			{.name = "tls",
+				.type = SCHEMA_OWN,
+				.later = true,
+				.class = CLASS_REBIND,
+				.doc = "Certificate and key."},
+			{0}},
 };
 
 #define TIMEOUT(in, key, least, most, normal, text)                            \
-	{.name = #key, .type = SCHEMA_DURATION, AT(in, key##_ms),              \
-		.min = least, .max = most, .fallback = normal, .doc = text}
+	{                                                                      \
+		.name = #key, .type = SCHEMA_DURATION, AT(in, key##_ms),       \
+		.min = least, .max = most, .fallback = normal, .doc = text     \
+	}
 
 static const struct schema_table limits_table = {
-	.rows = (const struct schema_row[]){
-		{.name = "head", .type = SCHEMA_SIZE,
-			AT(config_limits, head_bytes), .min = KIB,
-			.max = MIB, .fallback = "16KiB",
-			.doc = "Request line and headers together; beyond it "
-			       "431."},
+	.rows = (const struct schema_row
+			[]){{.name = "head",
+				    .type = SCHEMA_SIZE,
+				    AT(config_limits, head_bytes),
+				    .min = KIB,
+				    .max = MIB,
+				    .fallback = "16KiB",
+				    .doc = "Request line and headers together; "
+					   "beyond it "
+					   "431."},
 		{ROW(config_limits, headers), .type = SCHEMA_COUNT, .min = 1,
 			.max = 10000, .fallback = "100",
 			.doc = "Header lines of a request; beyond it 431."},
-		{.name = "body", .type = SCHEMA_SIZE,
-			AT(config_limits, body_bytes), .max = 1024 * GIB,
+		{.name = "body",
+			.type = SCHEMA_SIZE,
+			AT(config_limits, body_bytes),
+			.max = 1024 * GIB,
 			.fallback = "10MiB",
 			.doc = "Body of a request; beyond it 413."},
 		{ROW(config_limits, connections), .type = SCHEMA_COUNT,
@@ -145,16 +140,19 @@ static const struct schema_table token_table = {
 	.bytes = sizeof(struct config_token),
 	.identity = "name",
 	.check = token_check,
-	.rows = (const struct schema_row[]){
-		{ROW(config_token, name), .type = SCHEMA_TEXT, .min = 1,
-			.max = 64, .required = true, .check = check_id,
-			.doc = "What the log calls who holds it."},
+	.rows = (const struct schema_row
+			[]){{ROW(config_token, name), .type = SCHEMA_TEXT,
+				    .min = 1, .max = 64, .required = true,
+				    .check = check_id,
+				    .doc = "What the log calls who holds it."},
 		{ROW(config_token, role), .type = SCHEMA_CHOICE,
 			.choices = role_words, .required = true,
 			.doc = "What the token allows; each role includes "
 			       "those before it."},
-		{.name = "sha256", .type = SCHEMA_TEXT,
-			AT(config_token, sha256_hex), .required = true,
+		{.name = "sha256",
+			.type = SCHEMA_TEXT,
+			AT(config_token, sha256_hex),
+			.required = true,
 			.doc = "Lower-case hex SHA-256 of the token."},
 		{0}},
 };
@@ -162,24 +160,31 @@ static const struct schema_table token_table = {
 static const struct schema_table peer_table = {
 	.bytes = sizeof(struct config_peer),
 	.check = peer_check,
-	.rows = (const struct schema_row[]){
-		{.name = "uid", .type = SCHEMA_TEXT, AT(config_peer, user),
-			.min = 1, .max = 256,
-			.doc = "A user by name or number; or"},
-		{.name = "gid", .type = SCHEMA_TEXT, AT(config_peer, group),
-			.min = 1, .max = 256,
-			.doc = "a group by name or number."},
-		{ROW(config_peer, role), .type = SCHEMA_CHOICE,
-			.choices = role_words, .required = true,
-			.doc = "What the peer may do."},
-		{0}},
+	.rows =
+		(const struct schema_row[]){
+			{.name = "uid",
+				.type = SCHEMA_TEXT,
+				AT(config_peer, user),
+				.min = 1,
+				.max = 256,
+				.doc = "A user by name or number; or"},
+			{.name = "gid",
+				.type = SCHEMA_TEXT,
+				AT(config_peer, group),
+				.min = 1,
+				.max = 256,
+				.doc = "a group by name or number."},
+			{ROW(config_peer, role), .type = SCHEMA_CHOICE,
+				.choices = role_words, .required = true,
+				.doc = "What the peer may do."},
+			{0}},
 };
 
 static const struct schema_table admin_table = {
-	.rows = (const struct schema_row[]){
-		{ROW(config_admin, tokens), .type = SCHEMA_LIST,
-			.table = &token_table,
-			.doc = "Bearer tokens for HTTP."},
+	.rows = (const struct schema_row
+			[]){{ROW(config_admin, tokens), .type = SCHEMA_LIST,
+				    .table = &token_table,
+				    .doc = "Bearer tokens for HTTP."},
 		{ROW(config_admin, peers), .type = SCHEMA_LIST,
 			.table = &peer_table,
 			.doc = "Who may use the control socket. Without the "
@@ -198,162 +203,134 @@ static const struct schema_table admin_table = {
 /* ---- defaults ---- */
 
 static const struct schema_table crash_table = {
-	.rows = (const struct schema_row[]){
-		{.name = "early_max", .type = SCHEMA_COUNT,
-			.offset = offsetof(struct plugin_limits,
-					  crash.early_max) -
-				  offsetof(struct plugin_limits, crash),
-			.min = 1, .max = 10000, .fallback = "10",
-			.doc = "So many early deaths"},
-		{.name = "within", .type = SCHEMA_DURATION,
+	.rows = (const struct schema_row
+			[]){{.name = "early_max",
+				    .type = SCHEMA_COUNT,
+				    .offset = offsetof(struct plugin_limits,
+						      crash.early_max) -
+					      offsetof(struct plugin_limits,
+						      crash),
+				    .min = 1,
+				    .max = 10000,
+				    .fallback = "10",
+				    .doc = "So many early deaths"},
+		{.name = "within",
+			.type = SCHEMA_DURATION,
 			.offset = offsetof(struct plugin_limits,
 					  crash.within_ms) -
 				  offsetof(struct plugin_limits, crash),
-			.min = 100 * MS, .max = DAY, .fallback = "5m",
+			.min = 100 * MS,
+			.max = DAY,
+			.fallback = "5m",
 			.doc = "within this time make the plugin `failed`."},
 		{0}},
 };
 
 const struct schema_table plugin_limits_table = {
-	.rows = (const struct schema_row[]){
-		TIMEOUT(plugin_limits, start_timeout, 10 * MS, HOUR, "10s",
-			"From the start of a worker to its `ready`."),
-		TIMEOUT(plugin_limits, health_timeout, 10 * MS, HOUR, "10s",
-			"For all probes of a new worker together."),
-		TIMEOUT(plugin_limits, drain_timeout, 0, DAY, "10s",
-			"How long a retired worker may finish single "
-			"answers."),
-		TIMEOUT(plugin_limits, stream_drain, 0, 30 * DAY, "1h",
-			"The same for streams."),
-		TIMEOUT(plugin_limits, stop_timeout, 0, HOUR, "5s",
-			"From TERM to KILL."),
-		TIMEOUT(plugin_limits, hold_timeout, 0, HOUR, "10s",
-			"How long a request may be held for want of a "
-			"worker."),
-		{ROW(plugin_limits, hold_max), .type = SCHEMA_COUNT,
-			.max = 1000000, .fallback = "10000",
-			.doc = "Requests held at a time; beyond it 503."},
-		{.name = "hold_bytes", .type = SCHEMA_SIZE,
-			AT(plugin_limits, hold_bytes), .max = 64 * GIB,
-			.fallback = "64MiB",
-			.doc = "Bytes held at a time; beyond it 503."},
-		{ROW(plugin_limits, max_in_flight), .type = SCHEMA_COUNT,
-			.min = 1, .max = 65536, .fallback = "1024",
-			.doc = "Requests that a worker has at a time; more "
-			       "are held."},
-		TIMEOUT(plugin_limits, request_timeout, 10 * MS, DAY, "30s",
-			"To the first byte of an answer; then 504."),
-		TIMEOUT(plugin_limits, ping_timeout, 0, DAY, "30s",
-			"How long a worker may leave a ping unanswered; 0 "
-			"asks none."),
-		TIMEOUT(plugin_limits, probation, 0, HOUR, "5s",
-			"How long the old worker stands by after a reload."),
-		{ROW(plugin_limits, max_retiring), .type = SCHEMA_COUNT,
-			.min = 1, .max = 64, .fallback = "4",
-			.doc = "Old workers of a plugin at a time."},
-		{ROW(plugin_limits, crash), .type = SCHEMA_SECTION,
-			.table = &crash_table,
-			.doc = "When to give up on a plugin."},
-		{ROW(plugin_limits, link), .type = SCHEMA_CHOICE,
-			.choices = link_words, .fallback = "nng",
-			.class = CLASS_RELOAD,
-			.doc = "How a C plugin's worker speaks the wire."},
-		{0}},
+	.rows =
+		(const struct schema_row[]){
+			TIMEOUT(plugin_limits, start_timeout, 10 * MS, HOUR,
+				"10s",
+				"From the start of a worker to its `ready`."),
+			TIMEOUT(plugin_limits, health_timeout, 10 * MS, HOUR,
+				"10s",
+				"For all probes of a new worker together."),
+			TIMEOUT(plugin_limits, drain_timeout, 0, DAY, "10s",
+				"How long a retired worker may finish single "
+				"answers."),
+			TIMEOUT(plugin_limits, stream_drain, 0, 30 * DAY, "1h",
+				"The same for streams."),
+			TIMEOUT(plugin_limits, stop_timeout, 0, HOUR, "5s",
+				"From TERM to KILL."),
+			TIMEOUT(plugin_limits, hold_timeout, 0, HOUR, "10s",
+				"How long a request may be held for want of a "
+				"worker."),
+			{ROW(plugin_limits, hold_max), .type = SCHEMA_COUNT,
+				.max = 1000000, .fallback = "10000",
+				.doc = "Requests held at a time; beyond it "
+				       "503."},
+			{.name = "hold_bytes",
+				.type = SCHEMA_SIZE,
+				AT(plugin_limits, hold_bytes),
+				.max = 64 * GIB,
+				.fallback = "64MiB",
+				.doc = "Bytes held at a time; beyond it 503."},
+			{ROW(plugin_limits, max_in_flight),
+				.type = SCHEMA_COUNT, .min = 1, .max = 65536,
+				.fallback = "1024",
+				.doc = "Requests that a worker has at a time; "
+				       "more "
+				       "are held."},
+			TIMEOUT(plugin_limits, request_timeout, 10 * MS, DAY,
+				"30s",
+				"To the first byte of an answer; then 504."),
+			TIMEOUT(plugin_limits, ping_timeout, 0, DAY, "30s",
+				"How long a worker may leave a ping "
+				"unanswered; 0 "
+				"asks none."),
+			TIMEOUT(plugin_limits, probation, 0, HOUR, "5s",
+				"How long the old worker stands by after a "
+				"reload."),
+			{ROW(plugin_limits, max_retiring), .type = SCHEMA_COUNT,
+				.min = 1, .max = 64, .fallback = "4",
+				.doc = "Old workers of a plugin at a time."},
+			{ROW(plugin_limits, crash), .type = SCHEMA_SECTION,
+				.table = &crash_table,
+				.doc = "When to give up on a plugin."},
+			{ROW(plugin_limits, link), .type = SCHEMA_CHOICE,
+				.choices = link_words, .fallback = "nng",
+				.class = CLASS_RELOAD,
+				.doc = "How a C plugin's worker speaks the "
+				       "wire."},
+			{0}},
 };
 
 /* ---- reload, plugins ---- */
 
 static const struct schema_table reload_table = {
-	.rows = (const struct schema_row[]){
-		{.name = "on_sighup", .type = SCHEMA_CHOICE,
-			.offset = offsetof(struct config, reload.on_sighup) -
-				  offsetof(struct config, reload),
-			.choices = on_sighup_words, .fallback = "apply",
-			.later = true, .doc = "What SIGHUP does."},
-		{.name = "watch", .type = SCHEMA_BOOL,
-			.offset = offsetof(struct config, reload.watch) -
-				  offsetof(struct config, reload),
-			.fallback = "false", .later = true,
-			.doc = "Whether packages are watched at all."},
-		{.name = "debounce", .type = SCHEMA_DURATION,
-			.offset = offsetof(struct config, reload.debounce_ms) -
-				  offsetof(struct config, reload),
-			.min = 10 * MS, .max = HOUR, .fallback = "500ms",
-			.later = true,
-			.doc = "How long files must be still before a "
-			       "reload."},
-		{0}},
+	.rows =
+		(const struct schema_row[]){
+			{.name = "on_sighup",
+				.type = SCHEMA_CHOICE,
+				.offset = offsetof(struct config,
+						  reload.on_sighup) -
+					  offsetof(struct config, reload),
+				.choices = on_sighup_words,
+				.fallback = "apply",
+				.later = true,
+				.doc = "What SIGHUP does."},
+			{.name = "watch",
+				.type = SCHEMA_BOOL,
+				.offset =
+					offsetof(struct config, reload.watch) -
+					offsetof(struct config, reload),
+				.fallback = "false",
+				.later = true,
+				.doc = "Whether packages are watched at all."},
+			{.name = "debounce",
+				.type = SCHEMA_DURATION,
+				.offset = offsetof(struct config,
+						  reload.debounce_ms) -
+					  offsetof(struct config, reload),
+				.min = 10 * MS,
+				.max = HOUR,
+				.fallback = "500ms",
+				.later = true,
+				.doc = "How long files must be still before a "
+				       "reload."},
+			{0}},
 };
-
-static bool
-is_path_text(const char *text)
-{
-	static const char allowed[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-		"0123456789/._~-";
-	return strspn(text, allowed) == strlen(text) && text[0] == '/' &&
-	       text[strlen(text) - 1] != '/' && !strstr(text, "//") &&
-	       !strstr(text, "/./") && !strstr(text, "/../");
-}
-
-static bool
-ends_in_dots(const char *text)
-{
-	const char *last = strrchr(text, '/');
-	return !strcmp(last, "/.") || !strcmp(last, "/..");
-}
-
-static void
-check_mount(struct problems *problems, const struct node *node, void *base)
-{
-	static const char *const own[] = {
-		"/api", "/ws", "/livez", "/readyz", "/metrics"};
-	const char *text = node->text;
-	if (!*text)
-		return;
-	if (!is_path_text(text) || ends_in_dots(text)) {
-		node_problem(problems, node,
-			"'mount' must be a path such as /bot-a, without a "
-			"slash at its end");
-		return;
-	}
-	for (size_t i = 0; i < SCHEMA_COUNT_OF(own); i++) {
-		size_t length = strlen(own[i]);
-		if (!strncmp(text, own[i], length) &&
-			(!text[length] || text[length] == '/'))
-			node_problem(problems, node,
-				"'mount' must not begin with %s, which is "
-				"supd's own",
-				own[i]);
-	}
-}
-
-static void
-check_namespace(struct problems *problems, const struct node *node, void *base)
-{
-	static const char allowed[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-		"0123456789_-.";
-	const char *text = node->text;
-	size_t length = strlen(text);
-	if (!length)
-		return;
-	if (strspn(text, allowed) != length || text[0] == '.' ||
-		text[length - 1] == '.')
-		node_problem(problems, node,
-			"'namespace' must be letters, digits, -, _ and inner "
-			"dots; the dot after it is added");
-}
 
 const struct schema_table plugin_table = {
 	.bytes = sizeof(struct plugin_config),
-	.rows = (const struct schema_row[]){
-		{ROW(plugin_config, use), .type = SCHEMA_TEXT, .min = 1,
-			.class = CLASS_RELOAD, .check = check_id,
-			.doc = "The package; the plugin's id if not given."},
+	.rows = (const struct schema_row
+			[]){{ROW(plugin_config, use), .type = SCHEMA_TEXT,
+				    .min = 1, .class = CLASS_RELOAD,
+				    .check = check_id,
+				    .doc = "The package; the plugin's id if "
+					   "not given."},
 		{ROW(plugin_config, enabled), .type = SCHEMA_BOOL,
-			.fallback = "true",
-			.doc = "Whether it is started."},
+			.fallback = "true", .doc = "Whether it is started."},
 		{ROW(plugin_config, required), .type = SCHEMA_BOOL,
 			.fallback = "true",
 			.doc = "Whether supd is ready only when it serves."},
@@ -367,8 +344,8 @@ const struct schema_table plugin_table = {
 			.fallback = "", .class = CLASS_RELOAD,
 			.check = check_mount,
 			.doc = "Put before its HTTP paths."},
-		{ROW(plugin_config, namespace), .type = SCHEMA_TEXT,
-			.max = 64, .fallback = "", .class = CLASS_RELOAD,
+		{ROW(plugin_config, namespace), .type = SCHEMA_TEXT, .max = 64,
+			.fallback = "", .class = CLASS_RELOAD,
 			.check = check_namespace,
 			.doc = "Put, with a dot, before its other names."},
 		{ROW(plugin_config, env), .type = SCHEMA_ENV,
@@ -377,9 +354,13 @@ const struct schema_table plugin_table = {
 		{ROW(plugin_config, settings), .type = SCHEMA_JSON,
 			.class = CLASS_RELOAD,
 			.doc = "Laid over the package's own settings."},
-		{.name = "sandbox", .type = SCHEMA_OWN, .later = true,
-			.class = CLASS_RELOAD, .doc = "What it may touch."},
-		{.type = SCHEMA_INLINE, AT(plugin_config, limits),
+		{.name = "sandbox",
+			.type = SCHEMA_OWN,
+			.later = true,
+			.class = CLASS_RELOAD,
+			.doc = "What it may touch."},
+		{.type = SCHEMA_INLINE,
+			AT(plugin_config, limits),
 			.table = &plugin_limits_table},
 		{0}},
 };
@@ -389,18 +370,19 @@ const struct schema_table plugin_table = {
 /* `plugins` comes last: its entries begin as copies of `defaults`. */
 const struct schema_table config_table = {
 	.bytes = sizeof(struct config),
-	.rows = (const struct schema_row[]){
-		{ROW(config, runtime_dir), .type = SCHEMA_PATH, .min = 1,
-			.class = CLASS_RESTART,
-			.doc = "Sockets and the lock. Else "
-			       "`$RUNTIME_DIRECTORY`, `$XDG_RUNTIME_DIR/supd`, "
-			       "`/run/supd`."},
+	.rows = (const struct schema_row
+			[]){{ROW(config, runtime_dir), .type = SCHEMA_PATH,
+				    .min = 1, .class = CLASS_RESTART,
+				    .doc = "Sockets and the lock. Else "
+					   "`$RUNTIME_DIRECTORY`, "
+					   "`$XDG_RUNTIME_DIR/supd`, "
+					   "`/run/supd`."},
 		{ROW(config, state_dir), .type = SCHEMA_PATH, .min = 1,
 			.class = CLASS_RESTART,
 			.doc = "What lasts over restarts. Else "
 			       "`$STATE_DIRECTORY`, `/var/lib/supd`."},
-		{ROW(config, log), .type = SCHEMA_SECTION,
-			.table = &log_table, .doc = "The log on stderr."},
+		{ROW(config, log), .type = SCHEMA_SECTION, .table = &log_table,
+			.doc = "The log on stderr."},
 		{ROW(config, listen), .type = SCHEMA_LIST,
 			.table = &listen_table, .class = CLASS_REBIND,
 			.doc = "Where clients connect."},
@@ -426,9 +408,13 @@ const struct schema_table config_table = {
 		{ROW(config, reload), .type = SCHEMA_SECTION,
 			.table = &reload_table,
 			.doc = "What makes plugins reload by themselves."},
-		{.name = "plugins", .type = SCHEMA_OWN,
-			.table = &plugin_table, .class = CLASS_RELOAD,
+		{.name = "plugins",
+			.type = SCHEMA_OWN,
+			.table = &plugin_table,
+			.class = CLASS_RELOAD,
 			.check = plugins_read,
 			.doc = "The plugins by id."},
 		{0}},
 };
+
+/* clang-format on */

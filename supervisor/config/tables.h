@@ -13,7 +13,9 @@ extern const struct schema_table manifest_table;      /* struct manifest */
 extern const char *const link_words[]; /* by enum config_link */
 
 /* Checks that several rows share. */
-schema_check check_id;	/* the text is an id */
+schema_check check_mount;
+schema_check check_namespace;
+schema_check check_id;	     /* the text is an id */
 schema_check listener_check; /* fills in the address: listen.c */
 schema_check token_check;    /* admin.c */
 schema_check peer_check;

@@ -76,8 +76,8 @@ format(uint64_t value, const struct unit *units, size_t count,
 	while (i + 1 < count &&
 		(value < units[i].factor || value % units[i].factor))
 		i++;
-	snprintf(out, UNIT_TEXT_BYTES, "%" PRIu64 "%s",
-		value / units[i].factor, units[i].suffix);
+	snprintf(out, UNIT_TEXT_BYTES, "%" PRIu64 "%s", value / units[i].factor,
+		units[i].suffix);
 	return out;
 }
 
@@ -117,7 +117,8 @@ edit_distance(const char *a, const char *b)
 			if (now[j - 1] + 1 < best)
 				best = now[j - 1] + 1;
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
-				a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
+				a[i - 2] == b[j - 1] &&
+				before[j - 2] + 1 < best)
 				best = before[j - 2] + 1;
 			now[j] = best;
 		}
