@@ -20,7 +20,7 @@ enum verb_role { VERB_VIEWER, VERB_OPERATOR, VERB_ADMIN };
 	X(RELOAD, "reload", OPERATOR, "ID... | --all | --package NAME",        \
 		"Replace the workers of plugins by new ones, proven first.")   \
 	X(CAN_RELOAD, "can-reload", VIEWER, "ID",                              \
-		"Say whether a reload would be safe now; exits 6 if not.")     \
+		"Say whether a reload is safe now; exits 6 if not.")           \
 	X(START, "start", OPERATOR, "ID", "Start a plugin.")                   \
 	X(STOP, "stop", OPERATOR, "ID", "Stop a plugin; it stays stopped.")    \
 	X(RESTART, "restart", OPERATOR, "ID", "Stop a plugin and start it.")   \

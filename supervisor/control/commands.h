@@ -18,13 +18,16 @@ struct command_call {
 	const char *door; /* "supctl", "http", "plugin": a receipt's trigger;
 			     static */
 	/* What happens meanwhile: {"phase","pluginId","ms"}, {"line":{...}},
-	 * {"receipt":{...}} of one of several. May be NULL. Borrowed. */
+	 * {"receipt":{...}} of one of several, {"verdict":{...}} before the
+	 * end of a wait for settled. May be NULL. Borrowed. The call must not
+	 * be abandoned or freed in it. */
 	void (*on_progress)(struct command_call *call, json_t *event);
 	/* result is borrowed and never NULL: the document of section 5 of the
 	 * contract, or {"error": "one sentence"}. The call may be freed. */
 	void (*on_done)(struct command_call *call, enum outcome outcome,
 		json_t *result);
-	/* `shutdown` was asked for; NULL: this door cannot. */
+	/* `shutdown` was asked for; on_done follows, so nothing of the call
+	 * may go in it. NULL: this door cannot. */
 	void (*on_shutdown)(struct command_call *call);
 	void *user;
 	struct command_job *job; /* commands' own; NULL before and after */
@@ -51,9 +54,7 @@ void command_abandon(struct command_call *call);
 const char *command_by_method(const char *name, size_t length);
 
 /* A worker's `call`: "plugins.*" methods as operator, and the tools, commands
- * and methods of other plugins through dispatch. Answers on the worker. */
+ * and methods of other plugins through dispatch. Answers on the worker, if it
+ * is still there by then. */
 void commands_worker_call(
 	struct gateway *g, struct worker *w, const struct message *m);
-/* What calls of that worker are still running lose their way back: to be called
- * before it is destroyed. */
-void commands_worker_gone(struct gateway *g, struct worker *w);
