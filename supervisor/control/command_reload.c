@@ -174,7 +174,7 @@ static enum reload_refusal
 begin_start(struct batch *b, struct plugin *p, struct reload_watcher *watcher,
 	char *id_out, struct error *err)
 {
-	return lifecycle_start(
+	return reload_begin_start(
 		b->call->gateway, p, b->call->door, watcher, id_out, err);
 }
 
@@ -182,7 +182,7 @@ static enum reload_refusal
 begin_stop(struct batch *b, struct plugin *p, struct reload_watcher *watcher,
 	char *id_out, struct error *err)
 {
-	return lifecycle_stop(
+	return reload_begin_stop(
 		b->call->gateway, p, b->call->door, watcher, id_out, err);
 }
 
@@ -190,7 +190,7 @@ static enum reload_refusal
 begin_restart(struct batch *b, struct plugin *p, struct reload_watcher *watcher,
 	char *id_out, struct error *err)
 {
-	return lifecycle_restart(
+	return reload_begin_restart(
 		b->call->gateway, p, b->call->door, watcher, id_out, err);
 }
 

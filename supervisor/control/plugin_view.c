@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "proto/util/clock.h"
-#include "proto/util/memory.h"
 #include "supervisor/gateway/reload.h"
 
 static void
@@ -82,24 +81,6 @@ plugin_view_status(const struct plugin *p)
 	return row;
 }
 
-/* The package folder. A plugin that runs from its last proven stage, or not at
- * all, is looked up as a start would. */
-static char *
-source_of(const struct gateway *g, const struct plugin *p)
-{
-	struct problems problems = {0};
-	char *dir = NULL;
-	const char *file = p->manifest ? p->manifest->file : NULL;
-	const char *slash = file ? strrchr(file, '/') : NULL;
-
-	if (slash && strncmp(file, g->state_dir, strlen(g->state_dir)))
-		return memory_copy_bytes(file, (size_t)(slash - file));
-	if (package_find(p->snapshot, p->config, &dir, &problems))
-		dir = NULL;
-	problems_finish(&problems);
-	return dir;
-}
-
 /* channel, tool, service or another kind if it is the only one, else mixed. */
 static const char *
 type_of(const struct plugin *p)
@@ -121,14 +102,12 @@ plugin_view_list(const struct gateway *g, const struct plugin *p)
 	json_t *row = plugin_view_status(p);
 	const char *reason = NULL;
 	bool safe = reload_is_safe(g, p, &reason);
-	char *source = source_of(g, p);
 
 	put_text(row, "pluginId", p->id);
-	put_text(row, "source", source);
+	put_text(row, "source", p->source);
 	put_text(row, "type", type_of(p));
 	put_flag(row, "canReload", safe);
 	put_text(row, "reason", safe ? NULL : reason);
-	free(source);
 	return row;
 }
 
@@ -162,11 +141,11 @@ workers_view(const struct plugin *p)
 	if (p->candidate)
 		json_array_append_new(
 			rows, worker_view(p->candidate, "candidate"));
-	list_for_each (node, &p->retiring) {
+	list_for_each (node, &p->others) {
 		const struct worker *w =
 			container_of(node, struct worker, node);
 
-		json_array_append_new(rows, worker_view(w, "retiring"));
+		json_array_append_new(rows, worker_view(w, "retired"));
 	}
 	return rows;
 }
@@ -224,6 +203,7 @@ texts_view(const struct text_list *texts)
 json_t *
 plugin_view_all(const struct gateway *g, const struct plugin *p)
 {
+	const struct manifest *manifest = p->active ? p->active->manifest : NULL;
 	json_t *all = plugin_view_list(g, p);
 
 	put_text(all, "mount", p->config->mount);
@@ -232,11 +212,10 @@ plugin_view_all(const struct gateway *g, const struct plugin *p)
 	json_object_set_new(all, "requires", texts_view(&p->config->requires));
 	put_text(all, "stage", p->active ? p->active->stage_dir : NULL);
 	put_text(all, "mode",
-		p->manifest && p->manifest->reload == RELOAD_EXCLUSIVE
-			? "exclusive"
-			: "overlap");
+		manifest && manifest->reload == RELOAD_EXCLUSIVE ? "exclusive"
+								 : "overlap");
 	put_text(all, "link",
-		config_link_name(plugin_link(p->config, p->manifest)));
+		config_link_name(plugin_link(p->config, manifest)));
 	json_object_set_new(all, "registrations", plugin_view_routes(g, p, -1));
 	json_object_set_new(all, "workers", workers_view(p));
 	json_object_set_new(all, "limits", limits_view(&p->config->limits));

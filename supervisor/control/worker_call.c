@@ -18,31 +18,12 @@ struct worker_call {
 	struct invoke invoke;	  /* a plugin's */
 };
 
-static struct worker *
-worker_find(const struct worker_call *c)
-{
-	struct plugin *p = gateway_plugin_by_number(c->gateway, c->plugin);
-
-	if (!p)
-		return NULL;
-	if (p->active && p->active->id == c->worker)
-		return p->active;
-	if (p->candidate && p->candidate->id == c->worker)
-		return p->candidate;
-	list_for_each (node, &p->retiring) {
-		struct worker *w = container_of(node, struct worker, node);
-
-		if (w->id == c->worker)
-			return w;
-	}
-	return NULL;
-}
-
 static void
 worker_call_answer(struct worker_call *c, const json_t *value,
 	enum wire_error code, const char *text)
 {
-	struct worker *w = worker_find(c);
+	struct plugin *p = gateway_plugin_by_number(c->gateway, c->plugin);
+	struct worker *w = p ? plugin_worker(p, c->worker) : NULL;
 
 	if (w) {
 		w->calls--;
