@@ -89,6 +89,7 @@ main_stage(int argc, char **argv)
 	int rc;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setsid(); /* its low priority is its own */
 	order.shares = calloc((size_t)argc + 1, sizeof(*order.shares));
 	if (!order.shares || main_stage_order(argc, argv, &order)) {
 		free(order.shares);

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <linux/ioprio.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
