@@ -208,10 +208,11 @@ struct stream {
 static void
 stream_more(struct sup_req *req, void *user)
 {
-	static const char piece[1024] = {[0 ... 1022] = 's', [1023] = '\n'};
 	struct stream *stream = user;
+	char piece[1024];
 	int64_t credit = 1;
 
+	memset(piece, 's', sizeof(piece));
 	while (stream->left_kib > 0 && credit > 0)
 		credit = sup_chunk(
 			req, piece, sizeof(piece), --stream->left_kib > 0);
@@ -309,10 +310,9 @@ static void
 flood_more(struct ev_loop *loop, ev_idle *w, int events)
 {
 	static int64_t left_bytes = 64 << 20;
-	static const char line[1000] = {[0 ... 998] = 'f'};
 
 	for (int i = 0; i < 100; i++)
-		sup_log(w->data, SUP_INFO, "%s", line);
+		sup_log(w->data, SUP_INFO, "%0999d", i);
 	left_bytes -= 100 * 1000;
 	if (left_bytes < 0)
 		ev_idle_stop(loop, w);
