@@ -6,6 +6,7 @@
  *   sup-worker exec -- PROG ARG...   becomes a program that speaks the wire
  *   sup-worker stage SRC DST [--limit BYTES] [--share NAME]...
  *                                    copies a package
+ *   sup-worker unstage DIR...        removes such copies
  *
  * host and exec: the working directory is the staged copy and FILE and PROG
  * are relative to it (PROG without a slash is looked up in PATH). stdin is
@@ -18,12 +19,15 @@
  * stage: DST must not exist, its parent must. One line on stdout and exit 0:
  *   {"digest":"sha256:<64 hex digits>","bytes":N,"files":N}
  * or what went wrong in one line on stderr and LAUNCH_EXIT_FAILED; then
- * nothing is left of DST. */
+ * nothing is left of DST.
+ *
+ * unstage: removes DIR and all in it, read-only folders too; no DIR is fine. */
 #pragma once
 
 #define LAUNCH_HOST "host"
 #define LAUNCH_EXEC "exec"
 #define LAUNCH_STAGE "stage"
+#define LAUNCH_UNSTAGE "unstage"
 #define LAUNCH_STAGE_LIMIT "--limit" /* bytes, decimal */
 #define LAUNCH_STAGE_SHARE "--share" /* a name at the top of the package */
 #define LAUNCH_STAGE_LIMIT_BYTES (256ull * 1024 * 1024)
