@@ -7,9 +7,10 @@
 
 #include "proto/util/bytes.h"
 #include "proto/util/list.h"
+#include "proto/util/log.h"
 
 #define OUTPUT_LINES 500
-#define OUTPUT_LINE_BYTES 4096 /* longer lines are cut in pieces */
+#define OUTPUT_LINE_BYTES 4096 /* longer lines are cut by who adds them */
 
 struct output;
 struct output_line {
@@ -31,7 +32,9 @@ struct output_follower {
 struct output *output_create(const char *plugin_id);
 void output_destroy(struct output *o);
 void output_add(struct output *o, uint32_t generation, int pid,
-	const char *stream, struct bytes line);
+	const char *stream, struct bytes line); /* logged as info */
+void output_add_at(struct output *o, enum log_level level, uint32_t generation,
+	int pid, const char *stream, struct bytes line);
 /* The last `count` lines (0: all), oldest first, of one generation (0: any).
  * Array of {"time","generation","pid","stream","text"}; new reference. */
 json_t *output_last(

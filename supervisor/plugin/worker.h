@@ -94,6 +94,12 @@ struct worker_room {
 	const char *runtime_dir; /* absolute; workers get RUNTIME/w/N */
 	const char *worker_program; /* absolute path of sup-worker */
 	uint32_t next_number; /* N, counts up from 1; also the worker id */
+	uint64_t body_limit;  /* limits.body, told to workers; 0: untold */
+	uint64_t nofile;      /* their soft RLIMIT_NOFILE; 0: as supd's */
+	/* At most starting_max (0: 2 x CPUs) workers are between their spawn
+	 * and READY; the others wait here. All zero to begin with. */
+	uint32_t starting, starting_max;
+	struct list waiting;
 };
 
 /* How to start one; copied or referenced (ref) by the worker. */
@@ -135,7 +141,10 @@ struct worker {
 };
 
 /* Binds the endpoint and spawns. NULL with err if that fails (nothing is left
- * behind). Deadlines run from here: start_timeout to `ready`. */
+ * behind). Deadlines run from the spawn: start_timeout to `ready`. If too many
+ * are starting it waits for its turn: pid is 0 until then, and a spawn that
+ * fails later is told by on_down and on_exit. config and manifest are kept by
+ * a reference of its own. */
 struct worker *worker_create(struct worker_room *room,
 	const struct worker_start *start, const struct worker_ops *ops,
 	void *owner, struct error *err);
@@ -160,9 +169,11 @@ void worker_end_requests(struct worker *w, const char *notice);
 
 bool worker_has_room(const struct worker *w); /* below max_in_flight */
 /* Packs r->ops->encode into the batch, puts it in flight. State must be
- * SERVING (or CHECKING for proof's own). */
+ * SERVING (or CHECKING for proof's own). If it is too large for the wire it is
+ * ended with ops->fail(REQUEST_FAILED) before this returns. */
 void worker_send(struct worker *w, struct request *r);
-/* The owner left: tells the worker; the slot stays until it answers. */
+/* The owner left and may free it: r is out of the table when this returns. The
+ * worker is told, and the place stays taken until it answers. */
 void worker_cancel(struct worker *w, struct request *r);
 void worker_send_chunk(
 	struct worker *w, struct request *r, struct bytes piece, bool more);

@@ -93,6 +93,10 @@ void request_table_destroy(struct request_table *t);
 bool request_table_add(struct request_table *t, struct request *r)
 	__attribute__((warn_unused_result));
 void request_table_remove(struct request_table *t, struct request *r);
+/* From now on the id means `heir`, which is not in the table yet. The request
+ * that had the id is not touched: it may be gone already. */
+void request_table_replace(
+	struct request_table *t, uint32_t id, struct request *heir);
 /* NULL unless the id is in the table *and* was sent to that worker. */
 struct request *request_table_find(
 	const struct request_table *t, uint32_t id, uint32_t worker);
