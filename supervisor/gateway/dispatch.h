@@ -34,8 +34,13 @@ uint64_t dispatch_deadline_ms(const struct request *r);
 /* ---- for gateway/ itself ---- */
 /* A worker serves or has room again: releases held work in order. */
 void dispatch_release(struct gateway *g, struct plugin *p);
-/* worker_ops.on_orphan */
-void dispatch_orphan(struct gateway *g, struct plugin *p, struct request *r);
+/* worker_ops.on_orphan: replays on the successor what may be replayed. */
+void dispatch_orphan(struct gateway *g, struct plugin *p,
+	const struct worker *w, struct request *r);
+/* Part of a commit, before the rows change: held requests follow their
+ * registration to its index in the new set; what it no longer has fails. */
+void dispatch_follow(struct gateway *g, struct plugin *p,
+	const struct registration_set *set);
 /* Fails all that is held (the plugin will not be back). */
 void dispatch_fail_held(
 	struct gateway *g, struct plugin *p, enum request_failure why);

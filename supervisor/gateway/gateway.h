@@ -11,8 +11,6 @@
 #include "supervisor/plugin/plugin.h"
 #include "supervisor/route/table.h"
 
-struct gateway_event; /* see on_event */
-
 struct gateway {
 	struct ev_loop *loop;
 	struct worker_room room;
@@ -33,6 +31,9 @@ struct gateway {
 	void (*on_settled)(struct gateway *g, void *user); /* readiness may
 							      have changed */
 	void (*on_stopped)(struct gateway *g, void *user); /* after stop */
+	/* A worker calls (the wire's `call`); NULL refuses all. */
+	void (*on_call)(
+		struct worker *w, const struct message *m, void *user);
 	void *user;
 };
 

@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #include "supervisor/config/config.h"
-#include "supervisor/config/manifest.h"
 #include "supervisor/plugin/output.h"
 #include "supervisor/plugin/store.h"
 #include "supervisor/plugin/worker.h"
@@ -38,9 +37,8 @@ struct plugin_counters {
 struct plugin {
 	uint32_t number; /* slot in the route table; never reused */
 	char *id;
-	struct config *snapshot; /* a reference: config points into it */
-	const struct plugin_config *config;
-	struct manifest *manifest; /* of what serves; NULL before the first */
+	struct plugin_config *config; /* a reference: the one in force */
+	char *source; /* package folder, as last found; NULL if never */
 	bool enabled;
 	bool stopped;	/* by a person */
 	bool removed;	/* no longer configured: goes when its workers went */
@@ -48,9 +46,10 @@ struct plugin {
 	bool settled_once; /* was serving or failed once since supd began */
 	char failure[512]; /* why it is failed, or the last rollback's cause */
 	struct worker *active, *candidate;
-	struct list retiring; /* struct worker.node, oldest first */
-	unsigned retiring_count;
+	struct list others; /* struct worker.node, oldest first: retiring,
+			       standing by, or stopping */
 	struct reload *reload; /* the transaction that has the plugin, if any */
+	struct list settling;  /* struct reload.node: committed, not settled */
 	bool reload_wanted;    /* a change came during it: exactly one more */
 	struct hold hold;
 	struct output *output;
@@ -66,11 +65,14 @@ struct plugin {
 
 struct plugin *plugin_create(uint32_t number, const char *id);
 void plugin_destroy(struct plugin *p);
-/* Takes a reference on snapshot; config must be in it. */
-void plugin_configure(struct plugin *p, struct config *snapshot,
-	const struct plugin_config *config);
+/* Takes a reference on config; hold limits follow at once. */
+void plugin_configure(struct plugin *p, const struct plugin_config *config);
 enum plugin_state plugin_state(const struct plugin *p);
 const char *plugin_state_text(enum plugin_state s);
+/* The worker that requests go to, or NULL. */
+struct worker *plugin_serving(const struct plugin *p);
 /* True if a worker serves or one will be back by itself. */
 bool plugin_will_be_back(const struct plugin *p);
+/* By worker number, wherever it is in the plugin's slots; NULL: gone. */
+struct worker *plugin_worker(const struct plugin *p, uint32_t worker_id);
 uint32_t plugin_in_flight(const struct plugin *p); /* all its workers */

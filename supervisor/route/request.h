@@ -29,15 +29,14 @@ enum request_failure {
 #define X(name, ...) REQUEST_##name,
 	REQUEST_FAILURES(X)
 #undef X
-	REQUEST_FAILURE_COUNT,
+		REQUEST_FAILURE_COUNT,
 };
 
 struct request_failure_row {
 	const char *text;
 	int status, retry_after_s; /* 0: no Retry-After */
 };
-extern const struct request_failure_row
-	request_failures[REQUEST_FAILURE_COUNT];
+extern const struct request_failure_row request_failures[REQUEST_FAILURE_COUNT];
 
 struct request;
 
@@ -47,8 +46,7 @@ struct request;
 struct request_ops {
 	/* Packs the whole wire object with this id. Called again for a
 	 * replay, so what it needs must be kept until the end. */
-	void (*encode)(
-		struct request *r, msgpack_packer *p, uint32_t wire_id);
+	void (*encode)(struct request *r, msgpack_packer *p, uint32_t wire_id);
 	/* The worker's response, an error or a result. true: chunks follow. */
 	bool (*answer)(struct request *r, const struct message *m);
 	/* A piece of the answer. */
@@ -57,27 +55,30 @@ struct request_ops {
 	void (*credit)(struct request *r, uint64_t bytes);
 	/* text: one sentence with the cause, or NULL for the row's. After
 	 * answer() returned true it means: the stream ends here, truncated. */
-	void (*fail)(struct request *r, enum request_failure why,
-		const char *text);
+	void (*fail)(
+		struct request *r, enum request_failure why, const char *text);
 };
 
 enum request_place { REQUEST_NOWHERE, REQUEST_HELD, REQUEST_SENT };
 
 struct request {
 	const struct request_ops *ops;
+	void *owner; /* whose timer it is: set by who adds it to the table */
 	uint32_t id; /* 0: not in the table */
 	uint32_t plugin;
-	uint32_t worker; /* the one it was sent to, else 0 */
+	uint32_t worker;       /* the one it was sent to, else 0 */
 	uint32_t registration; /* index for that worker */
 	enum request_place place;
 	uint8_t sends;	   /* times sent: at most 2 */
 	bool replayable;   /* idempotent and its whole body is kept */
 	bool answered;	   /* the head of an answer came: chunks follow */
-	bool cancelled;    /* the owner left; the worker's answer is awaited */
+	bool cancelled;	   /* the owner left; the worker's answer is awaited */
 	size_t held_bytes; /* what it costs the hold queue */
 	uint64_t accepted_us;
-	uint64_t held_until_ms;
-	struct wheel_timer deadline; /* to the first byte, absolute */
+	uint64_t due_ms;	     /* absolute deadline of the first byte */
+	uint64_t held_until_ms;	     /* if held */
+	struct wheel_timer deadline; /* the earlier of both; cleared when the
+					head of an answer came */
 	struct list node; /* of a worker's in-flight list or a hold queue */
 };
 
@@ -85,8 +86,12 @@ struct request_table;
 struct request_table *request_table_create(void);
 void request_table_destroy(struct request_table *t);
 
-/* Gives the request an id: slot and fence, never 0, not reused soon. */
-void request_table_add(struct request_table *t, struct request *r);
+#define REQUEST_TABLE_MAX (1u << 20) /* slots; at most half are in use */
+
+/* Gives the request an id: slot and fence, never 0, not reused before 2^32
+ * others. false: the table is full, and the request has no id. */
+bool request_table_add(struct request_table *t, struct request *r)
+	__attribute__((warn_unused_result));
 void request_table_remove(struct request_table *t, struct request *r);
 /* NULL unless the id is in the table *and* was sent to that worker. */
 struct request *request_table_find(
