@@ -88,9 +88,11 @@ dispatch_submit(struct gateway *g, struct request *r,
 	r->owner = g;
 	list_init(&r->node);
 	wheel_timer_init(&r->deadline, request_due);
-	request_table_add(g->requests, r);
 	p->counters.requests++;
-	if (g->stopping) {
+	if (!request_table_add(g->requests, r)) {
+		p->counters.failed++;
+		r->ops->fail(r, REQUEST_OVERFLOW, NULL);
+	} else if (g->stopping) {
 		refuse(g, r, REQUEST_STOPPING, NULL);
 	} else if (w && !p->hold.count && worker_has_room(w)) {
 		wheel_set(&g->wheel, &r->deadline, r->due_ms);

@@ -10,6 +10,7 @@
 
 #define RELOAD_STATES(X)                                                       \
 	X(QUEUED, "queued")                                                    \
+	X(STOPPING, "stopping") /* stop and restart only: the old one goes */ \
 	X(STAGING, "staging")                                                  \
 	X(SPAWNING, "spawning") /* until hello */                              \
 	X(CHECKING, "checking") /* init, ready, health, probes */              \
@@ -40,7 +41,7 @@ enum reload_refusal {
 	RELOAD_ACCEPTED,
 	RELOAD_BUSY,	 /* "reload already in progress" */
 	RELOAD_DISABLED,
-	RELOAD_STOPPING, /* supd is */
+	RELOAD_GATEWAY_STOPPING,
 };
 
 /* Follows one reload. Phases come as they begin; the verdict is the receipt
@@ -69,14 +70,17 @@ void reload_unwatch(struct reload_watcher *w);
 bool reload_is_safe(
 	const struct gateway *g, const struct plugin *p, const char **reason_out);
 
-/* start/stop/restart of a person; receipts as for reload. stop: drains within
- * stop_timeout, verdict when the worker is gone. */
-enum reload_refusal lifecycle_start(struct gateway *g, struct plugin *p,
+/* start, stop and restart of a person are transactions too and give receipts.
+ * stop: drains within stop_timeout; its verdict comes when the worker is gone,
+ * and it stays stopped over restarts of supd. restart: the same, then a start
+ * from the package, while requests are held. start of what serves is done at
+ * once. */
+enum reload_refusal reload_begin_start(struct gateway *g, struct plugin *p,
 	const char *trigger, struct reload_watcher *watcher, char *id_out,
 	struct error *err);
-enum reload_refusal lifecycle_stop(struct gateway *g, struct plugin *p,
+enum reload_refusal reload_begin_stop(struct gateway *g, struct plugin *p,
 	const char *trigger, struct reload_watcher *watcher, char *id_out,
 	struct error *err);
-enum reload_refusal lifecycle_restart(struct gateway *g, struct plugin *p,
+enum reload_refusal reload_begin_restart(struct gateway *g, struct plugin *p,
 	const char *trigger, struct reload_watcher *watcher, char *id_out,
 	struct error *err);

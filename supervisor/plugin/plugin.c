@@ -23,6 +23,7 @@ plugin_create(uint32_t number, const char *id)
 	list_init(&p->others);
 	list_init(&p->settling);
 	hold_init(&p->hold, 0, 0);
+	wheel_timer_init(&p->restart, NULL); /* crash.c names the callback */
 	return p;
 }
 
@@ -32,6 +33,7 @@ plugin_destroy(struct plugin *p)
 	if (!p)
 		return;
 	plugin_config_unref(p->config);
+	plugin_config_unref(p->wanted);
 	output_destroy(p->output);
 	store_finish(&p->store);
 	json_decref(p->last_reload);
@@ -41,13 +43,21 @@ plugin_destroy(struct plugin *p)
 }
 
 void
+plugin_want(struct plugin *p, const struct plugin_config *config)
+{
+	struct plugin_config *old = p->wanted;
+
+	p->wanted = plugin_config_ref(config);
+	plugin_config_unref(old);
+}
+
+void
 plugin_configure(struct plugin *p, const struct plugin_config *config)
 {
 	struct plugin_config *old = p->config;
 
 	p->config = plugin_config_ref(config);
 	plugin_config_unref(old);
-	p->enabled = config->enabled;
 	p->hold.count_max = config->limits.hold_max;
 	p->hold.bytes_max = config->limits.hold_bytes;
 }

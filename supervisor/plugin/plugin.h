@@ -29,6 +29,11 @@ enum plugin_state {
 	PLUGIN_STATE_COUNT,
 };
 
+struct crash_history {
+	unsigned early_deaths; /* in a row, within the policy's window */
+	uint64_t first_ms;     /* of these */
+};
+
 struct plugin_counters {
 	uint64_t requests, answered, failed, replayed, reloads,
 		reloads_failed, restarts, crashes;
@@ -37,7 +42,10 @@ struct plugin_counters {
 struct plugin {
 	uint32_t number; /* slot in the route table; never reused */
 	char *id;
-	struct plugin_config *config; /* a reference: the one in force */
+	struct plugin_config *config; /* a reference: what serves, or what a
+					 crash restart starts */
+	struct plugin_config *wanted; /* a reference: what the file says and
+					 the next reload starts */
 	char *source; /* package folder, as last found; NULL if never */
 	bool enabled;
 	bool stopped;	/* by a person */
@@ -56,16 +64,16 @@ struct plugin {
 	struct store store;
 	struct plugin_counters counters;
 	json_t *last_reload; /* its receipt, or NULL */
-	/* crash policy's memory, see gateway/crash.h */
-	unsigned early_deaths;
-	uint64_t first_early_ms;
+	struct crash_history crash;
 	struct wheel_timer restart; /* armed while backing off */
 	void *gateway;
 };
 
 struct plugin *plugin_create(uint32_t number, const char *id);
 void plugin_destroy(struct plugin *p);
-/* Takes a reference on config; hold limits follow at once. */
+/* Both take a reference. plugin_want: for the next reload. plugin_configure:
+ * in force now; hold limits follow at once. */
+void plugin_want(struct plugin *p, const struct plugin_config *config);
 void plugin_configure(struct plugin *p, const struct plugin_config *config);
 enum plugin_state plugin_state(const struct plugin *p);
 const char *plugin_state_text(enum plugin_state s);

@@ -20,8 +20,9 @@ struct hold {
 void hold_init(struct hold *h, uint32_t count_max, size_t bytes_max);
 /* false: full, and counted; the request is untouched. */
 bool hold_push(struct hold *h, struct request *r);
-/* Puts a request back to its place by accepted_us: a replay goes before later
- * work, and replays keep their order among each other. */
+/* Puts a request back to its place by accepted_us, under the same limits: a
+ * replay goes before later work, and replays keep their order among each
+ * other. Looks from the front, so of many the latest had better come first. */
 bool hold_return(struct hold *h, struct request *r);
 struct request *hold_pop(struct hold *h); /* NULL: empty */
 void hold_remove(struct hold *h, struct request *r);

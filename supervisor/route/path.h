@@ -47,7 +47,8 @@ struct path_pattern {
 };
 
 /* Literal segments may be percent-encoded, `{name}` is one non-empty segment,
- * `*` the rest, which may be empty ("/f/" matches "/f/*", "/f" does not). */
+ * a last `*` is the rest and may be empty: below /f it matches "/f/", but not
+ * "/f". */
 int path_parse_pattern(
 	struct path_pattern *out, const char *pattern, struct error *err);
 /* What a route pattern may look like; -1 with the reason. `mount` is such a
