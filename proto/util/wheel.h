@@ -13,7 +13,7 @@
 
 struct wheel_timer {
 	struct list node;
-	uint64_t due_ms; /* clock_ms() */
+	uint64_t due_ms;			 /* clock_ms() */
 	void (*fire)(struct wheel_timer *timer); /* may set or clear any */
 };
 
@@ -24,8 +24,8 @@ struct wheel {
 };
 
 void wheel_init(struct wheel *w, uint64_t now_ms);
-void wheel_timer_init(struct wheel_timer *t,
-	void (*fire)(struct wheel_timer *timer));
+void wheel_timer_init(
+	struct wheel_timer *t, void (*fire)(struct wheel_timer *timer));
 void wheel_set(struct wheel *w, struct wheel_timer *t, uint64_t due_ms);
 void wheel_clear(struct wheel *w, struct wheel_timer *t);
 static inline bool

@@ -1,0 +1,38 @@
+/* compare: what differs between two configs, by key path and by what it costs
+ * to take effect. Knows paths, never values; changes nothing. */
+#pragma once
+
+#include "supervisor/config/config.h"
+
+enum config_change_kind { CHANGE_ADDED, CHANGE_REMOVED, CHANGE_CHANGED };
+const char *config_change_kind_name(enum config_change_kind kind);
+
+struct config_change {
+	enum config_change_kind kind;
+	enum config_class class;
+	/* "log.level", "listen[127.0.0.1:8080]", "plugins.hello" (added or
+	 * removed), "plugins.hello.settings.server" */
+	char *path;
+	char *plugin; /* id; NULL if global */
+	/* A plugin's value that only follows a change in `defaults`, which is
+	 * in the list by itself: not worth a line of its own. */
+	bool inherited;
+};
+
+struct config_changes {
+	struct config_change *items;
+	uint32_t count;
+};
+
+/* Both live on unchanged; the result is the caller's to finish. */
+void config_compare(const struct config *old, const struct config *new,
+	struct config_changes *changes_out);
+void config_changes_finish(struct config_changes *changes);
+
+/* The dearest class among the changes of one plugin (NULL: the global ones).
+ * False if nothing changed; a plugin added or removed has class RELOAD. */
+bool config_changes_class(const struct config_changes *changes,
+	const char *plugin, enum config_class *class_out);
+/* Whether anything at or beneath `path` changed: "log", "admin.tokens". */
+bool config_changes_touch(
+	const struct config_changes *changes, const char *path);
