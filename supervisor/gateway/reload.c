@@ -340,9 +340,6 @@ reload_on_candidate_down(struct reload *r)
 void
 reload_on_candidate_exit(struct reload *r)
 {
-	struct worker *w = r->fresh;
-
-	error_set(&r->error, "%s (the worker %s)", w->error.text, w->exit_text);
 	reload_fail(r);
 }
 
