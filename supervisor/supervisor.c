@@ -280,8 +280,10 @@ on_signal(struct ev_loop *loop, ev_signal *signal, int events)
 			apply(s);
 		break;
 	case SIGUSR1:
-		log_reopen();
-		log_info("log reopened");
+		if (log_reopen() < 0)
+			log_error("cannot reopen the log: %m");
+		else
+			log_info("log reopened");
 		break;
 	case SIGUSR2:
 		log_warn("USR2 (upgrade) is not supported yet");
