@@ -15,7 +15,16 @@
 #define WIRE_INLINE_BODY (64 * 1024)   /* larger bodies go in chunks */
 #define WIRE_CREDIT_BYTES (256 * 1024) /* per stream to begin with */
 
-/* The params string has one letter per position: u unsigned, i integer, s str,
+/* What the rows leave unsaid:
+ * - deadline_ms is a moment of CLOCK_MONOTONIC in milliseconds, 0 for none;
+ *   both sides are on one machine.
+ * - chunk, credit and cancel carry the id of the request they belong to.
+ *   Credit counts the bytes of chunks, not those of a body sent inline; a
+ *   sender that streams its answer sends the head with an empty body.
+ * - A cancelled request is still owed an answer: the error `cancelled`, or, if
+ *   its head went out before, a last empty chunk. Who cancelled drops it.
+ *
+ * The params string has one letter per position: u unsigned, i integer, s str,
  * b bin, o bool, m map, a array, x anything; after '|' they may be absent.
  * X(ENUM, "name", kind, direction, params, "what it means") */
 #define MESSAGES(X)                                                            \

@@ -36,6 +36,7 @@ struct manifest {
 	int link;	  /* enum config_link, if link_is_set */
 	json_t *settings; /* an object: defaults */
 	char *file;	  /* the path it was read from */
+	uint32_t more_references; /* beside the first */
 };
 
 #define MANIFEST_FILE "plugin.yaml"
@@ -47,6 +48,22 @@ struct manifest *manifest_load(
 struct manifest *manifest_load_text(const char *package_dir, const char *text,
 	size_t length, struct problems *problems);
 void manifest_destroy(struct manifest *manifest); /* NULL is fine */
+/* A worker keeps the manifest that it was started by. */
+static inline struct manifest *
+manifest_ref(struct manifest *manifest)
+{
+	manifest->more_references++;
+	return manifest;
+}
+/* The last one destroys it; NULL is fine. */
+static inline void
+manifest_unref(struct manifest *manifest)
+{
+	if (manifest && manifest->more_references)
+		manifest->more_references--;
+	else
+		manifest_destroy(manifest);
+}
 
 /* The folder of the plugin's package: the first of plugin_dirs that has it. A
  * later one of that name is a warning; none is an error that names the folders

@@ -1,0 +1,308 @@
+/* dispatch: one way for every request: send, hold or refuse; replay or fail
+ * when its worker dies. It never looks inside a request: its owner encodes it
+ * and hears the answer. */
+#include "supervisor/gateway/dispatch.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "proto/util/clock.h"
+
+static void request_due(struct wheel_timer *t);
+
+enum route_verdict
+dispatch_find_http(const struct gateway *g, struct bytes method,
+	const struct path *path, struct route_match *out)
+{
+	return route_find_http(g->routes, method, path, out);
+}
+
+enum route_verdict
+dispatch_find_name(const struct gateway *g, enum registration_kind kind,
+	struct bytes name, struct route_match *out)
+{
+	return route_find_name(g->routes, kind, name, out);
+}
+
+static struct plugin *
+plugin_of(const struct gateway *g, const struct request *r)
+{
+	return gateway_plugin_by_number(g, r->plugin);
+}
+
+/* Ends a request that no worker has: after this its owner may free it. */
+static void
+refuse(struct gateway *g, struct request *r, enum request_failure why,
+	const char *text)
+{
+	struct plugin *p = plugin_of(g, r);
+
+	wheel_clear(&g->wheel, &r->deadline);
+	request_table_remove(g->requests, r);
+	if (p)
+		p->counters.failed++;
+	r->ops->fail(r, why, text);
+}
+
+static void
+send_to(struct plugin *p, struct worker *w, struct request *r)
+{
+	struct gateway *g = p->gateway;
+
+	if (r->held_until_ms) {
+		r->held_until_ms = 0;
+		wheel_set(&g->wheel, &r->deadline, r->due_ms);
+	}
+	r->sends++;
+	worker_send(w, r);
+}
+
+static void
+wait_until(struct gateway *g, struct plugin *p, struct request *r)
+{
+	uint64_t until = clock_ms() + p->config->limits.hold_timeout_ms;
+
+	r->held_until_ms = until;
+	wheel_set(&g->wheel, &r->deadline,
+		until < r->due_ms ? until : r->due_ms);
+}
+
+void
+dispatch_submit(struct gateway *g, struct request *r,
+	const struct route_match *match, uint64_t timeout_ms)
+{
+	struct plugin *p = gateway_plugin_by_number(g, match->plugin);
+	struct worker *w = plugin_serving(p);
+
+	r->plugin = match->plugin;
+	r->registration = match->registration;
+	r->worker = 0;
+	r->place = REQUEST_NOWHERE;
+	r->sends = 0;
+	r->answered = r->cancelled = false;
+	r->held_until_ms = 0;
+	r->accepted_us = clock_us();
+	r->due_ms = r->accepted_us / 1000 +
+		    (timeout_ms ? timeout_ms
+				: p->config->limits.request_timeout_ms);
+	r->owner = g;
+	list_init(&r->node);
+	wheel_timer_init(&r->deadline, request_due);
+	p->counters.requests++;
+	if (!request_table_add(g->requests, r)) {
+		p->counters.failed++;
+		r->ops->fail(r, REQUEST_OVERFLOW, NULL);
+	} else if (g->stopping) {
+		refuse(g, r, REQUEST_STOPPING, NULL);
+	} else if (w && !p->hold.count && worker_has_room(w)) {
+		wheel_set(&g->wheel, &r->deadline, r->due_ms);
+		send_to(p, w, r);
+	} else if (!plugin_will_be_back(p)) {
+		refuse(g, r, REQUEST_UNAVAILABLE, NULL);
+	} else if (hold_push(&p->hold, r)) {
+		wait_until(g, p, r);
+	} else {
+		refuse(g, r, REQUEST_OVERFLOW, NULL);
+	}
+}
+
+static void
+request_due(struct wheel_timer *t)
+{
+	struct request *r = container_of(t, struct request, deadline);
+	struct gateway *g = r->owner;
+	struct plugin *p = plugin_of(g, r);
+	bool late = clock_ms() >= r->due_ms;
+	struct worker *w;
+
+	if (r->place == REQUEST_HELD) {
+		hold_remove(&p->hold, r);
+		refuse(g, r, late ? REQUEST_LATE : REQUEST_HELD_TOO_LONG,
+			NULL);
+		return;
+	}
+	w = plugin_worker(p, r->worker);
+	assert(w);
+	worker_cancel(w, r);
+	p->counters.failed++;
+	r->ops->fail(r, REQUEST_LATE, NULL);
+}
+
+void
+dispatch_cancel(struct gateway *g, struct request *r)
+{
+	struct plugin *p = plugin_of(g, r);
+
+	if (!r->id)
+		return;
+	wheel_clear(&g->wheel, &r->deadline);
+	if (r->place == REQUEST_HELD) {
+		hold_remove(&p->hold, r);
+		request_table_remove(g->requests, r);
+	} else {
+		worker_cancel(plugin_worker(p, r->worker), r);
+	}
+}
+
+void
+dispatch_send_chunk(struct gateway *g, struct request *r, struct bytes piece,
+	bool more)
+{
+	if (r->id && r->place == REQUEST_SENT)
+		worker_send_chunk(plugin_worker(plugin_of(g, r), r->worker), r,
+			piece, more);
+}
+
+void
+dispatch_credit(struct gateway *g, struct request *r, uint64_t bytes)
+{
+	if (r->id && r->place == REQUEST_SENT)
+		worker_send_credit(plugin_worker(plugin_of(g, r), r->worker),
+			r, bytes);
+}
+
+uint64_t
+dispatch_deadline_ms(const struct request *r)
+{
+	uint64_t now = clock_ms();
+
+	return r->due_ms > now ? r->due_ms - now : 0;
+}
+
+void
+dispatch_release(struct gateway *g, struct plugin *p)
+{
+	struct worker *w = plugin_serving(p);
+	struct request *r;
+
+	(void)g;
+	while (w && p->hold.count && worker_has_room(w)) {
+		r = hold_pop(&p->hold);
+		send_to(p, w, r);
+	}
+}
+
+/* ---- following a registration over a swap ---- */
+
+struct search {
+	const struct registration *wanted;
+	uint32_t found;
+};
+
+static void
+compare_row(const struct route_row *row, void *user)
+{
+	struct search *s = user;
+
+	if (row->kind == s->wanted->kind &&
+		!strcmp(row->declared->name, s->wanted->name))
+		s->found = row->registration;
+}
+
+/* The index that the table's rows give a registration; UINT32_MAX: none. */
+static uint32_t
+find_in_rows(const struct gateway *g, const struct plugin *p,
+	const struct registration *wanted)
+{
+	struct search s = {wanted, UINT32_MAX};
+
+	route_table_each(g->routes, p->number, compare_row, &s);
+	return s.found;
+}
+
+struct follow {
+	struct plugin *p;
+	const struct registration_set *set;
+};
+
+/* One old row: where its held requests go. Marks with the high bit, so that
+ * an index already moved is not taken for an old one. */
+#define MOVED 0x80000000u
+#define LOST 0xffffffffu
+
+static void
+follow_row(const struct route_row *row, void *user)
+{
+	struct follow *f = user;
+	const struct registration *to = registration_find(
+		f->set, row->kind, row->declared->name);
+	uint32_t index = to ? (uint32_t)(to - f->set->items) | MOVED : LOST;
+
+	list_for_each (node, &f->p->hold.queue) {
+		struct request *r = container_of(node, struct request, node);
+
+		if (r->registration == row->registration)
+			r->registration = index;
+	}
+}
+
+void
+dispatch_follow(struct gateway *g, struct plugin *p,
+	const struct registration_set *set)
+{
+	struct follow f = {p, set};
+
+	if (!p->hold.count)
+		return;
+	route_table_each(g->routes, p->number, follow_row, &f);
+	list_for_each_safe (node, &p->hold.queue) {
+		struct request *r = container_of(node, struct request, node);
+
+		if (r->registration == LOST) {
+			hold_remove(&p->hold, r);
+			refuse(g, r, REQUEST_UNAVAILABLE,
+				"the new version no longer serves this");
+		} else {
+			r->registration &= ~MOVED;
+		}
+	}
+}
+
+/* ---- when a worker dies ---- */
+
+static bool
+may_replay(const struct plugin *p, const struct request *r)
+{
+	return r->replayable && !r->answered && r->sends < 2 &&
+	       clock_ms() < r->due_ms && plugin_will_be_back(p);
+}
+
+void
+dispatch_orphan(struct gateway *g, struct plugin *p, const struct worker *w,
+	struct request *r)
+{
+	r->worker = 0;
+	r->place = REQUEST_NOWHERE;
+	if (!may_replay(p, r) || g->stopping) {
+		refuse(g, r, REQUEST_DIED, NULL);
+		return;
+	}
+	if (w != p->active) {
+		uint32_t index = find_in_rows(
+			g, p, &w->registrations.items[r->registration]);
+
+		if (index == UINT32_MAX) {
+			refuse(g, r, REQUEST_DIED, NULL);
+			return;
+		}
+		r->registration = index;
+	}
+	if (!hold_return(&p->hold, r)) {
+		refuse(g, r, REQUEST_OVERFLOW, NULL);
+		return;
+	}
+	p->counters.replayed++;
+	wait_until(g, p, r);
+	if (w != p->active)
+		dispatch_release(g, p);
+}
+
+void
+dispatch_fail_held(
+	struct gateway *g, struct plugin *p, enum request_failure why)
+{
+	struct request *r;
+
+	while ((r = hold_pop(&p->hold)))
+		refuse(g, r, why, NULL);
+}

@@ -1,0 +1,46 @@
+/* dispatch: serves a request: to a worker, to the hold queue, or refused; and
+ * what becomes of it when its worker dies. Answers exactly once. */
+#pragma once
+
+#include "supervisor/gateway/gateway.h"
+#include "supervisor/route/request.h"
+#include "supervisor/route/table.h"
+
+/* Looks up; ROUTE_FOUND means dispatch_submit() may follow at once. */
+enum route_verdict dispatch_find_http(const struct gateway *g,
+	struct bytes method, const struct path *path, struct route_match *out);
+enum route_verdict dispatch_find_name(const struct gateway *g,
+	enum registration_kind kind, struct bytes name,
+	struct route_match *out);
+
+/* Takes the request (ops, replayable and held_bytes are set by the owner; the
+ * rest is set here). timeout_ms 0: the plugin's request_timeout; a body still
+ * to come does not count against replay: then replayable is false. May call
+ * ops->fail before it returns. */
+void dispatch_submit(struct gateway *g, struct request *r,
+	const struct route_match *match, uint64_t timeout_ms);
+/* The owner leaves: no callback comes any more, the owner may free it. */
+void dispatch_cancel(struct gateway *g, struct request *r);
+/* More of a body (r was encoded with more=true); goes out at once. */
+void dispatch_send_chunk(struct gateway *g, struct request *r,
+	struct bytes piece, bool more);
+/* The owner passed on that many bytes of the answer: the worker may send as
+ * many more. */
+void dispatch_credit(struct gateway *g, struct request *r, uint64_t bytes);
+
+/* The deadline of the request as the worker should hear it: ms from now. */
+uint64_t dispatch_deadline_ms(const struct request *r);
+
+/* ---- for gateway/ itself ---- */
+/* A worker serves or has room again: releases held work in order. */
+void dispatch_release(struct gateway *g, struct plugin *p);
+/* worker_ops.on_orphan: replays on the successor what may be replayed. */
+void dispatch_orphan(struct gateway *g, struct plugin *p,
+	const struct worker *w, struct request *r);
+/* Part of a commit, before the rows change: held requests follow their
+ * registration to its index in the new set; what it no longer has fails. */
+void dispatch_follow(struct gateway *g, struct plugin *p,
+	const struct registration_set *set);
+/* Fails all that is held (the plugin will not be back). */
+void dispatch_fail_held(
+	struct gateway *g, struct plugin *p, enum request_failure why);

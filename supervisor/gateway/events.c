@@ -1,0 +1,151 @@
+/* events: news of workers goes to the use case that waits for it. Decides
+ * only who that is. */
+#include "proto/util/clock.h"
+#include "supervisor/gateway/build.h"
+#include "supervisor/gateway/crash.h"
+#include "supervisor/gateway/dispatch.h"
+#include "supervisor/gateway/transaction.h"
+
+#include <stdio.h>
+
+/* The transaction that waits for this worker to prove itself, or NULL. */
+static struct reload *
+candidacy(const struct worker *w)
+{
+	struct plugin *p = w->owner;
+
+	return p->candidate == w ? p->reload : NULL;
+}
+
+static void
+on_hello(struct worker *w)
+{
+	struct reload *r = candidacy(w);
+
+	if (r)
+		reload_on_hello(r);
+}
+
+static int
+on_declared(struct worker *w, struct error *err)
+{
+	struct reload *r = candidacy(w);
+
+	return r ? reload_on_declared(r, err)
+		 : error_set(err, "nobody waits for this worker");
+}
+
+static void
+on_proven(struct worker *w)
+{
+	struct reload *r = candidacy(w);
+
+	if (r)
+		reload_on_proven(r);
+}
+
+static void
+active_down(struct plugin *p, struct worker *w)
+{
+	struct gateway *g = p->gateway;
+	bool served = clock_ms() - w->serving_ms >= CRASH_SERVED_MS;
+
+	p->active = NULL;
+	list_append(&p->others, &w->node);
+	route_table_point(g->routes, p->number, 0);
+	p->counters.crashes++;
+	snprintf(p->failure, sizeof(p->failure), "%s", w->error.text);
+	if (settle_revert(p, w))
+		return;
+	if (!p->reload)
+		crash_restart(p, served);
+}
+
+static void
+on_down(struct worker *w, enum worker_state was)
+{
+	struct plugin *p = w->owner;
+
+	(void)was;
+	if (candidacy(w))
+		reload_on_candidate_down(p->reload);
+	else if (p->active == w)
+		active_down(p, w);
+	else
+		settle_forget(p, w);
+}
+
+static void
+on_drained(struct worker *w)
+{
+	struct plugin *p = w->owner;
+
+	if (p->reload && p->reload->old == w)
+		halt_on_drained(p->reload);
+	else
+		settle_on_drained(p, w);
+}
+
+static void
+on_orphan(struct worker *w, struct request *r)
+{
+	struct plugin *p = w->owner;
+
+	dispatch_orphan(p->gateway, p, w, r);
+}
+
+static void
+on_room(struct worker *w)
+{
+	struct plugin *p = w->owner;
+
+	if (p->active == w)
+		dispatch_release(p->gateway, p);
+}
+
+static void
+on_call(struct worker *w, const struct message *m)
+{
+	struct gateway *g = ((struct plugin *)w->owner)->gateway;
+
+	if (g->on_call)
+		g->on_call(w, m, g->user);
+	else
+		worker_refuse_call(
+			w, m->id, WIRE_NOT_FOUND, "nobody takes calls");
+}
+
+static void
+on_exit(struct worker *w)
+{
+	struct plugin *p = w->owner;
+	struct gateway *g = p->gateway;
+	struct reload *halted;
+
+	if (candidacy(w))
+		reload_on_candidate_exit(p->reload);
+	halted = p->reload && p->reload->old == w ? p->reload : NULL;
+	settle_forget(p, w);
+	list_remove(&w->node);
+	if (p->active == w)
+		p->active = NULL;
+	build_clean_stage(p, w);
+	if (g->on_worker_gone)
+		g->on_worker_gone(w, g->user);
+	worker_destroy(w);
+	if (halted)
+		halt_on_exit(halted);
+	gateway_on_worker_gone(g, p);
+}
+
+const struct worker_ops gateway_worker_ops = {
+	.on_hello = on_hello,
+	.on_declared = on_declared,
+	.on_proven = on_proven,
+	.on_down = on_down,
+	.on_drained = on_drained,
+	.on_orphan = on_orphan,
+	.on_room = on_room,
+	.on_call = on_call,
+	.on_exit = on_exit,
+};

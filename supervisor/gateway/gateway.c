@@ -1,0 +1,283 @@
+/* gateway: the set of plugins: made from the config, started in order of what
+ * they require, stopped together. Transactions are reload's, requests are
+ * dispatch's. */
+#include "supervisor/gateway/gateway.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/util/clock.h"
+#include "proto/util/memory.h"
+#include "supervisor/gateway/dispatch.h"
+#include "supervisor/gateway/transaction.h"
+
+static void
+tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct gateway *g = container_of(timer, struct gateway, tick);
+
+	(void)loop, (void)events;
+	wheel_turn(&g->wheel, clock_ms());
+}
+
+/* The usual limit, which supd raises for itself alone. */
+#define WORKER_NOFILE 1024
+
+void
+gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
+	const char *runtime_dir, const char *state_dir,
+	const char *worker_program)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	memset(g, 0, sizeof(*g));
+	g->loop = loop;
+	g->config = config_ref(config);
+	g->runtime_dir = memory_copy_text(runtime_dir);
+	g->state_dir = memory_copy_text(state_dir);
+	g->worker_program = memory_copy_text(worker_program);
+	g->started_ms = clock_ms();
+	g->staging_max = cpus > 0 ? 2 * (unsigned)cpus : 2;
+	list_init(&g->staging_queue);
+	wheel_init(&g->wheel, clock_ms());
+	peer_group_init(&g->peers, loop);
+	g->requests = request_table_create();
+	g->routes = route_table_create();
+	ev_timer_init(
+		&g->tick, tick, WHEEL_TICK_MS / 1e3, WHEEL_TICK_MS / 1e3);
+	ev_timer_start(loop, &g->tick);
+	g->room = (struct worker_room){
+		.loop = loop,
+		.peers = &g->peers,
+		.wheel = &g->wheel,
+		.requests = g->requests,
+		.runtime_dir = g->runtime_dir,
+		.worker_program = g->worker_program,
+		.body_limit = config->limits.body_bytes,
+		.nofile = WORKER_NOFILE,
+	};
+}
+
+/* ---- the set ---- */
+
+struct plugin *
+gateway_plugin(const struct gateway *g, const char *id)
+{
+	return map_get(&g->by_id, id, strlen(id));
+}
+
+struct plugin *
+gateway_plugin_by_number(const struct gateway *g, uint32_t n)
+{
+	return n < g->plugin_count ? g->plugins[n] : NULL;
+}
+
+struct plugin *
+gateway_add(struct gateway *g, const struct plugin_config *config)
+{
+	struct plugin *p = plugin_create(g->plugin_count, config->id);
+	struct error err;
+
+	p->gateway = g;
+	p->enabled = config->enabled;
+	plugin_want(p, config);
+	plugin_configure(p, config);
+	if (store_load(&p->store, g->state_dir, p->id, &err) < 0) {
+		snprintf(p->failure, sizeof(p->failure), "%s", err.text);
+		log_error("%s", err.text);
+		p->given_up = p->settled_once = true;
+	}
+	p->stopped = p->store.stopped;
+	stage_sweep(&g->room, g->state_dir, p->id, p->store.proven_generation,
+		0);
+	g->plugins = memory_resize(g->plugins,
+		(g->plugin_count + 1) * sizeof(struct plugin *));
+	g->plugins[g->plugin_count++] = p;
+	map_set(&g->by_id, p->id, strlen(p->id), p);
+	return p;
+}
+
+static void
+drop(struct gateway *g, struct plugin *p)
+{
+	crash_forget(p);
+	dispatch_fail_held(g, p, REQUEST_UNAVAILABLE);
+	route_table_remove(g->routes, p->number);
+	/* The id may be configured again already. */
+	if (gateway_plugin(g, p->id) == p)
+		map_remove(&g->by_id, p->id, strlen(p->id));
+	g->plugins[p->number] = NULL;
+	plugin_destroy(p);
+}
+
+static bool
+has_workers(const struct plugin *p)
+{
+	return p->active || p->candidate || !list_is_empty(&p->others);
+}
+
+void
+gateway_on_worker_gone(struct gateway *g, struct plugin *p)
+{
+	if (has_workers(p))
+		return;
+	if (p->removed && !p->reload)
+		drop(g, p);
+	if (!g->stopping)
+		return;
+	for (uint32_t i = 0; i < g->plugin_count; i++)
+		if (g->plugins[i] && has_workers(g->plugins[i]))
+			return;
+	if (g->on_stopped)
+		g->on_stopped(g, g->user);
+}
+
+/* ---- start ---- */
+
+static bool
+is_settled(const struct plugin *p)
+{
+	return p->settled_once || !p->enabled || p->stopped;
+}
+
+static bool
+requirements_are_met(const struct gateway *g, const struct plugin *p)
+{
+	for (uint32_t i = 0; i < p->wanted->requires.count; i++) {
+		struct plugin *other =
+			gateway_plugin(g, p->wanted->requires.items[i]);
+
+		if (other && !is_settled(other))
+			return false;
+	}
+	return true;
+}
+
+void
+gateway_start_waiting(struct gateway *g)
+{
+	struct reload_options options = {.trigger = "start"};
+
+	if (g->stopping)
+		return;
+	for (uint32_t i = 0; i < g->plugin_count; i++) {
+		struct plugin *p = g->plugins[i];
+
+		if (!p || is_settled(p) || p->reload || has_workers(p))
+			continue;
+		if (requirements_are_met(g, p))
+			reload_begin(g, p, &options, NULL, NULL, NULL);
+	}
+}
+
+void
+gateway_start(struct gateway *g)
+{
+	for (uint32_t i = 0; i < g->config->plugin_count; i++)
+		gateway_add(g, g->config->plugins[g->config->start_order[i]]);
+	gateway_start_waiting(g);
+}
+
+bool
+gateway_is_settled(const struct gateway *g)
+{
+	for (uint32_t i = 0; i < g->plugin_count; i++)
+		if (g->plugins[i] && !is_settled(g->plugins[i]))
+			return false;
+	return true;
+}
+
+bool
+gateway_is_ready(const struct gateway *g)
+{
+	if (g->stopping || !gateway_is_settled(g))
+		return false;
+	for (uint32_t i = 0; i < g->plugin_count; i++) {
+		struct plugin *p = g->plugins[i];
+
+		if (p && p->wanted->required && p->enabled &&
+			!plugin_serving(p))
+			return false;
+	}
+	return true;
+}
+
+/* ---- stop ---- */
+
+/* Ends a plugin's transaction and retires its worker. */
+static void
+stop_plugin(struct gateway *g, struct plugin *p)
+{
+	struct worker *w;
+
+	crash_forget(p);
+	if (p->reload) {
+		error_set(&p->reload->error, "supd is stopping");
+		reload_fail(p->reload);
+	}
+	dispatch_fail_held(g, p, REQUEST_STOPPING);
+	settle_end_all(p);
+	w = plugin_serving(p);
+	if (!w)
+		return;
+	p->active = NULL;
+	list_append(&p->others, &w->node);
+	worker_retire(w);
+}
+
+static void
+stop_due(struct wheel_timer *t)
+{
+	struct gateway *g = container_of(t, struct gateway, stop_timer);
+
+	for (uint32_t i = 0; i < g->plugin_count; i++) {
+		struct plugin *p = g->plugins[i];
+
+		if (!p)
+			continue;
+		list_for_each_safe (node, &p->others)
+			worker_stop(container_of(node, struct worker, node));
+	}
+}
+
+void
+gateway_stop(struct gateway *g)
+{
+	bool any = false;
+
+	if (g->stopping)
+		return;
+	g->stopping = true;
+	for (uint32_t i = 0; i < g->plugin_count; i++)
+		if (g->plugins[i])
+			stop_plugin(g, g->plugins[i]);
+	for (uint32_t i = 0; i < g->plugin_count; i++)
+		any = any || (g->plugins[i] && has_workers(g->plugins[i]));
+	if (!any && g->on_stopped) {
+		g->on_stopped(g, g->user);
+		return;
+	}
+	wheel_timer_init(&g->stop_timer, stop_due);
+	wheel_set(&g->wheel, &g->stop_timer,
+		clock_ms() + g->config->defaults.stop_timeout_ms);
+}
+
+void
+gateway_finish(struct gateway *g)
+{
+	for (uint32_t i = 0; i < g->plugin_count; i++)
+		if (g->plugins[i])
+			drop(g, g->plugins[i]);
+	free(g->plugins);
+	map_finish(&g->by_id);
+	ev_timer_stop(g->loop, &g->tick);
+	peer_group_finish(&g->peers);
+	route_table_destroy(g->routes);
+	request_table_destroy(g->requests);
+	config_unref(g->config);
+	free(g->worker_program);
+	free(g->runtime_dir);
+	free(g->state_dir);
+}

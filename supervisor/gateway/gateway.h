@@ -1,0 +1,74 @@
+/* gateway: all plugins, the route table and the requests: what the use cases
+ * (dispatch, reload, crash) work on. Created by supervisor, driven by the
+ * doors (http, control) from above. */
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+
+#include "proto/util/map.h"
+#include "supervisor/config/compare.h"
+#include "supervisor/plugin/plugin.h"
+#include "supervisor/route/table.h"
+
+struct gateway {
+	struct ev_loop *loop;
+	struct worker_room room;
+	struct wheel wheel;
+	struct peer_group peers;
+	struct request_table *requests;
+	struct route_table *routes;
+	struct config *config; /* a reference: the one in force */
+	char *runtime_dir, *state_dir, *worker_program;
+	struct plugin **plugins; /* by number; NULL where one is gone */
+	uint32_t plugin_count;	 /* places in use, from 0 */
+	struct map by_id;
+	uint64_t next_reload; /* "r-N" */
+	struct list staging_queue; /* struct reload.turn: QUEUED */
+	unsigned staging_count, staging_max;
+	uint64_t started_ms;
+	bool stopping;
+	ev_timer tick; /* turns the wheel */
+	struct wheel_timer stop_timer;
+	struct gateway_apply *apply; /* under way, or NULL */
+	/* Upcalls of the supervisor; may be NULL. */
+	void (*on_settled)(struct gateway *g, void *user); /* readiness may
+							      have changed */
+	void (*on_stopped)(struct gateway *g, void *user); /* after stop */
+	/* A worker calls (the wire's `call`); NULL refuses all. */
+	void (*on_call)(
+		struct worker *w, const struct message *m, void *user);
+	/* It is about to be destroyed: its calls lose their way back. */
+	void (*on_worker_gone)(struct worker *w, void *user);
+	void *user;
+};
+
+/* runtime_dir and state_dir exist and are locked by the caller; worker_program
+ * is an absolute path. Starts nothing yet. */
+void gateway_init(struct gateway *g, struct ev_loop *loop,
+	struct config *config, const char *runtime_dir, const char *state_dir,
+	const char *worker_program);
+void gateway_finish(struct gateway *g);
+
+/* Starts every enabled plugin that nobody stopped, in `requires` order. */
+void gateway_start(struct gateway *g);
+/* Drains within stop_timeout, then stops the workers; on_stopped follows. */
+void gateway_stop(struct gateway *g);
+
+struct plugin *gateway_plugin(const struct gateway *g, const char *id);
+struct plugin *gateway_plugin_by_number(const struct gateway *g, uint32_t n);
+/* Enabled plugins that were neither ready nor failed yet. */
+bool gateway_is_settled(const struct gateway *g);
+/* Every required plugin serves (if none is required: all enabled ones serve
+ * or failed), and supd is not stopping. */
+bool gateway_is_ready(const struct gateway *g);
+
+/* Puts another config in force: plugins added, removed and changed, each by
+ * its own transaction. Changed package content is found by staging: equal
+ * digest and settings end without a new worker. Listeners, limits, tokens and
+ * log are the supervisor's part. One at a time (assert !g->apply). done gets
+ * the receipts of what was done (borrowed array; what had not changed is not
+ * in it). */
+void gateway_apply(struct gateway *g, struct config *config,
+	const char *trigger, void (*done)(void *user, const json_t *receipts),
+	void *user);

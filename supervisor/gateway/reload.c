@@ -1,0 +1,570 @@
+/* reload: the transaction from its begin to its verdict: stage, spawn, prove,
+ * commit, or roll back with nothing changed. What follows the verdict is
+ * settle.c; stopping is halt.c. Everything that can fail is done before
+ * commit() begins to write. */
+#include "supervisor/gateway/transaction.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/clock.h"
+#include "proto/util/memory.h"
+#include "supervisor/gateway/build.h"
+#include "supervisor/gateway/dispatch.h"
+
+/* How long a verdict waits for the exit of a candidate that is going down, so
+ * that it can tell its status and last lines. */
+#define EXIT_WAIT_S 0.04
+
+const char *const reload_state_texts[RELOAD_STATE_COUNT] = {
+#define X(name, text) [RELOAD_##name] = text,
+	RELOAD_STATES(X)
+#undef X
+};
+
+const char *const reload_phase_texts[PHASE_COUNT] = {
+#define X(name, text) [PHASE_##name] = text,
+	RELOAD_PHASES(X)
+#undef X
+};
+
+static const char *const event_texts[] = {
+#define X(name, text) [RELOAD_EVENT_##name] = text,
+	RELOAD_EVENTS(X)
+#undef X
+};
+static_assert(sizeof(event_texts) / sizeof(*event_texts) == RELOAD_EVENT_COUNT,
+	"every event has a name");
+
+/* 0 is QUEUED, which nothing leads back to: "not allowed". */
+#define TO(state) RELOAD_##state
+static const enum reload_state table[RELOAD_STATE_COUNT][RELOAD_EVENT_COUNT] = {
+	[RELOAD_QUEUED] = {[RELOAD_EVENT_HALT] = TO(STOPPING),
+		[RELOAD_EVENT_BEGIN] = TO(STAGING),
+		[RELOAD_EVENT_DONE] = TO(SETTLED),
+		[RELOAD_EVENT_FAIL] = TO(ROLLED_BACK)},
+	[RELOAD_STOPPING] = {[RELOAD_EVENT_BEGIN] = TO(STAGING),
+		[RELOAD_EVENT_DONE] = TO(SETTLED),
+		[RELOAD_EVENT_FAIL] = TO(ROLLED_BACK)},
+	[RELOAD_STAGING] = {[RELOAD_EVENT_STAGED] = TO(SPAWNING),
+		[RELOAD_EVENT_DONE] = TO(SETTLED),
+		[RELOAD_EVENT_FAIL] = TO(ROLLED_BACK)},
+	[RELOAD_SPAWNING] = {[RELOAD_EVENT_HELLO] = TO(CHECKING),
+		[RELOAD_EVENT_FAIL] = TO(ROLLED_BACK)},
+	[RELOAD_CHECKING] = {[RELOAD_EVENT_COMMIT] = TO(COMMITTED),
+		[RELOAD_EVENT_QUIESCE] = TO(QUIESCING),
+		[RELOAD_EVENT_FAIL] = TO(ROLLED_BACK)},
+	[RELOAD_QUIESCING] = {[RELOAD_EVENT_TAKE] = TO(TAKING),
+		[RELOAD_EVENT_FAIL] = TO(ROLLED_BACK)},
+	[RELOAD_TAKING] = {[RELOAD_EVENT_COMMIT] = TO(COMMITTED),
+		[RELOAD_EVENT_FAIL] = TO(ROLLED_BACK)},
+	[RELOAD_COMMITTED] = {[RELOAD_EVENT_SETTLE] = TO(SETTLING),
+		[RELOAD_EVENT_DONE] = TO(SETTLED)},
+	[RELOAD_SETTLING] = {[RELOAD_EVENT_DONE] = TO(SETTLED),
+		[RELOAD_EVENT_CRASH] = TO(REVERTED)},
+};
+#undef TO
+
+void
+reload_step(struct reload *r, enum reload_event event)
+{
+	enum reload_state from = r->state, to = table[from][event];
+	struct log_subject subject = {
+		.plugin = r->plugin->id, .generation = r->generation};
+
+	assert(to != RELOAD_QUEUED);
+	r->state = to;
+	if (log_is_on(LOG_DEBUG))
+		log_write(LOG_DEBUG, &subject, "reload %s %s->%s %s", r->id,
+			reload_state_texts[from], reload_state_texts[to],
+			event_texts[event]);
+}
+
+void
+reload_enter_phase(struct reload *r, enum reload_phase phase)
+{
+	double since = (double)(clock_us() - r->begun_us) / 1000;
+
+	r->phase_us = clock_us();
+	list_for_each_safe (node, &r->watchers) {
+		struct reload_watcher *w =
+			container_of(node, struct reload_watcher, node);
+
+		if (w->on_phase)
+			w->on_phase(w, r->plugin->id,
+				reload_phase_texts[phase], since);
+	}
+}
+
+void
+reload_leave_phase(struct reload *r, enum reload_phase phase)
+{
+	r->phase_ms[phase] = (double)(clock_us() - r->phase_us) / 1000;
+}
+
+/* ---- from the package to the candidate ---- */
+
+static void
+leave_staging_turn(struct reload *r)
+{
+	struct gateway *g = r->gateway;
+
+	if (!r->has_turn)
+		return;
+	r->has_turn = false;
+	g->staging_count--;
+	if (!list_is_empty(&g->staging_queue)) {
+		struct list *next = g->staging_queue.next;
+
+		list_remove(next);
+		reload_run(container_of(next, struct reload, turn));
+	}
+}
+
+static void
+spawn(struct reload *r)
+{
+	reload_step(r, RELOAD_EVENT_STAGED);
+	reload_enter_phase(r, PHASE_SPAWNING);
+	if (build_spawn(r) < 0)
+		reload_fail(r);
+}
+
+/* if_changed, and nothing has: it ends as if it had not been. */
+static bool
+is_unchanged(const struct reload *r)
+{
+	const struct worker *w = plugin_serving(r->plugin);
+
+	return r->if_changed && w && !strcmp(w->digest, r->digest) &&
+	       json_equal(w->settings, r->settings) &&
+	       r->config == r->plugin->config;
+}
+
+static void
+staged(void *user, const struct stage_result *result)
+{
+	struct reload *r = user;
+
+	r->stage = NULL;
+	reload_leave_phase(r, PHASE_STAGING);
+	leave_staging_turn(r);
+	if (build_take_stage(r, result) < 0) {
+		reload_fail(r);
+	} else if (is_unchanged(r)) {
+		r->unchanged = true;
+		stage_remove(&r->gateway->room, r->stage_dir);
+		reload_step(r, RELOAD_EVENT_DONE);
+		reload_give_verdict(r);
+	} else {
+		spawn(r);
+	}
+}
+
+void
+reload_run(struct reload *r)
+{
+	struct gateway *g = r->gateway;
+
+	if (r->if_serving_done) {
+		reload_step(r, RELOAD_EVENT_DONE);
+		reload_give_verdict(r);
+		return;
+	}
+	if (r->state != RELOAD_STAGING) {
+		reload_step(r, RELOAD_EVENT_BEGIN);
+		reload_enter_phase(r, PHASE_STAGING);
+	}
+	if (r->from_stage) {
+		if (build_from_proven(r) < 0) {
+			reload_fail(r);
+			return;
+		}
+		reload_leave_phase(r, PHASE_STAGING);
+		spawn(r);
+	} else if (g->staging_count >= g->staging_max) {
+		list_append(&g->staging_queue, &r->turn);
+	} else {
+		g->staging_count++;
+		r->has_turn = true;
+		if (build_stage(r, staged) < 0)
+			reload_fail(r);
+	}
+}
+
+/* ---- news of the candidate ---- */
+
+void
+reload_on_hello(struct reload *r)
+{
+	reload_leave_phase(r, PHASE_SPAWNING);
+	reload_step(r, RELOAD_EVENT_HELLO);
+	reload_enter_phase(r, PHASE_CHECKING);
+}
+
+static const char *
+name_of_plugin(uint32_t number, void *user)
+{
+	struct plugin *p = gateway_plugin_by_number(user, number);
+
+	return p ? p->id : "?";
+}
+
+static struct route_edit *
+prepare_rows(struct reload *r, struct error *err)
+{
+	return route_edit_prepare(r->gateway->routes, r->plugin->number,
+		&r->fresh->registrations, r->config->mount,
+		r->config->namespace, name_of_plugin, r->gateway, err);
+}
+
+/* What the manifest wants kept, or with no_drop all that serves. */
+static int
+check_kept(struct reload *r, struct error *err)
+{
+	struct worker *old = plugin_serving(r->plugin);
+	const struct registration_set *now = &r->fresh->registrations;
+	int result = 0;
+
+	for (uint32_t i = 0; i < r->manifest->keep.count && !result; i++) {
+		const char *label = r->manifest->keep.items[i];
+		bool found = false;
+
+		for (uint32_t k = 0; k < now->count && !found; k++) {
+			char *have = registration_label(&now->items[k]);
+
+			found = !strcmp(have, label);
+			free(have);
+		}
+		if (!found)
+			result = error_set(err,
+				"%s is gone, and the manifest keeps it",
+				label);
+	}
+	if (!result && r->no_drop && old) {
+		json_t *dropped = receipt_dropped(&old->registrations, now);
+
+		if (json_array_size(dropped))
+			result = error_set(err, "%s would be dropped",
+				json_string_value(json_array_get(dropped, 0)));
+		json_decref(dropped);
+	}
+	return result;
+}
+
+int
+reload_on_declared(struct reload *r, struct error *err)
+{
+	struct route_edit *edit = prepare_rows(r, err);
+
+	if (!edit)
+		return -1;
+	route_edit_discard(edit);
+	return check_kept(r, err);
+}
+
+/* The swap: rows, slot, workers and held work in one step. */
+static void
+commit(struct reload *r, struct route_edit *edit)
+{
+	struct gateway *g = r->gateway;
+	struct plugin *p = r->plugin;
+	struct worker *old = plugin_serving(p);
+
+	r->held = p->hold.count;
+	dispatch_follow(g, p, &r->fresh->registrations);
+	route_edit_commit(edit, r->fresh->id);
+	p->candidate = NULL;
+	p->active = r->fresh;
+	worker_serve(r->fresh);
+	plugin_configure(p, r->config);
+	r->old = old;
+	if (old) {
+		r->in_flight_at_swap = old->in_flight_count;
+		r->answered_at_swap = old->answered_total;
+		list_append(&p->others, &old->node);
+		worker_retire(old);
+		if (r->force)
+			worker_end_requests(old, "ended by a forced reload");
+	}
+	dispatch_release(g, p);
+	build_note_proven(r);
+	r->committed_us = clock_us();
+}
+
+void
+reload_on_proven(struct reload *r)
+{
+	struct plugin *p = r->plugin;
+	struct worker *old = plugin_serving(p);
+	struct route_edit *edit;
+
+	reload_leave_phase(r, PHASE_CHECKING);
+	reload_enter_phase(r, PHASE_COMMIT);
+	edit = prepare_rows(r, &r->error);
+	if (!edit) {
+		reload_fail(r);
+		return;
+	}
+	r->previous_generation = old ? old->generation : 0;
+	r->previous_pid = old ? old->pid : 0;
+	if (old)
+		r->removed = receipt_counts(&old->registrations);
+	r->registered = receipt_counts(&r->fresh->registrations);
+	r->dropped = receipt_dropped(old ? &old->registrations : NULL,
+		&r->fresh->registrations);
+	commit(r, edit);
+	reload_leave_phase(r, PHASE_COMMIT);
+	reload_step(r, RELOAD_EVENT_COMMIT);
+	p->counters.reloads++;
+	reload_give_verdict(r);
+}
+
+static void
+fail_after_wait(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop, (void)events;
+	reload_fail(container_of(timer, struct reload, kick));
+}
+
+void
+reload_on_candidate_down(struct reload *r)
+{
+	error_set(&r->error, "%s", r->fresh->error.text);
+	ev_timer_stop(r->gateway->loop, &r->kick);
+	ev_timer_init(&r->kick, fail_after_wait, EXIT_WAIT_S, 0);
+	ev_timer_start(r->gateway->loop, &r->kick);
+}
+
+void
+reload_on_candidate_exit(struct reload *r)
+{
+	struct worker *w = r->fresh;
+
+	error_set(&r->error, "%s (the worker %s)", w->error.text,
+		w->exit_text);
+	reload_fail(r);
+}
+
+/* ---- the end ---- */
+
+static const char *
+failed_phase(const struct reload *r)
+{
+	switch (r->state) {
+	case RELOAD_QUEUED:
+	case RELOAD_STAGING:
+		return "staging";
+	case RELOAD_SPAWNING:
+		return "spawning";
+	case RELOAD_STOPPING:
+		return "stopping";
+	default:
+		return "checking";
+	}
+}
+
+void
+reload_fail(struct reload *r)
+{
+	struct plugin *p = r->plugin;
+
+	error_prefix(&r->error, "%s: ", failed_phase(r));
+	snprintf(p->failure, sizeof(p->failure), "%s", r->error.text);
+	ev_timer_stop(r->gateway->loop, &r->kick);
+	if (r->stage)
+		stage_cancel(r->stage);
+	r->stage = NULL;
+	leave_staging_turn(r);
+	list_remove(&r->turn);
+	if (p->candidate) {
+		struct worker *w = p->candidate;
+
+		p->candidate = NULL;
+		list_append(&p->others, &w->node);
+		worker_stop(w);
+	} else if (r->stage_dir && !r->from_stage) {
+		stage_remove(&r->gateway->room, r->stage_dir);
+	}
+	p->counters.reloads_failed++;
+	reload_step(r, RELOAD_EVENT_FAIL);
+	reload_give_verdict(r);
+}
+
+static void
+log_verdict(const struct reload *r)
+{
+	struct log_subject subject = {.plugin = r->plugin->id};
+	struct worker *w = plugin_serving(r->plugin);
+	double ms = (double)(clock_us() - r->begun_us) / 1000;
+
+	if (r->state == RELOAD_ROLLED_BACK)
+		log_write(LOG_WARN, &subject, "%s rolled back (%s) in %.1f ms: %s; %s",
+			r->id, r->trigger, ms, r->error.text,
+			w ? "the old generation serves on"
+			  : "nothing serves it");
+	else if (r->kind == KIND_STOP)
+		log_write(LOG_INFO, &subject, "%s stopped (%s) in %.1f ms",
+			r->id, r->trigger, ms);
+	else if (r->fresh)
+		log_write(LOG_INFO, &subject,
+			"%s done (%s) in %.1f ms: generation %u -> %u, pid %d "
+			"-> %d, version %s, %s",
+			r->id, r->trigger, ms, r->previous_generation,
+			r->generation, r->previous_pid, r->fresh->pid,
+			r->fresh->version, r->digest);
+}
+
+void
+reload_give_verdict(struct reload *r)
+{
+	struct gateway *g = r->gateway;
+	struct plugin *p = r->plugin;
+	json_t *receipt = receipt_make(r);
+	bool failed = r->state == RELOAD_ROLLED_BACK;
+	bool was_settled = p->settled_once;
+
+	log_verdict(r);
+	p->reload = NULL;
+	p->settled_once = true;
+	json_decref(p->last_reload);
+	p->last_reload = json_incref(receipt);
+	if (r->state == RELOAD_COMMITTED)
+		list_append(&p->settling, &r->node);
+	list_for_each_safe (node, &r->watchers) {
+		struct reload_watcher *w =
+			container_of(node, struct reload_watcher, node);
+
+		if (failed || !w->on_settled)
+			list_remove(&w->node);
+		w->on_verdict(w, receipt);
+	}
+	json_decref(receipt);
+	if (failed)
+		build_after_failure(r);
+	settle_begin(r);
+	if (!was_settled)
+		gateway_start_waiting(g);
+	if (g->on_settled && (!was_settled || !failed))
+		g->on_settled(g, g->user);
+}
+
+/* ---- the beginning ---- */
+
+enum reload_refusal
+reload_admit(struct gateway *g, struct plugin *p, bool needs_enabled,
+	struct error *err)
+{
+	if (g->stopping) {
+		error_set(err, "supd is stopping");
+		return RELOAD_GATEWAY_STOPPING;
+	}
+	if (p->removed) {
+		error_set(err, "plugin '%s' is being removed", p->id);
+		return RELOAD_DISABLED;
+	}
+	if (needs_enabled && !p->enabled) {
+		error_set(err, "plugin '%s' is disabled", p->id);
+		return RELOAD_DISABLED;
+	}
+	if (p->reload) {
+		error_set(err, "reload already in progress (%s, %s)",
+			p->reload->id, p->reload->trigger);
+		return RELOAD_BUSY;
+	}
+	return RELOAD_ACCEPTED;
+}
+
+static void
+kicked(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct reload *r = container_of(timer, struct reload, kick);
+
+	(void)loop, (void)events;
+	if (r->kind == KIND_RELOAD)
+		reload_run(r);
+	else
+		halt_begin(r);
+}
+
+struct reload *
+reload_create(struct gateway *g, struct plugin *p, enum reload_kind kind,
+	const char *trigger, struct reload_watcher *watcher, char *id_out)
+{
+	struct reload *r = memory_alloc(sizeof(*r));
+
+	r->gateway = g;
+	r->plugin = p;
+	r->kind = kind;
+	r->begun_us = r->phase_us = clock_us();
+	r->drained = r->aborted = -1;
+	for (int i = 0; i < PHASE_COUNT; i++)
+		r->phase_ms[i] = -1;
+	snprintf(r->id, sizeof(r->id), "r-%llu",
+		(unsigned long long)++g->next_reload);
+	snprintf(r->trigger, sizeof(r->trigger), "%s", trigger);
+	if (id_out)
+		memcpy(id_out, r->id, sizeof(r->id));
+	list_init(&r->node);
+	list_init(&r->turn);
+	list_init(&r->watchers);
+	wheel_timer_init(&r->probation, NULL);
+	if (watcher)
+		list_append(&r->watchers, &watcher->node);
+	p->reload = r;
+	wheel_clear(&g->wheel, &p->restart);
+	ev_timer_init(&r->kick, kicked, 0, 0);
+	ev_timer_start(g->loop, &r->kick);
+	return r;
+}
+
+void
+reload_destroy(struct reload *r)
+{
+	ev_timer_stop(r->gateway->loop, &r->kick);
+	wheel_clear(&r->gateway->wheel, &r->probation);
+	list_for_each_safe (node, &r->watchers)
+		list_remove(node);
+	list_remove(&r->node);
+	list_remove(&r->turn);
+	plugin_config_unref(r->config);
+	manifest_unref(r->manifest);
+	json_decref(r->settings);
+	json_decref(r->removed);
+	json_decref(r->registered);
+	json_decref(r->dropped);
+	free(r->stage_dir);
+	free(r->digest);
+	free(r);
+}
+
+enum reload_refusal
+reload_begin(struct gateway *g, struct plugin *p,
+	const struct reload_options *options, struct reload_watcher *watcher,
+	char *id_out, struct error *err)
+{
+	enum reload_refusal refusal = reload_admit(g, p, true, err);
+	struct reload *r;
+
+	if (refusal != RELOAD_ACCEPTED)
+		return refusal;
+	if (p->stopped) {
+		error_set(err, "plugin '%s' is stopped; start it first", p->id);
+		return RELOAD_DISABLED;
+	}
+	r = reload_create(
+		g, p, KIND_RELOAD, options->trigger, watcher, id_out);
+	r->force = options->force;
+	r->no_drop = options->no_drop;
+	r->from_stage = options->from_stage;
+	r->if_changed = options->if_changed;
+	return RELOAD_ACCEPTED;
+}
+
+void
+reload_unwatch(struct reload_watcher *w)
+{
+	list_remove(&w->node);
+}

@@ -1,0 +1,34 @@
+/* stage: a generation's own copy of its package, made by a `sup-worker stage`
+ * child so that the loop never waits. Stages live in STATE/run/ID/GEN. */
+#pragma once
+
+#include <stdint.h>
+
+#include "proto/util/error.h"
+#include "supervisor/config/manifest.h"
+#include "supervisor/plugin/worker.h"
+
+struct stage; /* one staging under way */
+
+struct stage_result {
+	const char *dir;    /* absolute */
+	const char *digest; /* "sha256:..." */
+	uint64_t bytes;
+	struct error *err; /* NULL: success */
+};
+
+/* Copies source into state_dir/run/plugin_id/generation (left-overs there are
+ * removed first). done is called once, from the loop, unless cancelled. */
+struct stage *stage_begin(struct worker_room *room, const char *state_dir,
+	const char *plugin_id, uint32_t generation,
+	const struct manifest *manifest, uint64_t deadline_ms,
+	void (*done)(void *user, const struct stage_result *result), void *user,
+	struct error *err);
+void stage_cancel(struct stage *s); /* kills the child, removes the copy */
+
+/* Removes a stage in the background (a child does it); NULL-safe. */
+void stage_remove(struct worker_room *room, const char *dir);
+/* At start: removes every stage of the plugin but `keep` (generation, 0: none);
+ * also stages of ids that no longer exist are somebody's to call this for. */
+void stage_sweep(struct worker_room *room, const char *state_dir,
+	const char *plugin_id, uint32_t keep_a, uint32_t keep_b);

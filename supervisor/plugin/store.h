@@ -1,0 +1,23 @@
+/* store: what of a plugin outlives supd: STATE/plugins/ID.json, written to a
+ * temporary file and renamed, small. Read once at start. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/util/error.h"
+
+struct store {
+	uint32_t generation;	     /* the last one given out */
+	uint32_t proven_generation;  /* last that served; its stage is kept */
+	char *proven_digest, *proven_version; /* owned; NULL: none */
+	bool stopped;		     /* by a person: stays stopped */
+	/* enable/disable (later issues) has its place here. */
+};
+
+/* A missing file is an empty store; a broken one is an error with its path. */
+int store_load(struct store *s, const char *state_dir, const char *plugin_id,
+	struct error *err);
+int store_save(const struct store *s, const char *state_dir,
+	const char *plugin_id, struct error *err);
+void store_finish(struct store *s);

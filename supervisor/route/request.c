@@ -1,0 +1,112 @@
+/* request: ids. Never calls an owner, never sends, knows no queue: it says
+ * which request an id means, and that it means none any more. */
+#include "supervisor/route/request.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "proto/util/memory.h"
+
+#define CAPACITY_MIN 1024
+
+const struct request_failure_row request_failures[REQUEST_FAILURE_COUNT] = {
+#define X(name, ...) [REQUEST_##name] = {__VA_ARGS__},
+	REQUEST_FAILURES(X)
+#undef X
+};
+
+/* An id is a number that counts up; its low bits are the slot, the others the
+ * fence. A slot that is in use is skipped, so an id comes back only after all
+ * 2^32, and the slots of ids that follow each other lie side by side. */
+struct request_table {
+	struct request_slot {
+		uint32_t id; /* 0: free */
+		struct request *request;
+	} * slots;
+	uint32_t capacity; /* a power of two, at most half full */
+	uint32_t count;
+	uint32_t last_id;
+};
+
+struct request_table *
+request_table_create(void)
+{
+	struct request_table *t = memory_alloc(sizeof(*t));
+
+	t->capacity = CAPACITY_MIN;
+	t->slots = memory_alloc(t->capacity * sizeof(*t->slots));
+	return t;
+}
+
+void
+request_table_destroy(struct request_table *t)
+{
+	if (!t)
+		return;
+	free(t->slots);
+	free(t);
+}
+
+/* Ids that differ in their low bits still do with one bit more. */
+static void
+table_grow(struct request_table *t)
+{
+	uint32_t capacity = t->capacity * 2;
+	struct request_slot *slots = memory_alloc(capacity * sizeof(*slots));
+
+	for (uint32_t i = 0; i < t->capacity; i++)
+		if (t->slots[i].id)
+			slots[t->slots[i].id & (capacity - 1)] = t->slots[i];
+	free(t->slots);
+	t->slots = slots;
+	t->capacity = capacity;
+}
+
+bool
+request_table_add(struct request_table *t, struct request *r)
+{
+	uint32_t id = t->last_id;
+
+	assert(!r->id);
+	if (2 * (t->count + 1) > t->capacity) {
+		if (t->capacity == REQUEST_TABLE_MAX)
+			return false;
+		table_grow(t);
+	}
+	do
+		id++;
+	while (!id || t->slots[id & (t->capacity - 1)].id);
+	t->slots[id & (t->capacity - 1)] = (struct request_slot){id, r};
+	t->last_id = r->id = id;
+	t->count++;
+	return true;
+}
+
+void
+request_table_remove(struct request_table *t, struct request *r)
+{
+	struct request_slot *slot = &t->slots[r->id & (t->capacity - 1)];
+
+	assert(r->id && slot->request == r && slot->id == r->id);
+	*slot = (struct request_slot){0};
+	r->id = 0;
+	t->count--;
+}
+
+struct request *
+request_table_find(const struct request_table *t, uint32_t id, uint32_t worker)
+{
+	const struct request_slot *slot = &t->slots[id & (t->capacity - 1)];
+	struct request *r = slot->request;
+
+	if (!id || slot->id != id || !worker || r->worker != worker ||
+		r->place != REQUEST_SENT)
+		return NULL;
+	return r;
+}
+
+uint32_t
+request_table_count(const struct request_table *t)
+{
+	return t->count;
+}

@@ -1,0 +1,274 @@
+/* table: lookups, and the slots. Never allocates in a lookup; how rows come
+ * and go is edit.c's. */
+#include "supervisor/route/table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/memory.h"
+#include "supervisor/route/table_parts.h"
+
+struct route_table *
+route_table_create(void)
+{
+	struct route_table *t = memory_alloc(sizeof(*t));
+
+	places_init(&t->places);
+	return t;
+}
+
+void
+route_table_destroy(struct route_table *t)
+{
+	if (!t)
+		return;
+	for (uint32_t i = 0; i < t->slot_count; i++)
+		route_table_remove(t, i);
+	places_finish(&t->places);
+	free(t->slots);
+	free(t);
+}
+
+uint64_t
+route_table_generation(const struct route_table *t)
+{
+	return t->generation;
+}
+
+struct route_slot *
+route_table_slot(struct route_table *t, uint32_t plugin)
+{
+	uint32_t count = t->slot_count ? t->slot_count : 8;
+
+	assert(plugin < ROUTE_PLUGINS_MAX);
+	if (plugin < t->slot_count)
+		return &t->slots[plugin];
+	while (count <= plugin)
+		count *= 2;
+	t->slots = memory_resize(t->slots, count * sizeof(*t->slots));
+	memset(t->slots + t->slot_count, 0,
+		(count - t->slot_count) * sizeof(*t->slots));
+	t->slot_count = count;
+	return &t->slots[plugin];
+}
+
+void
+route_table_point(struct route_table *t, uint32_t plugin, uint32_t worker)
+{
+	route_table_slot(t, plugin)->worker = worker;
+}
+
+uint32_t
+route_table_worker(const struct route_table *t, uint32_t plugin)
+{
+	return plugin < t->slot_count ? t->slots[plugin].worker : 0;
+}
+
+void
+route_table_remove(struct route_table *t, uint32_t plugin)
+{
+	struct route_slot *slot;
+
+	if (plugin >= t->slot_count)
+		return;
+	slot = &t->slots[plugin];
+	assert(!slot->edit);
+	for (uint32_t i = 0; i < slot->set.count; i++)
+		route_entry_remove(t, slot->entries[i]);
+	free(slot->entries);
+	registration_set_finish(&slot->set);
+	*slot = (struct route_slot){0};
+	t->generation++;
+}
+
+void
+route_entry_remove(struct route_table *t, struct route_entry *entry)
+{
+	struct place *place = entry->place;
+	struct route_entry **at = &place->entries;
+
+	while (*at != entry)
+		at = &(*at)->next;
+	*at = entry->next;
+	place->uses--;
+	places_release(&t->places, place);
+	for (unsigned i = 0; i < entry->param_count; i++)
+		free(entry->params[i]);
+	free(entry->row.name);
+	free(entry->row.method);
+	free(entry->row.path);
+	free(entry);
+}
+
+static void
+each_of(const struct route_slot *slot,
+	void (*fn)(const struct route_row *row, void *user), void *user)
+{
+	for (uint32_t i = 0; i < slot->set.count; i++)
+		fn(&slot->entries[i]->row, user);
+}
+
+void
+route_table_each(const struct route_table *t, uint32_t plugin,
+	void (*fn)(const struct route_row *row, void *user), void *user)
+{
+	if (plugin < t->slot_count)
+		each_of(&t->slots[plugin], fn, user);
+	if (plugin != UINT32_MAX)
+		return;
+	for (uint32_t i = 0; i < t->slot_count; i++)
+		each_of(&t->slots[i], fn, user);
+}
+
+/* ---- lookups ---- */
+
+static enum route_verdict
+match_set(const struct route_table *t, const struct route_entry *entry,
+	struct route_match *out)
+{
+	out->row = &entry->row;
+	out->plugin = entry->row.plugin;
+	out->worker = t->slots[entry->row.plugin].worker;
+	out->registration = entry->row.registration;
+	return ROUTE_FOUND;
+}
+
+enum route_verdict
+route_find_name(const struct route_table *t, enum registration_kind kind,
+	struct bytes name, struct route_match *out)
+{
+	const struct place *place;
+
+	assert(kind != REGISTRATION_HTTP);
+	place = places_find(&t->places, t->places.roots[kind], name);
+	out->param_count = 0;
+	out->allow[0] = '\0';
+	for (const struct route_entry *e = place ? place->entries : NULL; e;
+		e = e->next)
+		if (e->live)
+			return match_set(t, e, out);
+	return ROUTE_NONE;
+}
+
+/* A search of the trie. `values` are the params on the way to where it is. */
+struct search {
+	const struct places *places;
+	const struct path *path;
+	struct bytes method;
+	struct route_match *out;
+	bool other_method; /* a place matched, but had not the method */
+};
+
+static bool
+method_is(const struct route_entry *e, struct bytes method)
+{
+	return e->live && e->method_length == method.length &&
+	       !memcmp(e->row.method, method.at, method.length);
+}
+
+static bool
+allow_has(const char *allow, const char *method)
+{
+	size_t length = strlen(method);
+
+	for (const char *at = allow; (at = strstr(at, method)); at += length)
+		if ((at == allow || at[-1] == ' ') &&
+			(!at[length] || at[length] == ','))
+			return true;
+	return false;
+}
+
+static void
+allow_add(struct route_match *out, const char *method)
+{
+	size_t used = strlen(out->allow);
+
+	if (allow_has(out->allow, method) ||
+		used + 2 + strlen(method) >= sizeof(out->allow))
+		return;
+	if (used)
+		used = (size_t)(stpcpy(out->allow + used, ", ") - out->allow);
+	strcpy(out->allow + used, method);
+}
+
+/* The row that has the method at a place that matches, else NULL. */
+static const struct route_entry *
+search_take(struct search *s, const struct place *place)
+{
+	for (const struct route_entry *e = place->entries; e; e = e->next)
+		if (method_is(e, s->method))
+			return e;
+	if (bytes_equal(s->method, BYTES("HEAD")))
+		for (const struct route_entry *e = place->entries; e;
+			e = e->next)
+			if (method_is(e, BYTES("GET")))
+				return e;
+	for (const struct route_entry *e = place->entries; e; e = e->next) {
+		if (!e->live)
+			continue;
+		s->other_method = true;
+		allow_add(s->out, e->row.method);
+		if (method_is(e, BYTES("GET")))
+			allow_add(s->out, "HEAD");
+	}
+	return NULL;
+}
+
+/* Every place has one parent and one depth, so a search visits each at most
+ * once, however it backtracks: no path makes it exponential. It is at most
+ * PATH_PATTERN_SEGMENTS deep. */
+static const struct route_entry *
+search_below(struct search *s, const struct place *at, unsigned depth)
+{
+	const struct path *path = s->path;
+	struct route_match *out = s->out;
+	const unsigned params = out->param_count;
+	const struct route_entry *found = NULL;
+	const struct place *child;
+	struct bytes segment, rest;
+
+	if (depth == path->count)
+		return at->entries ? search_take(s, at) : NULL;
+	segment = path->segments[depth];
+	child = at->literals ? places_find(s->places, at, segment) : NULL;
+	if (child && (found = search_below(s, child, depth + 1)))
+		return found;
+	if (at->param && segment.length) {
+		out->params[params].value = segment;
+		out->param_count = params + 1;
+		if ((found = search_below(s, at->param, depth + 1)))
+			return found;
+		out->param_count = params;
+	}
+	if (at->rest && (found = search_take(s, at->rest))) {
+		rest.at = segment.at;
+		rest.length = path->text.length -
+			      (size_t)(segment.at - path->text.at);
+		out->params[params].value = rest;
+		out->param_count = params + 1;
+	}
+	return found;
+}
+
+enum route_verdict
+route_find_http(const struct route_table *t, struct bytes method,
+	const struct path *path, struct route_match *out)
+{
+	struct search s = {&t->places, path, method, out, false};
+	const struct route_entry *found = NULL;
+	const struct place *whole = places_find(
+		s.places, s.places->roots[REGISTRATION_HTTP], path->text);
+
+	out->param_count = 0;
+	out->allow[0] = '\0';
+	if (whole)
+		found = search_take(&s, whole);
+	if (!found && t->places.patterns->uses)
+		found = search_below(&s, t->places.patterns, 0);
+	if (!found)
+		return s.other_method ? ROUTE_WRONG_METHOD : ROUTE_NONE;
+	for (unsigned i = 0; i < out->param_count; i++)
+		out->params[i].name = found->params[i];
+	return match_set(t, found, out);
+}
