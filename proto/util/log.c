@@ -168,11 +168,9 @@ log_ring_put(const struct buffer *line)
 static bool
 log_tell_dropped(void)
 {
-	static struct buffer text, line;
+	struct buffer text = {0}, line = {0};
 	bool told;
 
-	buffer_clear(&text);
-	buffer_clear(&line);
 	buffer_format(&text, "%llu log lines dropped",
 		(unsigned long long)logger.dropped);
 	log_line(&line, LOG_WARN, NULL, &text);
