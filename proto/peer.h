@@ -6,7 +6,7 @@
  * that is flushed once per loop turn (ev_prepare of its group), cut at
  * WIRE_BATCH_BYTES. It never blocks and never drops: who appends looks at
  * peer_backlog(). At most 256 KiB is read per turn, so that a flooding peer
- * cannot starve the others. */
+ * cannot starve the others. An idle peer holds no buffer. */
 #pragma once
 
 #include <ev.h>
@@ -17,24 +17,31 @@
 #include "proto/util/buffer.h"
 #include "proto/util/list.h"
 
+#define PEER_SPARES 8
+
 /* All peers of a loop share one: its ev_prepare flushes those with something
  * to send, so a turn costs nothing for the quiet ones. Also holds the codec
- * that decodes for all. */
+ * that decodes for all, and the memory they read into and write from. */
 struct peer_group {
 	struct ev_loop *loop;
 	ev_prepare prepare;
 	struct list dirty;
-	struct codec *codec;
+	struct codec *codec; /* not for use inside on_message */
+	uint8_t *shared;     /* what is being read and delivered now */
+	bool busy;	     /* shared and codec are in use */
+	unsigned spare_count;
+	struct buffer spares[PEER_SPARES]; /* empty out buffers */
 };
 
 void peer_group_init(struct peer_group *g, struct ev_loop *loop);
+/* After the last of its peers is finished. */
 void peer_group_finish(struct peer_group *g);
 
 struct peer;
 
 struct peer_ops {
-	/* One decoded object; it is valid during the call only. The callback
-	 * may close or finish the peer. */
+	/* One decoded object; it is valid during the call only, also after
+	 * the callback closed or finished the peer, which it may. */
 	void (*on_message)(struct peer *p, const struct message *m);
 	/* Once, after all that had arrived was delivered: the other side
 	 * closed (reason NULL), broke the protocol or the socket failed. The
@@ -51,13 +58,14 @@ struct peer {
 	int fd; /* -1: closed */
 	ev_io readable, writable;
 	struct list dirty_node;
-	struct buffer in, out; /* out ends with the open batch, if any */
-	size_t batch_start; /* offset of its header from out's content */
-	size_t object_start; /* set by peer_begin */
+	struct buffer in;    /* the beginning of a frame that is not whole */
+	struct buffer out;   /* ends with the open batch, if any */
+	size_t batch_start;  /* offset of its header from out's content */
+	size_t object_start; /* likewise, set by peer_begin */
 	uint32_t batch_objects;
-	bool batch_open, greeted, closing, delivering, finished;
+	bool batch_open, greeted, paused, broken, delivering, read_all;
+	bool *gone; /* set to true by peer_finish() during a delivery */
 	msgpack_packer packer;
-	char reason[160];
 };
 
 /* Takes over fd (connected, made non-blocking). The greeting is sent and the
@@ -84,5 +92,6 @@ size_t peer_backlog(const struct peer *p); /* bytes not yet in the kernel */
 bool peer_flush(struct peer *p); /* now, not at the end of the turn; true:
 				    all is in the kernel */
 bool peer_is_open(const struct peer *p);
-/* Stops and starts reading (a client that floods, a full queue). */
+/* Stops and starts reading (a client that floods, a full queue). What was read
+ * already is delivered all the same. */
 void peer_pause(struct peer *p, bool paused);

@@ -8,23 +8,24 @@
 
 #include "proto/util/error.h"
 
-/* X(ENUM, "kind on the wire", "key in a receipt", receipt has names) */
+/* X(ENUM, "kind on the wire", "key in a receipt", receipt has names,
+ *   supported so far) */
 #define REGISTRATION_KINDS(X)                                                  \
-	X(CHANNEL, "channel", "channels", true)                                \
-	X(TOOL, "tool", "tools", true)                                         \
-	X(COMMAND, "command", "commands", true)                                \
-	X(HTTP, "http", "httpRoutes", false)                                   \
-	X(METHOD, "method", "wsMethods", true)                                 \
-	X(SERVICE, "service", "services", true)                                \
-	X(HOOK, "hook", "hooks", false)                                        \
-	X(SCHEDULE, "schedule", "schedules", true)                             \
-	X(CLI, "cli", "cli", true)
+	X(CHANNEL, "channel", "channels", true, false)                         \
+	X(TOOL, "tool", "tools", true, true)                                   \
+	X(COMMAND, "command", "commands", true, true)                          \
+	X(HTTP, "http", "httpRoutes", false, true)                             \
+	X(METHOD, "method", "wsMethods", true, true)                           \
+	X(SERVICE, "service", "services", true, false)                         \
+	X(HOOK, "hook", "hooks", false, false)                                 \
+	X(SCHEDULE, "schedule", "schedules", true, false)                      \
+	X(CLI, "cli", "cli", true, false)
 
 enum registration_kind {
 #define X(name, ...) REGISTRATION_##name,
 	REGISTRATION_KINDS(X)
 #undef X
-	REGISTRATION_KIND_COUNT,
+		REGISTRATION_KIND_COUNT,
 };
 
 struct registration_kind_row {
@@ -40,11 +41,11 @@ int registration_kind_by_wire(const char *text, size_t length);
 
 struct registration {
 	enum registration_kind kind;
-	char *name;   /* http: "GET /hello"; as registered, without mount */
-	char *method; /* http only: upper case token */
-	char *path;   /* http only: pattern */
+	char *name;	/* http: "GET /hello"; as registered, without mount */
+	char *method;	/* http only: upper case token */
+	char *path;	/* http only: pattern */
 	int idempotent; /* -1: as the method says; 0 no; 1 yes */
-	int64_t body_limit; /* bytes, -1: the gateway's */
+	int64_t body_limit;	  /* bytes, -1: the gateway's */
 	char *description, *help; /* may be NULL */
 	char *schema_json;	  /* tool: JSON Schema text, may be NULL */
 };
@@ -72,8 +73,8 @@ char *registration_label(const struct registration *r);
 const struct registration *registration_find(const struct registration_set *set,
 	enum registration_kind kind, const char *name);
 /* True if both have the same kinds, names, methods and paths in any order. */
-bool registration_set_equal(const struct registration_set *a,
-	const struct registration_set *b);
+bool registration_set_equal(
+	const struct registration_set *a, const struct registration_set *b);
 /* Whether a request for it may be sent a second time: the registration's own
  * word, else GET HEAD OPTIONS PUT DELETE by method; tools and others not. */
 bool registration_is_idempotent(

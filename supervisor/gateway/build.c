@@ -10,11 +10,25 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 
-/* Makes the last problem of a list the error; there is at least one. */
+/* The first error of a list, and how many more there are. */
 static int
 fail_with(struct error *err, const struct problems *problems)
 {
-	return error_set(err, "%s", problems_first_error(problems));
+	for (uint32_t i = 0; i < problems->count; i++) {
+		char *text;
+
+		if (problems->items[i].warning)
+			continue;
+		text = problem_text(&problems->items[i]);
+		if (problems->errors > 1)
+			error_set(err, "%s (and %u more)", text,
+				problems->errors - 1);
+		else
+			error_set(err, "%s", text);
+		free(text);
+		return -1;
+	}
+	return error_set(err, "unreadable");
 }
 
 static void
@@ -45,6 +59,18 @@ find_package(struct reload *r)
 	}
 	problems_finish(&problems);
 	return result;
+}
+
+bool
+build_package_is_there(const struct gateway *g, const struct plugin *p)
+{
+	struct problems problems = {0};
+	char *dir = NULL;
+	bool found = package_find(g->config, p->wanted, &dir, &problems) == 0;
+
+	free(dir);
+	problems_finish(&problems);
+	return found;
 }
 
 static int
@@ -116,8 +142,8 @@ make_data_dir(const struct reload *r, char **dir_out, struct error *err)
 
 	if ((mkdir(parent, 0711) < 0 && errno != EEXIST) ||
 		(mkdir(dir, 0700) < 0 && errno != EEXIST))
-		result = error_set(err, "cannot make %s: %s", dir,
-			strerror(errno));
+		result = error_set(
+			err, "cannot make %s: %s", dir, strerror(errno));
 	free(parent);
 	*dir_out = dir;
 	return result;

@@ -116,9 +116,10 @@ on_call(struct worker *w, const struct message *m)
 }
 
 static void
-on_exit(struct worker *w)
+on_worker_exit(struct worker *w)
 {
 	struct plugin *p = w->owner;
+	struct gateway *g = p->gateway;
 	struct reload *halted;
 
 	if (candidacy(w))
@@ -129,10 +130,12 @@ on_exit(struct worker *w)
 	if (p->active == w)
 		p->active = NULL;
 	build_clean_stage(p, w);
+	if (g->on_worker_gone)
+		g->on_worker_gone(w, g->user);
 	worker_destroy(w);
 	if (halted)
 		halt_on_exit(halted);
-	gateway_on_worker_gone(p->gateway, p);
+	gateway_on_worker_gone(g, p);
 }
 
 const struct worker_ops gateway_worker_ops = {
@@ -144,5 +147,5 @@ const struct worker_ops gateway_worker_ops = {
 	.on_orphan = on_orphan,
 	.on_room = on_room,
 	.on_call = on_call,
-	.on_exit = on_exit,
+	.on_exit = on_worker_exit,
 };

@@ -22,10 +22,13 @@ tick(struct ev_loop *loop, ev_timer *timer, int events)
 	wheel_turn(&g->wheel, clock_ms());
 }
 
-int
+/* The usual limit, which supd raises for itself alone. */
+#define WORKER_NOFILE 1024
+
+void
 gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	const char *runtime_dir, const char *state_dir,
-	const char *worker_program, struct error *err)
+	const char *worker_program)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -34,6 +37,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	g->config = config_ref(config);
 	g->runtime_dir = memory_copy_text(runtime_dir);
 	g->state_dir = memory_copy_text(state_dir);
+	g->worker_program = memory_copy_text(worker_program);
 	g->started_ms = clock_ms();
 	g->staging_max = cpus > 0 ? 2 * (unsigned)cpus : 2;
 	list_init(&g->staging_queue);
@@ -41,8 +45,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	peer_group_init(&g->peers, loop);
 	g->requests = request_table_create();
 	g->routes = route_table_create();
-	ev_timer_init(
-		&g->tick, tick, WHEEL_TICK_MS / 1e3, WHEEL_TICK_MS / 1e3);
+	ev_timer_init(&g->tick, tick, WHEEL_TICK_MS / 1e3, WHEEL_TICK_MS / 1e3);
 	ev_timer_start(loop, &g->tick);
 	g->room = (struct worker_room){
 		.loop = loop,
@@ -50,9 +53,10 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 		.wheel = &g->wheel,
 		.requests = g->requests,
 		.runtime_dir = g->runtime_dir,
-		.worker_program = memory_copy_text(worker_program),
+		.worker_program = g->worker_program,
+		.body_limit = config->limits.body_bytes,
+		.nofile = WORKER_NOFILE,
 	};
-	return worker_room_init(&g->room, err);
 }
 
 /* ---- the set ---- */
@@ -85,10 +89,10 @@ gateway_add(struct gateway *g, const struct plugin_config *config)
 		p->given_up = p->settled_once = true;
 	}
 	p->stopped = p->store.stopped;
-	stage_sweep(&g->room, g->state_dir, p->id, p->store.proven_generation,
-		0);
-	g->plugins = memory_resize(g->plugins,
-		(g->plugin_count + 1) * sizeof(struct plugin *));
+	stage_sweep(
+		&g->room, g->state_dir, p->id, p->store.proven_generation, 0);
+	g->plugins = memory_resize(
+		g->plugins, (g->plugin_count + 1) * sizeof(struct plugin *));
 	g->plugins[g->plugin_count++] = p;
 	map_set(&g->by_id, p->id, strlen(p->id), p);
 	return p;
@@ -268,12 +272,11 @@ gateway_finish(struct gateway *g)
 	free(g->plugins);
 	map_finish(&g->by_id);
 	ev_timer_stop(g->loop, &g->tick);
-	worker_room_finish(&g->room);
 	peer_group_finish(&g->peers);
 	route_table_destroy(g->routes);
 	request_table_destroy(g->requests);
 	config_unref(g->config);
-	free((char *)(uintptr_t)g->room.worker_program);
+	free(g->worker_program);
 	free(g->runtime_dir);
 	free(g->state_dir);
 }

@@ -19,11 +19,11 @@ struct gateway {
 	struct request_table *requests;
 	struct route_table *routes;
 	struct config *config; /* a reference: the one in force */
-	char *runtime_dir, *state_dir;
+	char *runtime_dir, *state_dir, *worker_program;
 	struct plugin **plugins; /* by number; NULL where one is gone */
 	uint32_t plugin_count;	 /* places in use, from 0 */
 	struct map by_id;
-	uint64_t next_reload; /* "r-N" */
+	uint64_t next_reload;	   /* "r-N" */
 	struct list staging_queue; /* struct reload.turn: QUEUED */
 	unsigned staging_count, staging_max;
 	uint64_t started_ms;
@@ -36,16 +36,17 @@ struct gateway {
 							      have changed */
 	void (*on_stopped)(struct gateway *g, void *user); /* after stop */
 	/* A worker calls (the wire's `call`); NULL refuses all. */
-	void (*on_call)(
-		struct worker *w, const struct message *m, void *user);
+	void (*on_call)(struct worker *w, const struct message *m, void *user);
+	/* It is about to be destroyed: its calls lose their way back. */
+	void (*on_worker_gone)(struct worker *w, void *user);
 	void *user;
 };
 
 /* runtime_dir and state_dir exist and are locked by the caller; worker_program
  * is an absolute path. Starts nothing yet. */
-int gateway_init(struct gateway *g, struct ev_loop *loop,
+void gateway_init(struct gateway *g, struct ev_loop *loop,
 	struct config *config, const char *runtime_dir, const char *state_dir,
-	const char *worker_program, struct error *err);
+	const char *worker_program);
 void gateway_finish(struct gateway *g);
 
 /* Starts every enabled plugin that nobody stopped, in `requires` order. */

@@ -1,0 +1,16 @@
+/* notify: tells the service manager how supd is: sd_notify(3)'s datagrams to
+ * $NOTIFY_SOCKET, and its watchdog from the loop itself. Without that variable
+ * it does nothing. Own code because libsystemd doubles exec time (measured). */
+#pragma once
+
+#include <ev.h>
+
+/* Reads and unsets NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, so that no
+ * worker inherits them. The watchdog is fed at half its time. */
+void notify_open(struct ev_loop *loop);
+void notify_close(void);
+void notify_ready(void);
+void notify_reloading(void); /* with MONOTONIC_USEC; notify_ready() ends it */
+void notify_stopping(void);
+void notify_status(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
