@@ -7,12 +7,6 @@
 #include "tools/supctl/supctl.h"
 #include "tools/supctl/table.h"
 
-static const char *
-text_of(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
-
 static long long
 number_of(const json_t *o, const char *key)
 {
@@ -41,7 +35,7 @@ state_color(const char *state)
 		{"holding", "yellow"}, {"reloading", "cyan"},
 		{"starting", "cyan"}};
 
-	for (size_t i = 0; state && i < sizeof(colors) / sizeof(*colors); i++)
+	for (size_t i = 0; i < sizeof(colors) / sizeof(*colors); i++)
 		if (!strcmp(colors[i].state, state))
 			return colors[i].color;
 	return NULL;
@@ -82,8 +76,8 @@ last_text(char *text, size_t size, const json_t *row)
 
 	if (!json_is_object(last))
 		return NULL;
-	snprintf(text, size, "%s %s", text_of(last, "id") ?: "",
-		text_of(last, "state") ?: "");
+	snprintf(text, size, "%s %s", supctl_text(last, "id"),
+		supctl_text(last, "state"));
 	return text;
 }
 
@@ -94,7 +88,7 @@ print_gateway(const json_t *document, const json_t *rows)
 
 	age_text(age, sizeof(age), document, "uptimeSeconds");
 	printf("supd %s (pid %lld), %s, up %s, %zu plugin%s\n",
-		text_of(document, "version") ?: "?", number_of(document, "pid"),
+		supctl_text(document, "version"), number_of(document, "pid"),
 		is_true(document, "stopping") ? "stopping"
 		: is_true(document, "ready")  ? "ready"
 					      : "not ready",
@@ -107,10 +101,10 @@ print_failures(const json_t *rows)
 {
 	for (size_t i = 0; i < json_array_size(rows); i++) {
 		const json_t *row = json_array_get(rows, i);
-		const char *failure = text_of(row, "failure");
+		const char *failure = supctl_text(row, "failure");
 
-		if (failure && *failure)
-			printf("%s failed: %s\n", text_of(row, "id") ?: "?",
+		if (*failure)
+			printf("%s failed: %s\n", supctl_text(row, "id"),
 				failure);
 	}
 }
@@ -127,10 +121,10 @@ print_status(const json_t *rows, bool color)
 
 	for (size_t i = 0; i < json_array_size(rows); i++) {
 		const json_t *row = json_array_get(rows, i);
-		const char *state = text_of(row, "state");
+		const char *state = supctl_text(row, "state");
 
 		table_row(t);
-		table_text(t, text_of(row, "id"));
+		table_text(t, supctl_text(row, "id"));
 		table_colored(t, state, state_color(state));
 		number_or_none(t, row, "generation");
 		number_or_none(t, row, "pid");
@@ -139,7 +133,7 @@ print_status(const json_t *rows, bool color)
 		table_number(t, number_of(row, "restarts"));
 		table_number(t, number_of(row, "inFlight"));
 		table_number(t, number_of(row, "held"));
-		table_text(t, text_of(row, "version"));
+		table_text(t, supctl_text(row, "version"));
 		table_text(t, last_text(text, sizeof(text), row));
 	}
 	table_finish(t);
@@ -179,19 +173,19 @@ verb_list(const struct options *o)
 	t = table_create(columns, 8, supctl_has_color(o));
 	for (size_t i = 0; i < json_array_size(rows); i++) {
 		const json_t *row = json_array_get(rows, i);
-		const char *state = text_of(row, "state");
+		const char *state = supctl_text(row, "state");
 
 		table_row(t);
-		table_text(t, text_of(row, "id"));
-		table_text(t, text_of(row, "package"));
-		table_text(t, text_of(row, "version"));
-		table_text(t, text_of(row, "type"));
+		table_text(t, supctl_text(row, "id"));
+		table_text(t, supctl_text(row, "package"));
+		table_text(t, supctl_text(row, "version"));
+		table_text(t, supctl_text(row, "type"));
 		table_colored(t, state, state_color(state));
 		table_text(t, is_true(row, "enabled") ? "yes" : "no");
 		table_text(t, is_true(row, "canReload")
 				      ? "yes"
-				      : text_of(row, "reason"));
-		table_text(t, text_of(row, "source"));
+				      : supctl_text(row, "reason"));
+		table_text(t, supctl_text(row, "source"));
 	}
 	table_finish(t);
 	json_decref(document);
@@ -210,12 +204,12 @@ print_routes(const json_t *rows, bool with_plugin)
 		const json_t *row = json_array_get(rows, i);
 
 		table_row(t);
-		table_text(t, text_of(row, "kind"));
-		table_text(t, text_of(row, "name"));
-		table_text(t, text_of(row, "description"));
+		table_text(t, supctl_text(row, "kind"));
+		table_text(t, supctl_text(row, "name"));
+		table_text(t, supctl_text(row, "description"));
 		if (!with_plugin)
 			continue;
-		table_text(t, text_of(row, "pluginId"));
+		table_text(t, supctl_text(row, "pluginId"));
 		number_or_none(t, row, "generation");
 	}
 	table_finish(t);
@@ -252,15 +246,15 @@ print_workers(const json_t *rows)
 		const json_t *row = json_array_get(rows, i);
 
 		table_row(t);
-		table_text(t, text_of(row, "role"));
-		table_text(t, text_of(row, "state"));
+		table_text(t, supctl_text(row, "role"));
+		table_text(t, supctl_text(row, "state"));
 		number_or_none(t, row, "generation");
 		number_or_none(t, row, "pid");
 		table_text(t, age_text(text, sizeof(text), row, "ageSeconds"));
 		table_number(t, number_of(row, "inFlight"));
 		table_number(t, number_of(row, "answered"));
-		table_text(t, text_of(row, "version"));
-		table_text(t, text_of(row, "error"));
+		table_text(t, supctl_text(row, "version"));
+		table_text(t, supctl_text(row, "error"));
 	}
 	table_finish(t);
 }
@@ -328,9 +322,9 @@ verb_can_reload(const struct options *o)
 			supctl_print_json(answer.data);
 		else
 			printf("%s: %s%s\n",
-				text_of(answer.data, "pluginId") ?: "?",
+				supctl_text(answer.data, "pluginId"),
 				safe ? "safe" : "not safe: ",
-				text_of(answer.data, "reason") ?: "");
+				supctl_text(answer.data, "reason"));
 		exit_code = safe ? 0 : outcome_rows[OUTCOME_REFUSED].exit_code;
 	}
 	answer_finish(&answer);
@@ -355,7 +349,7 @@ verb_version(const struct options *o)
 		json_decref(document);
 	} else {
 		printf("supctl %s\nsupd %s (pid %lld, protocol %lld)\n",
-			SUPD_VERSION, text_of(answer.data, "version") ?: "?",
+			SUPD_VERSION, supctl_text(answer.data, "version"),
 			number_of(answer.data, "pid"),
 			number_of(answer.data, "protocol"));
 	}

@@ -110,6 +110,14 @@ supctl_ask(const struct options *o, json_t *args, json_t **data_out)
 	return exit_code;
 }
 
+const char *
+supctl_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
 bool
 supctl_has_color(const struct options *o)
 {

@@ -29,13 +29,11 @@ show_log(const json_t *lines)
 {
 	for (size_t i = 0; i < json_array_size(lines); i++) {
 		const json_t *line = json_array_get(lines, i);
-		const char *stream =
-			json_string_value(json_object_get(line, "stream"));
-		char *text = supctl_clean(memory_copy_text(
-			json_string_value(json_object_get(line, "text"))
-				?: ""));
+		char *text = supctl_clean(
+			memory_copy_text(supctl_text(line, "text")));
 
-		fprintf(stderr, "  %s| %s\n", stream ? stream : "", text);
+		fprintf(stderr, "  %s| %s\n", supctl_text(line, "stream"),
+			text);
 		free(text);
 	}
 }
@@ -65,16 +63,15 @@ show_receipt(struct show *s, const json_t *receipt)
 static void
 show_phase(struct show *s, const json_t *event, const char *phase)
 {
-	const char *id = json_string_value(json_object_get(event, "pluginId"));
+	const char *id = supctl_text(event, "pluginId");
 	char time[24];
 
 	duration_text(time, sizeof(time),
 		json_number_value(json_object_get(event, "ms")));
 	if (s->live)
-		fprintf(stderr, "\r\033[K%s: %s %s", id ? id : "?", phase,
-			time);
+		fprintf(stderr, "\r\033[K%s: %s %s", id, phase, time);
 	else
-		fprintf(stderr, "%s: %s (%s)\n", id ? id : "?", phase, time);
+		fprintf(stderr, "%s: %s (%s)\n", id, phase, time);
 	s->line_open = s->live;
 }
 

@@ -17,6 +17,8 @@ void supctl_call(const struct options *o, json_t *args,
 void supctl_print_json(const json_t *document);
 /* Prints the error, with --json as a document too; returns the exit code. */
 int supctl_print_error(const struct options *o, const struct answer *answer);
+/* A text of an object, "" if it is absent or no text. */
+const char *supctl_text(const json_t *object, const char *key);
 bool supctl_has_color(const struct options *o);
 /* What a text from elsewhere may not do to a terminal: control bytes become
  * '?', tabs stay. In place. */

@@ -20,8 +20,7 @@ print_line(const json_t *line)
 	time_t seconds = (time_t)(wall_ms / 1000);
 	struct tm local;
 	char clock[32] = "";
-	char *text = supctl_clean(memory_copy_text(
-		json_string_value(json_object_get(line, "text")) ?: ""));
+	char *text = supctl_clean(memory_copy_text(supctl_text(line, "text")));
 
 	if (localtime_r(&seconds, &local))
 		strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", &local);
@@ -29,7 +28,7 @@ print_line(const json_t *line)
 		(long long)json_integer_value(
 			json_object_get(line, "generation")),
 		(long long)json_integer_value(json_object_get(line, "pid")),
-		json_string_value(json_object_get(line, "stream")) ?: "", text);
+		supctl_text(line, "stream"), text);
 	free(text);
 }
 
