@@ -53,10 +53,8 @@ void command_abandon(struct command_call *call);
  * NULL: none of supd's own. */
 const char *command_by_method(const char *name, size_t length);
 
-/* A worker's `call` (gateway.on_call): "plugins.*" methods as operator, and the
- * tools, commands and methods of other plugins through dispatch. Answers on the
- * worker. */
+/* A worker's `call`: "plugins.*" methods as operator, and the tools, commands
+ * and methods of other plugins through dispatch. Answers on the worker, if it
+ * is still there by then. */
 void commands_worker_call(
-	struct worker *w, const struct message *m, void *user);
-/* gateway.on_worker_gone: nobody hears the answers to its calls any more. */
-void commands_worker_gone(struct worker *w, void *user);
+	struct gateway *g, struct worker *w, const struct message *m);

@@ -1,6 +1,6 @@
 /* worker_call: what a worker asks of the gateway with `call`: supd's methods
- * as operator, or another plugin's tool, command or method. Calls hang on their
- * worker and end with it; what they began in the gateway goes on. */
+ * as operator, or another plugin's tool, command or method. The worker is kept
+ * by number: if it is gone when the answer comes, nobody hears it. */
 #include <stdlib.h>
 
 #include "proto/util/memory.h"
@@ -11,37 +11,27 @@
 #define WORKER_CALLS_MAX 1024 /* of one worker at a time */
 
 struct worker_call {
-	struct list node; /* of the worker's calls */
-	struct worker *worker;
-	uint32_t wire_id;
-	bool is_own;		  /* one of supd's own methods */
-	struct command_call call; /* if so, */
-	struct invoke invoke;	  /* else this */
+	struct gateway *gateway;
+	uint32_t plugin, worker, wire_id;
+	struct command_call call; /* one of supd's own methods, or */
+	struct invoke invoke;	  /* a plugin's */
 };
-
-static struct gateway *
-gateway_of(const struct worker *w)
-{
-	return ((struct plugin *)w->owner)->gateway;
-}
-
-static void
-worker_call_destroy(struct worker_call *c)
-{
-	c->worker->call_count--;
-	list_remove(&c->node);
-	free(c);
-}
 
 static void
 worker_call_answer(struct worker_call *c, const json_t *value,
 	enum wire_error code, const char *text)
 {
-	if (value)
-		worker_answer_call(c->worker, c->wire_id, value);
-	else
-		worker_refuse_call(c->worker, c->wire_id, code, text);
-	worker_call_destroy(c);
+	struct plugin *p = gateway_plugin_by_number(c->gateway, c->plugin);
+	struct worker *w = p ? plugin_worker(p, c->worker) : NULL;
+
+	if (w) {
+		w->calls--;
+		if (value)
+			worker_answer_call(w, c->wire_id, value);
+		else
+			worker_refuse_call(w, c->wire_id, code, text);
+	}
+	free(c);
 }
 
 static void
@@ -91,8 +81,7 @@ run_method(struct worker_call *c, const char *verb, const msgpack_object *args)
 		worker_call_answer(c, NULL, WIRE_BAD_MESSAGE, err.text);
 		return;
 	}
-	c->is_own = true;
-	c->call = (struct command_call){.gateway = gateway_of(c->worker),
+	c->call = (struct command_call){.gateway = c->gateway,
 		.role = ROLE_OPERATOR,
 		.door = "plugin",
 		.on_done = command_done};
@@ -101,12 +90,13 @@ run_method(struct worker_call *c, const char *verb, const msgpack_object *args)
 }
 
 static void
-run_invoke(struct worker_call *c, int kind, const struct message *m)
+run_invoke(struct worker_call *c, const struct worker *w, int kind,
+	const struct message *m)
 {
 	msgpack_packer p;
 
-	invoke_init(&c->invoke, gateway_of(c->worker), invoke_done);
-	invoke_pack_caller(&c->invoke, "plugin", c->worker->plugin_id);
+	invoke_init(&c->invoke, c->gateway, invoke_done);
+	invoke_pack_caller(&c->invoke, "plugin", w->plugin_id);
 	codec_packer(&p, &c->invoke.args);
 	if (kind == REGISTRATION_COMMAND &&
 		m->params[2].type != MSGPACK_OBJECT_STR)
@@ -118,7 +108,8 @@ run_invoke(struct worker_call *c, int kind, const struct message *m)
 }
 
 void
-commands_worker_call(struct worker *w, const struct message *m, void *user)
+commands_worker_call(
+	struct gateway *g, struct worker *w, const struct message *m)
 {
 	struct bytes name = codec_bytes(&m->params[1]);
 	int kind = invoke_kind(codec_bytes(&m->params[0]));
@@ -132,35 +123,19 @@ commands_worker_call(struct worker *w, const struct message *m, void *user)
 			"what can be called is a tool, command or method");
 		return;
 	}
-	if (w->call_count >= WORKER_CALLS_MAX) {
+	if (w->calls >= WORKER_CALLS_MAX) {
 		worker_refuse_call(
 			w, m->id, WIRE_BUSY, "too many calls at a time");
 		return;
 	}
+	w->calls++;
 	c = memory_alloc(sizeof(*c));
-	c->worker = w;
+	c->gateway = g;
+	c->plugin = w->plugin;
+	c->worker = w->id;
 	c->wire_id = m->id;
-	if (!w->calls.next)
-		list_init(&w->calls);
-	list_append(&w->calls, &c->node);
-	w->call_count++;
 	if (verb)
 		run_method(c, verb, &m->params[2]);
 	else
-		run_invoke(c, kind, m);
-}
-
-void
-commands_worker_gone(struct worker *w, void *user)
-{
-	while (w->call_count) {
-		struct worker_call *c =
-			container_of(w->calls.next, struct worker_call, node);
-
-		if (c->is_own)
-			command_abandon(&c->call);
-		else
-			invoke_finish(&c->invoke);
-		worker_call_destroy(c);
-	}
+		run_invoke(c, w, kind, m);
 }

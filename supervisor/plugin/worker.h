@@ -135,9 +135,7 @@ struct worker {
 	struct registration_set registrations;
 	struct list in_flight; /* struct request.node, oldest first */
 	uint32_t in_flight_count;
-	struct list calls; /* its `call`s not answered yet; kept by who
-			      answers them, all zero: none so far */
-	uint32_t call_count;
+	uint32_t calls; /* its `call`s that are not answered yet */
 	uint64_t answered_total;
 	uint64_t spawned_ms, ready_ms, serving_ms; /* clock_ms(), 0: not yet */
 	bool served;				   /* reached SERVING once */
