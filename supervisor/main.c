@@ -9,19 +9,27 @@
 
 const char *argp_program_version = "supd " SUPD_VERSION;
 
-enum { KEY_CHECK = 256, KEY_WATCH, KEY_RUNTIME, KEY_STATE, KEY_LEVEL,
-	KEY_FORMAT };
+enum {
+	KEY_CHECK = 256,
+	KEY_WATCH,
+	KEY_RUNTIME,
+	KEY_STATE,
+	KEY_LEVEL,
+	KEY_FORMAT
+};
 
 static const struct argp_option option_rows[] = {
 	{"config", 'c', "FILE", 0,
 		"the configuration (default: $SUPD_CONFIG, then "
-		"/etc/supd/supd.yaml)", 0},
+		"/etc/supd/supd.yaml)",
+		0},
 	{"check", KEY_CHECK, 0, 0,
 		"check the configuration and manifests, print every problem, "
-		"start nothing", 0},
+		"start nothing",
+		0},
 	{"watch", KEY_WATCH, 0, 0, "not supported yet", 0},
-	{"runtime-dir", KEY_RUNTIME, "DIR", 0,
-		"where the control socket is", 0},
+	{"runtime-dir", KEY_RUNTIME, "DIR", 0, "where the control socket is",
+		0},
 	{"state-dir", KEY_STATE, "DIR", 0, "what outlives supd", 0},
 	{"log-level", KEY_LEVEL, "LEVEL", 0, "error, warn, info or debug", 0},
 	{"log-format", KEY_FORMAT, "FORMAT", 0, "text or json", 0},

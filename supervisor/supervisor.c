@@ -153,8 +153,8 @@ on_settled(struct gateway *g, void *user)
 		return;
 	notify_ready();
 	notify_status("serving");
-	log_info("ready in %llu ms", (unsigned long long)(clock_ms() -
-							  g->started_ms));
+	log_info("ready in %llu ms",
+		(unsigned long long)(clock_ms() - g->started_ms));
 }
 
 /* ---- HUP ---- */
@@ -168,8 +168,8 @@ applied(void *user, const json_t *receipts)
 	size_t failed = 0, i;
 	json_t *receipt;
 
-	json_array_foreach (receipts, i, receipt)
-		failed += !json_is_true(json_object_get(receipt, "success"));
+	json_array_foreach(receipts, i, receipt) failed +=
+		!json_is_true(json_object_get(receipt, "success"));
 	log_write(failed ? LOG_WARN : LOG_INFO, NULL,
 		"configuration applied in %llu ms: %zu transactions, %zu "
 		"failed",
@@ -280,8 +280,10 @@ on_signal(struct ev_loop *loop, ev_signal *signal, int events)
 			apply(s);
 		break;
 	case SIGUSR1:
-		log_reopen();
-		log_info("log reopened");
+		if (log_reopen() < 0)
+			log_error("cannot reopen the log: %m");
+		else
+			log_info("log reopened");
 		break;
 	case SIGUSR2:
 		log_warn("USR2 (upgrade) is not supported yet");
@@ -364,8 +366,8 @@ open_folders(struct supervisor *s, struct error *err)
 {
 	char *runtime_dir = places_runtime_dir(
 		s->options->runtime_dir, s->config->runtime_dir);
-	char *state_dir = places_state_dir(
-		s->options->state_dir, s->config->state_dir);
+	char *state_dir =
+		places_state_dir(s->options->state_dir, s->config->state_dir);
 	int result = runtime_open(&s->runtime, runtime_dir, state_dir, err);
 
 	free(runtime_dir);
@@ -409,8 +411,8 @@ start(struct supervisor *s, struct error *err)
 		return -1;
 	if (open_doors(s, err) < 0)
 		return -1;
-	log_info("supd " SUPD_VERSION " (pid %d) with %u plugins, %s",
-		getpid(), s->config->plugin_count, s->runtime.runtime_dir);
+	log_info("supd " SUPD_VERSION " (pid %d) with %u plugins, %s", getpid(),
+		s->config->plugin_count, s->runtime.runtime_dir);
 	gateway_start(&s->gateway);
 	on_settled(&s->gateway, s);
 	return 0;

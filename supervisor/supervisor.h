@@ -9,7 +9,7 @@
 #include "supervisor/config/config.h"
 
 struct supervisor_options {
-	const char *config_file; /* NULL: by the search order */
+	const char *config_file;	     /* NULL: by the search order */
 	const char *runtime_dir, *state_dir; /* NULL: config, then search */
 	bool level_is_set, format_is_set;    /* flags win over the config */
 	enum log_level level;

@@ -130,8 +130,8 @@ make_data_dir(const struct reload *r, char **dir_out, struct error *err)
 
 	if ((mkdir(parent, 0711) < 0 && errno != EEXIST) ||
 		(mkdir(dir, 0700) < 0 && errno != EEXIST))
-		result = error_set(err, "cannot make %s: %s", dir,
-			strerror(errno));
+		result = error_set(
+			err, "cannot make %s: %s", dir, strerror(errno));
 	free(parent);
 	*dir_out = dir;
 	return result;

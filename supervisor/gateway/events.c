@@ -116,7 +116,7 @@ on_call(struct worker *w, const struct message *m)
 }
 
 static void
-on_exit(struct worker *w)
+on_worker_exit(struct worker *w)
 {
 	struct plugin *p = w->owner;
 	struct gateway *g = p->gateway;
@@ -147,5 +147,5 @@ const struct worker_ops gateway_worker_ops = {
 	.on_orphan = on_orphan,
 	.on_room = on_room,
 	.on_call = on_call,
-	.on_exit = on_exit,
+	.on_exit = on_worker_exit,
 };

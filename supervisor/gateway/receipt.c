@@ -168,8 +168,10 @@ json_t *
 reload_refused_receipt(struct gateway *g, const struct plugin *p,
 	const char *trigger, const char *reason)
 {
-	struct reload r = {.gateway = g, .state = RELOAD_ROLLED_BACK,
-		.drained = -1, .aborted = -1};
+	struct reload r = {.gateway = g,
+		.state = RELOAD_ROLLED_BACK,
+		.drained = -1,
+		.aborted = -1};
 	struct worker *w = plugin_serving(p);
 	json_t *receipt;
 

@@ -59,8 +59,8 @@ connect_to(const char *path)
 	memcpy(address.sun_path, path, length);
 	if (path[0] == '@')
 		address.sun_path[0] = '\0'; /* abstract */
-	notify.fd = socket(
-		AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	notify.fd =
+		socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (notify.fd >= 0 &&
 		connect(notify.fd, (struct sockaddr *)&address,
 			(socklen_t)(offsetof(struct sockaddr_un, sun_path) +
