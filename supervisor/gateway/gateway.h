@@ -35,6 +35,7 @@ struct gateway {
 	void (*on_settled)(struct gateway *g, void *user); /* readiness may
 							      have changed */
 	void (*on_stopped)(struct gateway *g, void *user); /* after stop */
+	void *user;
 	/* A worker calls (the wire's `call`); NULL refuses all. */
 	void (*on_call)(
 		struct gateway *g, struct worker *w, const struct message *m);
