@@ -40,6 +40,7 @@ static struct {
 	size_t start, length;	  /* of the ring's content */
 	struct buffer text, line; /* scratch */
 	char *ring;
+	char path[4096]; /* of a regular file, as it was opened */
 } logger = {.fd = STDERR_FILENO, .level = LOG_INFO};
 
 /* ---- one line ---- */
@@ -275,6 +276,19 @@ log_is_journald(const struct stat *st)
 	       device == st->st_dev && inode == st->st_ino;
 }
 
+/* The name that a rotation gives to the next file. */
+static void
+log_note_path(const struct stat *st)
+{
+	char link[32];
+	ssize_t size = -1;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", logger.fd);
+	if (S_ISREG(st->st_mode))
+		size = readlink(link, logger.path, sizeof(logger.path) - 1);
+	logger.path[size < 0 ? 0 : size] = '\0';
+}
+
 void
 log_open(int fd, enum log_format format, enum log_level level)
 {
@@ -294,6 +308,7 @@ log_open(int fd, enum log_format format, enum log_level level)
 	if (logger.owned)
 		logger.fd = own;
 	logger.socket = S_ISSOCK(st.st_mode);
+	log_note_path(&st);
 	logger.journald = log_is_journald(&st);
 	logger.ring = malloc(LOG_RING_BYTES);
 	assert(logger.ring);
@@ -320,6 +335,15 @@ log_level_parse(const char *text, enum log_level *level_out)
 }
 
 bool
+log_format_parse(const char *text, enum log_format *format_out)
+{
+	bool json = !strcmp(text, "json");
+
+	*format_out = json ? LOG_JSON : LOG_TEXT;
+	return json || !strcmp(text, "text");
+}
+
+bool
 log_is_on(enum log_level level)
 {
 	return level <= logger.level;
@@ -329,6 +353,22 @@ int
 log_fd(void)
 {
 	return logger.fd;
+}
+
+int
+log_reopen(void)
+{
+	int fd;
+
+	if (!*logger.path)
+		return 0;
+	fd = open(logger.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return -1;
+	log_flush();
+	dup2(fd, logger.fd);
+	close(fd);
+	return 0;
 }
 
 void

@@ -34,6 +34,7 @@ struct log_subject {
 void log_open(int fd, enum log_format format, enum log_level level);
 void log_set(enum log_format format, enum log_level level);
 bool log_level_parse(const char *text, enum log_level *level_out);
+bool log_format_parse(const char *text, enum log_format *format_out);
 bool log_is_on(enum log_level level);
 
 void log_write(enum log_level level, const struct log_subject *subject,
@@ -52,4 +53,7 @@ void log_write(enum log_level level, const struct log_subject *subject,
  * loop calls it once a turn, and again on log_fd() becoming writable. */
 bool log_flush(void);
 int log_fd(void);
+/* After a log rotation: if lines go to a regular file, the file that has its
+ * name now is opened in its place. -1 with errno: the old one stays. */
+int log_reopen(void);
 void log_close(void); /* flushes for at most 200 ms */

@@ -13,7 +13,7 @@ struct config_change {
 	/* "log.level", "listen[127.0.0.1:8080]", "plugins.hello" (added or
 	 * removed), "plugins.hello.settings.server" */
 	char *path;
-	const char *plugin; /* id within path's own memory; NULL if global */
+	char *plugin; /* id; NULL if global */
 	/* A plugin's value that only follows a change in `defaults`, which is
 	 * in the list by itself: not worth a line of its own. */
 	bool inherited;

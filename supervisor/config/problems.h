@@ -16,7 +16,7 @@ struct problem {
 };
 
 struct problems {
-	struct problem *items; /* in the order of finding */
+	struct problem *items;
 	uint32_t count;
 	uint32_t errors, warnings; /* also those beyond PROBLEMS_MAX */
 };
@@ -30,6 +30,8 @@ void problems_warn(struct problems *p, const char *file, uint32_t line,
 	uint32_t column, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
+/* By file, in the order in which the files first had one, then by place. */
+void problems_sort(struct problems *p);
 /* "file:line:column: message", a warning as "…: warning: message". The caller
  * frees. */
 char *problem_text(const struct problem *p);

@@ -69,8 +69,8 @@ halt(struct gateway_apply *a, struct plugin *p)
 		reload_fail(p->reload);
 	}
 	crash_forget(p);
-	reload_create(a->gateway, p, KIND_STOP, a->trigger, &item->watcher,
-		NULL);
+	reload_create(
+		a->gateway, p, KIND_STOP, a->trigger, &item->watcher, NULL);
 }
 
 static void
@@ -92,7 +92,8 @@ begin(struct gateway_apply *a, struct plugin *p, bool if_changed)
 
 static void
 change(struct gateway_apply *a, struct plugin *p,
-	const struct plugin_config *config, const struct config_changes *changes)
+	const struct plugin_config *config,
+	const struct config_changes *changes)
 {
 	enum config_class class = CLASS_LIVE;
 	bool was_enabled = p->enabled;

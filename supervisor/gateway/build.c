@@ -61,6 +61,18 @@ find_package(struct reload *r)
 	return result;
 }
 
+bool
+build_package_is_there(const struct gateway *g, const struct plugin *p)
+{
+	struct problems problems = {0};
+	char *dir = NULL;
+	bool found = package_find(g->config, p->wanted, &dir, &problems) == 0;
+
+	free(dir);
+	problems_finish(&problems);
+	return found;
+}
+
 static int
 read_manifest(struct reload *r, const char *dir)
 {
@@ -130,8 +142,8 @@ make_data_dir(const struct reload *r, char **dir_out, struct error *err)
 
 	if ((mkdir(parent, 0711) < 0 && errno != EEXIST) ||
 		(mkdir(dir, 0700) < 0 && errno != EEXIST))
-		result = error_set(err, "cannot make %s: %s", dir,
-			strerror(errno));
+		result = error_set(
+			err, "cannot make %s: %s", dir, strerror(errno));
 	free(parent);
 	*dir_out = dir;
 	return result;

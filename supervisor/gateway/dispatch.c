@@ -4,9 +4,11 @@
 #include "supervisor/gateway/dispatch.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/util/clock.h"
+#include "proto/util/memory.h"
 
 static void request_due(struct wheel_timer *t);
 
@@ -63,8 +65,8 @@ wait_until(struct gateway *g, struct plugin *p, struct request *r)
 	uint64_t until = clock_ms() + p->config->limits.hold_timeout_ms;
 
 	r->held_until_ms = until;
-	wheel_set(&g->wheel, &r->deadline,
-		until < r->due_ms ? until : r->due_ms);
+	wheel_set(
+		&g->wheel, &r->deadline, until < r->due_ms ? until : r->due_ms);
 }
 
 void
@@ -117,8 +119,7 @@ request_due(struct wheel_timer *t)
 
 	if (r->place == REQUEST_HELD) {
 		hold_remove(&p->hold, r);
-		refuse(g, r, late ? REQUEST_LATE : REQUEST_HELD_TOO_LONG,
-			NULL);
+		refuse(g, r, late ? REQUEST_LATE : REQUEST_HELD_TOO_LONG, NULL);
 		return;
 	}
 	w = plugin_worker(p, r->worker);
@@ -145,8 +146,8 @@ dispatch_cancel(struct gateway *g, struct request *r)
 }
 
 void
-dispatch_send_chunk(struct gateway *g, struct request *r, struct bytes piece,
-	bool more)
+dispatch_send_chunk(
+	struct gateway *g, struct request *r, struct bytes piece, bool more)
 {
 	if (r->id && r->place == REQUEST_SENT)
 		worker_send_chunk(plugin_worker(plugin_of(g, r), r->worker), r,
@@ -157,8 +158,8 @@ void
 dispatch_credit(struct gateway *g, struct request *r, uint64_t bytes)
 {
 	if (r->id && r->place == REQUEST_SENT)
-		worker_send_credit(plugin_worker(plugin_of(g, r), r->worker),
-			r, bytes);
+		worker_send_credit(
+			plugin_worker(plugin_of(g, r), r->worker), r, bytes);
 }
 
 uint64_t
@@ -210,52 +211,55 @@ find_in_rows(const struct gateway *g, const struct plugin *p,
 	return s.found;
 }
 
+/* Where each old index goes: UINT32_MAX, nowhere. */
 struct follow {
-	struct plugin *p;
 	const struct registration_set *set;
+	uint32_t *index;
+	uint32_t count;
 };
-
-/* One old row: where its held requests go. Marks with the high bit, so that
- * an index already moved is not taken for an old one. */
-#define MOVED 0x80000000u
-#define LOST 0xffffffffu
 
 static void
 follow_row(const struct route_row *row, void *user)
 {
 	struct follow *f = user;
-	const struct registration *to = registration_find(
-		f->set, row->kind, row->declared->name);
-	uint32_t index = to ? (uint32_t)(to - f->set->items) | MOVED : LOST;
+	const struct registration *to =
+		registration_find(f->set, row->kind, row->declared->name);
 
-	list_for_each (node, &f->p->hold.queue) {
-		struct request *r = container_of(node, struct request, node);
+	if (row->registration >= f->count) {
+		uint32_t count = row->registration + 1;
 
-		if (r->registration == row->registration)
-			r->registration = index;
+		f->index = memory_resize(f->index, count * sizeof(uint32_t));
+		while (f->count < count)
+			f->index[f->count++] = UINT32_MAX;
 	}
+	if (to)
+		f->index[row->registration] = (uint32_t)(to - f->set->items);
 }
 
 void
-dispatch_follow(struct gateway *g, struct plugin *p,
-	const struct registration_set *set)
+dispatch_follow(
+	struct gateway *g, struct plugin *p, const struct registration_set *set)
 {
-	struct follow f = {p, set};
+	struct follow f = {.set = set};
 
 	if (!p->hold.count)
 		return;
 	route_table_each(g->routes, p->number, follow_row, &f);
 	list_for_each_safe (node, &p->hold.queue) {
 		struct request *r = container_of(node, struct request, node);
+		uint32_t index = r->registration < f.count
+					 ? f.index[r->registration]
+					 : UINT32_MAX;
 
-		if (r->registration == LOST) {
-			hold_remove(&p->hold, r);
-			refuse(g, r, REQUEST_UNAVAILABLE,
-				"the new version no longer serves this");
-		} else {
-			r->registration &= ~MOVED;
+		if (index != UINT32_MAX) {
+			r->registration = index;
+			continue;
 		}
+		hold_remove(&p->hold, r);
+		refuse(g, r, REQUEST_UNAVAILABLE,
+			"the new version no longer serves this");
 	}
+	free(f.index);
 }
 
 /* ---- when a worker dies ---- */

@@ -22,8 +22,8 @@ void dispatch_submit(struct gateway *g, struct request *r,
 /* The owner leaves: no callback comes any more, the owner may free it. */
 void dispatch_cancel(struct gateway *g, struct request *r);
 /* More of a body (r was encoded with more=true); goes out at once. */
-void dispatch_send_chunk(struct gateway *g, struct request *r,
-	struct bytes piece, bool more);
+void dispatch_send_chunk(
+	struct gateway *g, struct request *r, struct bytes piece, bool more);
 /* The owner passed on that many bytes of the answer: the worker may send as
  * many more. */
 void dispatch_credit(struct gateway *g, struct request *r, uint64_t bytes);

@@ -109,14 +109,14 @@ on_call(struct worker *w, const struct message *m)
 	struct gateway *g = ((struct plugin *)w->owner)->gateway;
 
 	if (g->on_call)
-		g->on_call(w, m, g->user);
+		g->on_call(g, w, m);
 	else
 		worker_refuse_call(
 			w, m->id, WIRE_NOT_FOUND, "nobody takes calls");
 }
 
 static void
-on_exit(struct worker *w)
+on_worker_exit(struct worker *w)
 {
 	struct plugin *p = w->owner;
 	struct gateway *g = p->gateway;
@@ -130,8 +130,6 @@ on_exit(struct worker *w)
 	if (p->active == w)
 		p->active = NULL;
 	build_clean_stage(p, w);
-	if (g->on_worker_gone)
-		g->on_worker_gone(w, g->user);
 	worker_destroy(w);
 	if (halted)
 		halt_on_exit(halted);
@@ -147,5 +145,5 @@ const struct worker_ops gateway_worker_ops = {
 	.on_orphan = on_orphan,
 	.on_room = on_room,
 	.on_call = on_call,
-	.on_exit = on_exit,
+	.on_exit = on_worker_exit,
 };

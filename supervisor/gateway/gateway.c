@@ -45,8 +45,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	peer_group_init(&g->peers, loop);
 	g->requests = request_table_create();
 	g->routes = route_table_create();
-	ev_timer_init(
-		&g->tick, tick, WHEEL_TICK_MS / 1e3, WHEEL_TICK_MS / 1e3);
+	ev_timer_init(&g->tick, tick, WHEEL_TICK_MS / 1e3, WHEEL_TICK_MS / 1e3);
 	ev_timer_start(loop, &g->tick);
 	g->room = (struct worker_room){
 		.loop = loop,
@@ -90,10 +89,10 @@ gateway_add(struct gateway *g, const struct plugin_config *config)
 		p->given_up = p->settled_once = true;
 	}
 	p->stopped = p->store.stopped;
-	stage_sweep(&g->room, g->state_dir, p->id, p->store.proven_generation,
-		0);
-	g->plugins = memory_resize(g->plugins,
-		(g->plugin_count + 1) * sizeof(struct plugin *));
+	stage_sweep(
+		&g->room, g->state_dir, p->id, p->store.proven_generation, 0);
+	g->plugins = memory_resize(
+		g->plugins, (g->plugin_count + 1) * sizeof(struct plugin *));
 	g->plugins[g->plugin_count++] = p;
 	map_set(&g->by_id, p->id, strlen(p->id), p);
 	return p;

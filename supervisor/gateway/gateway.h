@@ -23,7 +23,7 @@ struct gateway {
 	struct plugin **plugins; /* by number; NULL where one is gone */
 	uint32_t plugin_count;	 /* places in use, from 0 */
 	struct map by_id;
-	uint64_t next_reload; /* "r-N" */
+	uint64_t next_reload;	   /* "r-N" */
 	struct list staging_queue; /* struct reload.turn: QUEUED */
 	unsigned staging_count, staging_max;
 	uint64_t started_ms;
@@ -35,12 +35,10 @@ struct gateway {
 	void (*on_settled)(struct gateway *g, void *user); /* readiness may
 							      have changed */
 	void (*on_stopped)(struct gateway *g, void *user); /* after stop */
+	void *user;
 	/* A worker calls (the wire's `call`); NULL refuses all. */
 	void (*on_call)(
-		struct worker *w, const struct message *m, void *user);
-	/* It is about to be destroyed: its calls lose their way back. */
-	void (*on_worker_gone)(struct worker *w, void *user);
-	void *user;
+		struct gateway *g, struct worker *w, const struct message *m);
 };
 
 /* runtime_dir and state_dir exist and are locked by the caller; worker_program

@@ -93,8 +93,8 @@ reload_enter_phase(struct reload *r, enum reload_phase phase)
 			container_of(node, struct reload_watcher, node);
 
 		if (w->on_phase)
-			w->on_phase(w, r->plugin->id,
-				reload_phase_texts[phase], since);
+			w->on_phase(w, r->plugin->id, reload_phase_texts[phase],
+				since);
 	}
 }
 
@@ -240,8 +240,7 @@ check_kept(struct reload *r, struct error *err)
 		}
 		if (!found)
 			result = error_set(err,
-				"%s is gone, and the manifest keeps it",
-				label);
+				"%s is gone, and the manifest keeps it", label);
 	}
 	if (!result && r->no_drop && old) {
 		json_t *dropped = receipt_dropped(&old->registrations, now);
@@ -313,8 +312,8 @@ reload_on_proven(struct reload *r)
 	if (old)
 		r->removed = receipt_counts(&old->registrations);
 	r->registered = receipt_counts(&r->fresh->registrations);
-	r->dropped = receipt_dropped(old ? &old->registrations : NULL,
-		&r->fresh->registrations);
+	r->dropped = receipt_dropped(
+		old ? &old->registrations : NULL, &r->fresh->registrations);
 	commit(r, edit);
 	reload_leave_phase(r, PHASE_COMMIT);
 	reload_step(r, RELOAD_EVENT_COMMIT);
@@ -341,10 +340,6 @@ reload_on_candidate_down(struct reload *r)
 void
 reload_on_candidate_exit(struct reload *r)
 {
-	struct worker *w = r->fresh;
-
-	error_set(&r->error, "%s (the worker %s)", w->error.text,
-		w->exit_text);
 	reload_fail(r);
 }
 
@@ -401,8 +396,9 @@ log_verdict(const struct reload *r)
 	double ms = (double)(clock_us() - r->begun_us) / 1000;
 
 	if (r->state == RELOAD_ROLLED_BACK)
-		log_write(LOG_WARN, &subject, "%s rolled back (%s) in %.1f ms: %s; %s",
-			r->id, r->trigger, ms, r->error.text,
+		log_write(LOG_WARN, &subject,
+			"%s rolled back (%s) in %.1f ms: %s; %s", r->id,
+			r->trigger, ms, r->error.text,
 			w ? "the old generation serves on"
 			  : "nothing serves it");
 	else if (r->kind == KIND_STOP)
@@ -554,13 +550,33 @@ reload_begin(struct gateway *g, struct plugin *p,
 		error_set(err, "plugin '%s' is stopped; start it first", p->id);
 		return RELOAD_DISABLED;
 	}
-	r = reload_create(
-		g, p, KIND_RELOAD, options->trigger, watcher, id_out);
+	r = reload_create(g, p, KIND_RELOAD, options->trigger, watcher, id_out);
 	r->force = options->force;
 	r->no_drop = options->no_drop;
 	r->from_stage = options->from_stage;
 	r->if_changed = options->if_changed;
 	return RELOAD_ACCEPTED;
+}
+
+bool
+reload_is_safe(const struct gateway *g, const struct plugin *p,
+	const char **reason_out)
+{
+	const char *reason = NULL;
+
+	if (g->stopping)
+		reason = "supd is stopping";
+	else if (!p->enabled)
+		reason = "disabled";
+	else if (p->stopped)
+		reason = "stopped";
+	else if (p->reload)
+		reason = "reload already in progress";
+	else if (!build_package_is_there(g, p))
+		reason = "package missing";
+	if (reason_out)
+		*reason_out = reason;
+	return !reason;
 }
 
 void

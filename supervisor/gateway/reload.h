@@ -10,10 +10,10 @@
 
 #define RELOAD_STATES(X)                                                       \
 	X(QUEUED, "queued")                                                    \
-	X(STOPPING, "stopping") /* stop and restart only: the old one goes */ \
+	X(STOPPING, "stopping") /* stop and restart only: the old one goes */  \
 	X(STAGING, "staging")                                                  \
-	X(SPAWNING, "spawning") /* until hello */                              \
-	X(CHECKING, "checking") /* init, ready, health, probes */              \
+	X(SPAWNING, "spawning")	  /* until hello */                            \
+	X(CHECKING, "checking")	  /* init, ready, health, probes */            \
 	X(QUIESCING, "quiescing") /* exclusive only: comes with channels */    \
 	X(TAKING, "taking")	  /* exclusive only */                         \
 	X(COMMITTED, "committed") /* the verdict: success */                   \
@@ -26,20 +26,20 @@ enum reload_state {
 #define X(name, text) RELOAD_##name,
 	RELOAD_STATES(X)
 #undef X
-	RELOAD_STATE_COUNT,
+		RELOAD_STATE_COUNT,
 };
 
 struct reload_options {
 	const char *trigger; /* "supctl", "http", "hup", "start", "crash" */
-	bool force;   /* the old one's in-flight work ends at the swap */
-	bool no_drop; /* a registration that would go is a failure */
+	bool force;	     /* the old one's in-flight work ends at the swap */
+	bool no_drop;	     /* a registration that would go is a failure */
 	bool from_stage; /* start from the last proven stage, do not stage */
 	bool if_changed; /* equal digest and settings: end without a spawn */
 };
 
 enum reload_refusal {
 	RELOAD_ACCEPTED,
-	RELOAD_BUSY,	 /* "reload already in progress" */
+	RELOAD_BUSY, /* "reload already in progress" */
 	RELOAD_DISABLED,
 	RELOAD_GATEWAY_STOPPING,
 };
@@ -59,7 +59,8 @@ struct reload_watcher {
 
 /* Begins one; the verdict never comes before this returns. watcher may be
  * NULL. If refused nothing has changed, err has the reason, and
- * reload_refused_receipt() gives the receipt. id_out (may be NULL, 24 bytes). */
+ * reload_refused_receipt() gives the receipt. id_out (may be NULL, 24 bytes).
+ */
 enum reload_refusal reload_begin(struct gateway *g, struct plugin *p,
 	const struct reload_options *options, struct reload_watcher *watcher,
 	char *id_out, struct error *err);
@@ -67,8 +68,8 @@ json_t *reload_refused_receipt(struct gateway *g, const struct plugin *p,
 	const char *trigger, const char *reason);
 void reload_unwatch(struct reload_watcher *w);
 /* {safe, reason} without changing anything; reason_out NULL if safe. */
-bool reload_is_safe(
-	const struct gateway *g, const struct plugin *p, const char **reason_out);
+bool reload_is_safe(const struct gateway *g, const struct plugin *p,
+	const char **reason_out);
 
 /* start, stop and restart of a person are transactions too and give receipts.
  * stop: drains within stop_timeout; its verdict comes when the worker is gone,

@@ -23,7 +23,7 @@ enum reload_event {
 #define X(name, text) RELOAD_EVENT_##name,
 	RELOAD_EVENTS(X)
 #undef X
-	RELOAD_EVENT_COUNT,
+		RELOAD_EVENT_COUNT,
 };
 
 enum reload_kind { KIND_RELOAD, KIND_STOP, KIND_RESTART };
@@ -40,7 +40,7 @@ enum reload_phase {
 #define X(name, text) PHASE_##name,
 	RELOAD_PHASES(X)
 #undef X
-	PHASE_COUNT,
+		PHASE_COUNT,
 };
 
 struct reload {
@@ -53,8 +53,8 @@ struct reload {
 	enum reload_state state;
 	bool force, no_drop, from_stage, if_changed;
 	bool if_serving_done; /* start of what serves: nothing to do */
-	bool has_turn;	/* counts in staging_count */
-	bool unchanged; /* if_changed, and nothing has */
+	bool has_turn;	      /* counts in staging_count */
+	bool unchanged;	      /* if_changed, and nothing has */
 	bool probation_over;
 	const char *fallback; /* NULL, or what it started instead */
 
@@ -77,13 +77,13 @@ struct reload {
 	double phase_ms[PHASE_COUNT]; /* < 0: not reached */
 	uint32_t held;
 	uint32_t in_flight_at_swap;
-	uint64_t answered_at_swap; /* of the old one */
-	int64_t drained, aborted;  /* -1: not known yet */
+	uint64_t answered_at_swap;		/* of the old one */
+	int64_t drained, aborted;		/* -1: not known yet */
 	json_t *removed, *registered, *dropped; /* NULL: empty */
 	struct error error;
 
-	struct list watchers;	      /* struct reload_watcher.node */
-	ev_timer kick;		      /* begins it; later the wait for an exit */
+	struct list watchers; /* struct reload_watcher.node */
+	ev_timer kick;	      /* begins it; later the wait for an exit */
 	struct wheel_timer probation; /* stop: the drain's limit */
 };
 

@@ -14,19 +14,19 @@
 
 /* X(ENUM, "name in status") */
 #define PLUGIN_STATES(X)                                                       \
-	X(STARTING, "starting")	  /* the first worker is on its way */         \
+	X(STARTING, "starting") /* the first worker is on its way */           \
 	X(SERVING, "serving")                                                  \
 	X(RELOADING, "reloading") /* serving, and a candidate is on its way */ \
 	X(HOLDING, "holding")	  /* no worker, one will be back */            \
 	X(STOPPED, "stopped")	  /* by a person */                            \
 	X(DISABLED, "disabled")                                                \
-	X(FAILED, "failed")	  /* given up; a person or a change wakes it */
+	X(FAILED, "failed") /* given up; a person or a change wakes it */
 
 enum plugin_state {
 #define X(name, text) PLUGIN_##name,
 	PLUGIN_STATES(X)
 #undef X
-	PLUGIN_STATE_COUNT,
+		PLUGIN_STATE_COUNT,
 };
 
 struct crash_history {
@@ -35,8 +35,8 @@ struct crash_history {
 };
 
 struct plugin_counters {
-	uint64_t requests, answered, failed, replayed, reloads,
-		reloads_failed, restarts, crashes;
+	uint64_t requests, answered, failed, replayed, reloads, reloads_failed,
+		restarts, crashes;
 };
 
 struct plugin {
@@ -48,14 +48,14 @@ struct plugin {
 					 the next reload starts */
 	char *source; /* package folder, as last found; NULL if never */
 	bool enabled;
-	bool stopped;	/* by a person */
-	bool removed;	/* no longer configured: goes when its workers went */
-	bool given_up;	/* crash policy: `failed` */
+	bool stopped;  /* by a person */
+	bool removed;  /* no longer configured: goes when its workers went */
+	bool given_up; /* crash policy: `failed` */
 	bool settled_once; /* was serving or failed once since supd began */
 	char failure[512]; /* why it is failed, or the last rollback's cause */
 	struct worker *active, *candidate;
-	struct list others; /* struct worker.node, oldest first: retiring,
-			       standing by, or stopping */
+	struct list others;    /* struct worker.node, oldest first: retiring,
+				  standing by, or stopping */
 	struct reload *reload; /* the transaction that has the plugin, if any */
 	struct list settling;  /* struct reload.node: committed, not settled */
 	bool reload_wanted;    /* a change came during it: exactly one more */

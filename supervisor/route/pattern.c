@@ -23,8 +23,7 @@ is_param_name(struct bytes name)
 	if (!name.length || isdigit((unsigned char)name.at[0]))
 		return false;
 	for (size_t i = 0; i < name.length; i++)
-		if (!isalnum((unsigned char)name.at[i]) && name.at[i] != '_' &&
-			name.at[i] != '-')
+		if (!isalnum((unsigned char)name.at[i]) && name.at[i] != '_')
 			return false;
 	return true;
 }

@@ -70,7 +70,7 @@ enum route_verdict route_find_name(const struct route_table *t,
  * plugins may be prepared first and then committed in one go. A plugin has at
  * most one edit at a time (assert). Plugin numbers are small: slots are an
  * array, at most ROUTE_PLUGINS_MAX. */
-#define ROUTE_PLUGINS_MAX 65536
+#define ROUTE_PLUGINS_MAX (1u << 20)
 struct route_edit *route_edit_prepare(struct route_table *t, uint32_t plugin,
 	const struct registration_set *set, const char *mount,
 	const char *name_space, const char *(*plugin_name)(uint32_t, void *),

@@ -153,7 +153,7 @@ Test(path, says_what_is_wrong_with_a_pattern)
 		const char *pattern, *reason; /* NULL: fine */
 	} rows[] = {
 		{"/", NULL},
-		{"/a/{x}/b/{y-z}/*", NULL},
+		{"/a/{x}/b/{y_2}/*", NULL},
 		{"/*", NULL},
 		{"/a/", NULL},
 		{"/a%20b", NULL},
@@ -175,6 +175,7 @@ Test(path, says_what_is_wrong_with_a_pattern)
 		{"/{x}{y}", "no name"},
 		{"/{}", "no name"},
 		{"/{1}", "no name"},
+		{"/{y-z}", "no name"},
 		{"/{x}/{x}", "twice"},
 		{"/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}"
 		 "/{p}",

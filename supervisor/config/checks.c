@@ -1,0 +1,84 @@
+/* checks: what an id, a mount and a namespace may look like. */
+#include <string.h>
+
+#include "supervisor/config/tables.h"
+
+bool
+config_id_is_valid(const char *id)
+{
+	static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+	static const char rest[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+	size_t length = strlen(id);
+	return length && length <= 64 && strchr(first, id[0]) &&
+	       strspn(id, rest) == length;
+}
+
+void
+check_id(struct problems *problems, const struct node *node, void *base)
+{
+	if (!config_id_is_valid(node->text))
+		node_problem(problems, node,
+			"'%s' is not an id: lower-case letters, digits, - and "
+			"_, at most 64, first a letter or digit",
+			node->text);
+}
+
+static bool
+is_path_text(const char *text)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789/._~-";
+	return strspn(text, allowed) == strlen(text) && text[0] == '/' &&
+	       text[strlen(text) - 1] != '/' && !strstr(text, "//") &&
+	       !strstr(text, "/./") && !strstr(text, "/../");
+}
+
+static bool
+ends_in_dots(const char *text)
+{
+	const char *last = strrchr(text, '/');
+	return !strcmp(last, "/.") || !strcmp(last, "/..");
+}
+
+void
+check_mount(struct problems *problems, const struct node *node, void *base)
+{
+	static const char *const own[] = {
+		"/api", "/ws", "/livez", "/readyz", "/metrics"};
+	const char *text = node->text;
+	if (!*text)
+		return;
+	if (!is_path_text(text) || ends_in_dots(text)) {
+		node_problem(problems, node,
+			"'mount' must be a path such as /bot-a, without a "
+			"slash at its end");
+		return;
+	}
+	for (size_t i = 0; i < SCHEMA_COUNT_OF(own); i++) {
+		size_t length = strlen(own[i]);
+		if (!strncmp(text, own[i], length) &&
+			(!text[length] || text[length] == '/'))
+			node_problem(problems, node,
+				"'mount' must not begin with %s, which is "
+				"supd's own",
+				own[i]);
+	}
+}
+
+void
+check_namespace(struct problems *problems, const struct node *node, void *base)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789_-.";
+	const char *text = node->text;
+	size_t length = strlen(text);
+	if (!length)
+		return;
+	if (strspn(text, allowed) != length || text[0] == '.' ||
+		text[length - 1] == '.')
+		node_problem(problems, node,
+			"'namespace' must be letters, digits, -, _ and inner "
+			"dots; the dot after it is added");
+}

@@ -1,0 +1,162 @@
+/* compare: the differences of two whole configs, plugin by plugin. What a
+ * change costs stands in the row of its key. */
+#include "supervisor/config/compare.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/memory.h"
+#include "supervisor/config/tables.h"
+
+struct collection {
+	struct config_changes *changes;
+	uint32_t capacity;
+	const struct config *old, *new;
+	const struct plugin_config *old_plugin, *new_plugin; /* or NULL */
+};
+
+const char *
+config_change_kind_name(enum config_change_kind kind)
+{
+	static const char *const words[] = {
+		[CHANGE_ADDED] = "added",
+		[CHANGE_REMOVED] = "removed",
+		[CHANGE_CHANGED] = "changed",
+	};
+	return words[kind];
+}
+
+/* Takes the texts in `change`. */
+static void
+collect(struct collection *c, struct config_change change)
+{
+	struct config_changes *changes = c->changes;
+	if (changes->count == c->capacity) {
+		c->capacity = c->capacity ? 2 * c->capacity : 16;
+		changes->items = memory_resize(
+			changes->items, c->capacity * sizeof(*changes->items));
+	}
+	changes->items[changes->count++] = change;
+}
+
+/* Whether the value that differs is, before and after, that of `defaults`. */
+static bool
+is_inherited(const struct collection *c, const struct schema_row *row,
+	const void *old, const void *new)
+{
+	if (!c->old_plugin)
+		return false;
+	const char *limits = (const char *)&c->old_plugin->limits;
+	ptrdiff_t offset = (const char *)old - limits;
+	if (offset < 0 || offset >= (ptrdiff_t)sizeof(struct plugin_limits))
+		return false;
+	return schema_value_same(
+		       row, old, (const char *)&c->old->defaults + offset) &&
+	       schema_value_same(
+		       row, new, (const char *)&c->new->defaults + offset);
+}
+
+static void
+note(void *user, const char *path, enum config_change_kind kind,
+	const struct schema_row *row, const void *old, const void *new)
+{
+	struct collection *c = user;
+	const struct plugin_config *plugin = c->old_plugin;
+	collect(c,
+		(struct config_change){
+			.kind = kind,
+			.class = row->class,
+			.path = memory_copy_text(path),
+			.plugin = plugin ? memory_copy_text(plugin->id) : NULL,
+			.inherited = is_inherited(c, row, old, new),
+		});
+}
+
+static void
+note_plugin(struct collection *c, const struct plugin_config *plugin,
+	enum config_change_kind kind)
+{
+	collect(c, (struct config_change){
+			   .kind = kind,
+			   .class = CLASS_RELOAD,
+			   .path = memory_format("plugins.%s", plugin->id),
+			   .plugin = memory_copy_text(plugin->id),
+		   });
+}
+
+static void
+compare_plugin(struct collection *c, const struct plugin_config *old,
+	const struct plugin_config *new)
+{
+	c->old_plugin = old;
+	c->new_plugin = new;
+	char *prefix = memory_format("plugins.%s", old->id);
+	schema_compare(&plugin_table, old, new, prefix, note, c);
+	free(prefix);
+	c->old_plugin = c->new_plugin = NULL;
+}
+
+void
+config_compare(const struct config *old, const struct config *new,
+	struct config_changes *changes_out)
+{
+	*changes_out = (struct config_changes){0};
+	struct collection c = {changes_out, 0, old, new, NULL, NULL};
+	schema_compare(&config_table, old, new, "", note, &c);
+	for (uint32_t i = 0; i < old->plugin_count; i++) {
+		const struct plugin_config *before = old->plugins[i];
+		const struct plugin_config *after =
+			config_plugin(new, before->id);
+		if (after)
+			compare_plugin(&c, before, after);
+		else
+			note_plugin(&c, before, CHANGE_REMOVED);
+	}
+	for (uint32_t i = 0; i < new->plugin_count; i++)
+		if (!config_plugin(old, new->plugins[i]->id))
+			note_plugin(&c, new->plugins[i], CHANGE_ADDED);
+}
+
+void
+config_changes_finish(struct config_changes *changes)
+{
+	for (uint32_t i = 0; i < changes->count; i++) {
+		free(changes->items[i].path);
+		free(changes->items[i].plugin);
+	}
+	free(changes->items);
+	*changes = (struct config_changes){0};
+}
+
+bool
+config_changes_class(const struct config_changes *changes, const char *plugin,
+	enum config_class *class_out)
+{
+	bool found = false;
+	enum config_class dearest = CLASS_LIVE;
+	for (uint32_t i = 0; i < changes->count; i++) {
+		const struct config_change *change = &changes->items[i];
+		if (!plugin != !change->plugin ||
+			(plugin && strcmp(plugin, change->plugin) != 0))
+			continue;
+		found = true;
+		if (change->class > dearest)
+			dearest = change->class;
+	}
+	if (class_out)
+		*class_out = dearest;
+	return found;
+}
+
+bool
+config_changes_touch(const struct config_changes *changes, const char *path)
+{
+	size_t length = strlen(path);
+	for (uint32_t i = 0; i < changes->count; i++) {
+		const char *changed = changes->items[i].path;
+		if (!strncmp(changed, path, length) &&
+			strchr(".[", changed[length]))
+			return true; /* also at the terminating NUL */
+	}
+	return false;
+}

@@ -1,0 +1,220 @@
+/* config: from files to the immutable result. The tables say what a key is;
+ * here is what needs more than one value: defaults that plugins copy, ids,
+ * the order of starting, who holds what. */
+#include "supervisor/config/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/util/memory.h"
+#include "supervisor/config/manifest.h"
+#include "supervisor/config/source.h"
+#include "supervisor/config/tables.h"
+
+/* ---- plugins ---- */
+
+static struct plugin_config *
+plugin_create(
+	const struct config *config, const struct node *key, const char *id)
+{
+	struct plugin_config *plugin = memory_alloc(sizeof(*plugin));
+	plugin->references = 1;
+	plugin->id = memory_copy_text(id);
+	plugin->file = memory_copy_text(key->file);
+	plugin->line = key->line;
+	plugin->column = key->column;
+	schema_defaults(&plugin_table, plugin);
+	plugin->limits = config->defaults;
+	return plugin;
+}
+
+struct plugin_config *
+plugin_config_ref(const struct plugin_config *plugin)
+{
+	/* counting is the one change that a constant plugin knows */
+	struct plugin_config *counted =
+		(struct plugin_config *)(uintptr_t)plugin;
+	counted->references++;
+	return counted;
+}
+
+void
+plugin_config_unref(struct plugin_config *plugin)
+{
+	if (!plugin || --plugin->references)
+		return;
+	schema_finish(&plugin_table, plugin);
+	free(plugin->id);
+	free(plugin->file);
+	free(plugin);
+}
+
+static void
+plugin_read(struct problems *problems, struct config *config,
+	const struct node *key, const struct node *item)
+{
+	if (strlen(key->text) != key->length ||
+		!config_id_is_valid(key->text)) {
+		check_id(problems, key, NULL);
+		return;
+	}
+	struct plugin_config *plugin = plugin_create(config, key, key->text);
+	config->plugins[config->plugin_count++] = plugin;
+	map_set(&config->by_id, key->text, key->length, plugin);
+	if (item->kind == NODE_MAP) {
+		schema_read(problems, &plugin_table, item, plugin);
+		plugin->link_is_set = node_get(item, "link");
+	} else if (item->kind != NODE_BROKEN && !node_is_empty(item)) {
+		node_problem(problems, item, "'%s' must be a map, not %s",
+			key->text, node_kind_name(item));
+	}
+	if (!plugin->use)
+		plugin->use = memory_copy_text(plugin->id);
+	if (!plugin->settings)
+		plugin->settings = json_object();
+}
+
+void
+plugins_read(struct problems *problems, const struct node *node, void *base)
+{
+	struct config *config = base;
+	if (node->kind != NODE_MAP) {
+		if (!node_is_empty(node))
+			node_problem(problems, node,
+				"'plugins' must be a map of ids, not %s",
+				node_kind_name(node));
+		return;
+	}
+	config->plugins =
+		memory_alloc((node->count + 1) * sizeof(*config->plugins));
+	for (uint32_t i = 0; i < node->count; i++)
+		plugin_read(problems, config, node->keys[i], node->items[i]);
+}
+
+struct plugin_config *
+config_plugin(const struct config *config, const char *id)
+{
+	return map_get(&config->by_id, id, strlen(id));
+}
+
+/* ---- defaults that are no constants ---- */
+
+#ifndef SUPD_PLUGINDIR
+#define SUPD_PLUGINDIR "/usr/lib/supd/plugins"
+#endif
+
+static void
+add_default_peers(struct config_admin *admin)
+{
+	uint32_t own = geteuid();
+	admin->peers.items = memory_alloc(2 * sizeof(*admin->peers.items));
+	for (uint32_t i = 0; i < (own ? 2u : 1u); i++)
+		admin->peers.items[admin->peers.count++] = (struct config_peer){
+			.user = memory_format("%u", i ? own : 0),
+			.number = i ? own : 0,
+			.role = ROLE_ADMIN,
+		};
+}
+
+static void
+add_defaults(struct config *config, const struct node *root)
+{
+	const struct node *admin = node_get(root, "admin");
+	if (!admin || admin->kind != NODE_MAP || !node_get(admin, "peers"))
+		add_default_peers(&config->admin);
+	if (!node_get(root, "plugin_dirs"))
+		text_list_append(
+			&config->plugin_dirs, memory_copy_text(SUPD_PLUGINDIR));
+}
+
+/* ---- loading ---- */
+
+/* Takes root, which may be NULL after a problem. */
+static struct config *
+config_finish_load(struct config *config, struct node *root,
+	struct problems *problems, uint32_t errors_before)
+{
+	if (root) {
+		schema_read(problems, &config_table, root, config);
+		add_defaults(config, root);
+	}
+	node_destroy(root);
+	if (problems->errors == errors_before) {
+		config->start_order = memory_alloc(
+			(config->plugin_count + 1) * sizeof(uint32_t));
+		config_start_order(config, NULL, config->start_order, problems);
+	}
+	problems_sort(problems);
+	if (problems->errors == errors_before)
+		return config;
+	config_unref(config);
+	return NULL;
+}
+
+static struct config *
+config_create(void)
+{
+	struct config *config = memory_alloc(sizeof(*config));
+	config->references = 1;
+	map_init(&config->by_id);
+	schema_defaults(&config_table, config);
+	return config;
+}
+
+struct config *
+config_load_text(const char *name, const char *text, size_t length,
+	struct problems *problems)
+{
+	uint32_t errors_before = problems->errors;
+	struct config *config = config_create();
+	text_list_append(&config->files, memory_copy_text(name));
+	struct node *root =
+		node_parse(config->files.items[0], text, length, problems);
+	return config_finish_load(config, root, problems, errors_before);
+}
+
+struct config *
+config_load(const char *path, struct problems *problems)
+{
+	uint32_t errors_before = problems->errors;
+	struct config *config = config_create();
+	source_files(path, &config->files, problems);
+	struct node *root = NULL;
+	for (uint32_t i = 0; i < config->files.count; i++) {
+		const char *file = config->files.items[i];
+		size_t length;
+		char *text = source_read(file, &length, problems);
+		if (!text)
+			continue;
+		struct node *part = node_parse(file, text, length, problems);
+		free(text);
+		if (root && part)
+			node_merge(root, part, "plugins", problems);
+		else if (part)
+			root = part;
+	}
+	return config_finish_load(config, root, problems, errors_before);
+}
+
+struct config *
+config_ref(struct config *config)
+{
+	config->references++;
+	return config;
+}
+
+void
+config_unref(struct config *config)
+{
+	if (!config || --config->references)
+		return;
+	for (uint32_t i = 0; i < config->plugin_count; i++)
+		plugin_config_unref(config->plugins[i]);
+	free(config->plugins);
+	free(config->start_order);
+	map_finish(&config->by_id);
+	text_list_finish(&config->files);
+	schema_finish(&config_table, config);
+	free(config);
+}

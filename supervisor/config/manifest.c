@@ -1,0 +1,278 @@
+/* manifest: the rows of plugin.yaml and the checks of its values. */
+#include "supervisor/config/manifest.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/registration.h"
+#include "proto/util/memory.h"
+#include "supervisor/config/source.h"
+#include "supervisor/config/tables.h"
+
+/* ---- checks ---- */
+
+static bool
+stays_inside(const char *path)
+{
+	size_t length = strlen(path);
+	return length && path[0] != '/' && strcmp(path, "..") != 0 &&
+	       strncmp(path, "../", 3) != 0 && !strstr(path, "/../") &&
+	       (length < 3 || strcmp(path + length - 3, "/..") != 0);
+}
+
+static void
+check_run(struct problems *problems, const struct node *node, void *base)
+{
+	if (!stays_inside(node->text)) {
+		node_problem(problems, node,
+			"'run' must name a file within the package");
+		return;
+	}
+	char *path = path_beside(node->file, node->text);
+	if (access(path, F_OK) < 0)
+		node_problem(problems, node,
+			"'run': there is no '%s' in the package", node->text);
+	free(path);
+}
+
+/* Of the words of `exec` only a program within the package can be checked. */
+static void
+check_exec(struct problems *problems, const struct node *node, void *base)
+{
+	const struct manifest *manifest = base;
+	if (manifest->exec.count > 1)
+		return;
+	if (!*node->text) {
+		node_problem(problems, node, "'exec' must name a program");
+		return;
+	}
+	if (node->text[0] == '/' || !strchr(node->text, '/'))
+		return;
+	char *path = path_beside(node->file, node->text);
+	if (access(path, X_OK) < 0)
+		node_problem(problems, node,
+			"'exec': there is no executable '%s' in the package",
+			node->text);
+	free(path);
+}
+
+static void
+check_share(struct problems *problems, const struct node *node, void *base)
+{
+	if (!stays_inside(node->text))
+		node_problem(problems, node,
+			"'share' must name files within the package");
+}
+
+static void
+check_keep(struct problems *problems, const struct node *node, void *base)
+{
+	const char *colon = strchr(node->text, ':');
+	if (!colon || !colon[1] ||
+		registration_kind_by_wire(
+			node->text, (size_t)(colon - node->text)) < 0)
+		node_problem(problems, node,
+			"'keep' must be KIND:NAME such as \"http:GET /hello\" "
+			"or \"tool:hello\"");
+}
+
+static void
+check_probe(struct problems *problems, const struct node *node, void *base)
+{
+	struct manifest_probe *probe = base;
+	size_t method = strspn(node->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	const char *path = node->text + method + 1;
+	if (!method || node->text[method] != ' ' || *path != '/' ||
+		strpbrk(path, " \t\r\n")) {
+		node_problem(problems, node,
+			"'http' must be METHOD /path such as GET /hello");
+		return;
+	}
+	probe->method = memory_copy_bytes(node->text, method);
+	probe->path = memory_copy_text(path);
+}
+
+static void
+check_whole(struct problems *problems, const struct node *map, void *base)
+{
+	struct manifest *manifest = base;
+	const struct node *link = node_get(map, "link");
+	bool has_run = node_get(map, "run"), has_exec = node_get(map, "exec");
+	if (has_run && has_exec)
+		node_problem(problems, node_get(map, "exec"),
+			"a package has either 'run' or 'exec'");
+	else if (!has_run && !has_exec)
+		node_problem(problems, map,
+			"'run' (a C plugin) or 'exec' (a program) is missing");
+	else if (has_exec && node_get(map, "exec")->kind == NODE_LIST &&
+		 !node_get(map, "exec")->count)
+		node_problem(problems, node_get(map, "exec"),
+			"'exec' must name a program");
+	manifest->link_is_set = link;
+	if (link && has_exec && manifest->link == LINK_NATIVE)
+		node_problem(problems, link,
+			"'link: native' is for C plugins; a program brings "
+			"its own");
+}
+
+/* ---- rows ---- */
+
+/* clang-format off: a row reads as one thing */
+
+static const char *const reload_words[] = {"overlap", "exclusive", NULL};
+
+#define ROW(member) .name = #member, .offset = offsetof(struct manifest, member)
+
+static const struct schema_table probe_table = {
+	.bytes = sizeof(struct manifest_probe),
+	.rows =
+		(const struct schema_row[]){
+			{.name = "http",
+				.type = SCHEMA_TEXT,
+				.min = 1,
+				.offset = offsetof(struct manifest_probe, http),
+				.required = true,
+				.check = check_probe,
+				.doc = "A request such as `GET /hello`, "
+				       "without the "
+				       "plugin's mount."},
+			{.name = "expect",
+				.type = SCHEMA_COUNT,
+				.offset =
+					offsetof(struct manifest_probe, expect),
+				.min = 100,
+				.max = 599,
+				.fallback = "200",
+				.doc = "The status that proves health."},
+			{0}},
+};
+
+static const struct schema_table health_table = {
+	.rows = (const struct schema_row
+			[]){{.name = "call",
+				    .type = SCHEMA_BOOL,
+				    .offset = offsetof(struct manifest,
+						      health.call) -
+					      offsetof(struct manifest, health),
+				    .fallback = "false",
+				    .doc = "Whether a new worker is sent "
+					   "`health`."},
+		{.name = "probes",
+			.type = SCHEMA_LIST,
+			.offset = offsetof(struct manifest, health.probes) -
+				  offsetof(struct manifest, health),
+			.table = &probe_table,
+			.doc = "Requests that a new worker must answer."},
+		{0}},
+};
+
+const struct schema_table manifest_table = {
+	.bytes = sizeof(struct manifest),
+	.check = check_whole,
+	.rows = (const struct schema_row
+			[]){{ROW(name), .type = SCHEMA_TEXT, .min = 1,
+				    .required = true, .check = check_id,
+				    .doc = "The package's name."},
+		{ROW(version), .type = SCHEMA_TEXT, .min = 1, .max = 64,
+			.required = true, .doc = "Its version, as you like."},
+		{ROW(run), .type = SCHEMA_TEXT, .min = 1, .check = check_run,
+			.doc = "The shared object of a C plugin; or"},
+		{ROW(exec), .type = SCHEMA_TEXTS, .check = check_exec,
+			.doc = "a program and its arguments, run in the "
+			       "staged copy."},
+		{ROW(reload), .type = SCHEMA_CHOICE, .choices = reload_words,
+			.fallback = "overlap", .later = true,
+			.doc = "Whether old and new may run at a time."},
+		{ROW(health), .type = SCHEMA_SECTION, .table = &health_table,
+			.doc = "What proves a new worker."},
+		{.name = "state",
+			.type = SCHEMA_OWN,
+			.later = true,
+			.doc = "State handed from worker to worker."},
+		{ROW(keep), .type = SCHEMA_TEXTS, .min = 1, .check = check_keep,
+			.doc = "Registrations whose loss fails a reload."},
+		{ROW(requires), .type = SCHEMA_TEXTS, .check = check_id,
+			.doc = "Ids of plugins that start before it."},
+		{ROW(share), .type = SCHEMA_TEXTS, .min = 1,
+			.check = check_share,
+			.doc = "Names that are linked, not staged."},
+		{.name = "watch",
+			.type = SCHEMA_OWN,
+			.later = true,
+			.doc = "Which files matter to a watch."},
+		{ROW(link), .type = SCHEMA_CHOICE, .choices = link_words,
+			.fallback = "nng",
+			.doc = "How a C plugin's worker speaks the wire."},
+		{.name = "sandbox",
+			.type = SCHEMA_OWN,
+			.later = true,
+			.doc = "What the package may touch."},
+		{ROW(settings), .type = SCHEMA_JSON,
+			.doc = "Settings that the config's are laid over."},
+		{0}},
+};
+
+/* clang-format on */
+
+/* ---- reading ---- */
+
+struct manifest *
+manifest_load_text(const char *package_dir, const char *text, size_t length,
+	struct problems *problems)
+{
+	uint32_t errors_before = problems->errors;
+	struct manifest *manifest = memory_alloc(sizeof(*manifest));
+	manifest->file = memory_format("%s/%s", package_dir, MANIFEST_FILE);
+	schema_defaults(&manifest_table, manifest);
+	struct node *root = node_parse(manifest->file, text, length, problems);
+	if (root)
+		schema_read(problems, &manifest_table, root, manifest);
+	node_destroy(root);
+	if (!manifest->settings)
+		manifest->settings = json_object();
+	problems_sort(problems);
+	if (problems->errors == errors_before)
+		return manifest;
+	manifest_destroy(manifest);
+	return NULL;
+}
+
+struct manifest *
+manifest_load(const char *package_dir, struct problems *problems)
+{
+	char *path = memory_format("%s/%s", package_dir, MANIFEST_FILE);
+	size_t length;
+	char *text = source_read(path, &length, problems);
+	free(path);
+	if (!text)
+		return NULL;
+	struct manifest *manifest =
+		manifest_load_text(package_dir, text, length, problems);
+	free(text);
+	return manifest;
+}
+
+void
+manifest_destroy(struct manifest *manifest)
+{
+	if (!manifest)
+		return;
+	for (uint32_t i = 0; i < manifest->health.probes.count; i++) {
+		free(manifest->health.probes.items[i].method);
+		free(manifest->health.probes.items[i].path);
+	}
+	schema_finish(&manifest_table, manifest);
+	free(manifest->file);
+	free(manifest);
+}
+
+enum config_link
+plugin_link(const struct plugin_config *plugin, const struct manifest *manifest)
+{
+	if (manifest && manifest->exec.count)
+		return LINK_NNG; /* a program brings its own */
+	if (!plugin->link_is_set && manifest && manifest->link_is_set)
+		return (enum config_link)manifest->link;
+	return (enum config_link)plugin->limits.link;
+}

@@ -1,0 +1,111 @@
+/* source: reads whole files. A pipe or a device never stops the reader. */
+#include "supervisor/config/source.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/util/memory.h"
+#include "supervisor/config/schema.h"
+
+static int
+read_all(int fd, char *bytes, size_t room, size_t *length_out)
+{
+	size_t length = 0;
+	for (;;) {
+		ssize_t got = read(fd, bytes + length, room - length);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		length += (size_t)got;
+		*length_out = length;
+		if (!got || length == room)
+			return 0;
+	}
+}
+
+static char *
+read_open(
+	int fd, const char *path, size_t *length_out, struct problems *problems)
+{
+	struct stat status;
+	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+		problems_add(problems, path, 0, 0, "is not a regular file");
+		return NULL;
+	}
+	/* The file may grow meanwhile; one byte more than allowed tells. */
+	size_t room = CONFIG_FILE_BYTES_MAX + 1;
+	if (status.st_size < CONFIG_FILE_BYTES_MAX)
+		room = (size_t)status.st_size + 4096;
+	char *bytes = memory_alloc(room + 1);
+	if (read_all(fd, bytes, room, length_out) < 0) {
+		problems_add(problems, path, 0, 0, "cannot be read: %s",
+			strerror(errno));
+		free(bytes);
+		return NULL;
+	}
+	if (*length_out > CONFIG_FILE_BYTES_MAX || *length_out == room) {
+		problems_add(problems, path, 0, 0, "larger than %u MiB",
+			CONFIG_FILE_BYTES_MAX >> 20);
+		free(bytes);
+		return NULL;
+	}
+	bytes[*length_out] = '\0';
+	return bytes;
+}
+
+char *
+source_read(const char *path, size_t *length_out, struct problems *problems)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0) {
+		problems_add(problems, path, 0, 0, "cannot be opened: %s",
+			strerror(errno));
+		return NULL;
+	}
+	char *bytes = read_open(fd, path, length_out, problems);
+	close(fd);
+	return bytes;
+}
+
+static int
+is_part(const struct dirent *entry)
+{
+	size_t length = strlen(entry->d_name);
+	return entry->d_name[0] != '.' && length > 5 &&
+	       !strcmp(entry->d_name + length - 5, ".yaml");
+}
+
+static int
+by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+void
+source_files(const char *path, struct text_list *files_out,
+	struct problems *problems)
+{
+	text_list_append(files_out, memory_copy_text(path));
+	const char *slash = strrchr(path, '/');
+	char *folder = memory_format(
+		"%.*sconf.d", slash ? (int)(slash + 1 - path) : 0, path);
+	struct dirent **entries;
+	int count = scandir(folder, &entries, is_part, by_name);
+	if (count < 0 && errno != ENOENT && errno != ENOTDIR)
+		problems_add(problems, folder, 0, 0, "cannot be listed: %s",
+			strerror(errno));
+	for (int i = 0; i < count; i++) {
+		text_list_append(files_out,
+			memory_format("%s/%s", folder, entries[i]->d_name));
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+	free(folder);
+}

@@ -1,0 +1,420 @@
+/* tables: supd.yaml. A row per key; the order is that of the reference. */
+#include "supervisor/config/tables.h"
+
+#define MS 1ull
+#define SECOND (1000 * MS)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+#define AT(in, member) .offset = offsetof(struct in, member)
+
+static const char *const level_words[] = {
+#define X(name, text, priority) text,
+	LOG_LEVELS(X)
+#undef X
+		NULL};
+static const char *const format_words[] = {"text", "json", NULL};
+static const char *const role_words[] = {"viewer", "operator", "admin", NULL};
+static const char *const metrics_words[] = {"open", "token", NULL};
+static const char *const on_sighup_words[] = {"apply", "advise", NULL};
+const char *const link_words[] = {"nng", "native", NULL};
+static const char *const class_words[] = {
+#define X(name, text) text,
+	CONFIG_CLASSES(X)
+#undef X
+};
+_Static_assert(SCHEMA_COUNT_OF(class_words) == CONFIG_CLASS_COUNT,
+	"a word for each class");
+
+const char *
+role_name(enum role role)
+{
+	return role_words[role];
+}
+
+const char *
+config_link_name(enum config_link link)
+{
+	return link_words[link];
+}
+
+const char *config_class_name(enum config_class class)
+{
+	return class_words[class];
+}
+
+/* clang-format off: a row reads as one thing */
+
+/* ---- log, listen, limits ---- */
+
+#define ROW(in, member) .name = #member, AT(in, member)
+
+static const struct schema_table log_table = {
+	.rows = (const struct schema_row
+			[]){{.name = "level",
+				    .type = SCHEMA_CHOICE,
+				    .offset =
+					    offsetof(struct config, log.level) -
+					    offsetof(struct config, log),
+				    .choices = level_words,
+				    .fallback = "info",
+				    .doc = "The least important lines that are "
+					   "written."},
+		{.name = "format",
+			.type = SCHEMA_CHOICE,
+			.offset = offsetof(struct config, log.format) -
+				  offsetof(struct config, log),
+			.choices = format_words,
+			.fallback = "text",
+			.doc = "Lines for people, or a JSON object a line."},
+		{0}},
+};
+
+static const struct schema_table listen_table = {
+	.bytes = sizeof(struct config_listener),
+	.identity = "http",
+	.rows =
+		(const struct schema_row[]){
+			{ROW(config_listener, http), .type = SCHEMA_TEXT,
+				.min = 1, .required = true,
+				.class = CLASS_REBIND, .check = listener_check,
+				.doc = "`127.0.0.1:8080`, `[::1]:8080` or "
+				       "`unix:/path`. Addresses are numeric; "
+				       "`localhost` is 127.0.0.1."},
+			{.name = "tls",
+				.type = SCHEMA_OWN,
+				.later = true,
+				.class = CLASS_REBIND,
+				.doc = "Certificate and key."},
+			{0}},
+};
+
+#define TIMEOUT(in, key, least, most, normal, text)                            \
+	{                                                                      \
+		.name = #key, .type = SCHEMA_DURATION, AT(in, key##_ms),       \
+		.min = least, .max = most, .fallback = normal, .doc = text     \
+	}
+
+static const struct schema_table limits_table = {
+	.rows = (const struct schema_row
+			[]){{.name = "head",
+				    .type = SCHEMA_SIZE,
+				    AT(config_limits, head_bytes),
+				    .min = KIB,
+				    .max = MIB,
+				    .fallback = "16KiB",
+				    .doc = "Request line and headers together; "
+					   "beyond it "
+					   "431."},
+		{ROW(config_limits, headers), .type = SCHEMA_COUNT, .min = 1,
+			.max = 10000, .fallback = "100",
+			.doc = "Header lines of a request; beyond it 431."},
+		{.name = "body",
+			.type = SCHEMA_SIZE,
+			AT(config_limits, body_bytes),
+			.max = 1024 * GIB,
+			.fallback = "10MiB",
+			.doc = "Body of a request; beyond it 413."},
+		{ROW(config_limits, connections), .type = SCHEMA_COUNT,
+			.min = 1, .max = 1000000, .fallback = "10000",
+			.doc = "Client connections open at a time."},
+		TIMEOUT(config_limits, head_timeout, 10 * MS, HOUR, "10s",
+			"From the first byte of a request to the end of its "
+			"head."),
+		TIMEOUT(config_limits, body_timeout, 10 * MS, DAY, "30s",
+			"The longest pause within a body."),
+		TIMEOUT(config_limits, idle_timeout, 10 * MS, DAY, "75s",
+			"How long a connection may stay without a request."),
+		TIMEOUT(config_limits, write_timeout, 10 * MS, DAY, "30s",
+			"How long a client may take nothing of an answer."),
+		{0}},
+};
+
+/* ---- admin ---- */
+
+static const struct schema_table token_table = {
+	.bytes = sizeof(struct config_token),
+	.identity = "name",
+	.check = token_check,
+	.rows = (const struct schema_row
+			[]){{ROW(config_token, name), .type = SCHEMA_TEXT,
+				    .min = 1, .max = 64, .required = true,
+				    .check = check_id,
+				    .doc = "What the log calls who holds it."},
+		{ROW(config_token, role), .type = SCHEMA_CHOICE,
+			.choices = role_words, .required = true,
+			.doc = "What the token allows; each role includes "
+			       "those before it."},
+		{.name = "sha256",
+			.type = SCHEMA_TEXT,
+			AT(config_token, sha256_hex),
+			.required = true,
+			.doc = "Lower-case hex SHA-256 of the token."},
+		{0}},
+};
+
+static const struct schema_table peer_table = {
+	.bytes = sizeof(struct config_peer),
+	.check = peer_check,
+	.rows =
+		(const struct schema_row[]){
+			{.name = "uid",
+				.type = SCHEMA_TEXT,
+				AT(config_peer, user),
+				.min = 1,
+				.max = 256,
+				.doc = "A user by name or number; or"},
+			{.name = "gid",
+				.type = SCHEMA_TEXT,
+				AT(config_peer, group),
+				.min = 1,
+				.max = 256,
+				.doc = "a group by name or number."},
+			{ROW(config_peer, role), .type = SCHEMA_CHOICE,
+				.choices = role_words, .required = true,
+				.doc = "What the peer may do."},
+			{0}},
+};
+
+static const struct schema_table admin_table = {
+	.rows = (const struct schema_row
+			[]){{ROW(config_admin, tokens), .type = SCHEMA_LIST,
+				    .table = &token_table,
+				    .doc = "Bearer tokens for HTTP."},
+		{ROW(config_admin, peers), .type = SCHEMA_LIST,
+			.table = &peer_table,
+			.doc = "Who may use the control socket. Without the "
+			       "key supd's own user and root are admin; with "
+			       "it exactly those listed."},
+		{ROW(config_admin, http), .type = SCHEMA_BOOL,
+			.fallback = "true",
+			.doc = "Whether the listeners serve /api to holders "
+			       "of a token."},
+		{ROW(config_admin, metrics), .type = SCHEMA_CHOICE,
+			.choices = metrics_words, .fallback = "open",
+			.later = true, .doc = "Who may read /metrics."},
+		{0}},
+};
+
+/* ---- defaults ---- */
+
+static const struct schema_table crash_table = {
+	.rows = (const struct schema_row
+			[]){{.name = "early_max",
+				    .type = SCHEMA_COUNT,
+				    .offset = offsetof(struct plugin_limits,
+						      crash.early_max) -
+					      offsetof(struct plugin_limits,
+						      crash),
+				    .min = 1,
+				    .max = 10000,
+				    .fallback = "10",
+				    .doc = "So many early deaths"},
+		{.name = "within",
+			.type = SCHEMA_DURATION,
+			.offset = offsetof(struct plugin_limits,
+					  crash.within_ms) -
+				  offsetof(struct plugin_limits, crash),
+			.min = 100 * MS,
+			.max = DAY,
+			.fallback = "5m",
+			.doc = "within this time make the plugin `failed`."},
+		{0}},
+};
+
+const struct schema_table plugin_limits_table = {
+	.rows =
+		(const struct schema_row[]){
+			TIMEOUT(plugin_limits, start_timeout, 10 * MS, HOUR,
+				"10s",
+				"From the start of a worker to its `ready`."),
+			TIMEOUT(plugin_limits, health_timeout, 10 * MS, HOUR,
+				"10s",
+				"For all probes of a new worker together."),
+			TIMEOUT(plugin_limits, drain_timeout, 0, DAY, "10s",
+				"How long a retired worker may finish single "
+				"answers."),
+			TIMEOUT(plugin_limits, stream_drain, 0, 30 * DAY, "1h",
+				"The same for streams."),
+			TIMEOUT(plugin_limits, stop_timeout, 0, HOUR, "5s",
+				"From TERM to KILL."),
+			TIMEOUT(plugin_limits, hold_timeout, 0, HOUR, "10s",
+				"How long a request may be held for want of a "
+				"worker."),
+			{ROW(plugin_limits, hold_max), .type = SCHEMA_COUNT,
+				.max = 1000000, .fallback = "10000",
+				.doc = "Requests held at a time; beyond it "
+				       "503."},
+			{.name = "hold_bytes",
+				.type = SCHEMA_SIZE,
+				AT(plugin_limits, hold_bytes),
+				.max = 64 * GIB,
+				.fallback = "64MiB",
+				.doc = "Bytes held at a time; beyond it 503."},
+			{ROW(plugin_limits, max_in_flight),
+				.type = SCHEMA_COUNT, .min = 1, .max = 65536,
+				.fallback = "1024",
+				.doc = "Requests that a worker has at a time; "
+				       "more "
+				       "are held."},
+			TIMEOUT(plugin_limits, request_timeout, 10 * MS, DAY,
+				"30s",
+				"To the first byte of an answer; then 504."),
+			TIMEOUT(plugin_limits, ping_timeout, 0, DAY, "30s",
+				"How long a worker may leave a ping "
+				"unanswered; 0 "
+				"asks none."),
+			TIMEOUT(plugin_limits, probation, 0, HOUR, "5s",
+				"How long the old worker stands by after a "
+				"reload."),
+			{ROW(plugin_limits, max_retiring), .type = SCHEMA_COUNT,
+				.min = 1, .max = 64, .fallback = "4",
+				.doc = "Old workers of a plugin at a time."},
+			{ROW(plugin_limits, crash), .type = SCHEMA_SECTION,
+				.table = &crash_table,
+				.doc = "When to give up on a plugin."},
+			{ROW(plugin_limits, link), .type = SCHEMA_CHOICE,
+				.choices = link_words, .fallback = "nng",
+				.class = CLASS_RELOAD,
+				.doc = "How a C plugin's worker speaks the "
+				       "wire."},
+			{0}},
+};
+
+/* ---- reload, plugins ---- */
+
+static const struct schema_table reload_table = {
+	.rows =
+		(const struct schema_row[]){
+			{.name = "on_sighup",
+				.type = SCHEMA_CHOICE,
+				.offset = offsetof(struct config,
+						  reload.on_sighup) -
+					  offsetof(struct config, reload),
+				.choices = on_sighup_words,
+				.fallback = "apply",
+				.later = true,
+				.doc = "What SIGHUP does."},
+			{.name = "watch",
+				.type = SCHEMA_BOOL,
+				.offset =
+					offsetof(struct config, reload.watch) -
+					offsetof(struct config, reload),
+				.fallback = "false",
+				.later = true,
+				.doc = "Whether packages are watched at all."},
+			{.name = "debounce",
+				.type = SCHEMA_DURATION,
+				.offset = offsetof(struct config,
+						  reload.debounce_ms) -
+					  offsetof(struct config, reload),
+				.min = 10 * MS,
+				.max = HOUR,
+				.fallback = "500ms",
+				.later = true,
+				.doc = "How long files must be still before a "
+				       "reload."},
+			{0}},
+};
+
+const struct schema_table plugin_table = {
+	.bytes = sizeof(struct plugin_config),
+	.rows = (const struct schema_row
+			[]){{ROW(plugin_config, use), .type = SCHEMA_TEXT,
+				    .min = 1, .class = CLASS_RELOAD,
+				    .check = check_id,
+				    .doc = "The package; the plugin's id if "
+					   "not given."},
+		{ROW(plugin_config, enabled), .type = SCHEMA_BOOL,
+			.fallback = "true", .doc = "Whether it is started."},
+		{ROW(plugin_config, required), .type = SCHEMA_BOOL,
+			.fallback = "true",
+			.doc = "Whether supd is ready only when it serves."},
+		{ROW(plugin_config, watch), .type = SCHEMA_BOOL,
+			.fallback = "false", .later = true,
+			.doc = "Whether a change of its package reloads it."},
+		{ROW(plugin_config, requires), .type = SCHEMA_TEXTS,
+			.check = check_id,
+			.doc = "Ids of plugins that start before it."},
+		{ROW(plugin_config, mount), .type = SCHEMA_TEXT, .max = 256,
+			.fallback = "", .class = CLASS_RELOAD,
+			.check = check_mount,
+			.doc = "Put before its HTTP paths."},
+		{ROW(plugin_config, namespace), .type = SCHEMA_TEXT, .max = 64,
+			.fallback = "", .class = CLASS_RELOAD,
+			.check = check_namespace,
+			.doc = "Put, with a dot, before its other names."},
+		{ROW(plugin_config, env), .type = SCHEMA_ENV,
+			.class = CLASS_RELOAD,
+			.doc = "Variables beside the clean environment."},
+		{ROW(plugin_config, settings), .type = SCHEMA_JSON,
+			.class = CLASS_RELOAD,
+			.doc = "Laid over the package's own settings."},
+		{.name = "sandbox",
+			.type = SCHEMA_OWN,
+			.later = true,
+			.class = CLASS_RELOAD,
+			.doc = "What it may touch."},
+		{.type = SCHEMA_INLINE,
+			AT(plugin_config, limits),
+			.table = &plugin_limits_table},
+		{0}},
+};
+
+/* ---- all of it ---- */
+
+/* `plugins` comes last: its entries begin as copies of `defaults`. */
+const struct schema_table config_table = {
+	.bytes = sizeof(struct config),
+	.rows = (const struct schema_row
+			[]){{ROW(config, runtime_dir), .type = SCHEMA_PATH,
+				    .min = 1, .class = CLASS_RESTART,
+				    .doc = "Sockets and the lock. Else "
+					   "`$RUNTIME_DIRECTORY`, "
+					   "`$XDG_RUNTIME_DIR/supd`, "
+					   "`/run/supd`."},
+		{ROW(config, state_dir), .type = SCHEMA_PATH, .min = 1,
+			.class = CLASS_RESTART,
+			.doc = "What lasts over restarts. Else "
+			       "`$STATE_DIRECTORY`, `/var/lib/supd`."},
+		{ROW(config, log), .type = SCHEMA_SECTION, .table = &log_table,
+			.doc = "The log on stderr."},
+		{ROW(config, listen), .type = SCHEMA_LIST,
+			.table = &listen_table, .class = CLASS_REBIND,
+			.doc = "Where clients connect."},
+		{ROW(config, plugin_dirs), .type = SCHEMA_PATHS, .min = 1,
+			.class = CLASS_RELOAD,
+			.doc = "Folders of packages, relative to the file; "
+			       "the first that has a package is used. Without "
+			       "the key the folder that supd was installed "
+			       "with."},
+		{ROW(config, limits), .type = SCHEMA_SECTION,
+			.table = &limits_table,
+			.doc = "What a client may ask for."},
+		{ROW(config, admin), .type = SCHEMA_SECTION,
+			.table = &admin_table,
+			.doc = "Who may look and who may touch."},
+		{ROW(config, trusted_proxies), .type = SCHEMA_TEXTS,
+			.fallback = "[]", .later = true,
+			.doc = "Whose X-Forwarded-For is believed."},
+		{ROW(config, defaults), .type = SCHEMA_SECTION,
+			.table = &plugin_limits_table,
+			.doc = "For every plugin that does not say "
+			       "otherwise."},
+		{ROW(config, reload), .type = SCHEMA_SECTION,
+			.table = &reload_table,
+			.doc = "What makes plugins reload by themselves."},
+		{.name = "plugins",
+			.type = SCHEMA_OWN,
+			.table = &plugin_table,
+			.class = CLASS_RELOAD,
+			.check = plugins_read,
+			.doc = "The plugins by id."},
+		{0}},
+};
+
+/* clang-format on */

@@ -1,0 +1,308 @@
+/* value_read: one value of each type of schema row, from a node. Texts of
+ * problems name the key and what is wanted, never what was found. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/memory.h"
+#include "supervisor/config/schema.h"
+#include "supervisor/config/settings.h"
+#include "supervisor/config/units.h"
+
+#define TEXT_MAX 4096
+
+bool
+schema_is_text(
+	struct problems *problems, const char *name, const struct node *node)
+{
+	if (node->kind != NODE_SCALAR || node_is_null(node)) {
+		node_problem(problems, node, "'%s' must be text, not %s", name,
+			node_kind_name(node));
+		return false;
+	}
+	if (strlen(node->text) != node->length) {
+		node_problem(problems, node, "'%s' must not contain a NUL byte",
+			name);
+		return false;
+	}
+	return true;
+}
+
+bool
+schema_is_list(
+	struct problems *problems, const char *name, const struct node *node)
+{
+	if (node->kind != NODE_LIST && !node_is_empty(node)) {
+		node_problem(problems, node, "'%s' must be a list, not %s",
+			name, node_kind_name(node));
+		return false;
+	}
+	if (node->count > SCHEMA_LIST_MAX) {
+		node_problem(problems, node, "'%s' has more than %d elements",
+			name, SCHEMA_LIST_MAX);
+		return false;
+	}
+	return true;
+}
+
+static bool
+is_plain(const struct node *node)
+{
+	return node->kind == NODE_SCALAR && !node->quoted &&
+	       strlen(node->text) == node->length;
+}
+
+static bool
+is_clean_scalar(const struct node *node)
+{
+	return node->kind == NODE_SCALAR && strlen(node->text) == node->length;
+}
+
+static bool
+read_bool(struct problems *problems, const struct schema_row *row,
+	const struct node *node, void *field)
+{
+	static const char *const words[] = {
+		"false", "False", "FALSE", "true", "True", "TRUE"};
+	for (size_t i = 0; is_plain(node) && i < 6; i++)
+		if (!strcmp(node->text, words[i])) {
+			*(bool *)field = i >= 3;
+			return true;
+		}
+	node_problem(problems, node, "'%s' must be true or false", row->name);
+	return false;
+}
+
+static bool
+in_range(struct problems *problems, const struct schema_row *row,
+	const struct node *node, uint64_t value)
+{
+	if (value >= row->min && value <= row->max)
+		return true;
+	char least[UNIT_TEXT_BYTES], most[UNIT_TEXT_BYTES];
+	if (row->type == SCHEMA_DURATION) {
+		duration_format(row->min, least);
+		duration_format(row->max, most);
+	} else if (row->type == SCHEMA_SIZE) {
+		size_format(row->min, least);
+		size_format(row->max, most);
+	} else {
+		snprintf(least, sizeof(least), "%" PRIu64, row->min);
+		snprintf(most, sizeof(most), "%" PRIu64, row->max);
+	}
+	node_problem(problems, node, "'%s' must be from %s to %s", row->name,
+		least, most);
+	return false;
+}
+
+static bool
+read_count(struct problems *problems, const struct schema_row *row,
+	const struct node *node, void *field)
+{
+	uint64_t value;
+	/* size_parse() also takes units, which a count has not */
+	if (!is_plain(node) ||
+		strspn(node->text, "0123456789") != node->length ||
+		!size_parse(node->text, &value)) {
+		node_problem(problems, node, "'%s' must be a whole number",
+			row->name);
+		return false;
+	}
+	if (!in_range(problems, row, node, value))
+		return false;
+	*(uint32_t *)field = (uint32_t)value;
+	return true;
+}
+
+static bool
+read_measure(struct problems *problems, const struct schema_row *row,
+	const struct node *node, void *field)
+{
+	bool is_size = row->type == SCHEMA_SIZE;
+	uint64_t value;
+	if (!is_clean_scalar(node) ||
+		!(is_size ? size_parse(node->text, &value)
+			  : duration_parse(node->text, &value))) {
+		node_problem(problems, node,
+			is_size ? "'%s' must be a size such as 512B, 64KiB or "
+				  "10MiB"
+				: "'%s' must be a time such as 500ms, 10s, 5m "
+				  "or 1h",
+			row->name);
+		return false;
+	}
+	if (!in_range(problems, row, node, value))
+		return false;
+	if (is_size)
+		*(uint64_t *)field = value;
+	else
+		*(uint32_t *)field = (uint32_t)value;
+	return true;
+}
+
+static bool
+read_choice(struct problems *problems, const struct schema_row *row,
+	const struct node *node, void *field)
+{
+	struct near near;
+	near_init(&near, is_clean_scalar(node) ? node->text : "");
+	char list[200] = "";
+	for (int i = 0; row->choices[i]; i++) {
+		if (is_clean_scalar(node) &&
+			!strcmp(node->text, row->choices[i])) {
+			*(int *)field = i;
+			return true;
+		}
+		near_offer(&near, row->choices[i]);
+		size_t length = strlen(list);
+		snprintf(list + length, sizeof(list) - length, "%s%s",
+			i ? ", " : "", row->choices[i]);
+	}
+	node_problem(problems, node, "'%s' must be one of %s%s", row->name,
+		list, near_hint(&near));
+	return false;
+}
+
+static char *
+read_text(struct problems *problems, const struct schema_row *row,
+	const struct node *node)
+{
+	if (node->kind == NODE_BROKEN ||
+		!schema_is_text(problems, row->name, node))
+		return NULL;
+	uint64_t most = row->max ? row->max : TEXT_MAX;
+	if (node->length < row->min) {
+		node_problem(
+			problems, node, "'%s' must not be empty", row->name);
+		return NULL;
+	}
+	if (node->length > most) {
+		node_problem(problems, node,
+			"'%s' must not be longer than %" PRIu64 " bytes",
+			row->name, most);
+		return NULL;
+	}
+	if (row->type == SCHEMA_PATH || row->type == SCHEMA_PATHS)
+		return path_beside(node->file, node->text);
+	return memory_copy_text(node->text);
+}
+
+static bool
+read_texts(struct problems *problems, const struct schema_row *row,
+	const struct node *node, void *base)
+{
+	if (!schema_is_list(problems, row->name, node))
+		return false;
+	struct text_list *list = schema_field(row, base);
+	text_list_finish(list);
+	bool good = true;
+	for (uint32_t i = 0; i < node->count; i++) {
+		char *text = read_text(problems, row, node->items[i]);
+		if (!text) {
+			good = false;
+			continue;
+		}
+		text_list_append(list, text);
+		if (row->check)
+			row->check(problems, node->items[i], base);
+	}
+	return good;
+}
+
+static bool
+is_env_name(const struct node *key)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "abcdefghijklmnopqrstuvwxyz_0123456789";
+	return key->length && (key->text[0] < '0' || key->text[0] > '9') &&
+	       strspn(key->text, letters) == key->length;
+}
+
+static bool
+read_env_entry(struct problems *problems, const struct node *key,
+	const struct node *item, struct text_list *list)
+{
+	if (item->kind == NODE_BROKEN)
+		return false;
+	if (!is_env_name(key)) {
+		node_problem(problems, key,
+			"'%s' cannot be the name of a variable", key->text);
+		return false;
+	}
+	if (!strncmp(key->text, "SUPD_", 5)) {
+		node_problem(problems, key,
+			"'%s': names that begin with SUPD_ are set by supd",
+			key->text);
+		return false;
+	}
+	if (!schema_is_text(problems, key->text, item) ||
+		!settings_text_is_supported(problems, key->text, item))
+		return false;
+	text_list_append(list, memory_format("%s=%s", key->text, item->text));
+	return true;
+}
+
+static bool
+read_env(struct problems *problems, const struct schema_row *row,
+	const struct node *node, void *field)
+{
+	if (node->kind != NODE_MAP && !node_is_empty(node)) {
+		node_problem(problems, node, "'%s' must be a map, not %s",
+			row->name, node_kind_name(node));
+		return false;
+	}
+	text_list_finish(field);
+	bool good = true;
+	for (uint32_t i = 0; i < node->count; i++)
+		good &= read_env_entry(
+			problems, node->keys[i], node->items[i], field);
+	return good;
+}
+
+static bool
+read_json(struct problems *problems, const struct schema_row *row,
+	const struct node *node, void *field)
+{
+	if (node->kind != NODE_MAP && !node_is_empty(node)) {
+		node_problem(problems, node, "'%s' must be a map, not %s",
+			row->name, node_kind_name(node));
+		return false;
+	}
+	json_t **value = field;
+	json_decref(*value);
+	*value = settings_read(problems, node);
+	return true;
+}
+
+bool
+schema_value_read(struct problems *problems, const struct schema_row *row,
+	const struct node *node, void *base)
+{
+	void *field = schema_field(row, base);
+	switch (row->type) {
+	case SCHEMA_BOOL:
+		return read_bool(problems, row, node, field);
+	case SCHEMA_COUNT:
+		return read_count(problems, row, node, field);
+	case SCHEMA_SIZE:
+	case SCHEMA_DURATION:
+		return read_measure(problems, row, node, field);
+	case SCHEMA_CHOICE:
+		return read_choice(problems, row, node, field);
+	case SCHEMA_TEXTS:
+	case SCHEMA_PATHS:
+		return read_texts(problems, row, node, base);
+	case SCHEMA_ENV:
+		return read_env(problems, row, node, field);
+	case SCHEMA_JSON:
+		return read_json(problems, row, node, field);
+	default:
+		break;
+	}
+	char *text = read_text(problems, row, node);
+	if (!text)
+		return false;
+	free(*(char **)field);
+	*(char **)field = text;
+	return true;
+}

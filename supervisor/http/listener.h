@@ -1,0 +1,28 @@
+/* listener: one listening socket, TCP or unix, and its accept loop. It hands
+ * descriptors to the server and knows nothing of what they carry. */
+#pragma once
+
+#include <ev.h>
+
+#include "proto/util/error.h"
+#include "proto/util/list.h"
+#include "supervisor/config/config.h"
+
+struct http_server;
+
+struct listener {
+	struct list node;
+	struct http_server *server;
+	ev_io readable;
+	char *name;	 /* config_listener.http */
+	char *unix_path; /* removed at the end if it is still ours, or NULL */
+	uint64_t device, inode;
+};
+
+/* Binds and listens; accepts nothing before listener_resume(). A unix socket
+ * that nobody listens on is replaced; err names who has the address. */
+struct listener *listener_open(struct http_server *server,
+	const struct config_listener *config, struct error *err);
+void listener_close(struct listener *l);
+void listener_pause(struct listener *l);
+void listener_resume(struct listener *l);

@@ -1,0 +1,277 @@
+/* child: spawns, watches and reaps by pidfd. It never uses SIGCHLD, so other
+ * children of the process are nothing to it. */
+#include "supervisor/plugin/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/util/list.h"
+
+#define REST_BYTES_MAX (1024 * 1024)
+
+static char read_buffer[CHILD_READ_BYTES]; /* one loop, one thread */
+
+static void
+pipe_close(struct child_pipe *p)
+{
+	if (p->fd < 0)
+		return;
+	ev_io_stop(p->child->loop, &p->readable);
+	close(p->fd);
+	p->fd = -1;
+}
+
+/* Hands on one piece; false: nothing is there now, or never will be. */
+static bool
+pipe_read(struct child_pipe *p, size_t *read_out)
+{
+	struct child *c = p->child;
+	ssize_t length = read(p->fd, read_buffer, sizeof(read_buffer));
+
+	*read_out = length > 0 ? (size_t)length : 0;
+	if (length > 0) {
+		c->ops->on_output(c, (enum child_stream)(p - c->pipes),
+			(struct bytes){read_buffer, (size_t)length});
+		return true;
+	}
+	if (length < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	pipe_close(p);
+	return false;
+}
+
+static void
+pipe_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	size_t length;
+
+	(void)loop;
+	(void)events;
+	pipe_read(container_of(watcher, struct child_pipe, readable), &length);
+}
+
+static void
+child_ended(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct child *c = container_of(watcher, struct child, ended);
+
+	(void)events;
+	ev_io_stop(loop, watcher);
+	c->ops->on_end(c);
+}
+
+/* All of these fail for want of memory only. */
+static int
+prepare_files(posix_spawn_file_actions_t *files, const int ends[CHILD_STREAMS],
+	const char *dir)
+{
+	int failed = posix_spawn_file_actions_addopen(
+		files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+
+	failed = failed ? failed
+			: posix_spawn_file_actions_adddup2(
+				  files, ends[CHILD_STDOUT], STDOUT_FILENO);
+	failed = failed ? failed
+			: posix_spawn_file_actions_adddup2(
+				  files, ends[CHILD_STDERR], STDERR_FILENO);
+	failed = failed ? failed
+			: posix_spawn_file_actions_addclosefrom_np(
+				  files, STDERR_FILENO + 1);
+	if (dir && !failed)
+		failed = posix_spawn_file_actions_addchdir_np(files, dir);
+	return failed;
+}
+
+static void
+prepare_signals(posix_spawnattr_t *attributes)
+{
+	sigset_t all, none;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	posix_spawnattr_setsigdefault(attributes, &all);
+	posix_spawnattr_setsigmask(attributes, &none);
+	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF |
+						     POSIX_SPAWN_SETSIGMASK |
+						     POSIX_SPAWN_SETSID);
+}
+
+static char *const *
+as_argv(const char *const *texts)
+{
+	union {
+		const char *const *in;
+		char *const *out;
+	} cast = {.in = texts}; /* posix_spawn does not write them */
+
+	return cast.out;
+}
+
+static int
+spawn(struct child *c, const struct child_start *start,
+	const int ends[CHILD_STREAMS], struct error *err)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
+	int failed;
+
+	posix_spawn_file_actions_init(&files);
+	posix_spawnattr_init(&attributes);
+	prepare_signals(&attributes);
+	failed = prepare_files(&files, ends, start->dir);
+	if (!failed)
+		failed = posix_spawn(&c->pid, start->argv[0], &files,
+			&attributes, as_argv(start->argv), as_argv(start->env));
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&files);
+	if (failed) {
+		c->pid = 0;
+		return error_set(err, "cannot start %s in %s: %s",
+			start->argv[0], start->dir ? start->dir : ".",
+			strerror(failed));
+	}
+	return 0;
+}
+
+static void
+limit_files(const struct child *c, uint64_t nofile)
+{
+	struct rlimit limit;
+
+	if (!nofile || prlimit(c->pid, RLIMIT_NOFILE, NULL, &limit) < 0)
+		return;
+	if (nofile < limit.rlim_max)
+		limit.rlim_cur = nofile;
+	prlimit(c->pid, RLIMIT_NOFILE, &limit, NULL);
+}
+
+static int
+open_pipes(struct child *c, int ends[CHILD_STREAMS], struct error *err)
+{
+	for (unsigned i = 0; i < CHILD_STREAMS; i++) {
+		int both[2];
+
+		if (pipe2(both, O_CLOEXEC) < 0)
+			return error_set(
+				err, "cannot make a pipe: %s", strerror(errno));
+		fcntl(both[0], F_SETFL, O_NONBLOCK);
+		c->pipes[i].fd = both[0];
+		c->pipes[i].child = c;
+		ev_io_init(
+			&c->pipes[i].readable, pipe_readable, both[0], EV_READ);
+		ends[i] = both[1];
+	}
+	return 0;
+}
+
+int
+child_start(struct child *c, struct ev_loop *loop,
+	const struct child_start *start, const struct child_ops *ops,
+	struct error *err)
+{
+	int ends[CHILD_STREAMS] = {-1, -1}, failed;
+
+	*c = (struct child){.loop = loop, .ops = ops, .pidfd = -1};
+	c->pipes[CHILD_STDOUT].fd = c->pipes[CHILD_STDERR].fd = -1;
+	failed = open_pipes(c, ends, err);
+	if (!failed)
+		failed = spawn(c, start, ends, err);
+	for (unsigned i = 0; i < CHILD_STREAMS; i++)
+		if (ends[i] >= 0)
+			close(ends[i]);
+	if (!failed && (c->pidfd = pidfd_open(c->pid, 0)) < 0)
+		failed = error_set(
+			err, "cannot watch a process: %s", strerror(errno));
+	if (failed) {
+		child_kill_group(c);
+		child_reap(c);
+		return -1;
+	}
+	limit_files(c, start->nofile);
+	ev_io_init(&c->ended, child_ended, c->pidfd, EV_READ);
+	ev_io_start(loop, &c->ended);
+	for (unsigned i = 0; i < CHILD_STREAMS; i++)
+		ev_io_start(loop, &c->pipes[i].readable);
+	return 0;
+}
+
+/* The process is not reaped before we say so, so neither its pid nor its group
+ * can be another's. */
+void
+child_signal(struct child *c, int signal)
+{
+	if (c->pid)
+		pidfd_send_signal(c->pidfd, signal, NULL, 0);
+}
+
+void
+child_kill_group(struct child *c)
+{
+	if (c->pid)
+		kill(-c->pid, SIGKILL);
+}
+
+bool
+child_has_ended(
+	const struct child *c, char *text_out, size_t text_size, int *code_out)
+{
+	siginfo_t info = {0};
+
+	if (!c->pid ||
+		waitid(P_PIDFD, (id_t)c->pidfd, &info,
+			WEXITED | WNOWAIT | WNOHANG) < 0 ||
+		!info.si_pid)
+		return false;
+	*code_out = info.si_code == CLD_EXITED ? info.si_status : -1;
+	if (info.si_code == CLD_EXITED)
+		snprintf(text_out, text_size, "exit status %d", info.si_status);
+	else
+		snprintf(text_out, text_size, "killed by signal %d (%s)%s",
+			info.si_status, strsignal(info.si_status),
+			info.si_code == CLD_DUMPED ? ", core dumped" : "");
+	return true;
+}
+
+void
+child_read_rest(struct child *c)
+{
+	for (unsigned i = 0; i < CHILD_STREAMS; i++) {
+		size_t length, total = 0;
+
+		while (c->pipes[i].fd >= 0 && total < REST_BYTES_MAX &&
+			pipe_read(&c->pipes[i], &length))
+			total += length;
+	}
+}
+
+void
+child_reap(struct child *c)
+{
+	siginfo_t info;
+
+	if (!c->ops)
+		return;
+	if (c->pid) {
+		child_kill_group(c);
+		while (waitid(P_PID, (id_t)c->pid, &info, WEXITED) < 0 &&
+			errno == EINTR)
+			;
+		c->pid = 0;
+	}
+	for (unsigned i = 0; i < CHILD_STREAMS; i++)
+		if (c->pipes[i].child)
+			pipe_close(&c->pipes[i]);
+	if (c->pidfd >= 0) {
+		ev_io_stop(c->loop, &c->ended);
+		close(c->pidfd);
+		c->pidfd = -1;
+	}
+}

@@ -1,0 +1,195 @@
+/* worker: its birth, its steps from state to state, its end. What happens in
+ * a state is in worker_*.c: launch, messages, flight, proof, ping, drain. */
+#include "supervisor/plugin/worker.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/util/memory.h"
+#include "supervisor/plugin/worker_private.h"
+
+static void worker_due(struct wheel_timer *timer);
+
+static enum log_level
+step_level(enum worker_event event)
+{
+	switch (event) {
+	case WORKER_EVENT_FAULT:
+		return LOG_WARN;
+	case WORKER_EVENT_SWAP:
+	case WORKER_EVENT_REVERT:
+	case WORKER_EVENT_EXIT:
+		return LOG_INFO;
+	default:
+		return LOG_DEBUG;
+	}
+}
+
+bool
+worker_step(struct worker *w, enum worker_event event, const char *reason)
+{
+	enum worker_state from = w->state;
+	struct log_subject subject = {
+		.plugin = w->plugin_id,
+		.generation = w->generation,
+		.pid = (int)w->pid,
+	};
+
+	w->state = worker_state_next(from, event);
+	if (w->state == from)
+		return false;
+	log_write(step_level(event), &subject, "worker %s->%s %s",
+		worker_state_text(from), worker_state_text(w->state),
+		reason ? reason : worker_event_text(event));
+	return true;
+}
+
+const char *
+worker_duration(uint64_t ms, char text[24])
+{
+	if (ms % 1000)
+		snprintf(text, 24, "%llums", (unsigned long long)ms);
+	else
+		snprintf(text, 24, "%llus", (unsigned long long)ms / 1000);
+	return text;
+}
+
+void
+worker_set_deadline(struct worker *w, uint64_t due_ms)
+{
+	wheel_set(w->private->room->wheel, &w->private->deadline, due_ms);
+}
+
+/* ---- birth ---- */
+
+static struct worker *
+worker_new(struct worker_room *room, const struct worker_start *start,
+	const struct worker_ops *ops, void *owner)
+{
+	struct worker *w = memory_alloc(sizeof(*w));
+	struct worker_private *p = memory_alloc(sizeof(*p));
+
+	*w = (struct worker){
+		.id = ++room->next_number,
+		.plugin = start->plugin,
+		.generation = start->generation,
+		.state = WORKER_STARTING,
+		.ops = ops,
+		.owner = owner,
+		.plugin_id = memory_copy_text(start->plugin_id),
+		.stage_dir = memory_copy_text(start->stage_dir),
+		.digest = memory_copy_text(start->digest),
+		.manifest = manifest_ref(start->manifest),
+		.config = plugin_config_ref(start->config),
+		.settings = json_incref(start->settings),
+		.private = p,
+	};
+	list_init(&w->node);
+	list_init(&w->in_flight);
+	p->worker = w;
+	p->room = room;
+	p->output = start->output;
+	p->data_dir = memory_copy_text(start->data_dir);
+	list_init(&p->waiting);
+	list_init(&p->left);
+	list_init(&p->spare);
+	list_init(&p->check.node);
+	wheel_timer_init(&p->deadline, worker_due);
+	wheel_timer_init(&p->check.deadline, NULL);
+	ping_init(w);
+	ev_timer_init(&p->soon, worker_soon, 0., 0.);
+	return w;
+}
+
+struct worker *
+worker_create(struct worker_room *room, const struct worker_start *start,
+	const struct worker_ops *ops, void *owner, struct error *err)
+{
+	struct worker *w = worker_new(room, start, ops, owner);
+
+	if (worker_launch(w, err) < 0) {
+		worker_destroy(w);
+		return NULL;
+	}
+	return w;
+}
+
+void
+worker_destroy(struct worker *w)
+{
+	struct worker_private *p;
+
+	if (!w)
+		return;
+	p = w->private;
+	worker_release_place(w);
+	ev_timer_stop(p->room->loop, &p->soon);
+	wheel_clear(p->room->wheel, &p->deadline);
+	proof_end(w);
+	ping_end(w);
+	flight_finish(w);
+	endpoint_close(&p->endpoint);
+	if (p->connected)
+		peer_finish(&p->peer);
+	child_reap(&p->child);
+	capture_finish(&p->capture);
+	registration_set_finish(&w->registrations);
+	manifest_unref(w->manifest);
+	plugin_config_unref((struct plugin_config *)(uintptr_t)w->config);
+	json_decref(w->settings);
+	free(p->data_dir);
+	free(p);
+	free(w->plugin_id);
+	free(w->stage_dir);
+	free(w->digest);
+	free(w->version);
+	free(w->sdk);
+	free(w);
+}
+
+/* ---- deadlines ---- */
+
+static void
+worker_due(struct wheel_timer *timer)
+{
+	struct worker_private *p =
+		container_of(timer, struct worker_private, deadline);
+	struct worker *w = p->worker;
+	const struct plugin_limits *limits = &w->config->limits;
+	char text[24];
+
+	switch (w->state) {
+	case WORKER_STARTING:
+		worker_fail(w, "the worker did not say hello within %s",
+			worker_duration(limits->start_timeout_ms, text));
+		break;
+	case WORKER_INITIALISING:
+		worker_fail(w, "the worker was not ready within %s",
+			worker_duration(limits->start_timeout_ms, text));
+		break;
+	case WORKER_CHECKING:
+		worker_fail(w, "the worker did not pass its checks within %s",
+			worker_duration(limits->health_timeout_ms, text));
+		break;
+	case WORKER_DRAINING:
+		drain_due(w);
+		break;
+	case WORKER_STOPPING:
+		child_kill_group(&p->child);
+		break;
+	default:
+		assert(!"a deadline in a state that has none");
+	}
+}
+
+/* ---- the gateway's words ---- */
+
+void
+worker_serve(struct worker *w)
+{
+	if (!worker_step(w, WORKER_EVENT_SWAP, NULL))
+		return;
+	w->served = true;
+	w->serving_ms = clock_ms();
+}

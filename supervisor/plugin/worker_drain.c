@@ -1,0 +1,84 @@
+/* worker_drain: retiring: no new requests, the old ones end, the worker says
+ * `drained` and stands by; and the way back. It destroys nothing. */
+#include "supervisor/plugin/worker_private.h"
+
+static void
+notify(struct worker *w, enum message_name name)
+{
+	struct peer *peer = &w->private->peer;
+
+	codec_notification(peer_begin(peer), name, 0);
+	peer_end(peer);
+}
+
+void
+worker_retire(struct worker *w)
+{
+	struct worker_private *p = w->private;
+
+	if (!worker_step(w, WORKER_EVENT_RETIRE, NULL))
+		return;
+	p->drained_came = p->drain_over = false;
+	p->retired_ms = clock_ms();
+	worker_set_deadline(
+		w, p->retired_ms + w->config->limits.drain_timeout_ms);
+	notify(w, MESSAGE_DRAIN);
+}
+
+void
+worker_resume(struct worker *w)
+{
+	if (!worker_step(w, WORKER_EVENT_REVERT, NULL))
+		return;
+	wheel_clear(w->private->room->wheel, &w->private->deadline);
+	notify(w, MESSAGE_RESUME);
+}
+
+/* After the deadline the worker's own word, and answers that nobody waits for
+ * any more, are not waited for. */
+void
+drain_check(struct worker *w)
+{
+	struct worker_private *p = w->private;
+	bool over = p->drain_over ? list_is_empty(&w->in_flight)
+				  : p->drained_came && !w->in_flight_count;
+
+	if (w->state != WORKER_DRAINING || !over)
+		return;
+	wheel_clear(p->room->wheel, &p->deadline);
+	worker_step(w, WORKER_EVENT_DRAINED,
+		p->drain_over && !p->drained_came ? "deadline" : NULL);
+	w->ops->on_drained(w);
+}
+
+void
+drain_came(struct worker *w)
+{
+	w->private->drained_came = true;
+	drain_check(w);
+}
+
+void
+drain_due(struct worker *w)
+{
+	struct worker_private *p = w->private;
+	bool streams_too = p->drain_over;
+
+	p->drain_over = true;
+	flight_end(w, streams_too, NULL);
+	if (w->state != WORKER_DRAINING)
+		return;
+	if (!list_is_empty(&w->in_flight))
+		worker_set_deadline(
+			w, p->retired_ms + w->config->limits.stream_drain_ms);
+	drain_check(w);
+}
+
+/* Told from the next turn: the caller does not expect on_drained here. */
+void
+drain_left(struct worker *w)
+{
+	if (w->state == WORKER_DRAINING && w->private->drain_over &&
+		list_is_empty(&w->in_flight))
+		worker_set_deadline(w, clock_ms());
+}

@@ -1,0 +1,255 @@
+/* worker_messages: what a worker says, checked against what it may say in its
+ * state. A worker that breaks the protocol goes down; nobody else notices. */
+#include <string.h>
+
+#include "proto/launch.h"
+#include "proto/util/memory.h"
+#include "proto/value.h"
+#include "supervisor/plugin/worker_private.h"
+
+static struct peer *
+peer_of(struct worker *w)
+{
+	return &w->private->peer;
+}
+
+static void
+refuse(struct worker *w, uint32_t id, enum wire_error code, const char *text)
+{
+	codec_error(peer_begin(peer_of(w)), id, code, text);
+	peer_end(peer_of(w));
+}
+
+static void
+answer_nil(struct worker *w, uint32_t id)
+{
+	msgpack_packer *packer = peer_begin(peer_of(w));
+
+	codec_result(packer, id);
+	msgpack_pack_nil(packer);
+	peer_end(peer_of(w));
+}
+
+/* Says no, and takes it down; closing flushes the answer. */
+static void
+refuse_and_fail(
+	struct worker *w, uint32_t id, enum wire_error code, const char *text)
+{
+	refuse(w, id, code, text);
+	worker_fail(w, "%s", text);
+}
+
+/* ---- hello ---- */
+
+static void
+pack_limit(msgpack_packer *packer, const char *name, uint64_t value)
+{
+	codec_text(packer, name);
+	msgpack_pack_uint64(packer, value);
+}
+
+static void
+answer_hello(struct worker *w, uint32_t id)
+{
+	uint64_t body = w->private->room->body_limit;
+	msgpack_packer *packer = peer_begin(peer_of(w));
+
+	codec_result(packer, id);
+	msgpack_pack_array(packer, 4);
+	codec_text(packer, w->plugin_id);
+	msgpack_pack_uint32(packer, w->generation);
+	if (w->settings)
+		value_pack(packer, w->settings);
+	else
+		msgpack_pack_map(packer, 0);
+	msgpack_pack_map(packer, body ? 5 : 4);
+	pack_limit(packer, LAUNCH_LIMIT_CREDIT, WIRE_CREDIT_BYTES);
+	pack_limit(packer, LAUNCH_LIMIT_IN_FLIGHT,
+		w->config->limits.max_in_flight);
+	pack_limit(packer, LAUNCH_LIMIT_MESSAGE, WIRE_MESSAGE_MAX);
+	pack_limit(packer, LAUNCH_LIMIT_INLINE_BODY, WIRE_INLINE_BODY);
+	if (body)
+		pack_limit(packer, LAUNCH_LIMIT_BODY, body);
+	if (peer_end(peer_of(w)) < 0)
+		worker_fail(w,
+			"the settings are larger than a message may be "
+			"(%d bytes)",
+			WIRE_MESSAGE_MAX);
+}
+
+static void
+hello(struct worker *w, const struct message *m)
+{
+	uint64_t protocol = m->params[0].via.u64;
+	struct bytes nonce = codec_bytes(&m->params[1]);
+	struct bytes sdk = codec_bytes(&m->params[2]);
+	struct error err;
+
+	if (w->state != WORKER_STARTING) {
+		worker_fail(w, "the worker said hello twice");
+	} else if (protocol != PROTOCOL_VERSION) {
+		error_set(&err,
+			"the worker speaks protocol %llu, supd speaks %d",
+			(unsigned long long)protocol, PROTOCOL_VERSION);
+		refuse_and_fail(w, m->id, WIRE_VERSION, err.text);
+	} else if (!bytes_equal(nonce, bytes_of(w->private->nonce))) {
+		refuse_and_fail(w, m->id, WIRE_DENIED,
+			"the nonce of the worker's hello is wrong");
+	} else {
+		w->sdk = memory_copy_bytes(sdk.at, sdk.length);
+		worker_step(w, WORKER_EVENT_HELLO, NULL);
+		answer_hello(w, m->id);
+		if (w->state == WORKER_INITIALISING && w->ops->on_hello)
+			w->ops->on_hello(w);
+	}
+}
+
+/* ---- ready ---- */
+
+static void
+ready(struct worker *w, const struct message *m)
+{
+	struct bytes version = codec_bytes(&m->params[0]);
+	struct error err = {""};
+
+	if (w->state != WORKER_INITIALISING) {
+		worker_fail(w, "the worker said ready twice");
+		return;
+	}
+	if (registration_set_read(&w->registrations, &m->params[1], &err) < 0) {
+		error_prefix(&err, "the worker's registrations are wrong: ");
+		refuse_and_fail(w, m->id, WIRE_BAD_MESSAGE, err.text);
+		return;
+	}
+	if (!w->registrations.count) {
+		refuse_and_fail(w, m->id, WIRE_BAD_MESSAGE,
+			"the worker registers nothing");
+		return;
+	}
+	w->version = memory_copy_bytes(version.at, version.length);
+	worker_step(w, WORKER_EVENT_DECLARED, NULL);
+	if (w->ops->on_declared(w, &err) < 0) {
+		refuse_and_fail(w, m->id, WIRE_CONFLICT, err.text);
+		return;
+	}
+	if (w->state != WORKER_CHECKING)
+		return;
+	answer_nil(w, m->id);
+	proof_begin(w);
+}
+
+/* ---- the others ---- */
+
+static void
+log_message(struct worker *w, const struct message *m)
+{
+	struct bytes name = codec_bytes(&m->params[0]);
+	enum log_level level = LOG_INFO;
+	char text[16] = "";
+
+	if (name.length < sizeof(text))
+		memcpy(text, name.at, name.length);
+	log_level_parse(text, &level);
+	capture_log(&w->private->capture, level, codec_bytes(&m->params[1]));
+}
+
+static void
+on_request(struct worker *w, const struct message *m)
+{
+	switch (m->name) {
+	case MESSAGE_HELLO:
+		hello(w, m);
+		break;
+	case MESSAGE_READY:
+		ready(w, m);
+		break;
+	case MESSAGE_CALL:
+		if (w->ops->on_call)
+			w->ops->on_call(w, m);
+		else
+			refuse(w, m->id, WIRE_NOT_FOUND,
+				"calls are not supported here");
+		break;
+	default:
+		refuse(w, m->id, WIRE_NOT_FOUND, "supd knows no such request");
+	}
+}
+
+static void
+on_notification(struct worker *w, const struct message *m)
+{
+	switch (m->name) {
+	case MESSAGE_CHUNK:
+		flight_chunk(w, m);
+		break;
+	case MESSAGE_CREDIT:
+		flight_credit(w, m);
+		break;
+	case MESSAGE_DRAINED:
+		drain_came(w);
+		break;
+	case MESSAGE_LOG:
+		log_message(w, m);
+		break;
+	default: /* names of later versions; `cancel` of its own calls */
+		break;
+	}
+}
+
+/* What is known but not its to say, or not in this form. */
+static bool
+is_wrong(const struct message *m)
+{
+	const struct message_row *row;
+
+	if (m->kind == MESSAGE_RESPONSE || m->name == MESSAGE_UNKNOWN)
+		return false;
+	row = &message_rows[m->name];
+	return row->kind != m->kind || !(row->direction & MESSAGE_TO_SUPD);
+}
+
+void
+worker_on_message(struct peer *peer, const struct message *m)
+{
+	struct worker *w = peer->owner;
+	bool is_hello = m->kind == MESSAGE_REQUEST && m->name == MESSAGE_HELLO;
+
+	if (w->state >= WORKER_STOPPING)
+		return;
+	if (w->state == WORKER_STARTING && !is_hello)
+		worker_fail(w, "the worker's first message is not hello");
+	else if (is_wrong(m))
+		worker_fail(w, "the worker sent `%.*s`, which it may not",
+			(int)(m->method.length < 64 ? m->method.length : 64),
+			m->method.at);
+	else if (m->kind == MESSAGE_RESPONSE)
+		flight_response(w, m);
+	else if (m->kind == MESSAGE_REQUEST)
+		on_request(w, m);
+	else
+		on_notification(w, m);
+}
+
+/* ---- answers to `call` ---- */
+
+void
+worker_answer_call(struct worker *w, uint32_t id, const json_t *result)
+{
+	msgpack_packer *packer;
+
+	if (w->state >= WORKER_STOPPING)
+		return;
+	packer = peer_begin(peer_of(w));
+	codec_result(packer, id);
+	value_pack(packer, result);
+	if (peer_end(peer_of(w)) < 0)
+		refuse(w, id, WIRE_TOO_LARGE, "the result is too large");
+}
+
+void
+worker_refuse_call(
+	struct worker *w, uint32_t id, enum wire_error code, const char *text)
+{
+	if (w->state < WORKER_STOPPING)
+		refuse(w, id, code, text);
+}

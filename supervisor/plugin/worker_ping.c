@@ -1,0 +1,105 @@
+/* worker_ping: asks a worker that has proven itself whether it is alive. One
+ * ping at a time; the one that is not answered in time takes it down. */
+#include "supervisor/plugin/worker_private.h"
+
+#define PINGS_PER_TIMEOUT 3
+
+static void
+rearm(struct worker *w, uint64_t after_ms)
+{
+	struct worker_private *p = w->private;
+
+	wheel_set(p->room->wheel, &p->ping_due, p->ping_sent_ms + after_ms);
+}
+
+static struct worker *
+worker_of(struct request *r)
+{
+	return container_of(r, struct worker_private, ping)->worker;
+}
+
+static void
+ping_encode(struct request *r, msgpack_packer *packer, uint32_t wire_id)
+{
+	codec_request(packer, wire_id, MESSAGE_PING, 0);
+}
+
+/* An error is a sign of life, too. */
+static bool
+ping_answer(struct request *r, const struct message *m)
+{
+	struct worker *w = worker_of(r);
+
+	rearm(w, w->config->limits.ping_timeout_ms / PINGS_PER_TIMEOUT);
+	return false;
+}
+
+static const struct request_ops ping_ops = {
+	.encode = ping_encode,
+	.answer = ping_answer,
+};
+
+static void
+ping_send(struct worker *w)
+{
+	struct worker_private *p = w->private;
+	struct request *r = &p->ping;
+
+	p->ping_sent_ms = clock_ms();
+	rearm(w, w->config->limits.ping_timeout_ms);
+	if (!request_table_add(p->room->requests, r))
+		return;
+	r->worker = w->id;
+	r->place = REQUEST_SENT;
+	r->ops->encode(r, peer_begin(&p->peer), r->id);
+	peer_end(&p->peer);
+}
+
+static void
+ping_fire(struct wheel_timer *timer)
+{
+	struct worker_private *p =
+		container_of(timer, struct worker_private, ping_due);
+	struct worker *w = p->worker;
+	char text[24];
+
+	if (p->ping.id)
+		worker_fail(w, "the worker did not answer ping for %s",
+			worker_duration(
+				w->config->limits.ping_timeout_ms, text));
+	else
+		ping_send(w);
+}
+
+void
+ping_init(struct worker *w)
+{
+	struct worker_private *p = w->private;
+
+	p->ping.ops = &ping_ops;
+	p->ping.plugin = w->plugin;
+	list_init(&p->ping.node);
+	wheel_timer_init(&p->ping.deadline, NULL);
+	wheel_timer_init(&p->ping_due, ping_fire);
+}
+
+void
+ping_begin(struct worker *w)
+{
+	struct worker_private *p = w->private;
+
+	if (!w->config->limits.ping_timeout_ms)
+		return;
+	p->ping_sent_ms = clock_ms();
+	rearm(w, w->config->limits.ping_timeout_ms / PINGS_PER_TIMEOUT);
+}
+
+void
+ping_end(struct worker *w)
+{
+	struct worker_private *p = w->private;
+
+	wheel_clear(p->room->wheel, &p->ping_due);
+	if (p->ping.id)
+		request_table_remove(p->room->requests, &p->ping);
+}

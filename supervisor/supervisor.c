@@ -1,0 +1,474 @@
+/* supervisor: start: folders, gateway, doors, plugins. Stop: doors refuse new
+ * work, workers drain, doors close. HUP: the config is read again and put in
+ * force; a broken one changes nothing. */
+#include "supervisor/supervisor.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "proto/util/clock.h"
+#include "proto/util/memory.h"
+#include "proto/util/places.h"
+#include "supervisor/config/compare.h"
+#include "supervisor/control/commands.h"
+#include "supervisor/control/control.h"
+#include "supervisor/gateway/gateway.h"
+#include "supervisor/http/server.h"
+#include "supervisor/ops/notify.h"
+#include "supervisor/ops/runtime.h"
+
+/* A stop that takes this much longer than stop_timeout is cut short. */
+#define STOP_SLACK_S 2.0
+
+static const int watched_signals[] = {
+	SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+#define SIGNAL_COUNT (sizeof(watched_signals) / sizeof(*watched_signals))
+
+struct supervisor {
+	const struct supervisor_options *options;
+	char *config_file;
+	struct ev_loop *loop;
+	struct config *config;
+	struct runtime runtime;
+	struct gateway gateway;
+	struct http_server *http;
+	struct control *control;
+	ev_signal signals[SIGNAL_COUNT];
+	ev_prepare log_flush;
+	ev_io log_writable;
+	ev_timer stop_guard;
+	bool ready, stopping, workers_gone, doors_drained;
+	bool hup_pending; /* one more pass when the one under way is done */
+	uint64_t hup_ms;
+};
+
+/* ---- logging from the loop ---- */
+
+static void
+flush_log(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+	struct supervisor *s =
+		container_of(prepare, struct supervisor, log_flush);
+
+	(void)events;
+	if (!log_flush())
+		ev_io_start(loop, &s->log_writable);
+}
+
+static void
+log_is_writable(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)events;
+	if (log_flush())
+		ev_io_stop(loop, io);
+}
+
+static void
+set_log(const struct supervisor *s, const struct config *config)
+{
+	log_set(s->options->format_is_set ? s->options->format
+					  : (enum log_format)config->log.format,
+		s->options->level_is_set ? s->options->level
+					 : (enum log_level)config->log.level);
+}
+
+/* ---- stop ---- */
+
+static void
+end_when_done(struct supervisor *s)
+{
+	if (s->workers_gone && s->doors_drained)
+		ev_break(s->loop, EVBREAK_ALL);
+}
+
+static void
+on_stopped(struct gateway *g, void *user)
+{
+	struct supervisor *s = user;
+
+	(void)g;
+	s->workers_gone = true;
+	end_when_done(s);
+}
+
+static void
+on_drained(void *user)
+{
+	struct supervisor *s = user;
+
+	s->doors_drained = true;
+	end_when_done(s);
+}
+
+static void
+stop_is_overdue(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)timer, (void)events;
+	log_warn("stop takes too long: the rest is killed");
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void
+stop(struct supervisor *s, const char *why)
+{
+	if (s->stopping) {
+		log_warn("%s again: stopping now", why);
+		ev_break(s->loop, EVBREAK_ALL);
+		return;
+	}
+	s->stopping = true;
+	log_info("stopping: %s", why);
+	notify_stopping();
+	notify_status("stopping");
+	ev_timer_init(&s->stop_guard, stop_is_overdue,
+		s->config->defaults.stop_timeout_ms / 1e3 + STOP_SLACK_S, 0);
+	ev_timer_start(s->loop, &s->stop_guard);
+	http_server_drain(s->http, on_drained, s);
+	gateway_stop(&s->gateway);
+}
+
+static void
+on_shutdown(void *user)
+{
+	stop(user, "shutdown was asked for");
+}
+
+/* ---- readiness ---- */
+
+static void
+on_settled(struct gateway *g, void *user)
+{
+	struct supervisor *s = user;
+	bool ready = gateway_is_ready(g);
+
+	if (ready == s->ready)
+		return;
+	s->ready = ready;
+	if (!ready)
+		return;
+	notify_ready();
+	notify_status("serving");
+	log_info("ready in %llu ms",
+		(unsigned long long)(clock_ms() - g->started_ms));
+}
+
+/* ---- HUP ---- */
+
+static void apply(struct supervisor *s);
+
+static void
+applied(void *user, const json_t *receipts)
+{
+	struct supervisor *s = user;
+	size_t failed = 0, i;
+	json_t *receipt;
+
+	json_array_foreach(receipts, i, receipt) failed +=
+		!json_is_true(json_object_get(receipt, "success"));
+	log_write(failed ? LOG_WARN : LOG_INFO, NULL,
+		"configuration applied in %llu ms: %zu transactions, %zu "
+		"failed",
+		(unsigned long long)(clock_ms() - s->hup_ms),
+		json_array_size(receipts), failed);
+	notify_ready();
+	notify_status("serving; last reload of the configuration: %zu of %zu "
+		      "transactions failed",
+		failed, json_array_size(receipts));
+	if (s->hup_pending && !s->stopping) {
+		s->hup_pending = false;
+		apply(s);
+	}
+}
+
+static void
+log_problems(const struct problems *problems)
+{
+	for (uint32_t i = 0; i < problems->count; i++) {
+		char *text = problem_text(&problems->items[i]);
+
+		if (problems->items[i].warning)
+			log_warn("%s", text);
+		else
+			log_error("%s", text);
+		free(text);
+	}
+}
+
+static void
+log_changes(const struct config_changes *changes)
+{
+	for (uint32_t i = 0; i < changes->count; i++) {
+		const struct config_change *c = &changes->items[i];
+
+		if (c->inherited)
+			continue;
+		log_info("configuration: %s %s (%s)", c->path,
+			config_change_kind_name(c->kind),
+			config_class_name(c->class));
+		if (c->class == CLASS_RESTART)
+			log_warn("%s takes effect only when supd is restarted",
+				c->path);
+	}
+}
+
+/* What can fail comes first: reading, and opening listeners. */
+static void
+put_in_force(struct supervisor *s, struct config *config)
+{
+	struct config_changes changes;
+	struct error err;
+
+	if (http_server_listen(s->http, config, &err) < 0) {
+		log_error("configuration not applied: %s", err.text);
+		notify_ready();
+		notify_status("configuration not applied: %s", err.text);
+		return;
+	}
+	config_compare(s->config, config, &changes);
+	log_changes(&changes);
+	config_changes_finish(&changes);
+	config_unref(s->config);
+	s->config = config_ref(config);
+	set_log(s, config);
+	http_server_configure(s->http, config);
+	control_configure(s->control, config);
+	gateway_apply(&s->gateway, config, "hup", applied, s);
+}
+
+static void
+apply(struct supervisor *s)
+{
+	struct problems problems = {0};
+	struct config *config;
+
+	s->hup_ms = clock_ms();
+	notify_reloading();
+	config = config_load(s->config_file, &problems);
+	log_problems(&problems);
+	if (config) {
+		put_in_force(s, config);
+	} else {
+		log_error("configuration not applied: %u errors; everything "
+			  "serves as before",
+			problems.errors);
+		notify_ready();
+		notify_status("configuration not applied: %u errors",
+			problems.errors);
+	}
+	config_unref(config);
+	problems_finish(&problems);
+}
+
+static void
+on_signal(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	struct supervisor *s = ev_userdata(loop);
+
+	(void)events;
+	switch (signal->signum) {
+	case SIGHUP:
+		if (s->stopping)
+			break;
+		if (s->gateway.apply)
+			s->hup_pending = true;
+		else
+			apply(s);
+		break;
+	case SIGUSR1:
+		if (log_reopen() < 0)
+			log_error("cannot reopen the log: %s", strerror(errno));
+		else
+			log_info("log reopened");
+		break;
+	case SIGUSR2:
+		log_warn("USR2 (upgrade) is not supported yet");
+		break;
+	default:
+		stop(s, strsignal(signal->signum));
+	}
+}
+
+/* ---- start ---- */
+
+static void
+start_signals(struct supervisor *s)
+{
+	sigset_t none;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+		ev_signal_init(&s->signals[i], on_signal, watched_signals[i]);
+		ev_signal_start(s->loop, &s->signals[i]);
+	}
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void
+start_logging(struct supervisor *s)
+{
+	log_open(STDERR_FILENO, LOG_TEXT, LOG_INFO);
+	set_log(s, s->config);
+	ev_prepare_init(&s->log_flush, flush_log);
+	ev_prepare_start(s->loop, &s->log_flush);
+	ev_io_init(&s->log_writable, log_is_writable, log_fd(), EV_WRITE);
+}
+
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warn("cannot raise the limit of open files: %s",
+			strerror(errno));
+}
+
+/* sup-worker stands beside supd, in build/worker, or in libexec. */
+static char *
+find_worker_program(struct error *err)
+{
+	char self[PATH_MAX];
+	ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *path;
+
+	if (size < 0) {
+		error_set(err, "cannot find supd's own program: %s",
+			strerror(errno));
+		return NULL;
+	}
+	self[size] = '\0';
+	*strrchr(self, '/') = '\0';
+	for (int i = 0; i < 2; i++) {
+		path = i ? memory_format("%s/../worker/sup-worker", self)
+			 : memory_format("%s/sup-worker", self);
+		if (access(path, X_OK) == 0)
+			return path;
+		free(path);
+	}
+	path = memory_format("%s/sup-worker", SUPD_LIBEXECDIR);
+	if (access(path, X_OK) == 0)
+		return path;
+	error_set(err, "sup-worker is neither beside supd (%s) nor at %s", self,
+		path);
+	free(path);
+	return NULL;
+}
+
+static int
+open_folders(struct supervisor *s, struct error *err)
+{
+	char *runtime_dir = places_runtime_dir(
+		s->options->runtime_dir, s->config->runtime_dir);
+	char *state_dir =
+		places_state_dir(s->options->state_dir, s->config->state_dir);
+	int result = runtime_open(&s->runtime, runtime_dir, state_dir, err);
+
+	free(runtime_dir);
+	free(state_dir);
+	return result;
+}
+
+static int
+open_gateway(struct supervisor *s, struct error *err)
+{
+	char *worker_program = find_worker_program(err);
+
+	if (!worker_program)
+		return -1;
+	gateway_init(&s->gateway, s->loop, s->config, s->runtime.runtime_dir,
+		s->runtime.state_dir, worker_program);
+	free(worker_program);
+	s->gateway.user = s;
+	s->gateway.on_settled = on_settled;
+	s->gateway.on_stopped = on_stopped;
+	s->gateway.on_call = commands_worker_call;
+	return 0;
+}
+
+static int
+open_doors(struct supervisor *s, struct error *err)
+{
+	s->http = http_server_create(&s->gateway, s->config);
+	if (http_server_listen(s->http, s->config, err) < 0)
+		return -1;
+	s->control = control_create(&s->gateway, s->runtime.runtime_dir,
+		s->config, on_shutdown, s, err);
+	return s->control ? 0 : -1;
+}
+
+static int
+start(struct supervisor *s, struct error *err)
+{
+	if (open_folders(s, err) < 0 || open_gateway(s, err) < 0)
+		return -1;
+	if (open_doors(s, err) < 0)
+		return -1;
+	log_info("supd " SUPD_VERSION " (pid %d) with %u plugins, %s", getpid(),
+		s->config->plugin_count, s->runtime.runtime_dir);
+	gateway_start(&s->gateway);
+	on_settled(&s->gateway, s);
+	return 0;
+}
+
+static void
+finish(struct supervisor *s)
+{
+	if (s->gateway.loop) {
+		control_destroy(s->control);
+		http_server_destroy(s->http);
+		gateway_finish(&s->gateway);
+	}
+	if (s->runtime.runtime_dir)
+		runtime_close(&s->runtime);
+	notify_close();
+	log_close();
+	for (size_t i = 0; i < SIGNAL_COUNT; i++)
+		ev_signal_stop(s->loop, &s->signals[i]);
+	ev_loop_destroy(s->loop);
+	config_unref(s->config);
+	free(s->config_file);
+}
+
+int
+supervisor_run(const struct supervisor_options *options)
+{
+	struct supervisor s = {.options = options};
+	struct problems problems = {0};
+	struct error err;
+	int status = 0;
+
+	s.config_file = places_config_file(options->config_file);
+	s.config = config_load(s.config_file, &problems);
+	problems_print(&problems, stderr);
+	problems_finish(&problems);
+	if (!s.config) {
+		free(s.config_file);
+		return 1;
+	}
+	/* Not the default loop: its SIGCHLD handler steals exit statuses. */
+	s.loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOSIGMASK);
+	ev_set_userdata(s.loop, &s);
+	start_logging(&s);
+	raise_descriptor_limit();
+	notify_open(s.loop);
+	if (start(&s, &err) < 0) {
+		log_error("cannot start: %s", err.text);
+		status = 1;
+	} else {
+		start_signals(&s);
+		ev_run(s.loop, 0);
+		log_info("stopped");
+	}
+	finish(&s);
+	return status;
+}

@@ -1,0 +1,329 @@
+/* answer: replies of every kind, and long ones in chunks under credit. It
+ * turns the plugin's mistakes (a second answer) into an abort, and never
+ * judges status or headers: supd does. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/memory.h"
+#include "proto/value.h"
+#include "worker/request.h"
+
+#define CHUNK_BYTES (32 * 1024) /* so that short answers get between */
+
+static void
+answer_check(const struct sup_req *req, enum request_state expected)
+{
+	if (req->state == expected)
+		return;
+	if (req->state == REQUEST_OPEN)
+		host_abort("sup_chunk() comes after sup_reply_begin()");
+	host_abort("a request was answered twice");
+}
+
+/* The answer's last object is packed. One that was too large is replaced. */
+static void
+answer_end(struct sup_req *req)
+{
+	struct link *link = req->plugin->link;
+
+	if (link_end(link)) {
+		codec_error(link_begin(link), req->id, WIRE_TOO_LARGE,
+			"the answer is larger than 1 MiB");
+		link_end(link);
+	}
+	request_finish(req);
+}
+
+void
+request_answer_error(
+	struct sup_req *req, enum wire_error code, const char *text)
+{
+	codec_error(link_begin(req->plugin->link), req->id, code, text);
+	answer_end(req);
+}
+
+/* False if nobody waits; then the request is done. */
+static bool
+answer_is_wanted(struct sup_req *req)
+{
+	answer_check(req, REQUEST_OPEN);
+	if (!req->cancelled)
+		return true;
+	request_answer_error(req, WIRE_CANCELLED, "cancelled");
+	return false;
+}
+
+/* ---- http ---- */
+
+void
+sup_reply_header(struct sup_req *req, const char *name, const char *value)
+{
+	struct request_pair *pair = arena_take(&req->arena, sizeof(*pair));
+
+	answer_check(req, REQUEST_OPEN);
+	pair->name = arena_text(&req->arena, name, strlen(name));
+	pair->value = arena_text(&req->arena, value, strlen(value));
+	pair->next = NULL;
+	*req->reply_headers_end = pair;
+	req->reply_headers_end = &pair->next;
+	req->reply_header_count++;
+}
+
+static void
+answer_pack_header(msgpack_packer *out, const char *name, const char *value)
+{
+	msgpack_pack_array(out, 2);
+	codec_text(out, name);
+	codec_bin(out, bytes_of(value));
+}
+
+static void
+answer_pack_http(struct sup_req *req, msgpack_packer *out, int status,
+	const char *content_type, struct bytes body, bool more)
+{
+	codec_result(out, req->id);
+	msgpack_pack_array(out, 4);
+	msgpack_pack_int(out, status);
+	msgpack_pack_array(out, req->reply_header_count + !!content_type);
+	if (content_type)
+		answer_pack_header(out, "Content-Type", content_type);
+	for (const struct request_pair *h = req->reply_headers; h; h = h->next)
+		answer_pack_header(out, h->name, h->value);
+	codec_bin(out, body);
+	if (more)
+		msgpack_pack_true(out);
+	else
+		msgpack_pack_false(out);
+}
+
+static void
+answer_http(struct sup_req *req, int status, const char *content_type,
+	struct bytes body)
+{
+	msgpack_packer *out;
+
+	if (body.length > WIRE_INLINE_BODY) {
+		sup_reply_begin(req, status, content_type);
+		sup_chunk(req, body.at, body.length, false);
+		return;
+	}
+	out = link_begin(req->plugin->link);
+	answer_pack_http(req, out, status, content_type, body, false);
+	answer_end(req);
+}
+
+/* ---- all kinds ---- */
+
+void
+sup_reply(struct sup_req *req, int status, const char *content_type,
+	const void *body, size_t bytes)
+{
+	struct bytes text = {body, bytes};
+	msgpack_packer *out;
+
+	if (!answer_is_wanted(req))
+		return;
+	if (req->message == MESSAGE_HTTP) {
+		answer_http(req, status, content_type, text);
+		return;
+	}
+	out = link_begin(req->plugin->link);
+	codec_result(out, req->id);
+	codec_str(out, text);
+	answer_end(req);
+}
+
+void
+sup_reply_text(struct sup_req *req, int status, const char *format, ...)
+{
+	struct buffer *text = &req->plugin->scratch;
+	va_list arguments;
+	int length;
+
+	buffer_clear(text);
+	va_start(arguments, format);
+	length = vsnprintf(NULL, 0, format, arguments);
+	va_end(arguments);
+	va_start(arguments, format);
+	vsnprintf((char *)buffer_reserve(text, (size_t)length + 1),
+		(size_t)length + 1, format, arguments);
+	va_end(arguments);
+	buffer_commit(text, (size_t)length);
+	sup_reply(req, status, "text/plain; charset=utf-8", buffer_bytes(text),
+		buffer_length(text));
+}
+
+/* The text as a value, for tools and methods. */
+static void
+answer_value(struct sup_req *req, const struct buffer *text)
+{
+	msgpack_packer *out;
+	json_error_t problem;
+	json_t *value;
+
+	if (!answer_is_wanted(req))
+		return;
+	value = json_loadb((const char *)buffer_bytes(text),
+		buffer_length(text), JSON_DECODE_ANY, &problem);
+	if (!value) {
+		request_answer_error(
+			req, WIRE_FAILED, "the plugin's answer is not JSON");
+		return;
+	}
+	out = link_begin(req->plugin->link);
+	codec_result(out, req->id);
+	value_pack(out, value);
+	json_decref(value);
+	answer_end(req);
+}
+
+void
+sup_reply_json(struct sup_req *req, int status, const char *format, ...)
+{
+	struct buffer *text = &req->plugin->scratch;
+	va_list arguments;
+
+	buffer_clear(text);
+	va_start(arguments, format);
+	json_format(text, format, arguments);
+	va_end(arguments);
+	if (req->message == MESSAGE_TOOL || req->message == MESSAGE_METHOD)
+		answer_value(req, text);
+	else
+		sup_reply(req, status, "application/json", buffer_bytes(text),
+			buffer_length(text));
+}
+
+void
+sup_ok(struct sup_req *req)
+{
+	msgpack_packer *out;
+
+	if (!answer_is_wanted(req))
+		return;
+	if (req->message == MESSAGE_HTTP) {
+		answer_http(req, 204, NULL, BYTES(""));
+		return;
+	}
+	out = link_begin(req->plugin->link);
+	codec_result(out, req->id);
+	msgpack_pack_nil(out);
+	answer_end(req);
+}
+
+void
+sup_fail(struct sup_req *req, enum sup_error code, const char *format, ...)
+{
+	char text[1024];
+	va_list arguments;
+
+	/* the ABI's list is the wire's */
+	_Static_assert((int)SUP_BAD_MESSAGE == (int)WIRE_BAD_MESSAGE &&
+			       (int)SUP_FAILED == (int)WIRE_FAILED &&
+			       (int)SUP_FAILED == WIRE_ERROR_COUNT - 1,
+		"sup_error follows wire_error");
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (answer_is_wanted(req))
+		request_answer_error(req,
+			(unsigned)code < WIRE_ERROR_COUNT
+				? (enum wire_error)code
+				: WIRE_FAILED,
+			text);
+}
+
+/* ---- in pieces ---- */
+
+void
+sup_reply_begin(struct sup_req *req, int status, const char *content_type)
+{
+	answer_check(req, REQUEST_OPEN);
+	if (req->message != MESSAGE_HTTP)
+		host_abort("only http is answered in pieces");
+	req->state = REQUEST_STREAMING;
+	req->credit = (int64_t)req->plugin->credit_bytes;
+	if (req->cancelled)
+		return;
+	answer_pack_http(req, link_begin(req->plugin->link), status,
+		content_type, BYTES(""), true);
+	link_end(req->plugin->link);
+}
+
+static void
+answer_chunk(struct sup_req *req, struct bytes bytes, bool more)
+{
+	msgpack_packer *out = link_begin(req->plugin->link);
+
+	codec_notification(out, MESSAGE_CHUNK, 3);
+	msgpack_pack_uint32(out, req->id);
+	codec_bin(out, bytes);
+	if (more)
+		msgpack_pack_true(out);
+	else
+		msgpack_pack_false(out);
+	link_end(req->plugin->link);
+}
+
+void
+request_pump(struct sup_req *req)
+{
+	bool ending = req->state == REQUEST_FLUSHING;
+
+	if (req->cancelled)
+		buffer_clear(&req->queue);
+	while (buffer_length(&req->queue) && req->credit > 0) {
+		size_t size = buffer_length(&req->queue);
+
+		if (size > CHUNK_BYTES)
+			size = CHUNK_BYTES;
+		if ((int64_t)size > req->credit)
+			size = (size_t)req->credit;
+		answer_chunk(req,
+			(struct bytes){
+				(const char *)buffer_bytes(&req->queue), size},
+			!ending || size < buffer_length(&req->queue));
+		buffer_consume(&req->queue, size);
+		req->credit -= (int64_t)size;
+		if (ending && !buffer_length(&req->queue)) {
+			request_finish(req);
+			return;
+		}
+	}
+	if (ending && !buffer_length(&req->queue)) {
+		answer_chunk(req, BYTES(""), false);
+		request_finish(req);
+	}
+}
+
+int64_t
+sup_chunk(struct sup_req *req, const void *body, size_t bytes, bool more)
+{
+	int64_t left;
+
+	answer_check(req, REQUEST_STREAMING);
+	if (!req->cancelled)
+		buffer_append(&req->queue, body, bytes);
+	if (!more)
+		req->state = REQUEST_FLUSHING;
+	left = req->credit - (int64_t)buffer_length(&req->queue);
+	if (req->cancelled)
+		left = -1;
+	request_pump(req);
+	return left;
+}
+
+void
+sup_on_writable(struct sup_req *req, sup_handler *handler, void *user)
+{
+	req->on_writable = handler;
+	req->on_writable_user = user;
+}
+
+void
+sup_on_cancel(struct sup_req *req, sup_handler *handler, void *user)
+{
+	req->on_cancel = handler;
+	req->on_cancel_user = user;
+}

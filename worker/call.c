@@ -1,0 +1,135 @@
+/* call: what the plugin asks of the gateway and of other threads: sup_call()
+ * with its answers, and sup_post(). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/clock.h"
+#include "proto/util/memory.h"
+#include "proto/value.h"
+#include "worker/host.h"
+
+struct call {
+	struct list node;
+	uint32_t id;
+	sup_result *done;
+	void *user;
+};
+
+struct post {
+	struct list node;
+	void (*fn)(void *user);
+	void *user;
+};
+
+int
+sup_call(struct sup *p, const char *kind, const char *name,
+	const char *args_json, uint32_t timeout_ms, sup_result *done,
+	void *user)
+{
+	msgpack_packer *out;
+	struct call *call;
+	json_t *args = NULL;
+
+	if (args_json) {
+		args = json_loads(args_json, JSON_DECODE_ANY, NULL);
+		if (!args)
+			return -1;
+	}
+	call = memory_alloc(sizeof(*call));
+	*call = (struct call){
+		.id = p->next_call_id++, .done = done, .user = user};
+	list_append(&p->calls, &call->node);
+	out = link_begin(p->link);
+	codec_request(out, call->id, MESSAGE_CALL, 4);
+	codec_text(out, kind);
+	codec_text(out, name);
+	value_pack(out, args);
+	msgpack_pack_uint64(out, timeout_ms ? clock_ms() + timeout_ms : 0);
+	json_decref(args);
+	if (!link_end(p->link))
+		return 0;
+	list_remove(&call->node);
+	free(call);
+	return -1;
+}
+
+static void
+call_finish(struct sup *p, struct call *call, const struct message *m)
+{
+	struct error err = {""};
+	char text[512], *result = NULL;
+	json_t *value = NULL;
+
+	if (m->error) {
+		codec_read_error(m->error, text, sizeof(text));
+	} else {
+		value = value_from(m->result, &err);
+		result = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+		if (!result)
+			memcpy(text, err.text, sizeof(text));
+	}
+	call->done(p, result ? NULL : text, result, call->user);
+	free(result);
+	json_decref(value);
+	free(call);
+}
+
+bool
+call_answered(struct sup *p, const struct message *m)
+{
+	list_for_each (node, &p->calls) {
+		struct call *call = container_of(node, struct call, node);
+
+		if (call->id != m->id)
+			continue;
+		list_remove(&call->node);
+		call_finish(p, call, m);
+		return true;
+	}
+	return false;
+}
+
+/* ---- from other threads ---- */
+
+static void
+post_run(struct ev_loop *loop, ev_async *w, int events)
+{
+	struct sup *p = container_of(w, struct sup, posted);
+	struct post *post;
+
+	for (;;) {
+		pthread_mutex_lock(&p->post_lock);
+		post = list_is_empty(&p->posts)
+			       ? NULL
+			       : container_of(p->posts.next, struct post, node);
+		if (post)
+			list_remove(&post->node);
+		pthread_mutex_unlock(&p->post_lock);
+		if (!post)
+			return;
+		post->fn(post->user);
+		free(post);
+	}
+}
+
+void
+post_init(struct sup *p)
+{
+	list_init(&p->posts);
+	pthread_mutex_init(&p->post_lock, NULL);
+	ev_async_init(&p->posted, post_run);
+	ev_async_start(p->loop, &p->posted);
+}
+
+void
+sup_post(struct sup *p, void (*fn)(void *user), void *user)
+{
+	struct post *post = memory_alloc(sizeof(*post));
+
+	post->fn = fn;
+	post->user = user;
+	pthread_mutex_lock(&p->post_lock);
+	list_append(&p->posts, &post->node);
+	pthread_mutex_unlock(&p->post_lock);
+	ev_async_send(p->loop, &p->posted);
+}

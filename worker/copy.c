@@ -1,0 +1,67 @@
+/* copy: file to file. After a reflink the copy is read back, because the
+ * digest is of the copy and not of a source that may change meanwhile. */
+#include "worker/copy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define PIECE_BYTES (128 * 1024)
+
+static int
+copy_write(int fd, const unsigned char *bytes, size_t size)
+{
+	while (size) {
+		ssize_t written = write(fd, bytes, size);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return -1;
+		bytes += written;
+		size -= (size_t)written;
+	}
+	return 0;
+}
+
+/* to < 0: the bytes are there already and only hashed. */
+static int
+copy_pieces(int from, int to, uint64_t limit_bytes, SHA256_CTX *digest,
+	uint64_t *bytes_out, const char *path, struct error *err)
+{
+	static unsigned char piece[PIECE_BYTES];
+	ssize_t got;
+
+	*bytes_out = 0;
+	while ((got = read(from, piece, sizeof(piece))) != 0) {
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return error_set(err, "cannot read %s: %s", path,
+				strerror(errno));
+		*bytes_out += (uint64_t)got;
+		if (*bytes_out > limit_bytes)
+			return error_set(err,
+				"the package is larger than the limit, at %s",
+				path);
+		if (to >= 0 && copy_write(to, piece, (size_t)got))
+			return error_set(err, "cannot write %s: %s", path,
+				strerror(errno));
+		SHA256_Update(digest, piece, (size_t)got);
+	}
+	return 0;
+}
+
+int
+copy_file(int from, int to, uint64_t limit_bytes, SHA256_CTX *digest,
+	uint64_t *bytes_out, const char *path, struct error *err)
+{
+	if (!ioctl(to, FICLONE, from))
+		return copy_pieces(
+			to, -1, limit_bytes, digest, bytes_out, path, err);
+	posix_fadvise(from, 0, 0, POSIX_FADV_SEQUENTIAL);
+	return copy_pieces(from, to, limit_bytes, digest, bytes_out, path, err);
+}

@@ -1,0 +1,290 @@
+/* read: what a plugin may ask of its request. Every string is copied when it
+ * is first asked for, or when the request outlives its message. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "proto/util/clock.h"
+#include "proto/util/memory.h"
+#include "proto/value.h"
+#include "worker/request.h"
+
+/* Places of http's params; the others are short enough to name in place. */
+enum {
+	HTTP_METHOD = 1,
+	HTTP_PATH = 2,
+	HTTP_PATH_PARAMS = 3,
+	HTTP_QUERY = 4,
+	HTTP_HEADERS = 5,
+	HTTP_BODY = 6,
+	HTTP_PEER = 8,
+};
+
+static const char *
+request_text(struct sup_req *req, enum message_name message, int param)
+{
+	struct bytes bytes;
+
+	if (req->message != message)
+		return "";
+	if (!req->texts[param]) {
+		bytes = codec_bytes(&req->params[param]);
+		req->texts[param] =
+			arena_text(&req->arena, bytes.at, bytes.length);
+	}
+	return req->texts[param];
+}
+
+static const char *
+request_copy(struct sup_req *req, const msgpack_object *o)
+{
+	struct bytes bytes = codec_bytes(o);
+
+	return arena_text(&req->arena, bytes.at, bytes.length);
+}
+
+static void
+request_copy_headers(struct sup_req *req)
+{
+	const msgpack_object_array *list;
+
+	if (req->headers || !req->params || req->message != MESSAGE_HTTP)
+		return;
+	list = &req->params[HTTP_HEADERS].via.array;
+	req->headers = arena_take(
+		&req->arena, (list->size + (size_t)1) * sizeof(*req->headers));
+	for (uint32_t i = 0; i < list->size; i++) {
+		const msgpack_object_array *pair = &list->ptr[i].via.array;
+
+		if (list->ptr[i].type != MSGPACK_OBJECT_ARRAY ||
+			pair->size != 2)
+			continue;
+		req->headers[req->header_count++] = (struct request_pair){
+			.name = request_copy(req, &pair->ptr[0]),
+			.value = request_copy(req, &pair->ptr[1])};
+	}
+}
+
+static void
+request_copy_path_params(struct sup_req *req)
+{
+	const msgpack_object_map *map;
+
+	if (req->path_params || !req->params || req->message != MESSAGE_HTTP)
+		return;
+	map = &req->params[HTTP_PATH_PARAMS].via.map;
+	req->path_params = arena_take(&req->arena,
+		(map->size + (size_t)1) * sizeof(*req->path_params));
+	for (uint32_t i = 0; i < map->size; i++)
+		req->path_params[req->path_param_count++] =
+			(struct request_pair){
+				.name = request_copy(req, &map->ptr[i].key),
+				.value = request_copy(req, &map->ptr[i].val)};
+}
+
+static void
+request_copy_body(struct sup_req *req)
+{
+	struct bytes bytes;
+
+	if (req->body_at || !req->params || req->message != MESSAGE_HTTP)
+		return;
+	bytes = codec_bytes(&req->params[HTTP_BODY]);
+	req->body_at = arena_text(&req->arena, bytes.at, bytes.length);
+	req->body_bytes = bytes.length;
+}
+
+/* Arguments that JSON cannot hold count as none. */
+static void
+request_copy_args(struct sup_req *req)
+{
+	bool command = req->message == MESSAGE_COMMAND;
+
+	if (req->args || !req->params || req->message == MESSAGE_HTTP ||
+		req->message == MESSAGE_HEALTH)
+		return;
+	req->args = value_from(&req->params[command ? 2 : 1], NULL);
+	if (!req->args)
+		req->args = json_null();
+	if (!command)
+		req->caller = value_from(&req->params[3], NULL);
+}
+
+void
+request_keep(struct sup_req *req)
+{
+	static const int http[] = {
+		HTTP_METHOD, HTTP_PATH, HTTP_QUERY, HTTP_PEER};
+
+	if (!req->params)
+		return;
+	if (req->message == MESSAGE_HTTP) {
+		for (size_t i = 0; i < sizeof(http) / sizeof(http[0]); i++)
+			request_text(req, MESSAGE_HTTP, http[i]);
+	} else if (req->message != MESSAGE_HEALTH) {
+		request_text(req, req->message, 0);
+		if (req->message == MESSAGE_COMMAND)
+			request_text(req, MESSAGE_COMMAND, 1);
+	}
+	request_copy_path_params(req);
+	request_copy_headers(req);
+	request_copy_body(req);
+	request_copy_args(req);
+	req->params = NULL;
+}
+
+/* ---- the ABI ---- */
+
+struct sup *
+sup_req_plugin(struct sup_req *req)
+{
+	return req->plugin;
+}
+
+const char *
+sup_req_method(struct sup_req *req)
+{
+	return request_text(req, MESSAGE_HTTP, HTTP_METHOD);
+}
+
+const char *
+sup_req_path(struct sup_req *req)
+{
+	return request_text(req, MESSAGE_HTTP, HTTP_PATH);
+}
+
+const char *
+sup_req_query(struct sup_req *req)
+{
+	return request_text(req, MESSAGE_HTTP, HTTP_QUERY);
+}
+
+const char *
+sup_req_peer(struct sup_req *req)
+{
+	return request_text(req, MESSAGE_HTTP, HTTP_PEER);
+}
+
+const char *
+sup_req_param(struct sup_req *req, const char *name)
+{
+	request_copy_path_params(req);
+	for (size_t i = 0; i < req->path_param_count; i++)
+		if (!strcmp(req->path_params[i].name, name))
+			return req->path_params[i].value;
+	return NULL;
+}
+
+const char *
+sup_req_header(struct sup_req *req, const char *name)
+{
+	request_copy_headers(req);
+	for (size_t i = 0; i < req->header_count; i++)
+		if (!strcasecmp(req->headers[i].name, name))
+			return req->headers[i].value;
+	return NULL;
+}
+
+bool
+sup_req_header_at(struct sup_req *req, size_t index, const char **name_out,
+	const char **value_out)
+{
+	request_copy_headers(req);
+	if (index >= req->header_count)
+		return false;
+	*name_out = req->headers[index].name;
+	*value_out = req->headers[index].value;
+	return true;
+}
+
+const void *
+sup_req_body(struct sup_req *req, size_t *bytes_out)
+{
+	request_copy_body(req);
+	*bytes_out = req->body_bytes;
+	return req->body_at ? req->body_at : "";
+}
+
+int64_t
+sup_req_time_left_ms(struct sup_req *req)
+{
+	uint64_t now_ms;
+
+	if (!req->deadline_ms)
+		return INT64_MAX;
+	now_ms = clock_ms();
+	return req->deadline_ms > now_ms ? (int64_t)(req->deadline_ms - now_ms)
+					 : 0;
+}
+
+const char *
+sup_req_name(struct sup_req *req)
+{
+	if (req->message == MESSAGE_HTTP || req->message == MESSAGE_HEALTH)
+		return "";
+	return request_text(req, req->message, 0);
+}
+
+const char *
+sup_req_text(struct sup_req *req)
+{
+	return request_text(req, MESSAGE_COMMAND, 1);
+}
+
+static const char *
+request_json_text(struct sup_req *req, const json_t *value)
+{
+	char *text = json_dumps(
+		value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
+	const char *copy;
+
+	if (!text)
+		return "null";
+	copy = arena_text(&req->arena, text, strlen(text));
+	free(text);
+	return copy;
+}
+
+const char *
+sup_req_args_json(struct sup_req *req)
+{
+	request_copy_args(req);
+	return request_json_text(req, req->args);
+}
+
+const char *
+sup_req_caller_json(struct sup_req *req)
+{
+	request_copy_args(req);
+	return request_json_text(req, req->caller);
+}
+
+const char *
+sup_req_arg_string(struct sup_req *req, const char *path, const char *fallback)
+{
+	const char *text;
+
+	request_copy_args(req);
+	text = json_string_value(json_at_path(req->args, path));
+	return text ? text : fallback;
+}
+
+int64_t
+sup_req_arg_int(struct sup_req *req, const char *path, int64_t fallback)
+{
+	const json_t *value;
+
+	request_copy_args(req);
+	value = json_at_path(req->args, path);
+	return json_is_integer(value) ? json_integer_value(value) : fallback;
+}
+
+bool
+sup_req_arg_bool(struct sup_req *req, const char *path, bool fallback)
+{
+	const json_t *value;
+
+	request_copy_args(req);
+	value = json_at_path(req->args, path);
+	return json_is_boolean(value) ? json_is_true(value) : fallback;
+}

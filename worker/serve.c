@@ -1,0 +1,211 @@
+/* serve: what each message from supd does to the plugin. It answers ping,
+ * drain and resume by itself and hands requests to request.c; it decides
+ * nothing about when the process ends except that it ends with the link. */
+#include "worker/serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proto/launch.h"
+#include "proto/util/memory.h"
+#include "proto/value.h"
+#include "worker/request.h"
+
+enum { HELLO_ID = 1, READY_ID = 2, FIRST_CALL_ID = 3 };
+
+static _Noreturn void
+serve_exit(int code)
+{
+	fflush(NULL);
+	_exit(code); /* libraries' threads may still run: no exit handlers */
+}
+
+void
+serve_begin(struct sup *p)
+{
+	msgpack_packer *out = link_begin(p->link);
+
+	p->next_call_id = FIRST_CALL_ID;
+	codec_request(out, HELLO_ID, MESSAGE_HELLO, 3);
+	msgpack_pack_uint32(out, PROTOCOL_VERSION);
+	codec_text(out, getenv(LAUNCH_NONCE));
+	codec_text(out, "c/" SUPD_VERSION);
+	link_end(p->link);
+}
+
+void
+serve_ready(struct sup *p)
+{
+	msgpack_packer *out = link_begin(p->link);
+
+	p->state = HOST_SAYING_READY;
+	codec_request(out, READY_ID, MESSAGE_READY, 2);
+	codec_text(out, p->descriptor->version);
+	host_pack_offers(p, out);
+	if (link_end(p->link)) {
+		host_say("the registrations are too large for one message");
+		serve_exit(LAUNCH_EXIT_INIT);
+	}
+}
+
+static uint64_t
+serve_limit(const msgpack_object *limits, const char *key, uint64_t fallback)
+{
+	const msgpack_object *o = codec_field(limits, key);
+
+	return o && o->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? o->via.u64
+							       : fallback;
+}
+
+/* [id, generation, settings, limits] */
+static int
+serve_read_hello(struct sup *p, const msgpack_object *result)
+{
+	const msgpack_object *o = result->via.array.ptr;
+	struct error err;
+	struct bytes id;
+
+	if (result->type != MSGPACK_OBJECT_ARRAY ||
+		result->via.array.size < 4 ||
+		o[1].type != MSGPACK_OBJECT_POSITIVE_INTEGER) {
+		host_say("hello was answered with something else");
+		return -1;
+	}
+	id = codec_bytes(&o[0]);
+	p->id = memory_copy_bytes(id.at, id.length);
+	p->generation = (uint32_t)o[1].via.u64;
+	p->settings = value_from(&o[2], &err);
+	if (!p->settings) {
+		host_say("the settings cannot be read: %s", err.text);
+		return -1;
+	}
+	p->body_max_bytes =
+		serve_limit(&o[3], LAUNCH_LIMIT_BODY, p->body_max_bytes);
+	p->credit_bytes =
+		serve_limit(&o[3], LAUNCH_LIMIT_CREDIT, p->credit_bytes);
+	return 0;
+}
+
+static void
+serve_on_hello(struct sup *p, const msgpack_object *result)
+{
+	if (serve_read_hello(p, result))
+		serve_exit(LAUNCH_EXIT_REFUSED);
+	p->state = HOST_INITIALISING;
+	switch (p->descriptor->init(p)) {
+	case SUP_STARTED:
+		if (p->state == HOST_INITIALISING)
+			serve_ready(p);
+		return;
+	case SUP_STARTS_LATER:
+		return;
+	default:
+		host_say("init of plugin %s failed", p->id);
+		serve_exit(LAUNCH_EXIT_INIT);
+	}
+}
+
+static void
+serve_on_response(struct sup *p, const struct message *m)
+{
+	char text[256];
+
+	if (m->id >= FIRST_CALL_ID) {
+		call_answered(p, m);
+		return;
+	}
+	if (m->error) {
+		codec_read_error(m->error, text, sizeof(text));
+		host_say("supd refused %s: %s",
+			m->id == HELLO_ID ? "hello" : "ready", text);
+		serve_exit(LAUNCH_EXIT_REFUSED);
+	}
+	if (m->id == HELLO_ID && p->state == HOST_SAYING_HELLO)
+		serve_on_hello(p, m->result);
+	else if (m->id == READY_ID && p->state == HOST_SAYING_READY)
+		p->state = HOST_SERVING;
+}
+
+static void
+serve_on_request(struct sup *p, const struct message *m)
+{
+	msgpack_packer *out;
+
+	switch (m->name) {
+	case MESSAGE_HTTP:
+	case MESSAGE_TOOL:
+	case MESSAGE_METHOD:
+	case MESSAGE_COMMAND:
+	case MESSAGE_HEALTH:
+		request_take(p, m);
+		return;
+	case MESSAGE_PING:
+		out = link_begin(p->link);
+		codec_result(out, m->id);
+		msgpack_pack_nil(out);
+		link_end(p->link);
+		return;
+	default:
+		out = link_begin(p->link);
+		codec_error(out, m->id, WIRE_BAD_MESSAGE,
+			"the worker does not know this request");
+		link_end(p->link);
+	}
+}
+
+static void
+serve_on_notification(struct sup *p, const struct message *m)
+{
+	switch (m->name) {
+	case MESSAGE_CHUNK:
+		request_on_chunk(p, (uint32_t)m->params[0].via.u64,
+			codec_bytes(&m->params[1]), m->params[2].via.boolean);
+		return;
+	case MESSAGE_CREDIT:
+		request_on_credit(p, (uint32_t)m->params[0].via.u64,
+			m->params[1].via.u64);
+		return;
+	case MESSAGE_CANCEL:
+		request_on_cancel(p, (uint32_t)m->params[0].via.u64);
+		return;
+	case MESSAGE_DRAIN:
+		p->draining = true;
+		host_check_drained(p);
+		return;
+	case MESSAGE_RESUME:
+		p->draining = p->drained = false;
+		return;
+	default:
+		return;
+	}
+}
+
+static void
+serve_on_message(void *owner, const struct message *m)
+{
+	switch (m->kind) {
+	case MESSAGE_REQUEST:
+		serve_on_request(owner, m);
+		return;
+	case MESSAGE_RESPONSE:
+		serve_on_response(owner, m);
+		return;
+	case MESSAGE_NOTIFICATION:
+		serve_on_notification(owner, m);
+		return;
+	}
+}
+
+static void
+serve_on_close(void *owner, const char *reason)
+{
+	if (reason)
+		host_say("the link to supd broke: %s", reason);
+	serve_exit(reason ? LAUNCH_EXIT_LINK : LAUNCH_EXIT_DONE);
+}
+
+const struct link_events serve_events = {
+	.on_message = serve_on_message,
+	.on_close = serve_on_close,
+};
