@@ -38,45 +38,42 @@ on_close(struct peer *p, const char *reason)
 }
 
 static void
-feed(struct outcome *o, struct ev_loop *loop, const uint8_t *bytes, size_t size,
-	size_t piece)
+feed(struct outcome *o, struct peer_group *group, const uint8_t *bytes,
+	size_t size, size_t piece)
 {
 	static const struct peer_ops ops = {
 		.on_message = on_message, .on_close = on_close};
-	struct peer_group group;
 	int fds[2];
 
 	*o = (struct outcome){0};
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0)
 		abort();
-	peer_group_init(&group, loop);
-	peer_init(&o->peer, &group, fds[0], &ops, o);
+	peer_init(&o->peer, group, fds[0], &ops, o);
 	for (size_t at = 0; at < size && !o->closes; at += piece) {
 		size_t length = size - at < piece ? size - at : piece;
 
 		if (send(fds[1], bytes + at, length, MSG_NOSIGNAL) < 0)
 			break;
-		ev_run(loop, EVRUN_NOWAIT);
+		ev_run(group->loop, EVRUN_NOWAIT);
 	}
 	shutdown(fds[1], SHUT_WR);
 	while (!o->closes)
-		ev_run(loop, EVRUN_NOWAIT);
+		ev_run(group->loop, EVRUN_NOWAIT);
 	close(fds[1]);
-	peer_group_finish(&group);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	static struct ev_loop *loop;
+	static struct peer_group group;
 	struct outcome whole, pieces;
 
-	if (!loop)
-		loop = ev_loop_new(EVFLAG_AUTO);
+	if (!group.loop)
+		peer_group_init(&group, ev_loop_new(EVBACKEND_POLL));
 	if (size < 1 || size > 16384)
 		return 0;
-	feed(&whole, loop, bytes + 1, size - 1, size);
-	feed(&pieces, loop, bytes + 1, size - 1, 1u + bytes[0]);
+	feed(&whole, &group, bytes + 1, size - 1, size);
+	feed(&pieces, &group, bytes + 1, size - 1, 1u + bytes[0]);
 	assert(whole.messages == pieces.messages);
 	assert(whole.broken == pieces.broken);
 	return 0;
