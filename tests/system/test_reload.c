@@ -301,12 +301,10 @@ keeps_old(const struct bad_version *bad)
 	long pid;
 	struct ctl *c;
 
-	run_package(g, "hello", "hello");
-	run_plugin(g, "hello", "enabled: true");
+	run_add_hello(g);
 	run_add_fault(g);
-	free(g->defaults);
-	g->defaults = memory_copy_text("probation: 300ms, start_timeout: 4s, "
-				       "health_timeout: 4s, stop_timeout: 1s");
+	run_defaults(g, "probation: 300ms, start_timeout: 4s, "
+			"health_timeout: 4s, stop_timeout: 1s");
 	run_start(g);
 	pid = ctl_status_number(g, "fault", "pid");
 	load_start(&load, g->http, "/fault", "/fault/echo");

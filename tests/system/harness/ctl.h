@@ -43,3 +43,5 @@ char *ctl_status_text(struct gateway_run *g, const char *id, const char *key);
 /* Waits until status says so, looking again with short pauses; the test fails
  * at the deadline. */
 void ctl_await_state(struct gateway_run *g, const char *id, const char *state);
+void ctl_await_number(
+	struct gateway_run *g, const char *id, const char *key, long number);

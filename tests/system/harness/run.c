@@ -139,6 +139,20 @@ run_add_fault(struct gateway_run *g)
 }
 
 void
+run_add_hello(struct gateway_run *g)
+{
+	run_package(g, "hello", "hello");
+	run_plugin(g, "hello", "enabled: true");
+}
+
+void
+run_defaults(struct gateway_run *g, const char *text)
+{
+	free(g->defaults);
+	g->defaults = memory_copy_text(text);
+}
+
+void
 run_write_config(struct gateway_run *g)
 {
 	char *path = memory_format("%s/supd.yaml", g->dir);

@@ -51,9 +51,12 @@ void run_fault(struct gateway_run *g, const char *package, const char *mode,
 	const char *settings);
 /* Content of the bench package's version file DIR/version. */
 void run_version(struct gateway_run *g, const char *text);
+/* Replaces the inside of `defaults: {…}`. */
+void run_defaults(struct gateway_run *g, const char *text);
 /* hello, fault or bench as package and plugin of that name, with settings. */
 void run_add_bench(struct gateway_run *g);
 void run_add_fault(struct gateway_run *g);
+void run_add_hello(struct gateway_run *g);
 
 void run_write_config(struct gateway_run *g);
 void run_spawn(struct gateway_run *g); /* writes the config, starts supd */
