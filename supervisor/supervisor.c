@@ -21,6 +21,7 @@
 #include "supervisor/gateway/gateway.h"
 #include "supervisor/http/server.h"
 #include "supervisor/ops/notify.h"
+#include "supervisor/ops/reaper.h"
 #include "supervisor/ops/runtime.h"
 
 /* A stop that takes this much longer than stop_timeout is cut short. */
@@ -39,6 +40,7 @@ struct supervisor {
 	struct gateway gateway;
 	struct http_server *http;
 	struct control *control;
+	struct reaper reaper;
 	ev_signal signals[SIGNAL_COUNT];
 	ev_prepare log_flush;
 	ev_io log_writable;
@@ -413,6 +415,7 @@ start(struct supervisor *s, struct error *err)
 		return -1;
 	if (open_doors(s, err) < 0)
 		return -1;
+	reaper_start(&s->reaper, &s->gateway.room.children);
 	log_info("supd " SUPD_VERSION " (pid %d) with %u plugins, %s", getpid(),
 		s->config->plugin_count, s->runtime.runtime_dir);
 	gateway_start(&s->gateway);
@@ -424,6 +427,7 @@ static void
 finish(struct supervisor *s)
 {
 	if (s->gateway.loop) {
+		reaper_stop(&s->reaper);
 		control_destroy(s->control);
 		http_server_destroy(s->http);
 		gateway_finish(&s->gateway);
