@@ -1,6 +1,7 @@
 /* head: one HTTP/1.x request head, from bytes to a checked description. llhttp
  * does the grammar; what it still lets through, and what leads to request
- * smuggling, is refused here. Pure: knows no socket and no limit but its own. */
+ * smuggling, is refused here. Pure: knows no socket and no limit but its own.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -25,11 +26,11 @@ enum head_known_field {
 #define X(name, text) HEAD_##name,
 	HEAD_KNOWN_FIELDS(X)
 #undef X
-	HEAD_KNOWN_COUNT,
+		HEAD_KNOWN_COUNT,
 };
 
 struct head_field {
-	struct bytes name; /* lower case */
+	struct bytes name;  /* lower case */
 	struct bytes value; /* without white space around it */
 	bool hop;	    /* ends here: not passed on */
 };
@@ -66,13 +67,10 @@ enum head_scan {
  * where to go on (0 at first, kept by the caller between calls). DONE: *line
  * is the head's length. BAD: *reason says why: a line end that is not CR LF,
  * a control byte, a folded line. */
-enum head_scan head_scan(const char *bytes, size_t size, size_t *line,
-	const char **reason);
+enum head_scan head_scan(
+	const char *bytes, size_t size, size_t *line, const char **reason);
 
 /* bytes: a scanned head; field names are made lower case in place. -1: it is
  * refused, with status and reason in the result. */
 int head_parse(struct head_parser *p, char *bytes, size_t length,
 	unsigned fields_max, struct head **head_out);
-
-/* Whether a comma-separated value has this lower-case token. */
-bool head_has_token(struct bytes value, struct bytes token);

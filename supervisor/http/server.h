@@ -6,6 +6,7 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "proto/util/buffer.h"
 #include "proto/util/error.h"
@@ -22,8 +23,8 @@
 struct http_server {
 	struct gateway *gateway;
 	struct ev_loop *loop;
-	struct config *config; /* a reference: limits, tokens, admin.http */
-	struct list listeners; /* struct listener.node */
+	struct config *config;	 /* a reference: limits, tokens, admin.http */
+	struct list listeners;	 /* struct listener.node */
 	struct list connections; /* struct connection.node */
 	uint32_t connection_count;
 	struct list dirty; /* struct connection.dirty_node: a turn is due */
@@ -32,7 +33,7 @@ struct http_server {
 	ev_prepare late;   /* after the peers': anything new spins the loop */
 	ev_idle spin;
 	ev_timer accept_again; /* after running out of descriptors */
-	bool accepting, accept_paused, draining;
+	bool accept_paused, draining;
 	void (*on_drained)(void *user);
 	void *on_drained_user;
 
@@ -48,7 +49,7 @@ struct http_server {
 	char id_prefix[13];
 	uint64_t id_next;
 
-	uint64_t accepted_total, requests_total, refused_total;
+	uint64_t accepted_total, requests_total;
 };
 
 /* Opens nothing yet. The gateway outlives the server. */
@@ -82,9 +83,11 @@ void http_server_touch(struct http_server *s, struct connection *c);
 void http_server_connection_gone(struct http_server *s);
 /* accept4() gave this one; it is the server's now. */
 void http_server_accepted(struct http_server *s, int fd, const char *peer);
+/* accept4() could not: no descriptors or no memory. */
+void http_server_accept_failed(struct http_server *s, int error);
 /* Empty buffers with memory, so that busy connections need no malloc. */
 void http_server_take_buffer(struct http_server *s, struct buffer *b);
 void http_server_give_buffer(struct http_server *s, struct buffer *b);
 const char *http_server_date(struct http_server *s); /* 29 characters */
-/* Writes a fresh request id (28 characters at most); its length. */
+/* Writes a fresh request id (21 characters); its length. */
 size_t http_server_request_id(struct http_server *s, char out[32]);

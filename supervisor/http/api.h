@@ -1,0 +1,21 @@
+/* api: /api: which call a request is, who may make it, and its answer as JSON.
+ * What a call does is control/commands, the same for supctl. */
+#pragma once
+
+#include "supervisor/http/head.h"
+#include "supervisor/route/path.h"
+
+#define API_BODY_MAX (64 * 1024)
+
+struct api_call;
+struct exchange;
+
+void api_begin(
+	struct exchange *x, const struct head *h, const struct path *path);
+/* The body that api_begin() asked for is in x->packed. */
+void api_body_end(struct exchange *x);
+/* The client left; what its call began goes on. */
+void api_abandon(struct api_call *call);
+/* {"error": reason} */
+void api_refuse(
+	struct exchange *x, int status, const char *fields, const char *reason);

@@ -1,0 +1,63 @@
+#include "supervisor/http/endpoint.h"
+
+#include "supervisor/http/api.h"
+#include "supervisor/http/connection.h"
+#include "supervisor/http/exchange.h"
+#include "supervisor/http/server.h"
+
+#define PLAIN "text/plain; charset=utf-8"
+
+static void
+begin_livez(struct exchange *x)
+{
+	exchange_answer(
+		x, 200, PLAIN, "Cache-Control: no-store\r\n", BYTES("ok\n"));
+}
+
+static void
+begin_readyz(struct exchange *x)
+{
+	if (gateway_is_ready(x->connection->server->gateway))
+		exchange_answer(x, 200, PLAIN, "Cache-Control: no-store\r\n",
+			BYTES("ready\n"));
+	else
+		exchange_answer(x, 503, PLAIN, "Cache-Control: no-store\r\n",
+			BYTES("not ready\n"));
+}
+
+static void
+begin_planned(struct exchange *x)
+{
+	exchange_refuse(x, 404, "", "not supported yet");
+}
+
+static const struct endpoint_row {
+	struct bytes path;
+	void (*begin)(struct exchange *x);
+} endpoints[] = {
+	{{"/livez", 6}, begin_livez},
+	{{"/readyz", 7}, begin_readyz},
+	{{"/metrics", 8}, begin_planned},
+	{{"/ws", 3}, begin_planned},
+};
+
+void
+endpoint_begin(
+	struct exchange *x, const struct head *h, const struct path *path)
+{
+	if (bytes_equal(path->segments[0], BYTES("api"))) {
+		api_begin(x, h, path);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(endpoints) / sizeof(*endpoints); i++) {
+		if (!bytes_equal(path->text, endpoints[i].path))
+			continue;
+		if (bytes_equal(h->method, BYTES("GET")) || h->is_head)
+			endpoints[i].begin(x);
+		else
+			exchange_refuse(x, 405, "Allow: GET, HEAD\r\n",
+				"the method is not served on this path");
+		return;
+	}
+	exchange_refuse(x, 404, "", "nothing is served on this path");
+}
