@@ -11,6 +11,7 @@
 #include "worker/host.h"
 #include "worker/launch.h"
 #include "worker/stage.h"
+#include "worker/unstage.h"
 
 static int
 main_usage(void)
@@ -19,6 +20,7 @@ main_usage(void)
 	      "       sup-worker exec -- PROG [ARG]...\n"
 	      "       sup-worker stage SRC DST [--limit BYTES] [--share "
 	      "NAME]...\n"
+	      "       sup-worker unstage DIR...\n"
 	      "supd starts it; see supd(8)\n",
 		stderr);
 	return LAUNCH_EXIT_USAGE;
@@ -107,6 +109,23 @@ main_stage(int argc, char **argv)
 	return fflush(stdout) ? LAUNCH_EXIT_FAILED : LAUNCH_EXIT_DONE;
 }
 
+static int
+main_unstage(int argc, char **argv)
+{
+	int rc = LAUNCH_EXIT_DONE;
+	struct error err;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (argc < 1)
+		return main_usage();
+	for (int i = 0; i < argc; i++)
+		if (unstage_run(argv[i], &err)) {
+			fprintf(stderr, "%s\n", err.text);
+			rc = LAUNCH_EXIT_FAILED;
+		}
+	return rc;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -117,6 +136,7 @@ main(int argc, char **argv)
 		{LAUNCH_HOST, main_host},
 		{LAUNCH_EXEC, main_exec},
 		{LAUNCH_STAGE, main_stage},
+		{LAUNCH_UNSTAGE, main_unstage},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]);

@@ -61,6 +61,18 @@ find_package(struct reload *r)
 	return result;
 }
 
+bool
+build_package_is_there(const struct gateway *g, const struct plugin *p)
+{
+	struct problems problems = {0};
+	char *dir = NULL;
+	bool found = package_find(g->config, p->wanted, &dir, &problems) == 0;
+
+	free(dir);
+	problems_finish(&problems);
+	return found;
+}
+
 static int
 read_manifest(struct reload *r, const char *dir)
 {

@@ -5,8 +5,10 @@
 
 #include "supervisor/gateway/transaction.h"
 
+/* Looks for the folder only; reads no manifest. */
+bool build_package_is_there(const struct gateway *g, const struct plugin *p);
 /* Finds the package, reads its manifest and begins to stage it; done comes
- * later. All four: -1 with r->error. */
+ * later. All three: -1 with r->error. */
 int build_stage(struct reload *r,
 	void (*done)(void *user, const struct stage_result *result));
 /* Takes the staged copy: its manifest is the one that counts from here. */

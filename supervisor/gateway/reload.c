@@ -558,6 +558,27 @@ reload_begin(struct gateway *g, struct plugin *p,
 	return RELOAD_ACCEPTED;
 }
 
+bool
+reload_is_safe(const struct gateway *g, const struct plugin *p,
+	const char **reason_out)
+{
+	const char *reason = NULL;
+
+	if (g->stopping)
+		reason = "supd is stopping";
+	else if (!p->enabled)
+		reason = "disabled";
+	else if (p->stopped)
+		reason = "stopped";
+	else if (p->reload)
+		reason = "reload already in progress";
+	else if (!build_package_is_there(g, p))
+		reason = "package missing";
+	if (reason_out)
+		*reason_out = reason;
+	return !reason;
+}
+
 void
 reload_unwatch(struct reload_watcher *w)
 {

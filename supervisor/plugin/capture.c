@@ -11,8 +11,8 @@ static const char *const stream_names[CAPTURE_STREAMS] = {
 	[CAPTURE_STDOUT] = "stdout", [CAPTURE_STDERR] = "stderr"};
 
 void
-capture_init(struct capture *c, struct output *output, uint32_t generation,
-	int pid)
+capture_init(
+	struct capture *c, struct output *output, uint32_t generation, int pid)
 {
 	*c = (struct capture){
 		.output = output, .generation = generation, .pid = pid};
@@ -66,8 +66,8 @@ add_line(struct capture *c, enum log_level level, const char *stream,
 	if (line.length && line.at[line.length - 1] == '\r')
 		line.length--;
 	if (may_pass(c))
-		output_add_at(c->output, level, c->generation, c->pid, stream,
-			line);
+		output_add_at(
+			c->output, level, c->generation, c->pid, stream, line);
 }
 
 /* Cuts one line or one piece of a long one off the front; false: there is no

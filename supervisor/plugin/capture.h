@@ -19,8 +19,8 @@ struct capture {
 	uint32_t passed, dropped;
 };
 
-void capture_init(struct capture *c, struct output *output,
-	uint32_t generation, int pid);
+void capture_init(
+	struct capture *c, struct output *output, uint32_t generation, int pid);
 /* Bytes as they were read. */
 void capture_feed(
 	struct capture *c, enum capture_stream stream, struct bytes bytes);

@@ -99,9 +99,9 @@ prepare_signals(posix_spawnattr_t *attributes)
 	sigemptyset(&none);
 	posix_spawnattr_setsigdefault(attributes, &all);
 	posix_spawnattr_setsigmask(attributes, &none);
-	posix_spawnattr_setflags(attributes,
-		POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-			POSIX_SPAWN_SETSID);
+	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF |
+						     POSIX_SPAWN_SETSIGMASK |
+						     POSIX_SPAWN_SETSID);
 }
 
 static char *const *
@@ -129,8 +129,7 @@ spawn(struct child *c, const struct child_start *start,
 	failed = prepare_files(&files, ends, start->dir);
 	if (!failed)
 		failed = posix_spawn(&c->pid, start->argv[0], &files,
-			&attributes, as_argv(start->argv),
-			as_argv(start->env));
+			&attributes, as_argv(start->argv), as_argv(start->env));
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&files);
 	if (failed) {
@@ -161,13 +160,13 @@ open_pipes(struct child *c, int ends[CHILD_STREAMS], struct error *err)
 		int both[2];
 
 		if (pipe2(both, O_CLOEXEC) < 0)
-			return error_set(err, "cannot make a pipe: %s",
-				strerror(errno));
+			return error_set(
+				err, "cannot make a pipe: %s", strerror(errno));
 		fcntl(both[0], F_SETFL, O_NONBLOCK);
 		c->pipes[i].fd = both[0];
 		c->pipes[i].child = c;
-		ev_io_init(&c->pipes[i].readable, pipe_readable, both[0],
-			EV_READ);
+		ev_io_init(
+			&c->pipes[i].readable, pipe_readable, both[0], EV_READ);
 		ends[i] = both[1];
 	}
 	return 0;
@@ -226,14 +225,14 @@ child_has_ended(
 {
 	siginfo_t info = {0};
 
-	if (!c->pid || waitid(P_PIDFD, (id_t)c->pidfd, &info,
-			       WEXITED | WNOWAIT | WNOHANG) < 0 ||
+	if (!c->pid ||
+		waitid(P_PIDFD, (id_t)c->pidfd, &info,
+			WEXITED | WNOWAIT | WNOHANG) < 0 ||
 		!info.si_pid)
 		return false;
 	*code_out = info.si_code == CLD_EXITED ? info.si_status : -1;
 	if (info.si_code == CLD_EXITED)
-		snprintf(text_out, text_size, "exit status %d",
-			info.si_status);
+		snprintf(text_out, text_size, "exit status %d", info.si_status);
 	else
 		snprintf(text_out, text_size, "killed by signal %d (%s)%s",
 			info.si_status, strsignal(info.si_status),

@@ -79,8 +79,8 @@ listen_at(const char *path, struct error *err)
 	unlink(path);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 		listen(fd, BACKLOG) < 0) {
-		error_set(err, "cannot listen at %s: %s", path,
-			strerror(errno));
+		error_set(
+			err, "cannot listen at %s: %s", path, strerror(errno));
 		close(fd);
 		return -1;
 	}
@@ -88,9 +88,9 @@ listen_at(const char *path, struct error *err)
 }
 
 int
-endpoint_open(struct endpoint *e, struct ev_loop *loop,
-	const char *runtime_dir, uint32_t number,
-	void (*on_peer)(struct endpoint *e, int fd), struct error *err)
+endpoint_open(struct endpoint *e, struct ev_loop *loop, const char *runtime_dir,
+	uint32_t number, void (*on_peer)(struct endpoint *e, int fd),
+	struct error *err)
 {
 	char *all = memory_format("%s/w", runtime_dir);
 	int failed = make_folder(all, 0711, err);

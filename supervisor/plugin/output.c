@@ -145,8 +145,8 @@ output_last(const struct output *o, unsigned count, uint32_t generation)
 		count = OUTPUT_LINES;
 	while (from > oldest && found < count) {
 		from--;
-		if (!generation || o->lines[from % o->capacity].generation ==
-					   generation)
+		if (!generation ||
+			o->lines[from % o->capacity].generation == generation)
 			found++;
 	}
 	for (uint64_t n = from; n < o->last; n++) {

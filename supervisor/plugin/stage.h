@@ -24,11 +24,15 @@ struct stage *stage_begin(struct worker_room *room, const char *state_dir,
 	const struct manifest *manifest, uint64_t deadline_ms,
 	void (*done)(void *user, const struct stage_result *result), void *user,
 	struct error *err);
-void stage_cancel(struct stage *s); /* kills the child, removes the copy */
+/* Kills the child, removes the copy; done is not called. */
+void stage_cancel(struct stage *s);
 
 /* Removes a stage in the background (a child does it); NULL-safe. */
 void stage_remove(struct worker_room *room, const char *dir);
-/* At start: removes every stage of the plugin but `keep` (generation, 0: none);
+/* At start: removes every stage of the plugin but two generations (0: none);
  * also stages of ids that no longer exist are somebody's to call this for. */
 void stage_sweep(struct worker_room *room, const char *state_dir,
 	const char *plugin_id, uint32_t keep_a, uint32_t keep_b);
+
+/* The loop turns no more: ends and forgets all of the above. */
+void stage_finish(struct worker_room *room);

@@ -8,10 +8,10 @@
 #include "proto/util/error.h"
 
 struct store {
-	uint32_t generation;	     /* the last one given out */
-	uint32_t proven_generation;  /* last that served; its stage is kept */
+	uint32_t generation;	    /* the last one given out */
+	uint32_t proven_generation; /* last that served; its stage is kept */
 	char *proven_digest, *proven_version; /* owned; NULL: none */
-	bool stopped;		     /* by a person: stays stopped */
+	bool stopped;			      /* by a person: stays stopped */
 	/* enable/disable (later issues) has its place here. */
 };
 

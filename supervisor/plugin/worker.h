@@ -18,14 +18,14 @@
 /* X(ENUM, "name"): design section 5. FAILED_* do not exist: a worker that
  * fails before READY goes to STOPPING with `error` set. */
 #define WORKER_STATES(X)                                                       \
-	X(STARTING, "starting")	      /* spawned, hello awaited */          \
+	X(STARTING, "starting")		/* spawned, hello awaited */           \
 	X(INITIALISING, "initialising") /* hello came, ready awaited */        \
-	X(CHECKING, "checking")	      /* ready came, health and probes */     \
-	X(READY, "ready")	      /* proven, not routed */                 \
-	X(SERVING, "serving")						       \
-	X(DRAINING, "draining")	      /* retired, finishing what it has */     \
-	X(STANDBY, "standby")	      /* drained, idle, may be resumed */      \
-	X(STOPPING, "stopping")	      /* its socket is closed, exit awaited */ \
+	X(CHECKING, "checking")		/* ready came, health and probes */    \
+	X(READY, "ready")		/* proven, not routed */               \
+	X(SERVING, "serving")                                                  \
+	X(DRAINING, "draining") /* retired, finishing what it has */           \
+	X(STANDBY, "standby")	/* drained, idle, may be resumed */            \
+	X(STOPPING, "stopping") /* its socket is closed, exit awaited */       \
 	X(DEAD, "dead")
 
 #define WORKER_EVENTS(X)                                                       \
@@ -36,22 +36,22 @@
 	X(RETIRE, "retire")                                                    \
 	X(DRAINED, "drained")                                                  \
 	X(REVERT, "revert")                                                    \
-	X(STOP, "stop")							       \
-	X(FAULT, "fault")     /* deadline, bad message, failed check, EOF */   \
+	X(STOP, "stop")                                                        \
+	X(FAULT, "fault") /* deadline, bad message, failed check, EOF */       \
 	X(EXIT, "exit")
 
 enum worker_state {
 #define X(name, text) WORKER_##name,
 	WORKER_STATES(X)
 #undef X
-	WORKER_STATE_COUNT,
+		WORKER_STATE_COUNT,
 };
 
 enum worker_event {
 #define X(name, text) WORKER_EVENT_##name,
 	WORKER_EVENTS(X)
 #undef X
-	WORKER_EVENT_COUNT,
+		WORKER_EVENT_COUNT,
 };
 
 const char *worker_state_text(enum worker_state s);
@@ -91,7 +91,7 @@ struct worker_room {
 	struct peer_group *peers;
 	struct wheel *wheel;
 	struct request_table *requests;
-	const char *runtime_dir; /* absolute; workers get RUNTIME/w/N */
+	const char *runtime_dir;    /* absolute; workers get RUNTIME/w/N */
 	const char *worker_program; /* absolute path of sup-worker */
 	uint32_t next_number; /* N, counts up from 1; also the worker id */
 	uint64_t body_limit;  /* limits.body, told to workers; 0: untold */
@@ -100,6 +100,9 @@ struct worker_room {
 	 * and READY; the others wait here. All zero to begin with. */
 	uint32_t starting, starting_max;
 	struct list waiting;
+	/* stage.h: stagings under way, folders to remove, who removes some */
+	struct list stagings, removals;
+	struct stage_remover *remover;
 };
 
 /* How to start one; copied or referenced (ref) by the worker. */
@@ -107,14 +110,14 @@ struct worker_start {
 	const char *plugin_id;
 	uint32_t plugin; /* slot number */
 	uint32_t generation;
-	const char *stage_dir;	/* cwd: absolute path of the staged copy */
-	const char *digest;	/* "sha256:..." */
-	const char *data_dir;	/* SUPD_DATA_DIR, made already */
+	const char *stage_dir;	   /* cwd: absolute path of the staged copy */
+	const char *digest;	   /* "sha256:..." */
+	const char *data_dir;	   /* SUPD_DATA_DIR, made already */
 	struct manifest *manifest; /* a reference is taken */
 	const struct plugin_config *config; /* the caller keeps its config
 					       referenced while w lives */
-	json_t *settings;	/* merged; a reference is taken */
-	struct output *output;	/* the plugin's ring; outlives the worker */
+	json_t *settings;		    /* merged; a reference is taken */
+	struct output *output; /* the plugin's ring; outlives the worker */
 };
 
 struct worker {
@@ -122,7 +125,7 @@ struct worker {
 	uint32_t plugin, generation;
 	enum worker_state state;
 	const struct worker_ops *ops;
-	void *owner; /* the struct plugin */
+	void *owner;	  /* the struct plugin */
 	struct list node; /* the plugin's retiring list */
 	pid_t pid;	  /* 0 once reaped */
 	char *plugin_id, *stage_dir, *digest, *version /* from ready */, *sdk;
@@ -135,9 +138,9 @@ struct worker {
 	uint32_t calls; /* its `call`s that are not answered yet */
 	uint64_t answered_total;
 	uint64_t spawned_ms, ready_ms, serving_ms; /* clock_ms(), 0: not yet */
-	bool served; /* reached SERVING once */
-	struct error error;   /* why it went down, "" if not */
-	char exit_text[80];   /* "exit status 3", "killed by signal 9" */
+	bool served;				   /* reached SERVING once */
+	struct error error; /* why it went down, "" if not */
+	char exit_text[80]; /* "exit status 3", "killed by signal 9" */
 	struct worker_private *private; /* endpoint, pidfd, timers, proof */
 };
 

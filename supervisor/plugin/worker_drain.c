@@ -69,8 +69,8 @@ drain_due(struct worker *w)
 	if (w->state != WORKER_DRAINING)
 		return;
 	if (!list_is_empty(&w->in_flight))
-		worker_set_deadline(w, p->retired_ms +
-				w->config->limits.stream_drain_ms);
+		worker_set_deadline(
+			w, p->retired_ms + w->config->limits.stream_drain_ms);
 	drain_check(w);
 }
 

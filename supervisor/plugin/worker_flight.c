@@ -243,8 +243,7 @@ flight_response(struct worker *w, const struct message *m)
 {
 	struct worker_private *p = w->private;
 	uint32_t before = w->in_flight_count;
-	struct request *r =
-		request_table_find(p->room->requests, m->id, w->id);
+	struct request *r = request_table_find(p->room->requests, m->id, w->id);
 
 	if (!r && has_left(w, m->id)) {
 		p->stray_total++;
@@ -277,14 +276,15 @@ flight_chunk(struct worker *w, const struct message *m)
 	uint32_t before = w->in_flight_count;
 	struct bytes piece = codec_bytes(&m->params[1]);
 	bool more = m->params[2].via.boolean;
-	struct request *r = request_table_find(p->room->requests,
-		(uint32_t)m->params[0].via.u64, w->id);
+	struct request *r = request_table_find(
+		p->room->requests, (uint32_t)m->params[0].via.u64, w->id);
 
 	if (!r) {
 		p->stray_total++;
 	} else if (!r->answered) {
-		worker_fail(w, "the worker sent a piece of answer %u before "
-			       "its head",
+		worker_fail(w,
+			"the worker sent a piece of answer %u before "
+			"its head",
 			r->id);
 	} else if (is_left(r)) {
 		if (!more)
@@ -301,9 +301,8 @@ flight_chunk(struct worker *w, const struct message *m)
 void
 flight_credit(struct worker *w, const struct message *m)
 {
-	struct request *r =
-		request_table_find(w->private->room->requests,
-			(uint32_t)m->params[0].via.u64, w->id);
+	struct request *r = request_table_find(w->private->room->requests,
+		(uint32_t)m->params[0].via.u64, w->id);
 
 	if (r && r->ops->credit)
 		r->ops->credit(r, m->params[1].via.u64);

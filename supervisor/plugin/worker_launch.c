@@ -26,8 +26,7 @@ struct texts {
 static void
 texts_add(struct texts *t, char *owned)
 {
-	t->items = memory_resize(
-		t->items, (t->count + 2) * sizeof(*t->items));
+	t->items = memory_resize(t->items, (t->count + 2) * sizeof(*t->items));
 	t->items[t->count++] = owned;
 	t->items[t->count] = NULL;
 }
@@ -115,8 +114,7 @@ make_nonce(char nonce[NONCE_DIGITS + 1], struct error *err)
 	uint8_t random[NONCE_DIGITS / 2];
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		return error_set(
-			err, "no random bytes: %s", strerror(errno));
+		return error_set(err, "no random bytes: %s", strerror(errno));
 	for (size_t i = 0; i < sizeof(random); i++)
 		snprintf(nonce + 2 * i, 3, "%02x", random[i]);
 	return 0;
@@ -153,9 +151,8 @@ start_now(struct worker *w, struct error *err)
 	struct worker_private *p = w->private;
 
 	if (make_nonce(p->nonce, err) < 0 ||
-		endpoint_open(&p->endpoint, p->room->loop,
-			p->room->runtime_dir, w->id, worker_connected,
-			err) < 0)
+		endpoint_open(&p->endpoint, p->room->loop, p->room->runtime_dir,
+			w->id, worker_connected, err) < 0)
 		return -1;
 	if (spawn(w, err) < 0) {
 		endpoint_close(&p->endpoint);

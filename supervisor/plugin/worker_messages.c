@@ -30,13 +30,14 @@ answer_nil(struct worker *w, uint32_t id)
 	peer_end(peer_of(w));
 }
 
-/* Says no, and takes it down; the answer still gets out. */
-#define REFUSE_AND_FAIL(w, id, code, text)                                     \
-	do {                                                                   \
-		refuse((w), (id), (code), (text));                             \
-		peer_flush(peer_of(w));                                        \
-		worker_fail((w), "%s", (text));                                \
-	} while (0)
+/* Says no, and takes it down; closing flushes the answer. */
+static void
+refuse_and_fail(
+	struct worker *w, uint32_t id, enum wire_error code, const char *text)
+{
+	refuse(w, id, code, text);
+	worker_fail(w, "%s", text);
+}
 
 /* ---- hello ---- */
 
@@ -70,8 +71,9 @@ answer_hello(struct worker *w, uint32_t id)
 	if (body)
 		pack_limit(packer, LAUNCH_LIMIT_BODY, body);
 	if (peer_end(peer_of(w)) < 0)
-		worker_fail(w, "the settings are larger than a message may be "
-			       "(%d bytes)",
+		worker_fail(w,
+			"the settings are larger than a message may be "
+			"(%d bytes)",
 			WIRE_MESSAGE_MAX);
 }
 
@@ -89,9 +91,9 @@ hello(struct worker *w, const struct message *m)
 		error_set(&err,
 			"the worker speaks protocol %llu, supd speaks %d",
 			(unsigned long long)protocol, PROTOCOL_VERSION);
-		REFUSE_AND_FAIL(w, m->id, WIRE_VERSION, err.text);
+		refuse_and_fail(w, m->id, WIRE_VERSION, err.text);
 	} else if (!bytes_equal(nonce, bytes_of(w->private->nonce))) {
-		REFUSE_AND_FAIL(w, m->id, WIRE_DENIED,
+		refuse_and_fail(w, m->id, WIRE_DENIED,
 			"the nonce of the worker's hello is wrong");
 	} else {
 		w->sdk = memory_copy_bytes(sdk.at, sdk.length);
@@ -116,18 +118,18 @@ ready(struct worker *w, const struct message *m)
 	}
 	if (registration_set_read(&w->registrations, &m->params[1], &err) < 0) {
 		error_prefix(&err, "the worker's registrations are wrong: ");
-		REFUSE_AND_FAIL(w, m->id, WIRE_BAD_MESSAGE, err.text);
+		refuse_and_fail(w, m->id, WIRE_BAD_MESSAGE, err.text);
 		return;
 	}
 	if (!w->registrations.count) {
-		REFUSE_AND_FAIL(w, m->id, WIRE_BAD_MESSAGE,
+		refuse_and_fail(w, m->id, WIRE_BAD_MESSAGE,
 			"the worker registers nothing");
 		return;
 	}
 	w->version = memory_copy_bytes(version.at, version.length);
 	worker_step(w, WORKER_EVENT_DECLARED, NULL);
 	if (w->ops->on_declared(w, &err) < 0) {
-		REFUSE_AND_FAIL(w, m->id, WIRE_CONFLICT, err.text);
+		refuse_and_fail(w, m->id, WIRE_CONFLICT, err.text);
 		return;
 	}
 	if (w->state != WORKER_CHECKING)
@@ -245,8 +247,8 @@ worker_answer_call(struct worker *w, uint32_t id, const json_t *result)
 }
 
 void
-worker_refuse_call(struct worker *w, uint32_t id, enum wire_error code,
-	const char *text)
+worker_refuse_call(
+	struct worker *w, uint32_t id, enum wire_error code, const char *text)
 {
 	if (w->state < WORKER_STOPPING)
 		refuse(w, id, code, text);

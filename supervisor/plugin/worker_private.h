@@ -59,16 +59,18 @@ struct worker_private {
 
 /* ---- worker.c ---- */
 /* Takes the step and logs it; false: the event means nothing here. */
-bool worker_step(
-	struct worker *w, enum worker_event event, const char *reason);
+bool worker_step(struct worker *w, enum worker_event event, const char *reason);
+/* "30s", "500ms" */
+const char *worker_duration(uint64_t ms, char text[24]);
+void worker_set_deadline(struct worker *w, uint64_t due_ms);
+
+/* ---- worker_end.c ---- */
 /* FAULT: the worker goes down, its requests and its owner hear of it. */
 void worker_fail(struct worker *w, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-void worker_set_deadline(struct worker *w, uint64_t due_ms);
 void worker_connected(struct endpoint *e, int fd);
+void worker_soon(struct ev_loop *loop, ev_timer *timer, int events);
 extern const struct child_ops worker_child_ops;
-/* "30s", "500ms" */
-const char *worker_duration(uint64_t ms, char text[24]);
 
 /* ---- worker_launch.c ---- */
 /* Begins now, or puts it behind those that wait for a place. */
@@ -90,7 +92,7 @@ void flight_orphan(struct worker *w);
 void flight_finish(struct worker *w);
 
 /* ---- worker_drain.c ---- */
-void drain_came(struct worker *w); /* the worker's `drained` */
+void drain_came(struct worker *w);  /* the worker's `drained` */
 void drain_check(struct worker *w); /* a request ended */
 void drain_due(struct worker *w);   /* the deadline */
 void drain_left(struct worker *w);  /* an owner left */

@@ -190,8 +190,8 @@ static const struct request_ops probe_ops = {
 /* ---- one after the other ---- */
 
 static void
-send_check(struct worker *w, const struct request_ops *ops,
-	uint32_t registration)
+send_check(
+	struct worker *w, const struct request_ops *ops, uint32_t registration)
 {
 	struct worker_private *p = w->private;
 	struct request *r = &p->check;
@@ -213,9 +213,8 @@ send_probe(struct worker *w)
 	struct route_match match;
 	struct path path;
 	struct error err;
-	bool found = find_route(w,
-		(struct bytes){target, strcspn(target, "?")}, &path, &match,
-		&err);
+	bool found = find_route(w, (struct bytes){target, strcspn(target, "?")},
+		&path, &match, &err);
 
 	free(target);
 	if (found)
@@ -263,9 +262,9 @@ proof_begin(struct worker *w)
 		w, clock_ms() + w->config->limits.health_timeout_ms);
 	if (w->manifest->health.probes.count) {
 		p->check_routes = route_table_create();
-		edit = route_edit_prepare(p->check_routes, 0,
-			&w->registrations, w->config->mount,
-			w->config->namespace, NULL, NULL, &err);
+		edit = route_edit_prepare(p->check_routes, 0, &w->registrations,
+			w->config->mount, w->config->namespace, NULL, NULL,
+			&err);
 		if (!edit) {
 			worker_fail(w, "%s", err.text);
 			return;

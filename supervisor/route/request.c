@@ -93,6 +93,17 @@ request_table_remove(struct request_table *t, struct request *r)
 	t->count--;
 }
 
+void
+request_table_replace(
+	struct request_table *t, uint32_t id, struct request *heir)
+{
+	struct request_slot *slot = &t->slots[id & (t->capacity - 1)];
+
+	assert(id && slot->id == id && !heir->id);
+	slot->request = heir;
+	heir->id = id;
+}
+
 struct request *
 request_table_find(const struct request_table *t, uint32_t id, uint32_t worker)
 {

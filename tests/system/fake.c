@@ -179,6 +179,7 @@ fake_on_close(struct peer *p, const char *reason)
 	struct fake *f = p->owner;
 
 	f->closed = true;
+	ev_break(f->loop, EVBREAK_ONE); /* it may come before the poll */
 }
 
 static const struct peer_ops fake_peer_ops = {

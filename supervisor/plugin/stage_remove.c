@@ -1,0 +1,155 @@
+/* stage_remove: folders that nobody runs from any more, removed by one child
+ * at a time, some at once. It never touches what is in them itself. */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/launch.h"
+#include "proto/util/memory.h"
+#include "supervisor/plugin/child.h"
+#include "supervisor/plugin/stage_private.h"
+
+#define FOLDERS_AT_ONCE 32
+
+struct removal {
+	struct list node; /* in room->removals */
+	char *folder;
+};
+
+struct stage_remover {
+	struct worker_room *room;
+	struct child child;
+	char said[256]; /* the beginning of its stderr */
+};
+
+static void remove_next(struct worker_room *room);
+
+static void
+remover_output(struct child *c, enum child_stream stream, struct bytes bytes)
+{
+	struct stage_remover *r = container_of(c, struct stage_remover, child);
+
+	if (stream == CHILD_STDERR && !r->said[0])
+		stage_copy_line(r->said, sizeof(r->said), bytes);
+}
+
+static void
+remover_end(struct child *c)
+{
+	struct stage_remover *r = container_of(c, struct stage_remover, child);
+	struct worker_room *room = r->room;
+
+	child_read_rest(c);
+	child_reap(c);
+	if (r->said[0])
+		log_warn("%s", r->said);
+	room->remover = NULL;
+	free(r);
+	remove_next(room);
+}
+
+static const struct child_ops remover_ops = {
+	.on_output = remover_output,
+	.on_end = remover_end,
+};
+
+static struct removal *
+take_removal(struct worker_room *room)
+{
+	struct removal *removal =
+		container_of(room->removals.next, struct removal, node);
+
+	list_remove(&removal->node);
+	return removal;
+}
+
+/* If it cannot be started the folders stay; the sweep of the next start finds
+ * them. */
+static void
+remove_next(struct worker_room *room)
+{
+	const char *argv[FOLDERS_AT_ONCE + 3] = {
+		room->worker_program, LAUNCH_UNSTAGE};
+	static const char *const env[] = {NULL};
+	struct child_start start = {.argv = argv, .env = env};
+	struct removal *taken[FOLDERS_AT_ONCE];
+	struct stage_remover *r;
+	unsigned count = 0;
+	struct error err;
+
+	if (room->remover || list_is_empty(&room->removals))
+		return;
+	while (count < FOLDERS_AT_ONCE && !list_is_empty(&room->removals)) {
+		taken[count] = take_removal(room);
+		argv[2 + count] = taken[count]->folder;
+		count++;
+	}
+	r = memory_alloc(sizeof(*r));
+	r->room = room;
+	if (child_start(&r->child, room->loop, &start, &remover_ops, &err) <
+		0) {
+		log_warn("%u old stages stay: %s", count, err.text);
+		free(r);
+		r = NULL;
+	}
+	room->remover = r;
+	while (count) {
+		free(taken[--count]->folder);
+		free(taken[count]);
+	}
+}
+
+void
+stage_remove(struct worker_room *room, const char *dir)
+{
+	struct removal *removal;
+
+	if (!dir)
+		return;
+	stage_room_init(room);
+	removal = memory_alloc(sizeof(*removal));
+	removal->folder = memory_copy_text(dir);
+	list_append(&room->removals, &removal->node);
+	remove_next(room);
+}
+
+void
+stage_sweep(struct worker_room *room, const char *state_dir,
+	const char *plugin_id, uint32_t keep_a, uint32_t keep_b)
+{
+	char *all = memory_format("%s/run/%s", state_dir, plugin_id);
+	DIR *dir = opendir(all);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		unsigned long number = strtoul(entry->d_name, NULL, 10);
+		char *path;
+
+		if (!strcmp(entry->d_name, ".") ||
+			!strcmp(entry->d_name, "..") ||
+			(number && (number == keep_a || number == keep_b)))
+			continue;
+		path = memory_format("%s/%s", all, entry->d_name);
+		stage_remove(room, path);
+		free(path);
+	}
+	if (dir)
+		closedir(dir);
+	free(all);
+}
+
+void
+stage_finish_removals(struct worker_room *room)
+{
+	while (!list_is_empty(&room->removals)) {
+		struct removal *removal = take_removal(room);
+
+		free(removal->folder);
+		free(removal);
+	}
+	if (!room->remover)
+		return;
+	child_reap(&room->remover->child);
+	free(room->remover);
+	room->remover = NULL;
+}

@@ -1,0 +1,8 @@
+/* unstage: removes the copy that a generation ran from. Runs in a process of
+ * its own, so that nobody waits for a large one. */
+#pragma once
+
+#include "proto/util/error.h"
+
+/* A folder that is not there is removed already. */
+int unstage_run(const char *folder, struct error *err);
