@@ -318,9 +318,9 @@ codec_decode_value(
 struct bytes
 codec_bytes(const msgpack_object *o)
 {
-	if (o && o->type == MSGPACK_OBJECT_STR)
+	if (o && o->type == MSGPACK_OBJECT_STR && o->via.str.size)
 		return (struct bytes){o->via.str.ptr, o->via.str.size};
-	if (o && o->type == MSGPACK_OBJECT_BIN)
+	if (o && o->type == MSGPACK_OBJECT_BIN && o->via.bin.size)
 		return (struct bytes){o->via.bin.ptr, o->via.bin.size};
 	return (struct bytes){"", 0};
 }

@@ -3,6 +3,7 @@
  * force; a broken one changes nothing. */
 #include "supervisor/supervisor.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <limits.h>
 #include <signal.h>
@@ -281,7 +282,7 @@ on_signal(struct ev_loop *loop, ev_signal *signal, int events)
 		break;
 	case SIGUSR1:
 		if (log_reopen() < 0)
-			log_error("cannot reopen the log: %m");
+			log_error("cannot reopen the log: %s", strerror(errno));
 		else
 			log_info("log reopened");
 		break;
@@ -328,7 +329,8 @@ raise_descriptor_limit(void)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		log_warn("cannot raise the limit of open files: %m");
+		log_warn("cannot raise the limit of open files: %s",
+			strerror(errno));
 }
 
 /* sup-worker stands beside supd, in build/worker, or in libexec. */
@@ -340,7 +342,8 @@ find_worker_program(struct error *err)
 	char *path;
 
 	if (size < 0) {
-		error_set(err, "cannot find supd's own program: %m");
+		error_set(err, "cannot find supd's own program: %s",
+			strerror(errno));
 		return NULL;
 	}
 	self[size] = '\0';
@@ -389,7 +392,6 @@ open_gateway(struct supervisor *s, struct error *err)
 	s->gateway.on_settled = on_settled;
 	s->gateway.on_stopped = on_stopped;
 	s->gateway.on_call = commands_worker_call;
-	s->gateway.on_worker_gone = commands_worker_gone;
 	return 0;
 }
 

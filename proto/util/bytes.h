@@ -12,6 +12,11 @@ struct bytes {
 };
 
 #define BYTES(literal) ((struct bytes){(literal), sizeof(literal) - 1})
+/* The same for initialisers of static tables. */
+#define BYTES_INIT(literal)                                                    \
+	{                                                                      \
+		(literal), sizeof(literal) - 1                                 \
+	}
 
 static inline struct bytes
 bytes_of(const char *text)

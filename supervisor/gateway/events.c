@@ -109,7 +109,7 @@ on_call(struct worker *w, const struct message *m)
 	struct gateway *g = ((struct plugin *)w->owner)->gateway;
 
 	if (g->on_call)
-		g->on_call(w, m, g->user);
+		g->on_call(g, w, m);
 	else
 		worker_refuse_call(
 			w, m->id, WIRE_NOT_FOUND, "nobody takes calls");
@@ -130,8 +130,6 @@ on_worker_exit(struct worker *w)
 	if (p->active == w)
 		p->active = NULL;
 	build_clean_stage(p, w);
-	if (g->on_worker_gone)
-		g->on_worker_gone(w, g->user);
 	worker_destroy(w);
 	if (halted)
 		halt_on_exit(halted);

@@ -35,11 +35,10 @@ struct gateway {
 	void (*on_settled)(struct gateway *g, void *user); /* readiness may
 							      have changed */
 	void (*on_stopped)(struct gateway *g, void *user); /* after stop */
-	/* A worker calls (the wire's `call`); NULL refuses all. */
-	void (*on_call)(struct worker *w, const struct message *m, void *user);
-	/* It is about to be destroyed: its calls lose their way back. */
-	void (*on_worker_gone)(struct worker *w, void *user);
 	void *user;
+	/* A worker calls (the wire's `call`); NULL refuses all. */
+	void (*on_call)(
+		struct gateway *g, struct worker *w, const struct message *m);
 };
 
 /* runtime_dir and state_dir exist and are locked by the caller; worker_program

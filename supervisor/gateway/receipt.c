@@ -1,6 +1,5 @@
 /* receipt: what a transaction did, as the one JSON object of contract section
  * 5 that supctl, HTTP, events and history show alike. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,7 +56,8 @@ receipt_dropped(const struct registration_set *before,
 static json_t *
 milliseconds(double ms)
 {
-	return ms < 0 ? json_null() : json_real(round(ms * 100) / 100);
+	return ms < 0 ? json_null()
+		      : json_real((double)(int64_t)(ms * 100 + 0.5) / 100);
 }
 
 static json_t *

@@ -559,8 +559,8 @@ reload_begin(struct gateway *g, struct plugin *p,
 }
 
 bool
-reload_is_safe(
-	const struct gateway *g, const struct plugin *p, const char **reason_out)
+reload_is_safe(const struct gateway *g, const struct plugin *p,
+	const char **reason_out)
 {
 	const char *reason = NULL;
 

@@ -2,6 +2,7 @@
  * service manager's own time-outs are the remedy. */
 #include "supervisor/ops/notify.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@ tell(const char *text)
 {
 	if (notify.fd >= 0 &&
 		send(notify.fd, text, strlen(text), MSG_NOSIGNAL) < 0)
-		log_debug("service manager not told: %m");
+		log_debug("service manager not told: %s", strerror(errno));
 }
 
 static void
@@ -65,7 +66,8 @@ connect_to(const char *path)
 		connect(notify.fd, (struct sockaddr *)&address,
 			(socklen_t)(offsetof(struct sockaddr_un, sun_path) +
 				    length)) < 0) {
-		log_warn("cannot reach the service manager at %s: %m", path);
+		log_warn("cannot reach the service manager at %s: %s", path,
+			strerror(errno));
 		close(notify.fd);
 		notify.fd = -1;
 	}

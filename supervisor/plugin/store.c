@@ -107,7 +107,7 @@ load(struct store *s, const char *path, struct error *err)
 {
 	static char text[STORE_BYTES_MAX];
 	json_error_t where;
-	size_t length;
+	size_t length = 0;
 	json_t *root;
 	int result = read_file(path, text, &length, err);
 

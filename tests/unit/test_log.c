@@ -1,0 +1,176 @@
+/* log: one line per call whatever the text, and never a wait. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/util/log.h"
+
+static int ends[2];
+static char got[1 << 20];
+
+static void
+start(void)
+{
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	unsetenv("JOURNAL_STREAM");
+}
+
+TestSuite(log, .init = start);
+
+static const char *
+read_all(void)
+{
+	size_t length = 0;
+	ssize_t n;
+
+	while ((n = read(ends[0], got + length, sizeof(got) - 1 - length)) > 0)
+		length += (size_t)n;
+	got[length] = '\0';
+	return got;
+}
+
+static void
+say(const char *text)
+{
+	struct log_subject subject = {"hello", 3, 42, "stdout"};
+
+	log_write(LOG_INFO, &subject, "%s", text);
+}
+
+Test(log, text_lines_name_their_subject)
+{
+	char time[32];
+	int end = 0;
+
+	log_open(ends[1], LOG_TEXT, LOG_INFO);
+	say("text");
+	log_debug("not shown");
+	cr_expect(log_flush());
+	cr_assert_eq(sscanf(read_all(),
+			     "%31s info plugin=hello gen=3 pid=42 "
+			     "stream=stdout text%n",
+			     time, &end),
+		1);
+	cr_expect_str_eq(got + end, "\n");
+	cr_expect_eq(strlen(time), strlen("2026-11-21T03:12:12.123Z"));
+	log_close();
+}
+
+Test(log, a_text_cannot_forge_a_line)
+{
+	log_open(ends[1], LOG_TEXT, LOG_INFO);
+	say("a\nb\rc\td\x1b[31m\x7f\xc2\x9b\xff\xc3\xa9");
+	log_flush();
+	cr_expect(strstr(read_all(),
+			  "a\\nb\\rc\\td\\x1b[31m\\x7f\\x9b\\xff\xc3\xa9\n"),
+		"%s", got);
+	log_close();
+}
+
+Test(log, json_lines_are_json)
+{
+	json_t *line;
+	const char *message, *level, *plugin, *stream, *time;
+	int generation, pid;
+
+	log_open(ends[1], LOG_JSON, LOG_INFO);
+	say("quote \" back \\ line\n\x01\xc2\x85\xff\xe2\x82\xac");
+	log_flush();
+	line = json_loads(read_all(), 0, NULL);
+	cr_assert(line, "%s", got);
+	cr_assert_eq(json_unpack(line, "{s:s,s:s,s:s,s:i,s:i,s:s,s:s !}",
+			     "time", &time, "level", &level, "plugin", &plugin,
+			     "generation", &generation, "pid", &pid, "stream",
+			     &stream, "message", &message),
+		0, "%s", got);
+	cr_expect_str_eq(message,
+		"quote \" back \\ line\n\x01\xc2\x85\xef\xbf\xbd\xe2\x82\xac");
+	json_decref(line);
+	log_close();
+}
+
+Test(log, journald_gets_priorities_and_no_time)
+{
+	struct stat st;
+	char stream[64];
+
+	fstat(ends[1], &st);
+	snprintf(stream, sizeof(stream), "%llu:%llu",
+		(unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_open(ends[1], LOG_TEXT, LOG_INFO);
+	log_warn("careful");
+	log_flush();
+	cr_expect_str_eq(read_all(), "<4>warn careful\n");
+	log_close();
+}
+
+Test(log, a_full_pipe_never_blocks_and_the_loss_is_told)
+{
+	char text[1001];
+	const char *told;
+	unsigned lines = 0, dropped = 0, more;
+
+	memset(text, 'x', 1000);
+	text[1000] = '\0';
+	log_open(ends[1], LOG_TEXT, LOG_INFO);
+	for (int i = 0; i < 1000; i++)
+		say(text);
+	cr_expect_not(log_flush());
+	for (int i = 0; i < 20; i++) {
+		read_all();
+		for (const char *at = got; (at = strchr(at, '\n')); at++)
+			lines++;
+		told = strstr(got, "log lines dropped");
+		if (told) {
+			while (told[-1] != 'Z' && told > got)
+				told--;
+			if (sscanf(told, " warn %u", &more) == 1) {
+				dropped += more;
+				lines--;
+			}
+		}
+		log_flush();
+	}
+	cr_expect_gt(dropped, 0);
+	cr_expect_eq(lines + dropped, 1000, "%u + %u", lines, dropped);
+	cr_expect_eq(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0,
+		"the flag of the caller's descriptor is not ours");
+	log_close();
+}
+
+Test(log, sockets_are_written_without_waiting)
+{
+	int pair[2];
+	char text[1000] = {0};
+
+	memset(text, 'y', sizeof(text) - 1);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	log_open(pair[0], LOG_TEXT, LOG_INFO);
+	for (int i = 0; i < 1000; i++)
+		say(text);
+	cr_expect_not(log_flush());
+	close(pair[1]);
+	cr_expect(log_flush(), "nobody reads: nothing is kept");
+	log_close();
+}
+
+Test(log, levels_have_names)
+{
+	enum log_level level;
+
+	cr_assert(log_level_parse("warn", &level));
+	cr_expect_eq(level, LOG_WARN);
+	cr_assert(log_level_parse("debug", &level));
+	cr_expect_eq(level, LOG_DEBUG);
+	cr_expect_not(log_level_parse("loud", &level));
+	log_set(LOG_TEXT, LOG_WARN);
+	cr_expect(log_is_on(LOG_ERROR));
+	cr_expect_not(log_is_on(LOG_INFO));
+}

@@ -1,0 +1,108 @@
+/* value: JSON there and back, and what has no place in JSON. */
+#include <criterion/criterion.h>
+
+#include "proto/value.h"
+
+static json_t *
+from_bytes(const void *bytes, size_t size, struct error *err)
+{
+	struct codec *c = codec_create();
+	const msgpack_object *o = codec_decode_value(c, bytes, size, err);
+	json_t *value = o ? value_from(o, err) : NULL;
+
+	codec_destroy(c);
+	return value;
+}
+
+Test(value, documents_survive_the_trip)
+{
+	static const char *const documents[] = {
+		"null",
+		"true",
+		"false",
+		"0",
+		"-1",
+		"127",
+		"128",
+		"-129",
+		"9223372036854775807",
+		"-9223372036854775808",
+		"1.5",
+		"-2e300",
+		"\"\"",
+		"\"h\\u00e9llo \\u20ac \\ud83d\\ude00\"",
+		"\"a\\u0000b\"",
+		"[]",
+		"{}",
+		"[1,[2,[3]],{}]",
+		"{\"a\":1,\"b\":{\"c\":[null,true,\"x\"]},\"\":2}",
+	};
+
+	for (size_t i = 0; i < sizeof(documents) / sizeof(*documents); i++) {
+		json_t *in = json_loads(documents[i],
+			       JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL),
+		       *out;
+		struct buffer b = {0};
+		msgpack_packer p;
+		struct error err = {0};
+
+		cr_assert(in, "%s", documents[i]);
+		codec_packer(&p, &b);
+		value_pack(&p, in);
+		out = from_bytes(buffer_bytes(&b), buffer_length(&b), &err);
+		cr_assert(out, "%s: %s", documents[i], err.text);
+		cr_expect(json_equal(in, out), "%s", documents[i]);
+		json_decref(in);
+		json_decref(out);
+		buffer_finish(&b);
+	}
+}
+
+Test(value, no_value_is_nil)
+{
+	struct buffer b = {0};
+	msgpack_packer p;
+
+	codec_packer(&p, &b);
+	value_pack(&p, NULL);
+	cr_expect_eq(buffer_length(&b), 1);
+	cr_expect_eq(*buffer_bytes(&b), 0xc0);
+	buffer_finish(&b);
+}
+
+Test(value, refuses_what_json_cannot_say)
+{
+	static const struct {
+		const char *name;
+		struct bytes bytes;
+	} rows[] = {
+		{"str that is not UTF-8", BYTES_INIT("\xa2\xff\xfe")},
+		{"bin that is not UTF-8", BYTES_INIT("\xc4\x02\xc3\x28")},
+		{"NaN", BYTES_INIT("\xcb\x7f\xf8\0\0\0\0\0\0")},
+		{"infinity", BYTES_INIT("\xca\x7f\x80\0\0")},
+		{"too large",
+			BYTES_INIT("\xcf\xff\xff\xff\xff\xff\xff\xff\xff")},
+		{"number as key", BYTES_INIT("\x81\x01\x02")},
+		{"key that is not UTF-8", BYTES_INIT("\x81\xa1\xff\x02")},
+		{"extension", BYTES_INIT("\xd4\x01\x02")},
+		{"deep inside", BYTES_INIT("\x91\x81\xa1k\x91\xd4\x01\x02")},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct error err = {0};
+
+		cr_expect_null(from_bytes(rows[i].bytes.at,
+				       rows[i].bytes.length, &err),
+			"%s", rows[i].name);
+		cr_expect_neq(err.text[0], '\0', "%s", rows[i].name);
+	}
+}
+
+Test(value, bin_that_is_text_becomes_a_string)
+{
+	json_t *value = from_bytes("\xc4\x02hi", 4, NULL);
+
+	cr_assert(value);
+	cr_expect_str_eq(json_string_value(value), "hi");
+	json_decref(value);
+}
