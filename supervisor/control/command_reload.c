@@ -243,7 +243,7 @@ batch_is_safe(const struct batch *b, const char **id_out, const char **why_out)
 	return true;
 }
 
-static int
+static enum outcome
 select_ids(struct batch *b, const json_t *ids, struct error *err)
 {
 	for (size_t i = 0; i < json_array_size(ids); i++) {
@@ -251,31 +251,37 @@ select_ids(struct batch *b, const json_t *ids, struct error *err)
 			json_string_value(json_array_get(ids, i)), err);
 
 		if (!p)
-			return -1;
+			return OUTCOME_NOT_FOUND;
 		batch_add(b, p);
 	}
-	return 0;
+	return OUTCOME_DONE;
 }
 
-/* All that are meant to run, or all of one package. */
-static int
+/* All that are meant to run, or those of them that use one package. */
+static enum outcome
 select_many(struct batch *b, const char *package, struct error *err)
 {
 	const struct gateway *g = b->call->gateway;
+	bool is_used = false;
 
 	for (uint32_t i = 0; i < g->plugin_count; i++) {
 		struct plugin *p = g->plugins[i];
 
-		if (!p || p->removed)
+		if (!p || p->removed ||
+			(package && strcmp(p->config->use, package)))
 			continue;
-		if (package ? !strcmp(p->config->use, package)
-			    : p->enabled && !p->stopped)
+		is_used = true;
+		if (p->enabled && !p->stopped)
 			batch_add(b, p);
 	}
-	return package && !b->count
-		       ? error_set(err, "no plugin uses the package '%.64s'",
-				 package)
-		       : 0;
+	if (!package || b->count)
+		return OUTCOME_DONE;
+	error_set(err,
+		is_used ? "every plugin that uses the package '%.64s' is "
+			  "disabled or stopped"
+			: "no plugin uses the package '%.64s'",
+		package);
+	return is_used ? OUTCOME_REFUSED : OUTCOME_NOT_FOUND;
 }
 
 static int
@@ -320,10 +326,8 @@ select_plugins(struct batch *b, const json_t *args, struct error *err)
 		batch_add(b, p);
 		return OUTCOME_DONE;
 	}
-	return (json_is_array(ids) ? select_ids(b, ids, err)
-				   : select_many(b, package, err))
-		       ? OUTCOME_NOT_FOUND
-		       : OUTCOME_DONE;
+	return json_is_array(ids) ? select_ids(b, ids, err)
+				  : select_many(b, package, err);
 }
 
 void
