@@ -408,6 +408,12 @@ open_doors(struct supervisor *s, struct error *err)
 	return s->control ? 0 : -1;
 }
 
+static bool
+is_own_child(const void *children, pid_t pid)
+{
+	return children_have(children, pid);
+}
+
 static int
 start(struct supervisor *s, struct error *err)
 {
@@ -415,7 +421,8 @@ start(struct supervisor *s, struct error *err)
 		return -1;
 	if (open_doors(s, err) < 0)
 		return -1;
-	reaper_start(&s->reaper, &s->gateway.room.children);
+	reaper_start(
+		&s->reaper, s->loop, is_own_child, &s->gateway.room.children);
 	log_info("supd " SUPD_VERSION " (pid %d) with %u plugins, %s", getpid(),
 		s->config->plugin_count, s->runtime.runtime_dir);
 	gateway_start(&s->gateway);

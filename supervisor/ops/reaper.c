@@ -22,8 +22,8 @@ reap_strangers(struct reaper *r)
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
 			!info.si_pid)
 			return;
-		if (children_have(r->own, info.si_pid)) {
-			ev_timer_again(r->child.data, &r->again);
+		if (r->is_own(r->user, info.si_pid)) {
+			ev_timer_again(r->loop, &r->again);
 			return;
 		}
 		waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
@@ -49,27 +49,29 @@ on_again(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 void
-reaper_start(struct reaper *r, const struct children *own)
+reaper_start(struct reaper *r, struct ev_loop *loop,
+	bool (*is_own)(const void *user, pid_t pid), const void *user)
 {
 	int subreaper = 0;
 
-	r->own = own;
 	prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
 	if (getpid() != 1 && !subreaper)
 		return;
+	r->loop = loop;
+	r->is_own = is_own;
+	r->user = user;
 	ev_init(&r->again, on_again);
 	r->again.repeat = AGAIN_S;
 	ev_signal_init(&r->child, on_child, SIGCHLD);
-	r->child.data = own->loop;
-	ev_signal_start(own->loop, &r->child);
+	ev_signal_start(loop, &r->child);
 	reap_strangers(r);
 }
 
 void
 reaper_stop(struct reaper *r)
 {
-	if (!r->child.data)
+	if (!r->loop)
 		return;
-	ev_signal_stop(r->own->loop, &r->child);
-	ev_timer_stop(r->own->loop, &r->again);
+	ev_signal_stop(r->loop, &r->child);
+	ev_timer_stop(r->loop, &r->again);
 }

@@ -4,15 +4,18 @@
 #pragma once
 
 #include <ev.h>
-
-#include "supervisor/plugin/child.h"
+#include <stdbool.h>
+#include <sys/types.h>
 
 struct reaper {
-	const struct children *own;
+	struct ev_loop *loop; /* NULL: not started */
+	bool (*is_own)(const void *user, pid_t pid);
+	const void *user;
 	ev_signal child;
 	ev_timer again; /* an own child stood first in line */
 };
 
 /* Does nothing unless this process is one that inherits. */
-void reaper_start(struct reaper *r, const struct children *own);
+void reaper_start(struct reaper *r, struct ev_loop *loop,
+	bool (*is_own)(const void *user, pid_t pid), const void *user);
 void reaper_stop(struct reaper *r);
