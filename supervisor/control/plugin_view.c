@@ -203,7 +203,8 @@ texts_view(const struct text_list *texts)
 json_t *
 plugin_view_all(const struct gateway *g, const struct plugin *p)
 {
-	const struct manifest *manifest = p->active ? p->active->manifest : NULL;
+	const struct manifest *manifest =
+		p->active ? p->active->manifest : NULL;
 	json_t *all = plugin_view_list(g, p);
 
 	put_text(all, "mount", p->config->mount);

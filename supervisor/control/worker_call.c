@@ -13,7 +13,6 @@
 struct worker_call {
 	struct gateway *gateway;
 	uint32_t plugin, worker, wire_id;
-	bool is_command;
 	struct command_call call; /* one of supd's own methods, or */
 	struct invoke invoke;	  /* a plugin's */
 };

@@ -1,0 +1,395 @@
+/* client: connects, sends one request, reads progress and the answer. Every
+ * way that can fail ends in an exit code and one sentence. */
+#include "tools/supctl/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "proto/codec.h"
+#include "proto/sp.h"
+#include "proto/util/clock.h"
+#include "proto/util/memory.h"
+#include "proto/value.h"
+
+#define CALL_ID 1
+
+struct client {
+	int fd;
+	uint64_t deadline_ms;
+	struct buffer in, pieces;
+	bool greeted;
+	struct codec *codec;
+	void (*on_progress)(void *user, json_t *event);
+	void *user;
+	struct answer *answer;
+};
+
+/* Always -1, so that a caller can return it. */
+static int __attribute__((format(printf, 3, 4)))
+fail(struct answer *a, int exit_code, const char *format, ...)
+{
+	char text[768];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(text, sizeof(text), format, list);
+	va_end(list);
+	free(a->error);
+	a->error = memory_copy_text(text);
+	a->exit_code = exit_code;
+	return -1;
+}
+
+/* -1: for ever; 0: the time is over. */
+static int
+time_left(uint64_t deadline_ms)
+{
+	uint64_t now;
+
+	if (deadline_ms == UINT64_MAX)
+		return -1;
+	now = clock_ms();
+	if (now >= deadline_ms)
+		return 0;
+	return deadline_ms - now > INT32_MAX ? INT32_MAX
+					     : (int)(deadline_ms - now);
+}
+
+/* connect() and send() of a blocking socket end at the deadline too. */
+static void
+limit_sending(const struct client *c)
+{
+	int left = time_left(c->deadline_ms);
+	struct timeval limit;
+
+	if (left < 0)
+		return;
+	left = left ? left : 1;
+	limit.tv_sec = left / 1000;
+	limit.tv_usec = left % 1000 * 1000;
+	setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+}
+
+static int
+refuse_connection(struct answer *a, const char *path)
+{
+	switch (errno) {
+	case EACCES:
+	case EPERM:
+		return fail(a, EXIT_DENIED, "permission denied: %s", path);
+	case EAGAIN:
+	case EINPROGRESS:
+		return fail(a, EXIT_TIMED_OUT,
+			"supd does not accept connections at %s", path);
+	case ENOENT:
+	case ECONNREFUSED:
+		return fail(a, EXIT_NOT_RUNNING,
+			"supd is not running: nobody listens at %s", path);
+	default:
+		return fail(a, EXIT_NOT_RUNNING, "cannot reach supd at %s: %s",
+			path, strerror(errno));
+	}
+}
+
+static int
+client_connect(struct client *c, const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return fail(c->answer, EXIT_NOT_RUNNING,
+			"%s: longer than a socket's path may be", path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (c->fd < 0)
+		return fail(
+			c->answer, EXIT_FAILURE, "socket: %s", strerror(errno));
+	limit_sending(c);
+	if (connect(c->fd, (struct sockaddr *)&address, sizeof(address)))
+		return refuse_connection(c->answer, path);
+	return 0;
+}
+
+static int
+went_away(struct client *c)
+{
+	if (c->greeted)
+		return fail(c->answer, EXIT_NOT_RUNNING,
+			"supd went away during the call");
+	return fail(c->answer, EXIT_NOT_RUNNING,
+		"supd closed the connection: it is stopping, or has too many "
+		"clients");
+}
+
+/* Greeting and request leave in one write. */
+static int
+client_send(struct client *c, enum verb verb, const json_t *args)
+{
+	struct buffer out = {0};
+	msgpack_packer p;
+	json_t *none = args ? NULL : json_object();
+	size_t sent = 0, size, skip = SP_GREETING_BYTES + SP_HEADER_BYTES;
+	ssize_t got = 0;
+
+	buffer_reserve(&out, skip);
+	buffer_commit(&out, skip);
+	codec_packer(&p, &out);
+	codec_request(&p, CALL_ID, MESSAGE_CONTROL, 2);
+	codec_text(&p, verb_rows[verb].name);
+	value_pack(&p, args ? args : none);
+	json_decref(none);
+	size = buffer_length(&out);
+	sp_greeting(buffer_bytes(&out), SP_PAIR0);
+	sp_header(buffer_bytes(&out) + SP_GREETING_BYTES, size - skip);
+	if (size - skip > WIRE_MESSAGE_MAX) {
+		buffer_finish(&out);
+		return fail(
+			c->answer, EXIT_USAGE, "the arguments are too large");
+	}
+	while (sent < size && got >= 0) {
+		got = send(c->fd, buffer_bytes(&out) + sent, size - sent,
+			MSG_NOSIGNAL);
+		if (got > 0)
+			sent += (size_t)got;
+		else if (got < 0 && errno == EINTR)
+			got = 0;
+	}
+	buffer_finish(&out);
+	if (got >= 0)
+		return 0;
+	if (errno == EAGAIN)
+		return fail(c->answer, EXIT_TIMED_OUT,
+			"timed out: supd does not read");
+	/* It may have answered before it closed: that is in the socket. */
+	return errno == EPIPE || errno == ECONNRESET
+		       ? 0
+		       : fail(c->answer, EXIT_NOT_RUNNING,
+				 "cannot write to supd: %s", strerror(errno));
+}
+
+/* Reads what there is, or waits for it. */
+static int
+client_fill(struct client *c)
+{
+	struct pollfd wait = {.fd = c->fd, .events = POLLIN};
+	int ready = poll(&wait, 1, time_left(c->deadline_ms));
+	ssize_t got;
+
+	if (ready < 0)
+		return errno == EINTR ? 0
+				      : fail(c->answer, EXIT_FAILURE,
+						"poll: %s", strerror(errno));
+	if (!ready)
+		return fail(c->answer, EXIT_TIMED_OUT,
+			"timed out waiting for supd");
+	got = recv(c->fd, buffer_reserve(&c->in, 64 * 1024), 64 * 1024, 0);
+	if (got < 0 && errno == EINTR)
+		return 0;
+	if (got <= 0)
+		return went_away(c);
+	buffer_commit(&c->in, (size_t)got);
+	return 0;
+}
+
+static void
+take_progress(struct client *c, const struct message *m)
+{
+	const msgpack_object *piece = codec_field(&m->params[1], "piece");
+	struct error err;
+	json_t *event;
+
+	if (piece) {
+		struct bytes text = codec_bytes(piece);
+
+		buffer_append(&c->pieces, text.at, text.length);
+		return;
+	}
+	event = value_from(&m->params[1], &err);
+	if (event && c->on_progress)
+		c->on_progress(c->user, event);
+	json_decref(event);
+}
+
+static void
+take_error(struct client *c, const struct message *m)
+{
+	char text[512];
+
+	switch (codec_read_error(m->error, text, sizeof(text))) {
+	case WIRE_DENIED:
+		fail(c->answer, EXIT_DENIED, "%s", text);
+		break;
+	case WIRE_BAD_MESSAGE:
+		fail(c->answer, EXIT_USAGE, "%s", text);
+		break;
+	case WIRE_BUSY:
+		fail(c->answer, outcome_rows[OUTCOME_REFUSED].exit_code, "%s",
+			text);
+		break;
+	default:
+		fail(c->answer, EXIT_FAILURE, "%s", text);
+	}
+}
+
+static json_t *
+read_document(struct client *c, const msgpack_object *result, struct error *err)
+{
+	const msgpack_object *whole = codec_field(result, "data");
+	json_error_t where;
+	json_t *data;
+
+	if (whole)
+		return value_from(whole, err);
+	data = json_loadb((const char *)buffer_bytes(&c->pieces),
+		buffer_length(&c->pieces), JSON_DECODE_ANY, &where);
+	if (!data)
+		error_set(err, "the pieces are no document: %s", where.text);
+	return data;
+}
+
+static void
+take_answer(struct client *c, const struct message *m)
+{
+	const msgpack_object *code;
+	const char *text;
+	struct error err = {{0}};
+
+	if (m->error) {
+		take_error(c, m);
+		return;
+	}
+	code = codec_field(m->result, "exitCode");
+	c->answer->data = read_document(c, m->result, &err);
+	if (!code || code->type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
+		!c->answer->data) {
+		fail(c->answer, EXIT_FAILURE, "supd's answer is malformed: %s",
+			err.text);
+		return;
+	}
+	c->answer->exit_code = (int)(code->via.u64 & 0xff);
+	text = json_string_value(json_object_get(c->answer->data, "error"));
+	if (c->answer->exit_code && text)
+		c->answer->error = memory_copy_text(text);
+}
+
+/* 1: the answer came; 0: not yet; -1: failed. */
+static int
+take_frame(struct client *c, const uint8_t *payload, size_t size)
+{
+	struct message m;
+	struct error err;
+	size_t offset = 0;
+	int more;
+
+	while ((more = codec_decode(
+			c->codec, payload, size, &offset, &m, &err)) > 0) {
+		if (m.kind == MESSAGE_NOTIFICATION &&
+			m.name == MESSAGE_PROGRESS)
+			take_progress(c, &m);
+		if (m.kind == MESSAGE_RESPONSE && m.id == CALL_ID) {
+			take_answer(c, &m);
+			return 1;
+		}
+	}
+	return more < 0 ? fail(c->answer, EXIT_FAILURE,
+				  "supd's answer is malformed: %s", err.text)
+			: 0;
+}
+
+/* Works off what was read, as far as it is whole. */
+static int
+client_deliver(struct client *c)
+{
+	struct error err = {{0}};
+	size_t payload;
+	int result = 0;
+
+	if (!c->greeted) {
+		if (buffer_length(&c->in) < SP_GREETING_BYTES)
+			return 0;
+		if (sp_check_greeting(buffer_bytes(&c->in), SP_PAIR0, &err))
+			return fail(c->answer, EXIT_NOT_RUNNING,
+				"that is not supd's control socket: %s",
+				err.text);
+		buffer_consume(&c->in, SP_GREETING_BYTES);
+		c->greeted = true;
+	}
+	while (!result) {
+		result = sp_frame(buffer_bytes(&c->in), buffer_length(&c->in),
+			WIRE_MESSAGE_MAX, &payload, &err);
+		if (result < 0)
+			return fail(c->answer, EXIT_FAILURE,
+				"supd's answer is malformed: %s", err.text);
+		if (!result)
+			return 0;
+		result = take_frame(
+			c, buffer_bytes(&c->in) + SP_HEADER_BYTES, payload);
+		if (!result)
+			buffer_consume(&c->in, SP_HEADER_BYTES + payload);
+	}
+	return result;
+}
+
+void
+client_call(const char *path, uint64_t deadline_ms, enum verb verb,
+	const json_t *args, void (*on_progress)(void *user, json_t *event),
+	void *user, struct answer *answer_out)
+{
+	struct client c = {.fd = -1,
+		.deadline_ms = deadline_ms,
+		.on_progress = on_progress,
+		.user = user,
+		.answer = answer_out};
+	int result;
+
+	*answer_out = (struct answer){.fd = -1};
+	c.codec = codec_create();
+	result = client_connect(&c, path);
+	if (!result)
+		result = client_send(&c, verb, args);
+	while (!result) {
+		result = client_fill(&c);
+		if (!result)
+			result = client_deliver(&c);
+	}
+	codec_destroy(c.codec);
+	buffer_finish(&c.in);
+	buffer_finish(&c.pieces);
+	answer_out->fd = c.fd;
+}
+
+void
+client_wait_gone(struct answer *answer, uint64_t deadline_ms)
+{
+	struct pollfd wait = {.fd = answer->fd, .events = POLLIN};
+	char rest[4096];
+
+	for (;;) {
+		int ready = poll(&wait, 1, time_left(deadline_ms));
+
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (!ready)
+			fail(answer, EXIT_TIMED_OUT,
+				"timed out waiting for supd to stop");
+		if (ready <= 0 || recv(answer->fd, rest, sizeof(rest), 0) <= 0)
+			return;
+	}
+}
+
+void
+answer_finish(struct answer *answer)
+{
+	free(answer->error);
+	json_decref(answer->data);
+	if (answer->fd >= 0)
+		close(answer->fd);
+	*answer = (struct answer){.fd = -1};
+}
