@@ -68,13 +68,13 @@ enum message_name {
 #define X(name, ...) MESSAGE_##name,
 	MESSAGES(X)
 #undef X
-	MESSAGE_COUNT,
+		MESSAGE_COUNT,
 	MESSAGE_UNKNOWN = MESSAGE_COUNT,
 };
 
 enum message_kind {
-	MESSAGE_REQUEST = 0, /* [0, id, method, params] */
-	MESSAGE_RESPONSE = 1, /* [1, id, error, result] */
+	MESSAGE_REQUEST = 0,	  /* [0, id, method, params] */
+	MESSAGE_RESPONSE = 1,	  /* [1, id, error, result] */
 	MESSAGE_NOTIFICATION = 2, /* [2, method, params] */
 };
 
@@ -113,7 +113,7 @@ enum wire_error {
 #define X(name, text) WIRE_##name,
 	WIRE_ERRORS(X)
 #undef X
-	WIRE_ERROR_COUNT,
+		WIRE_ERROR_COUNT,
 };
 
 const char *wire_error_text(enum wire_error code);
