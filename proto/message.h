@@ -16,8 +16,8 @@
 #define WIRE_CREDIT_BYTES (256 * 1024) /* per stream to begin with */
 
 /* What the rows leave unsaid:
- * - deadline_ms is a moment of CLOCK_MONOTONIC in milliseconds, 0 for none;
- *   both sides are on one machine.
+ * - deadline_ms is how many milliseconds are left when it is sent, 0 for no
+ *   deadline.
  * - chunk, credit and cancel carry the id of the request they belong to.
  *   Credit counts the bytes of chunks, not those of a body sent inline; a
  *   sender that streams its answer sends the head with an empty body.
