@@ -1,4 +1,4 @@
-#include "http_door.h"
+#include "tests/unit/http_door.h"
 
 #include <errno.h>
 #include <fcntl.h>

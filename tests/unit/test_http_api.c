@@ -1,5 +1,5 @@
 /* http api: who may ask, what is asked, and how it is answered. */
-#include "http_door.h"
+#include "tests/unit/http_door.h"
 
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 /* http connections: what a client sends and gets, over a socket pair, with a
  * gateway that answers when the test says so. */
-#include "http_door.h"
+#include "tests/unit/http_door.h"
 
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 /* http smuggling: what must never be taken for a request, or for two. */
-#include "http_door.h"
+#include "tests/unit/http_door.h"
 
 #include <unistd.h>
 

@@ -268,7 +268,7 @@ print_values(const json_t *document)
 
 	json_object_foreach((json_t *)(uintptr_t)document, key, value)
 	{
-		if (json_is_string(value)) {
+		if (json_is_string(value) && json_string_length(value)) {
 			char *text =
 				supctl_clean(strdup(json_string_value(value)));
 

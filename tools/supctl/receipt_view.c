@@ -105,6 +105,15 @@ put_count(struct buffer *out, const json_t *receipt, const char *key)
 			(long long)number_of(receipt, key), key);
 }
 
+/* Nothing was started: equal content, or a start of what serves. */
+static bool
+has_spawned(const json_t *receipt)
+{
+	const json_t *phases = json_object_get(receipt, "phases");
+
+	return json_is_number(json_object_get(phases, "spawning"));
+}
+
 static void
 put_success(struct buffer *out, const json_t *receipt, enum verb verb)
 {
@@ -120,8 +129,10 @@ put_success(struct buffer *out, const json_t *receipt, enum verb verb)
 		buffer_format(out, "stopped in %s", time);
 		if (previous_pid)
 			buffer_format(out, " (pid %lld is gone)", previous_pid);
-	} else if (json_is_true(json_object_get(receipt, "unchanged")) ||
-		   (from && from == to)) {
+	} else if (state_is(receipt, "settled")) {
+		buffer_format(out, "settled, generation %lld serves (pid %lld)",
+			(long long)to, pid);
+	} else if (!has_spawned(receipt)) {
 		buffer_format(out, "generation %lld serves already (pid %lld)",
 			(long long)to, pid);
 	} else if (from) {
@@ -131,12 +142,11 @@ put_success(struct buffer *out, const json_t *receipt, enum verb verb)
 			pid);
 		put_changes(out, receipt);
 	} else {
-		buffer_format(out, "started generation %lld in %s (pid %lld)",
+		buffer_format(out, "%s generation %lld in %s (pid %lld)",
+			verb == VERB_RESTART ? "restarted:" : "started",
 			(long long)to, time, pid);
 	}
 	put_count(out, receipt, "held");
-	if (state_is(receipt, "settled"))
-		buffer_append_text(out, ", settled");
 	put_count(out, receipt, "drained");
 	put_count(out, receipt, "aborted");
 }
