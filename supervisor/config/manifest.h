@@ -33,9 +33,9 @@ struct manifest {
 	struct text_list requires; /* plugin ids */
 	struct text_list share;	   /* names in the package folder */
 	bool link_is_set;
-	int link;	  /* enum config_link, if link_is_set */
-	json_t *settings; /* an object: defaults */
-	char *file;	  /* the path it was read from */
+	int link;		  /* enum config_link, if link_is_set */
+	json_t *settings;	  /* an object: defaults */
+	char *file;		  /* the path it was read from */
 	uint32_t more_references; /* beside the first */
 };
 

@@ -14,6 +14,7 @@ struct target {
 	socklen_t length;
 	char host[64];
 	const char *path;
+	bool any_body; /* not the bench plugin's 128 bytes */
 };
 
 enum client_state {

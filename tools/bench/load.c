@@ -43,6 +43,8 @@ static const struct argp_option options[] = {
 	{"post", 'p', "PERCENT", 0, "Share of POST (0)", 0},
 	{"path", 'u', "PATH", 0, "What to ask for (/hello)", 0},
 	{"timeout", 't', "MS", 0, "When an answer is too late (10000)", 0},
+	{"any-body", 'a', NULL, 0,
+		"Any 200 is good, \"pid\":N in it is its pid", 0},
 	{"log", 'l', "FILE", 0, "Write every record to FILE", 0}, {0}};
 
 static error_t
@@ -72,6 +74,9 @@ on_option(int key, char *text, struct argp_state *state)
 		break;
 	case 't':
 		l->timeout_ms = number;
+		break;
+	case 'a':
+		l->target.any_body = true;
 		break;
 	case 'l':
 		l->log = text;

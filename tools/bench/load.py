@@ -24,13 +24,14 @@ class Load:
     """An open-loop run in the background: stop() gives summary and records."""
 
     def __init__(self, rig, address, seconds, rate=2000, connections=32,
-                 post=25, path="/hello"):
+                 post=25, path="/hello", any_body=False):
         self.rig = rig
         self.log = rig.path("load.records")
         self.process = rig.start("load", [
             r.LOAD, address, "--rate=%d" % rate,
             "--connections=%d" % connections, "--post=%d" % post,
-            "--seconds=%g" % seconds, "--path=" + path, "--log=" + self.log],
+            "--seconds=%g" % seconds, "--path=" + path, "--log=" + self.log]
+            + (["--any-body"] if any_body else []),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stderr.readline()
         if line.strip() != "running":

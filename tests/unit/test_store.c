@@ -1,0 +1,109 @@
+/* test_store: what is written comes back; what is broken is named. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "supervisor/plugin/store.h"
+
+static char dir[32];
+
+static void
+make_dir(void)
+{
+	strcpy(dir, "/tmp/supd-store-XXXXXX");
+	cr_assert(mkdtemp(dir));
+}
+
+static void
+remove_dir(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/plugins/it.json", dir);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/plugins", dir);
+	rmdir(path);
+	cr_expect(rmdir(dir) == 0, "something is left in %s", dir);
+}
+
+TestSuite(store, .init = make_dir, .fini = remove_dir);
+
+Test(store, a_missing_file_is_an_empty_store)
+{
+	struct store s;
+	struct error err;
+
+	cr_assert(store_load(&s, dir, "it", &err) == 0);
+	cr_expect(!s.generation && !s.proven_generation && !s.stopped);
+	cr_expect(!s.proven_digest && !s.proven_version);
+	store_finish(&s);
+}
+
+Test(store, what_is_saved_is_loaded)
+{
+	char digest[] = "sha256:12", version[] = "1.2 \"x\"";
+	struct store s = {.generation = UINT32_MAX,
+		.proven_generation = 41,
+		.proven_digest = digest,
+		.proven_version = version,
+		.stopped = true};
+	struct store back;
+	struct error err;
+
+	cr_assert(store_save(&s, dir, "it", &err) == 0, "%s", err.text);
+	cr_assert(store_load(&back, dir, "it", &err) == 0, "%s", err.text);
+	cr_expect(back.generation == UINT32_MAX);
+	cr_expect(back.proven_generation == 41 && back.stopped);
+	cr_expect_str_eq(back.proven_digest, digest);
+	cr_expect_str_eq(back.proven_version, version);
+	store_finish(&back);
+	s = (struct store){.generation = 1};
+	cr_assert(store_save(&s, dir, "it", &err) == 0);
+	cr_assert(store_load(&back, dir, "it", &err) == 0);
+	cr_expect(back.generation == 1 && !back.proven_digest);
+	store_finish(&back);
+}
+
+Test(store, a_broken_file_is_an_error_with_its_path)
+{
+	static const char *const broken[] = {
+		"",
+		"{",
+		"[]",
+		"{\"generation\": \"1\"}",
+		"{\"generation\": -1}",
+		"{\"generation\": 4294967296}",
+		"{\"generation\": 1, \"generation\": 2}",
+		"{\"generation\": 1, \"provenGeneration\": 2}",
+		"{\"stopped\": 1}",
+		"{\"provenDigest\": 5}",
+	};
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/plugins", dir);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/plugins/it.json", dir);
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		FILE *file = fopen(path, "w");
+		struct store s;
+		struct error err;
+
+		fputs(broken[i], file);
+		fclose(file);
+		cr_expect(store_load(&s, dir, "it", &err) < 0, "%s", broken[i]);
+		cr_expect(strstr(err.text, path), "%s", err.text);
+		cr_expect(!s.generation && !s.proven_digest);
+	}
+}
+
+Test(store, a_folder_that_cannot_be_written_is_an_error)
+{
+	struct store s = {.generation = 1};
+	struct error err;
+
+	cr_expect(store_save(&s, "/proc/no-such", "it", &err) < 0);
+	cr_expect(strstr(err.text, "/proc/no-such"), "%s", err.text);
+}
