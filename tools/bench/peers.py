@@ -155,7 +155,8 @@ class Supd:
             r.SUPD, "-c", self.config,
             "--runtime-dir", self.folder + "/run",
             "--state-dir", self.folder + "/state"])
-        r.wait_for(self.name + " ready", self._is_ready, ready_seconds)
+        r.wait_for(self.name + " ready", self._is_ready, ready_seconds,
+                   every=0.01)
         self.ready_seconds = time.monotonic() - began
 
     def _is_ready(self):

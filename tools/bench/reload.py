@@ -268,7 +268,7 @@ def revert(options, report):
         for name, measure in (("exit_after_swap", revert_by_exit),
                               ("kill after the swap", revert_by_kill)):
             with r.Rig() as rig:
-                runs = measure(rig, link, options.pairs)
+                runs = list(measure(rig, link, options.pairs))
             add_revert(report, link, name, runs)
 
 
@@ -316,12 +316,11 @@ def reverted(supd, plugin, run, old, kill):
     summary, records = run.stop()
     served = [x.pid for x in sorted(records, key=lambda x: x.end)
               if x.outcome == load.OK and x.pid]
-    back = came_back and new in served and served[-1] == old
+    back = came_back and bool(served) and served[-1] == old
     return summary, records, back, max(gaps_ms(records, [command.ended]))
 
 
 def add_revert(report, link, name, runs):
-    runs = list(runs)
     report.add("revert", link, name + ": the old pid serves again, of %d"
                % len(runs), len([1 for run in runs if run[2]]),
                least=len(runs))
