@@ -32,7 +32,7 @@ struct sup_req {
 	enum message_name message;
 	enum request_state state;
 	uint32_t id;
-	bool in_handler, cancelled, kept;
+	bool in_handler, cancelled, kept, head_sent;
 
 	const msgpack_object *params;	   /* NULL when the message is gone */
 	const char *texts[REQUEST_PARAMS]; /* copies, by param */

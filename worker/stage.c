@@ -7,20 +7,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
-#include <linux/ioprio.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proto/util/memory.h"
 #include "worker/copy.h"
+#include "worker/polite.h"
+#include "worker/unstage.h"
 
 #define TRIES 3
 #define PAUSE_MS 20		   /* before the next try, growing */
@@ -116,26 +115,14 @@ stage_look_again(struct stage *s)
 	return 0;
 }
 
-/* A small package is staged at once; a large one steps back for the others,
- * also where the kernel weighs sessions before processes. */
+/* A small package is staged at once; a large one steps back for the others. */
 static void
 stage_be_polite(struct stage *s)
 {
-	int fd;
-
 	if (s->polite || s->bytes < POLITE_BYTES)
 		return;
 	s->polite = true;
-	if (nice(19) < 0)
-		errno = 0;
-	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
-		IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
-	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (write(fd, "19", 2) < 0)
-		errno = 0;
-	close(fd);
+	polite_now();
 }
 
 /* ---- the digest: type, path, size and content of each entry ---- */
@@ -249,9 +236,6 @@ static int
 stage_subfolder(
 	struct stage *s, const char *path, const struct stat *stat, int depth)
 {
-	if (stat->st_ino == s->target_stat.st_ino &&
-		stat->st_dev == s->target_stat.st_dev)
-		return 0; /* the copy itself */
 	if (depth >= DEPTH_MAX)
 		return error_set(s->err, "%s is more than %d folders deep",
 			path, DEPTH_MAX);
@@ -270,6 +254,9 @@ stage_entry(struct stage *s, const char *path, int depth)
 
 	if (fstatat(s->source, path, &stat, AT_SYMLINK_NOFOLLOW))
 		return stage_tear(s, path);
+	if (stat.st_ino == s->target_stat.st_ino &&
+		stat.st_dev == s->target_stat.st_dev)
+		return 0; /* the copy itself */
 	stage_remember(s, path, &stat);
 	if (S_ISREG(stat.st_mode))
 		return stage_file(s, path, &stat);
@@ -361,13 +348,6 @@ stage_opened(struct stage *s)
 	return stage_look_again(s);
 }
 
-static int
-stage_remove_entry(
-	const char *path, const struct stat *stat, int type, struct FTW *place)
-{
-	return remove(path);
-}
-
 /* One try: 0, -1, or 1 if it is worth another. */
 static int
 stage_try(const struct stage_order *order, struct stage_result *result_out,
@@ -390,8 +370,7 @@ stage_try(const struct stage_order *order, struct stage_result *result_out,
 	if (!rc)
 		stage_result(&s, result_out);
 	else
-		nftw(order->target, stage_remove_entry, 16,
-			FTW_DEPTH | FTW_PHYS);
+		unstage_run(order->target, NULL);
 	for (struct seen *next; s.seen; s.seen = next) {
 		next = s.seen->next;
 		free(s.seen);

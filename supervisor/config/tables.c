@@ -332,7 +332,7 @@ const struct schema_table plugin_table = {
 		{ROW(plugin_config, enabled), .type = SCHEMA_BOOL,
 			.fallback = "true", .doc = "Whether it is started."},
 		{ROW(plugin_config, required), .type = SCHEMA_BOOL,
-			.fallback = "true",
+			.fallback = "false",
 			.doc = "Whether supd is ready only when it serves."},
 		{ROW(plugin_config, watch), .type = SCHEMA_BOOL,
 			.fallback = "false", .later = true,

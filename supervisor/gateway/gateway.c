@@ -57,6 +57,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 		.body_limit = config->limits.body_bytes,
 		.nofile = WORKER_NOFILE,
 	};
+	children_init(&g->room.children, loop);
 }
 
 /* ---- the set ---- */

@@ -114,6 +114,8 @@ finish(struct exchange *x)
 	x->sink = SINK_NONE;
 	if (!x->keep_alive)
 		x->close_after = true;
+	/* What follows on the wire is no request any more, from here on. */
+	x->connection->closing |= x->close_after;
 	connection_touch(x->connection);
 }
 
@@ -186,6 +188,7 @@ exchange_refuse_and_close(struct exchange *x, int status, const char *reason)
 {
 	x->close_after = true;
 	x->keep_alive = false;
+	x->connection->must_linger = true;
 	exchange_refuse(x, status, "", reason);
 }
 

@@ -135,7 +135,7 @@ read_request_line(struct head *h, const char *line, size_t length)
 		memchr(line, '\t', length) || memcmp(version, "HTTP/", 5))
 		return refuse(h, 400, "the request line is malformed");
 	if (memcmp(version, "HTTP/1.1", 8) && memcmp(version, "HTTP/1.0", 8))
-		return refuse(h, 505, "only HTTP/1.0 and HTTP/1.1 are spoken");
+		return refuse(h, 505, "only HTTP 1.0 and 1.1 are spoken");
 	h->http_1_0 = version[7] == '0';
 	h->is_head = bytes_equal(h->method, BYTES("HEAD"));
 	return 0;
@@ -364,10 +364,14 @@ read_fields(struct head_parser *p)
 {
 	struct head *h = &p->head;
 
-	for (unsigned i = 0; i < p->field_count; i++)
+	for (unsigned i = 0; i < p->field_count; i++) {
+		/* llhttp takes a line that begins with the colon. */
+		if (!p->fields[i].name.length)
+			return refuse(h, 400, "a field has no name");
 		if (note_field(h, &p->fields[i]))
 			return refuse(h, 400,
 				"a field that may come once is there twice");
+	}
 	h->fields = p->fields;
 	h->field_count = p->field_count;
 	if (read_host(h) || read_framing(h) || read_expect(h))

@@ -455,7 +455,7 @@ Test(config, gives_each_plugin_its_own_limits)
 	struct config *c = load_good(full);
 	const struct plugin_config *kv = config_plugin(c, "kv");
 	cr_expect_str_eq(kv->use, "kv");
-	cr_expect(kv->enabled && kv->required);
+	cr_expect(kv->enabled && !kv->required);
 	cr_expect_eq(kv->limits.drain_timeout_ms, 20000);
 	cr_expect_not(kv->link_is_set);
 	cr_expect_str_eq(kv->mount, "");
