@@ -60,7 +60,11 @@ def closed_loop(address, seconds, path="/hello"):
          "--path=" + path], check=False, capture_output=True, text=True)
     if done.returncode:
         raise r.BenchError("load: %s" % done.stderr.strip())
-    return json.loads(done.stdout)
+    said = json.loads(done.stdout)
+    if said["failed"]:
+        raise r.BenchError("%s%s: %d requests failed: %s" % (
+            address, path, said["failed"], said["reasons"]))
+    return said
 
 
 def wrk(address, seconds, connections=64, path="/hello"):

@@ -12,7 +12,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
-BUILD = os.environ.get("SUPD_BUILD", os.path.join(ROOT, "build"))
+BUILD = os.path.abspath(os.environ.get("SUPD_BUILD",
+                                       os.path.join(ROOT, "build")))
 LOAD = os.path.join(BUILD, "tools/bench/load")
 UPSTREAM = os.path.join(BUILD, "tools/bench/upstream")
 SUPD = os.path.join(BUILD, "supervisor/supd")
