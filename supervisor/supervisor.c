@@ -21,6 +21,7 @@
 #include "supervisor/gateway/gateway.h"
 #include "supervisor/http/server.h"
 #include "supervisor/ops/notify.h"
+#include "supervisor/ops/reaper.h"
 #include "supervisor/ops/runtime.h"
 
 /* A stop that takes this much longer than stop_timeout is cut short. */
@@ -39,6 +40,7 @@ struct supervisor {
 	struct gateway gateway;
 	struct http_server *http;
 	struct control *control;
+	struct reaper reaper;
 	ev_signal signals[SIGNAL_COUNT];
 	ev_prepare log_flush;
 	ev_io log_writable;
@@ -406,6 +408,12 @@ open_doors(struct supervisor *s, struct error *err)
 	return s->control ? 0 : -1;
 }
 
+static bool
+is_own_child(const void *children, pid_t pid)
+{
+	return children_have(children, pid);
+}
+
 static int
 start(struct supervisor *s, struct error *err)
 {
@@ -413,6 +421,8 @@ start(struct supervisor *s, struct error *err)
 		return -1;
 	if (open_doors(s, err) < 0)
 		return -1;
+	reaper_start(
+		&s->reaper, s->loop, is_own_child, &s->gateway.room.children);
 	log_info("supd " SUPD_VERSION " (pid %d) with %u plugins, %s", getpid(),
 		s->config->plugin_count, s->runtime.runtime_dir);
 	gateway_start(&s->gateway);
@@ -424,6 +434,7 @@ static void
 finish(struct supervisor *s)
 {
 	if (s->gateway.loop) {
+		reaper_stop(&s->reaper);
 		control_destroy(s->control);
 		http_server_destroy(s->http);
 		gateway_finish(&s->gateway);

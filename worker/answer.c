@@ -245,7 +245,8 @@ sup_reply_begin(struct sup_req *req, int status, const char *content_type)
 	req->state = REQUEST_STREAMING;
 	req->credit = (int64_t)req->plugin->credit_bytes;
 	if (req->cancelled)
-		return;
+		return; /* its only answer comes at the end */
+	req->head_sent = true;
 	answer_pack_http(req, link_begin(req->plugin->link), status,
 		content_type, BYTES(""), true);
 	link_end(req->plugin->link);
@@ -264,6 +265,18 @@ answer_chunk(struct sup_req *req, struct bytes bytes, bool more)
 	else
 		msgpack_pack_false(out);
 	link_end(req->plugin->link);
+}
+
+/* An end without bytes: nothing was left to send, or nobody waits. */
+static void
+answer_last(struct sup_req *req)
+{
+	if (req->head_sent) {
+		answer_chunk(req, BYTES(""), false);
+		request_finish(req);
+	} else {
+		request_answer_error(req, WIRE_CANCELLED, "cancelled");
+	}
 }
 
 void
@@ -291,10 +304,8 @@ request_pump(struct sup_req *req)
 			return;
 		}
 	}
-	if (ending && !buffer_length(&req->queue)) {
-		answer_chunk(req, BYTES(""), false);
-		request_finish(req);
-	}
+	if (ending && !buffer_length(&req->queue))
+		answer_last(req);
 }
 
 int64_t
@@ -308,6 +319,8 @@ sup_chunk(struct sup_req *req, const void *body, size_t bytes, bool more)
 	if (!more)
 		req->state = REQUEST_FLUSHING;
 	left = req->credit - (int64_t)buffer_length(&req->queue);
+	if (left < 0)
+		left = 0;
 	if (req->cancelled)
 		left = -1;
 	request_pump(req);
@@ -319,6 +332,12 @@ sup_on_writable(struct sup_req *req, sup_handler *handler, void *user)
 {
 	req->on_writable = handler;
 	req->on_writable_user = user;
+}
+
+bool
+sup_req_is_cancelled(const struct sup_req *req)
+{
+	return req->cancelled;
 }
 
 void

@@ -10,6 +10,7 @@
 #include "proto/launch.h"
 #include "worker/host.h"
 #include "worker/launch.h"
+#include "worker/polite.h"
 #include "worker/stage.h"
 #include "worker/unstage.h"
 
@@ -82,6 +83,14 @@ main_stage_order(int argc, char **argv, struct stage_order *order_out)
 	return 0;
 }
 
+/* Ends with supd, in a session whose low priority is its own. */
+static void
+main_helper(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setsid();
+}
+
 static int
 main_stage(int argc, char **argv)
 {
@@ -90,8 +99,7 @@ main_stage(int argc, char **argv)
 	struct error err;
 	int rc;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setsid(); /* its low priority is its own */
+	main_helper();
 	order.shares = calloc((size_t)argc + 1, sizeof(*order.shares));
 	if (!order.shares || main_stage_order(argc, argv, &order)) {
 		free(order.shares);
@@ -115,9 +123,10 @@ main_unstage(int argc, char **argv)
 	int rc = LAUNCH_EXIT_DONE;
 	struct error err;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (argc < 1)
 		return main_usage();
+	main_helper();
+	polite_now();
 	for (int i = 0; i < argc; i++)
 		if (unstage_run(argv[i], &err)) {
 			fprintf(stderr, "%s\n", err.text);

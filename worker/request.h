@@ -32,7 +32,7 @@ struct sup_req {
 	enum message_name message;
 	enum request_state state;
 	uint32_t id;
-	bool in_handler, cancelled, kept;
+	bool in_handler, cancelled, kept, head_sent;
 
 	const msgpack_object *params;	   /* NULL when the message is gone */
 	const char *texts[REQUEST_PARAMS]; /* copies, by param */
@@ -40,8 +40,9 @@ struct sup_req {
 	size_t header_count, path_param_count;
 	const void *body_at; /* NULL: not copied yet */
 	size_t body_bytes;
-	struct buffer body; /* collected from chunks */
-	uint64_t deadline_ms;
+	struct buffer body;   /* collected from chunks */
+	uint64_t left_ms;     /* as sent; 0: no deadline */
+	uint64_t deadline_ms; /* clock_ms(), made of it when it matters */
 	json_t *args, *caller;
 	struct arena arena;
 

@@ -13,6 +13,7 @@ struct stage_order {
 	int share_count;
 };
 
+/* Of what was written: the receipt of the copy. */
 struct stage_result {
 	char digest[sizeof("sha256:") + 64];
 	uint64_t bytes, files;

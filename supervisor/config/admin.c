@@ -86,10 +86,10 @@ peer_check(struct problems *problems, const struct node *map, void *base)
 		return;
 	}
 	peer->is_group = gid;
-	if (peer->user && !resolve_user(peer->user, &peer->number))
+	if (uid && peer->user && !resolve_user(peer->user, &peer->number))
 		node_problem(
 			problems, uid, "there is no user '%s'", peer->user);
-	if (peer->group && !resolve_group(peer->group, &peer->number))
+	if (gid && peer->group && !resolve_group(peer->group, &peer->number))
 		node_problem(
 			problems, gid, "there is no group '%s'", peer->group);
 }

@@ -23,6 +23,7 @@ struct batch {
 	struct command_job job;
 	struct command_call *call;
 	bool several; /* answered with results[] */
+	bool if_safe; /* refuse where can-reload says no */
 	enum waiting waiting;
 	struct reload_options options;
 	size_t count, awaited;
@@ -195,9 +196,17 @@ begin_restart(struct batch *b, struct plugin *p, struct reload_watcher *watcher,
 }
 
 static void
+item_refuse(struct batch *b, struct batch_item *item, const char *reason)
+{
+	item->receipt = reload_refused_receipt(
+		b->call->gateway, item->plugin, b->options.trigger, reason);
+}
+
+static void
 item_begin(struct batch *b, struct batch_item *item, begin_function *begin)
 {
 	struct error err = {{0}};
+	const char *why = NULL;
 	char id[24] = "";
 	bool watched = b->waiting != WAIT_NOT;
 
@@ -206,15 +215,20 @@ item_begin(struct batch *b, struct batch_item *item, begin_function *begin)
 	item->watcher.on_phase = item_phase;
 	item->watcher.on_verdict = item_verdict;
 	item->watcher.on_settled = item_settled;
-	if (begin(b, item->plugin, watched ? &item->watcher : NULL, id, &err))
-		item->receipt = reload_refused_receipt(b->call->gateway,
-			item->plugin, b->options.trigger, err.text);
-	else if (watched)
+	if (b->if_safe &&
+		!reload_is_safe(b->call->gateway, item->plugin, &why)) {
+		error_set(&err, "not safe now: %s", why);
+		item_refuse(b, item, err.text);
+	} else if (begin(b, item->plugin, watched ? &item->watcher : NULL, id,
+			   &err)) {
+		item_refuse(b, item, err.text);
+	} else if (watched) {
 		b->awaited++;
-	else
+	} else {
 		item->receipt = json_pack("{s:s,s:s,s:s,s:b}", "id", id,
 			"pluginId", item->plugin->id, "state", "queued",
 			"success", 1);
+	}
 	item->plugin = NULL;
 }
 
@@ -228,19 +242,6 @@ batch_begin(struct batch *b, begin_function *begin)
 		item_begin(b, &b->items[i], begin);
 	if (!b->awaited)
 		batch_finish(b);
-}
-
-/* --if-safe: refuses the whole call before anything has begun. */
-static bool
-batch_is_safe(const struct batch *b, const char **id_out, const char **why_out)
-{
-	for (size_t i = 0; i < b->count; i++)
-		if (!reload_is_safe(
-			    b->call->gateway, b->items[i].plugin, why_out)) {
-			*id_out = b->items[i].plugin->id;
-			return false;
-		}
-	return true;
 }
 
 static enum outcome
@@ -335,10 +336,10 @@ command_reload(struct command_call *call, const json_t *args)
 {
 	struct batch *b = batch_create(call);
 	struct error err = {{0}};
-	const char *id = NULL, *why = NULL;
 	enum outcome outcome;
 
 	b->options.force = command_flag(args, "force");
+	b->if_safe = command_flag(args, "ifSafe");
 	b->options.no_drop = command_flag(args, "noDrop");
 	outcome = select_plugins(b, args, &err);
 	if (outcome == OUTCOME_DONE &&
@@ -346,11 +347,6 @@ command_reload(struct command_call *call, const json_t *args)
 		error_set(
 			&err, "reload: 'wait' must be verdict, settled or no");
 		outcome = OUTCOME_BAD_CALL;
-	}
-	if (outcome == OUTCOME_DONE && command_flag(args, "ifSafe") &&
-		!batch_is_safe(b, &id, &why)) {
-		error_set(&err, "%s: a reload is not safe now: %s", id, why);
-		outcome = OUTCOME_REFUSED;
 	}
 	if (outcome == OUTCOME_DONE) {
 		batch_begin(b, begin_reload);

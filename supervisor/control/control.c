@@ -11,13 +11,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
 #include "proto/util/places.h"
 #include "supervisor/control/session.h"
 
 #define ACCEPTS_PER_TURN 16
-#define RETRY_S 0.2 /* after accept failed for want of fds */
+#define REFUSED_LOG_MS 1000 /* at most one line in that time */
+#define RETRY_S 0.2	    /* after accept failed for want of fds */
 
 struct control {
 	struct session_house house;
@@ -25,6 +27,8 @@ struct control {
 	int fd;
 	ev_io acceptable;
 	ev_timer retry;
+	unsigned refused; /* not logged yet */
+	uint64_t refused_logged_ms;
 };
 
 static bool
@@ -46,6 +50,21 @@ has_place(const struct control *c, const struct credentials *who)
 }
 
 static void
+log_refused(struct control *c, const struct credentials *who)
+{
+	uint64_t now = clock_ms();
+
+	c->refused++;
+	if (c->refused_logged_ms && now - c->refused_logged_ms < REFUSED_LOG_MS)
+		return;
+	log_warn("control: %u refused, last uid %u (pid %d): too many "
+		 "sessions",
+		c->refused, (unsigned)who->uid, (int)who->pid);
+	c->refused = 0;
+	c->refused_logged_ms = now;
+}
+
+static void
 take(struct control *c, int fd)
 {
 	struct credentials who;
@@ -60,8 +79,7 @@ take(struct control *c, int fd)
 		session_create(&c->house, fd, &who);
 		return;
 	}
-	log_warn("control: refused uid %u (pid %d): too many sessions",
-		(unsigned)who.uid, (int)who.pid);
+	log_refused(c, &who);
 	credentials_finish(&who);
 	close(fd);
 }

@@ -168,9 +168,11 @@ run_call(struct session *s, const struct message *m, const char *verb,
 	c->call.on_shutdown = call_shutdown;
 	c->call.nobody =
 		!role_of(&s->house->config->admin, &s->who, &c->call.role);
-	if (c->call.nobody)
+	if (c->call.nobody && !s->denied) {
+		s->denied = true; /* once: anybody may knock */
 		log_info("control: uid %u (pid %d) was denied '%s'",
 			(unsigned)s->who.uid, (int)s->who.pid, verb);
+	}
 	command_run(&c->call, verb, args);
 }
 

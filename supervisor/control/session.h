@@ -34,7 +34,7 @@ struct session {
 	struct list calls;
 	unsigned call_count;
 	uint64_t dropped; /* pieces of progress, not told yet */
-	bool paused;
+	bool paused, denied;
 };
 
 /* Takes over fd and who. */

@@ -172,14 +172,31 @@ open_pipes(struct child *c, int ends[CHILD_STREAMS], struct error *err)
 	return 0;
 }
 
+void
+children_init(struct children *all, struct ev_loop *loop)
+{
+	all->loop = loop;
+	list_init(&all->list);
+}
+
+bool
+children_have(const struct children *all, pid_t pid)
+{
+	list_for_each (node, &all->list)
+		if (container_of(node, struct child, node)->pid == pid)
+			return true;
+	return false;
+}
+
 int
-child_start(struct child *c, struct ev_loop *loop,
+child_start(struct child *c, struct children *all,
 	const struct child_start *start, const struct child_ops *ops,
 	struct error *err)
 {
 	int ends[CHILD_STREAMS] = {-1, -1}, failed;
 
-	*c = (struct child){.loop = loop, .ops = ops, .pidfd = -1};
+	*c = (struct child){.loop = all->loop, .ops = ops, .pidfd = -1};
+	list_init(&c->node);
 	c->pipes[CHILD_STDOUT].fd = c->pipes[CHILD_STDERR].fd = -1;
 	failed = open_pipes(c, ends, err);
 	if (!failed)
@@ -196,10 +213,11 @@ child_start(struct child *c, struct ev_loop *loop,
 		return -1;
 	}
 	limit_files(c, start->nofile);
+	list_append(&all->list, &c->node);
 	ev_io_init(&c->ended, child_ended, c->pidfd, EV_READ);
-	ev_io_start(loop, &c->ended);
+	ev_io_start(c->loop, &c->ended);
 	for (unsigned i = 0; i < CHILD_STREAMS; i++)
-		ev_io_start(loop, &c->pipes[i].readable);
+		ev_io_start(c->loop, &c->pipes[i].readable);
 	return 0;
 }
 
@@ -265,6 +283,7 @@ child_reap(struct child *c)
 			errno == EINTR)
 			;
 		c->pid = 0;
+		list_remove(&c->node);
 	}
 	for (unsigned i = 0; i < CHILD_STREAMS; i++)
 		if (c->pipes[i].child)

@@ -9,12 +9,23 @@
 
 #include "proto/util/bytes.h"
 #include "proto/util/error.h"
+#include "proto/util/list.h"
 
 enum child_stream { CHILD_STDOUT, CHILD_STDERR, CHILD_STREAMS };
 
 #define CHILD_READ_BYTES (64 * 1024) /* per turn of the loop and stream */
 
 struct child;
+
+/* All that supd has spawned and not reaped yet, on one loop: so that PID 1 can
+ * tell its own from strangers. */
+struct children {
+	struct ev_loop *loop;
+	struct list list; /* struct child.node */
+};
+
+void children_init(struct children *all, struct ev_loop *loop);
+bool children_have(const struct children *all, pid_t pid);
 
 struct child_ops {
 	void (*on_output)(
@@ -33,6 +44,7 @@ struct child_start {
 
 struct child {
 	struct ev_loop *loop;
+	struct list node; /* of its children, while there is a pid */
 	const struct child_ops *ops;
 	pid_t pid; /* 0: none, or reaped */
 	int pidfd;
@@ -46,7 +58,7 @@ struct child {
 
 /* A session of its own, no open descriptors but /dev/null and two pipes, all
  * signals at their defaults. On failure nothing is left. */
-int child_start(struct child *c, struct ev_loop *loop,
+int child_start(struct child *c, struct children *all,
 	const struct child_start *start, const struct child_ops *ops,
 	struct error *err);
 void child_signal(struct child *c, int signal); /* to the process */

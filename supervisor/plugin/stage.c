@@ -171,7 +171,7 @@ spawn(struct stage *s, const char *const *argv, struct error *err)
 	struct child_start start = {.argv = argv, .env = env};
 
 	return child_start(
-		&s->child, s->room->loop, &start, &stage_child_ops, err);
+		&s->child, &s->room->children, &start, &stage_child_ops, err);
 }
 
 static int

@@ -12,6 +12,7 @@
 #include "proto/util/wheel.h"
 #include "supervisor/config/config.h"
 #include "supervisor/config/manifest.h"
+#include "supervisor/plugin/child.h"
 #include "supervisor/plugin/output.h"
 #include "supervisor/route/request.h"
 
@@ -88,6 +89,7 @@ struct worker_ops {
 /* What all workers share; owned by the gateway. */
 struct worker_room {
 	struct ev_loop *loop;
+	struct children children; /* children_init() */
 	struct peer_group *peers;
 	struct wheel *wheel;
 	struct request_table *requests;

@@ -139,7 +139,7 @@ spawn(struct worker *w, struct error *err)
 		.nofile = p->room->nofile,
 	};
 	failed = child_start(
-		&p->child, p->room->loop, &start, &worker_child_ops, err);
+		&p->child, &p->room->children, &start, &worker_child_ops, err);
 	texts_finish(&arguments);
 	texts_finish(&environment);
 	return failed;

@@ -177,6 +177,7 @@ bed_make(struct bed *bed, const char *package, const char *entry,
 		.runtime_dir = bed->dir,
 		.worker_program = memory_format("%s/worker/sup-worker", build),
 		.nofile = 512};
+	children_init(&bed->room.children, bed->loop);
 	ev_timer_init(&bed->tick, tick, 0.01, 0.01);
 	ev_timer_start(bed->loop, &bed->tick);
 	ev_timer_init(&bed->deadline, too_late, 0., AWAIT_S);

@@ -248,6 +248,7 @@ ON_BOTH_LINKS(a_plugin_becomes_ready_when_it_says_so)
 	fake_start(&fake, FAULT, link,
 		"{\"mode\":\"slow_start\",\"start_ms\":50}", NULL);
 	fake_await_ready(&fake);
+	expect_exit(LAUNCH_EXIT_DONE);
 	fake_start(&fake, FAULT, link, "{\"mode\":\"never_ready\"}", NULL);
 	fake_await(&fake, &fake.hello, "hello");
 	fake_plain(&fake, MESSAGE_PING);
@@ -312,6 +313,18 @@ ON_BOTH_LINKS(term_ends_a_worker_unless_it_is_ignored)
 	fake_await_answer(&fake, 1);
 	kill(fake.pid, SIGKILL);
 	fake_stop(&fake);
+}
+
+ON_BOTH_LINKS(a_stream_begun_after_its_cancel_is_answered_as_cancelled)
+{
+	fake_start(&fake, FAULT, link, "{}", NULL);
+	fake_await_ready(&fake);
+	get(1, "/fault/slow_stream", "30");
+	fake_about(&fake, MESSAGE_CANCEL, 1, 0);
+	fake_await_answer(&fake, 1);
+	cr_expect_str_eq(fake.answers[1].error, "cancelled: cancelled");
+	cr_expect(!fake.answers[1].chunks);
+	expect_exit(LAUNCH_EXIT_DONE);
 }
 
 Test(worker, a_worker_dies_when_it_cannot_load_or_connect)

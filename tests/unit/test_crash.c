@@ -6,13 +6,12 @@
 
 Test(crash, delays_double_up_to_thirty_seconds)
 {
-	static const int64_t expected[] = {100, 200, 400, 800, 1600, 3200,
-		6400, 12800, 25600, 30000, 30000};
+	static const int64_t expected[] = {100, 200, 400, 800, 1600, 3200, 6400,
+		12800, 25600, 30000, 30000};
 	struct crash_history h = {0};
 
 	for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++)
-		cr_assert_eq(
-			crash_note_early(&h, 1000 + i, 100, 300000, 0.0),
+		cr_assert_eq(crash_note_early(&h, 1000 + i, 100, 300000, 0.0),
 			expected[i]);
 }
 
@@ -37,6 +36,5 @@ Test(crash, deaths_outside_the_window_do_not_add_up)
 	struct crash_history h = {0};
 
 	for (uint64_t i = 0; i < 50; i++)
-		cr_assert_eq(
-			crash_note_early(&h, i * 1001, 2, 1000, 0), 100);
+		cr_assert_eq(crash_note_early(&h, i * 1001, 2, 1000, 0), 100);
 }

@@ -214,16 +214,18 @@ SUP_API void sup_fail(struct sup_req *req, enum sup_error code,
 	const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* http: a long answer in pieces. sup_reply_begin() sends the head. sup_chunk()
- * always takes the bytes and returns how many more the other side wants; at
- * zero or below it stop until on_writable. The chunk with more=false ends the
- * request. After a cancel it returns -1; end it then. */
+ * always takes the bytes and returns how many more the other side wants; at 0
+ * stop until on_writable. The chunk with more=false ends the request. -1: it
+ * was cancelled, so end it. */
 SUP_API void sup_reply_begin(
 	struct sup_req *req, int status, const char *content_type);
 SUP_API int64_t sup_chunk(
 	struct sup_req *req, const void *body, size_t bytes, bool more);
 SUP_API void sup_on_writable(
 	struct sup_req *req, sup_handler *handler, void *user);
-/* Nobody waits for the answer any more: stop the work, then answer anyhow. */
+/* Nobody waits for the answer any more: stop the work, then answer anyhow. A
+ * cancel that came earlier is not told again: ask. */
+SUP_API bool sup_req_is_cancelled(const struct sup_req *req);
 SUP_API void sup_on_cancel(
 	struct sup_req *req, sup_handler *handler, void *user);
 

@@ -8,6 +8,7 @@
  *   GET /fault/hang?MS     blocks the whole worker for MS milliseconds
  *   GET /fault/crash       kills the worker
  *   GET /fault/stream?KIB  answers KIB KiB in pieces under credit
+ *   GET /fault/slow_stream?N  the same of N KiB, begun after N milliseconds
  *   GET /fault/big?KIB     answers KIB KiB at once
  *   GET /fault/reload      asks for its own reload, answers with the receipt
  *   GET /fault/env         the environment, one variable a line
@@ -216,6 +217,10 @@ stream_more(struct sup_req *req, void *user)
 	while (stream->left_kib > 0 && credit > 0)
 		credit = sup_chunk(
 			req, piece, sizeof(piece), --stream->left_kib > 0);
+	if (credit < 0 && stream->left_kib > 0) {
+		stream->left_kib = 0;
+		sup_chunk(req, "", 0, false);
+	}
 	if (stream->left_kib <= 0)
 		free(stream);
 }
@@ -242,6 +247,19 @@ on_stream(struct sup_req *req, void *user)
 	sup_on_writable(req, stream_more, stream);
 	sup_on_cancel(req, stream_cancelled, stream);
 	stream_more(req, stream);
+}
+
+static void
+stream_later(void *user)
+{
+	on_stream(user, NULL);
+}
+
+static void
+on_slow_stream(struct sup_req *req, void *user)
+{
+	in_ms(sup_req_plugin(req), (double)query_number(req, 100), stream_later,
+		req);
 }
 
 static void
@@ -365,6 +383,7 @@ offer_all(struct sup *p)
 		{"GET", "/fault/hang", on_hang},
 		{"GET", "/fault/crash", on_crash},
 		{"GET", "/fault/stream", on_stream},
+		{"GET", "/fault/slow_stream", on_slow_stream},
 		{"GET", "/fault/big", on_big},
 		{"GET", "/fault/reload", on_reload},
 		{"GET", "/fault/env", on_env},

@@ -1,0 +1,77 @@
+/* reaper: looks before it takes: waitid(WNOWAIT) names the first one that has
+ * ended, and only a stranger is reaped. */
+#include "supervisor/ops/reaper.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/util/list.h"
+#include "proto/util/log.h"
+
+/* How soon an own child that ended should have been reaped by its watcher. */
+#define AGAIN_S 0.02
+
+static void
+reap_strangers(struct reaper *r)
+{
+	for (;;) {
+		siginfo_t info = {0};
+
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+			!info.si_pid)
+			return;
+		if (r->is_own(r->user, info.si_pid)) {
+			ev_timer_again(r->loop, &r->again);
+			return;
+		}
+		waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
+		log_debug("reaped a stranger, pid %d", info.si_pid);
+	}
+}
+
+static void
+on_child(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	(void)loop, (void)events;
+	reap_strangers(container_of(signal, struct reaper, child));
+}
+
+static void
+on_again(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct reaper *r = container_of(timer, struct reaper, again);
+
+	(void)events;
+	ev_timer_stop(loop, timer);
+	reap_strangers(r);
+}
+
+void
+reaper_start(struct reaper *r, struct ev_loop *loop,
+	bool (*is_own)(const void *user, pid_t pid), const void *user)
+{
+	int subreaper = 0;
+
+	prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
+	if (getpid() != 1 && !subreaper)
+		return;
+	r->loop = loop;
+	r->is_own = is_own;
+	r->user = user;
+	ev_init(&r->again, on_again);
+	r->again.repeat = AGAIN_S;
+	ev_signal_init(&r->child, on_child, SIGCHLD);
+	ev_signal_start(loop, &r->child);
+	reap_strangers(r);
+}
+
+void
+reaper_stop(struct reaper *r)
+{
+	if (!r->loop)
+		return;
+	ev_signal_stop(r->loop, &r->child);
+	ev_timer_stop(r->loop, &r->again);
+}

@@ -1,0 +1,216 @@
+/* test_stage: the copy of a package, its digest, and what is refused. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "worker/stage.h"
+#include "worker/unstage.h"
+
+static char folder[64];
+
+static const char *
+at(const char *name)
+{
+	static char paths[8][256];
+	static int next;
+	char *path = paths[next++ % 8];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+	return path;
+}
+
+static void
+put(const char *name, const char *text, mode_t mode)
+{
+	int fd = open(at(name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	cr_assert(fd >= 0);
+	cr_assert(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	cr_assert(!fchmod(fd, mode));
+	close(fd);
+}
+
+static void
+begin(void)
+{
+	strcpy(folder, "/tmp/supd-stage-XXXXXX");
+	cr_assert(mkdtemp(folder));
+	cr_assert(!mkdir(at("p"), 0755) && !mkdir(at("p/sub"), 0555));
+	put("p/plugin.yaml", "name: p\n", 0644);
+	put("p/run.sh", "#!/bin/sh\n", 0755);
+	cr_assert(!symlink("run.sh", at("p/link")));
+}
+
+static void
+finish(void)
+{
+	cr_expect(!unstage_run(folder, NULL));
+	cr_expect(access(folder, F_OK));
+}
+
+TestSuite(stage, .init = begin, .fini = finish);
+
+static int
+stage(const char *to, struct stage_result *result, struct error *err)
+{
+	char *shares[] = {(char[]){"modules"}};
+	struct stage_order order = {.source = at("p"),
+		.target = at(to),
+		.limit_bytes = 1000,
+		.shares = shares,
+		.share_count = 1};
+
+	return stage_run(&order, result, err);
+}
+
+static const char *
+digest(void)
+{
+	static char digests[16][80];
+	static int next;
+	struct stage_result result;
+	struct error err;
+	char *text = digests[next++ % 16], to[16];
+
+	snprintf(to, sizeof(to), "d%d", next);
+	cr_assert(!stage(to, &result, &err), "%s", err.text);
+	strcpy(text, result.digest);
+	return text;
+}
+
+Test(stage, copies_files_modes_links_and_folders)
+{
+	struct stage_result result;
+	struct error err;
+	struct stat stat;
+	char text[64] = "";
+
+	cr_assert(!stage("q", &result, &err), "%s", err.text);
+	cr_expect(result.files == 2 && result.bytes == 18);
+	cr_expect(!strncmp(result.digest, "sha256:", 7));
+	cr_expect(strlen(result.digest) == 7 + 64);
+	cr_assert(!lstat(at("q/run.sh"), &stat));
+	cr_expect((stat.st_mode & 07777) == 0755);
+	cr_expect(readlink(at("q/link"), text, sizeof(text) - 1) == 6);
+	cr_expect_str_eq(text, "run.sh");
+	cr_assert(!lstat(at("q/sub"), &stat) && S_ISDIR(stat.st_mode));
+	cr_expect((stat.st_mode & 0700) == 0700, "it can be removed again");
+}
+
+Test(stage, caches_and_hidden_files_stay_and_shares_are_linked)
+{
+	struct stage_result result;
+	struct error err;
+	const char *first = digest();
+	char text[256] = "";
+
+	cr_assert(!mkdir(at("p/__pycache__"), 0755));
+	cr_assert(!mkdir(at("p/modules"), 0755));
+	put("p/modules/big", "outside the digest", 0644);
+	put("p/.swap", "x", 0644);
+	put("p/a.pyc", "x", 0644);
+	cr_assert(!stage("q", &result, &err), "%s", err.text);
+	cr_expect_str_eq(result.digest, first);
+	cr_expect(access(at("q/.swap"), F_OK) && access(at("q/a.pyc"), F_OK));
+	cr_expect(access(at("q/__pycache__"), F_OK));
+	cr_expect(readlink(at("q/modules"), text, sizeof(text) - 1) > 0);
+	cr_expect_str_eq(text, at("p/modules"));
+}
+
+Test(stage, the_digest_tells_content_name_mode_and_kind_apart)
+{
+	const char *first = digest(), *same = digest();
+
+	cr_expect_str_eq(first, same);
+	cr_assert(!chmod(at("p/plugin.yaml"), 0600));
+	cr_expect_str_eq(first, digest(), "only the x bit counts");
+	cr_assert(!chmod(at("p/plugin.yaml"), 0700));
+	cr_expect_str_neq(first, digest());
+	put("p/plugin.yaml", "name: q\n", 0644);
+	cr_expect_str_neq(first, digest());
+	put("p/plugin.yaml", "name: p\n", 0644);
+	cr_expect_str_eq(first, digest());
+	cr_assert(!rename(at("p/run.sh"), at("p/run2.sh")));
+	cr_expect_str_neq(first, digest());
+	cr_assert(!rename(at("p/run2.sh"), at("p/run.sh")));
+	cr_assert(!rmdir(at("p/sub")));
+	cr_expect_str_neq(first, digest(), "an empty folder counts");
+}
+
+Test(stage, refuses_and_leaves_nothing)
+{
+	static const char large[1001] = {0};
+	struct stage_result result;
+	struct error err;
+	char text[1001];
+
+	memset(text, 'x', 1000);
+	text[1000] = large[0];
+	put("p/large", text, 0644);
+	cr_expect(stage("q", &result, &err));
+	cr_expect(strstr(err.text, "larger than the limit"), "%s", err.text);
+	cr_expect(access(at("q"), F_OK));
+	cr_assert(!unlink(at("p/large")));
+
+	cr_assert(!mkfifo(at("p/pipe"), 0644));
+	cr_expect(stage("q", &result, &err));
+	cr_expect_str_eq(err.text, "pipe is a fifo and cannot be in a package");
+	cr_expect(access(at("q"), F_OK));
+	cr_assert(!unlink(at("p/pipe")));
+
+	cr_assert(!mkdir(at("q"), 0755));
+	cr_expect(stage("q", &result, &err));
+	cr_expect(strstr(err.text, "File exists"), "%s", err.text);
+	cr_expect(!access(at("q"), F_OK), "it was there before");
+}
+
+Test(stage, a_package_that_keeps_changing_is_refused)
+{
+	struct stage_result result;
+	struct error err;
+	pid_t writer = fork();
+
+	if (!writer)
+		for (unsigned i = 0;; i++)
+			put("p/plugin.yaml", i % 2 ? "name: a\n" : "name: b\n",
+				0644);
+	for (int i = 0; i < 20; i++) {
+		if (!stage("q", &result, &err)) {
+			cr_assert(!unstage_run(at("q"), NULL));
+			continue;
+		}
+		cr_expect(strstr(err.text, "changes while it is copied"), "%s",
+			err.text);
+		cr_expect(access(at("q"), F_OK));
+		break;
+	}
+	kill(writer, SIGKILL);
+	waitpid(writer, NULL, 0);
+}
+
+Test(stage, a_copy_inside_its_own_package_does_not_copy_itself)
+{
+	struct stage_result result;
+	struct error err;
+
+	cr_assert(!stage("p/copy", &result, &err), "%s", err.text);
+	cr_expect(access(at("p/copy/copy"), F_OK));
+}
+
+Test(stage, removing_takes_what_is_not_writable_and_minds_nothing_missing)
+{
+	struct error err;
+
+	cr_assert(!mkdir(at("r"), 0755) && !mkdir(at("r/s"), 0755));
+	put("r/s/f", "x", 0400);
+	cr_assert(!chmod(at("r/s"), 0));
+	cr_expect(!unstage_run(at("r"), &err), "%s", err.text);
+	cr_expect(access(at("r"), F_OK));
+	cr_expect(!unstage_run(at("r"), &err));
+}
