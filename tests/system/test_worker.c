@@ -351,8 +351,8 @@ Test(worker, a_worker_dies_when_it_cannot_load_or_connect)
 	status = fake_wait_exit(&fake);
 	cr_expect(WEXITSTATUS(status) == LAUNCH_EXIT_USAGE);
 	fake_start(&fake, HELLO, "native", "{}", LAUNCH_PARENT "=1");
-	fake_await_ready(&fake); /* the first of two equal names counts */
-	expect_exit(LAUNCH_EXIT_DONE);
+	status = fake_wait_exit(&fake); /* its parent is gone, it believes */
+	cr_expect(WEXITSTATUS(status) == LAUNCH_EXIT_ORPHAN);
 }
 
 Test(worker, a_raw_python_worker_serves)
