@@ -33,6 +33,7 @@ class Load:
             "--seconds=%g" % seconds, "--path=" + path, "--log=" + self.log]
             + (["--any-body"] if any_body else []),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        r.prefer(self.process.pid)
         line = self.process.stderr.readline()
         if line.strip() != "running":
             raise r.BenchError("load: %s" % line.strip())
@@ -59,7 +60,11 @@ def closed_loop(address, seconds, path="/hello"):
          "--path=" + path], check=False, capture_output=True, text=True)
     if done.returncode:
         raise r.BenchError("load: %s" % done.stderr.strip())
-    return json.loads(done.stdout)
+    said = json.loads(done.stdout)
+    if said["failed"]:
+        raise r.BenchError("%s%s: %d requests failed: %s" % (
+            address, path, said["failed"], said["reasons"]))
+    return said
 
 
 def wrk(address, seconds, connections=64, path="/hello"):

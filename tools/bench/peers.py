@@ -155,7 +155,8 @@ class Supd:
             r.SUPD, "-c", self.config,
             "--runtime-dir", self.folder + "/run",
             "--state-dir", self.folder + "/state"])
-        r.wait_for(self.name + " ready", self._is_ready, ready_seconds)
+        r.wait_for(self.name + " ready", self._is_ready, ready_seconds,
+                   every=0.01)
         self.ready_seconds = time.monotonic() - began
 
     def _is_ready(self):
@@ -223,10 +224,7 @@ class Command:
 
 
 def missing_programs():
-    """What has to be installed and built before anything can be measured."""
-    peers = [p for p in ("/usr/sbin/nginx",) if not os.path.exists(p)]
-    if not shutil.which("wrk"):
-        peers.append("wrk")
-    built = [p for p in (r.LOAD, r.UPSTREAM, r.SUPD, r.SUPCTL, r.WORKER)
-             if not os.path.exists(p)]
-    return peers, built
+    """What would have to be there before anything can be measured."""
+    missing = [p for p in ("/usr/sbin/nginx", r.LOAD, r.UPSTREAM, r.SUPD,
+                           r.SUPCTL, r.WORKER) if not os.path.exists(p)]
+    return missing + ([] if shutil.which("wrk") else ["wrk"])

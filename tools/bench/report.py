@@ -37,6 +37,10 @@ class Report:
     def __init__(self):
         self.rows = []
         self.began = datetime.datetime.now().astimezone()
+        self.load = os.getloadavg()[0]
+        if self.load > 0.5:
+            print("note: the machine is busy already, load average %.1f; "
+                  "times will say so" % self.load)
 
     def add(self, figure, link, what, value, unit="", most=None, least=None,
             runs=None):
@@ -63,17 +67,22 @@ class Report:
             self.cells(row))
 
     def print_table(self):
+        """All rows again where there are several figures, and the sum."""
+        if len({row["figure"] for row in self.rows}) > 1:
+            self.print_rows()
+        missed = [row for row in self.rows if row["met"] is False]
+        print("\n%d rows, %d with a limit, %d miss it" % (
+            len(self.rows),
+            len([row for row in self.rows if row["met"] is not None]),
+            len(missed)))
+
+    def print_rows(self):
         print()
         print("%-12s %-7s %-52s %12s  %-16s %-9s %s" % (
             "figure", "link", "what", "value", "lowest..highest", "reach",
             "met"))
         for row in self.rows:
             print(self.line(row))
-        missed = [row for row in self.rows if row["met"] is False]
-        print("\n%d rows, %d with a limit, %d miss it" % (
-            len(self.rows),
-            len([row for row in self.rows if row["met"] is not None]),
-            len(missed)))
 
     def save(self, folder, command):
         """DATE-MACHINE-FIGURES.md and .json; gives the first one's path."""
@@ -85,19 +94,31 @@ class Report:
         path = os.path.join(folder, name)
         with open(path + ".json", "w", encoding="utf-8") as out:
             json.dump({"date": self.began.isoformat(timespec="seconds"),
-                       "machine": machine(), "command": command,
+                       "machine": self.machine(), "command": command,
                        "rows": self.rows}, out, indent=1)
             out.write("\n")
         with open(path + ".md", "w", encoding="utf-8") as out:
             out.write("# %s\n\n`%s`\n\n" % (
                 self.began.strftime("%Y-%m-%d %H:%M %Z"), command))
-            for key, value in machine().items():
+            for key, value in self.machine().items():
                 out.write("- %s: %s\n" % (key, value))
             out.write("\n| figure | link | what | value | lowest..highest "
                       "| reach | met |\n|---|---|---|---|---|---|---|\n")
             for row in self.rows:
                 out.write("| %s |\n" % " | ".join(self.cells(row)))
         return path + ".md"
+
+    def machine(self):
+        """What a reader needs to compare two result files."""
+        with open("/proc/meminfo", encoding="utf-8") as lines:
+            memory = int(lines.readline().split()[1]) // 1024
+        system = platform.freedesktop_os_release().get("PRETTY_NAME")
+        return {"processor": "%s, %d CPUs" % (cpu_model(), os.cpu_count()),
+                "memory": "%d MiB" % memory,
+                "kernel": platform.release(),
+                "system": system,
+                "build type": buildtype(),
+                "load average before": "%.1f" % self.load}
 
 
 def cpu_model():
@@ -106,17 +127,6 @@ def cpu_model():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.machine()
-
-
-def machine():
-    """What a reader needs to compare two result files."""
-    with open("/proc/meminfo", encoding="utf-8") as lines:
-        memory = int(lines.readline().split()[1]) // 1024
-    return {"processor": "%s, %d CPUs" % (cpu_model(), os.cpu_count()),
-            "memory": "%d MiB" % memory,
-            "kernel": platform.release(),
-            "system": platform.freedesktop_os_release().get("PRETTY_NAME"),
-            "buildtype": buildtype()}
 
 
 def buildtype():
