@@ -401,7 +401,10 @@ open_for_others(void)
 		     "plugins:\n  hello: {}\n");
 }
 
-Test(control, who_is_not_listed_is_denied_every_time, .init = open_for_others)
+TestSuite(control_for_others, .init = open_for_others, .fini = close_control,
+	.timeout = 60);
+
+Test(control_for_others, who_is_not_listed_is_denied_every_time)
 {
 	static const char *const verbs[] = {"status", "reload", "frob"};
 	struct client c;
@@ -415,10 +418,9 @@ Test(control, who_is_not_listed_is_denied_every_time, .init = open_for_others)
 	client_close(&c);
 }
 
-Test(control, a_new_config_counts_from_the_next_call_on,
-	.init = open_for_others)
+Test(control_for_others, a_new_config_counts_from_the_next_call_on)
 {
-	struct config *old = place.gateway.config, *config;
+	struct config *config;
 	struct problems problems = {0};
 	struct client c;
 	char yaml[96];
@@ -439,7 +441,6 @@ Test(control, a_new_config_counts_from_the_next_call_on,
 	expect_error(&c, 3, "denied");
 	client_close(&c);
 	config_unref(config);
-	place.gateway.config = old;
 }
 
 /* ---- the socket ---- */
