@@ -175,3 +175,9 @@ def add_reload(report, link, runs):
     verdicts = [[c.ms for c in done] for _, _, done in reloads]
     add("command to its exit, p50",
         [percentile(v, 0.5) for v in verdicts], " ms")
+    receipts = [[c.document() for c in done if c.code == 0]
+                for _, _, done in reloads]
+    for phase in ("staging", "spawning", "checking", "commit"):
+        add("phase %s, p50" % phase,
+            [percentile([d["phases"][phase] or 0 for d in one], 0.5)
+             for one in receipts], " ms")
