@@ -16,9 +16,9 @@
  * caller's bytes: valid until the next codec_decode() or until the bytes go. */
 struct message {
 	enum message_kind kind;
-	uint32_t id;		 /* requests and responses */
-	enum message_name name;	 /* requests and notifications */
-	struct bytes method;	 /* its text, also when unknown */
+	uint32_t id;		      /* requests and responses */
+	enum message_name name;	      /* requests and notifications */
+	struct bytes method;	      /* its text, also when unknown */
 	const msgpack_object *params; /* param_count of them; they have the
 					 types of message_rows[name].params
 					 if name is known */
@@ -43,8 +43,8 @@ size_t codec_value_size(const uint8_t *bytes, size_t size);
 
 /* Decodes one bare value (settings, state) under the same checks. The result
  * is valid like a message. NULL on error. */
-const msgpack_object *codec_decode_value(struct codec *c, const uint8_t *bytes,
-	size_t size, struct error *err);
+const msgpack_object *codec_decode_value(
+	struct codec *c, const uint8_t *bytes, size_t size, struct error *err);
 
 /* ---- encoding: appends to a buffer; the caller packs what comes after ---- */
 
@@ -60,8 +60,8 @@ void codec_notification(
 /* [1, id, nil, ...]: pack exactly one value next, the result. */
 void codec_result(msgpack_packer *p, uint32_t id);
 /* [1, id, [code, text], nil], complete. */
-void codec_error(msgpack_packer *p, uint32_t id, enum wire_error code,
-	const char *text);
+void codec_error(
+	msgpack_packer *p, uint32_t id, enum wire_error code, const char *text);
 
 void codec_str(msgpack_packer *p, struct bytes text);
 void codec_text(msgpack_packer *p, const char *text); /* NULL packs nil */

@@ -45,11 +45,11 @@
 
 /* Keys of the limits map, the fourth value of hello's answer; a key that is
  * absent leaves the default, one that is not known here is ignored. */
-#define LAUNCH_LIMIT_BODY "body"	   /* bytes, limits.body */
-#define LAUNCH_LIMIT_CREDIT "credit"	   /* bytes per stream at first */
-#define LAUNCH_LIMIT_MESSAGE "message" /* bytes of one nng message */
+#define LAUNCH_LIMIT_BODY "body"	       /* bytes, limits.body */
+#define LAUNCH_LIMIT_CREDIT "credit"	       /* bytes per stream at first */
+#define LAUNCH_LIMIT_MESSAGE "message"	       /* bytes of one nng message */
 #define LAUNCH_LIMIT_INLINE_BODY "inline_body" /* bytes, else chunks */
-#define LAUNCH_LIMIT_IN_FLIGHT "in_flight" /* requests sent at once */
+#define LAUNCH_LIMIT_IN_FLIGHT "in_flight"     /* requests sent at once */
 
 /* Exit codes of sup-worker; a plugin's own exit() may use any other. */
 enum launch_exit {

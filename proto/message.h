@@ -16,8 +16,8 @@
 #define WIRE_CREDIT_BYTES (256 * 1024) /* per stream to begin with */
 
 /* What the rows leave unsaid:
- * - deadline_ms is a moment of CLOCK_MONOTONIC in milliseconds, 0 for none;
- *   both sides are on one machine.
+ * - deadline_ms is how many milliseconds are left when it is sent, 0 for no
+ *   deadline.
  * - chunk, credit and cancel carry the id of the request they belong to.
  *   Credit counts the bytes of chunks, not those of a body sent inline; a
  *   sender that streams its answer sends the head with an empty body.
@@ -68,13 +68,13 @@ enum message_name {
 #define X(name, ...) MESSAGE_##name,
 	MESSAGES(X)
 #undef X
-	MESSAGE_COUNT,
+		MESSAGE_COUNT,
 	MESSAGE_UNKNOWN = MESSAGE_COUNT,
 };
 
 enum message_kind {
-	MESSAGE_REQUEST = 0, /* [0, id, method, params] */
-	MESSAGE_RESPONSE = 1, /* [1, id, error, result] */
+	MESSAGE_REQUEST = 0,	  /* [0, id, method, params] */
+	MESSAGE_RESPONSE = 1,	  /* [1, id, error, result] */
 	MESSAGE_NOTIFICATION = 2, /* [2, method, params] */
 };
 
@@ -113,7 +113,7 @@ enum wire_error {
 #define X(name, text) WIRE_##name,
 	WIRE_ERRORS(X)
 #undef X
-	WIRE_ERROR_COUNT,
+		WIRE_ERROR_COUNT,
 };
 
 const char *wire_error_text(enum wire_error code);

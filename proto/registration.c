@@ -7,17 +7,11 @@
 #include <string.h>
 
 #include "proto/codec.h"
+#include "proto/registration_rules.h"
 #include "proto/util/map.h"
 #include "proto/util/memory.h"
 #include "proto/util/utf8.h"
 #include "proto/value.h"
-
-#define NAME_MAX_BYTES 128
-#define METHOD_MAX_BYTES 32
-#define PATH_MAX_BYTES 1024
-
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-#define DIGITS "0123456789"
 
 const struct registration_kind_row registration_kinds[REGISTRATION_KIND_COUNT] =
 	{
@@ -40,93 +34,6 @@ registration_kind_by_wire(const char *text, size_t length)
 			!memcmp(registration_kinds[i].wire, text, length))
 			return i;
 	return -1;
-}
-
-/* ---- what names, methods and paths may look like ---- */
-
-static bool
-consists_of(struct bytes text, const char *allowed, size_t max_bytes)
-{
-	if (!text.length || text.length > max_bytes)
-		return false;
-	for (size_t i = 0; i < text.length; i++)
-		if (!text.at[i] || !strchr(allowed, text.at[i]))
-			return false;
-	return true;
-}
-
-static bool
-method_is_valid(struct bytes method)
-{
-	return consists_of(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-",
-		       METHOD_MAX_BYTES) &&
-	       method.at[0] != '-';
-}
-
-/* A parameter `{name}` whose name no earlier segment of path has. */
-static int
-path_check_parameter(struct bytes path, struct bytes segment, struct error *err)
-{
-	struct bytes name = {segment.at + 1, segment.length - 2};
-	const char *same;
-
-	if (segment.length < 3 || segment.at[segment.length - 1] != '}' ||
-		!consists_of(name, LETTERS DIGITS "_", NAME_MAX_BYTES) ||
-		strchr(DIGITS, name.at[0]))
-		return error_set(err, "\"%.*s\" is not a {name}",
-			(int)segment.length, segment.at);
-	same = memmem(path.at, (size_t)(segment.at - path.at), segment.at,
-		segment.length);
-	if (same)
-		return error_set(err, "two parameters are called %.*s",
-			(int)segment.length, segment.at);
-	return 0;
-}
-
-static int
-path_check_segment(struct bytes path, struct bytes segment, struct error *err)
-{
-	bool last = segment.at + segment.length == path.at + path.length;
-
-	if (!segment.length)
-		return last ? 0 : error_set(err, "it contains //");
-	if (bytes_equal(segment, BYTES(".")) ||
-		bytes_equal(segment, BYTES("..")))
-		return error_set(err, "it contains a dot segment");
-	if (segment.at[0] == '{')
-		return path_check_parameter(path, segment, err);
-	if (bytes_equal(segment, BYTES("*")))
-		return last ? 0 : error_set(err, "* must be the last segment");
-	for (size_t i = 0; i < segment.length; i++) {
-		unsigned char byte = (unsigned char)segment.at[i];
-
-		if (byte <= ' ' || byte == 0x7f || strchr("?#%\\{}*", byte))
-			return error_set(err,
-				"byte 0x%02x has no place in a segment", byte);
-	}
-	return 0;
-}
-
-static int
-path_check(struct bytes path, struct error *err)
-{
-	const char *at = path.at, *end = path.at + path.length, *slash;
-
-	if (!path.length || *at != '/')
-		return error_set(err, "it does not begin with /");
-	if (path.length > PATH_MAX_BYTES)
-		return error_set(err, "it is longer than %d", PATH_MAX_BYTES);
-	if (!utf8_is_valid(path.at, path.length))
-		return error_set(err, "it is not UTF-8");
-	for (; at < end; at = slash) {
-		at++;
-		slash = memchr(at, '/', (size_t)(end - at));
-		slash = slash ? slash : end;
-		if (path_check_segment(path,
-			    (struct bytes){at, (size_t)(slash - at)}, err) < 0)
-			return -1;
-	}
-	return 0;
 }
 
 /* ---- reading one ---- */
@@ -158,11 +65,11 @@ read_http(struct registration *r, const msgpack_object *item, struct error *err)
 	if (read_text(item, "method", &r->method, err) < 0 ||
 		read_text(item, "path", &r->path, err) < 0)
 		return -1;
-	if (!r->method || !method_is_valid(bytes_of(r->method)))
+	if (!r->method || !registration_method_is_valid(bytes_of(r->method)))
 		return error_set(err, "method must be an upper case token");
 	if (!r->path)
 		return error_set(err, "path is missing");
-	if (path_check(bytes_of(r->path), err) < 0)
+	if (registration_check_path(bytes_of(r->path), err) < 0)
 		return error_prefix(err, "path \"%s\": ", r->path);
 	o = codec_field(item, "idempotent");
 	if (o && o->type == MSGPACK_OBJECT_BOOLEAN)
@@ -207,11 +114,10 @@ read_named(
 
 	if (!r->name)
 		return error_set(err, "name is missing");
-	if (!consists_of(
-		    bytes_of(r->name), LETTERS DIGITS "_.:/-", NAME_MAX_BYTES))
+	if (!registration_name_is_valid(bytes_of(r->name)))
 		return error_set(err,
 			"a name has 1 to %d of letters, digits and _.:/-",
-			NAME_MAX_BYTES);
+			REGISTRATION_NAME_BYTES);
 	if (o && o->type == MSGPACK_OBJECT_BOOLEAN)
 		r->idempotent = o->via.boolean;
 	return read_schema(r, codec_field(item, "schema"), err);

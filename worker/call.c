@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "proto/value.h"
 #include "worker/host.h"
@@ -44,7 +43,7 @@ sup_call(struct sup *p, const char *kind, const char *name,
 	codec_text(out, kind);
 	codec_text(out, name);
 	value_pack(out, args);
-	msgpack_pack_uint64(out, timeout_ms ? clock_ms() + timeout_ms : 0);
+	msgpack_pack_uint64(out, timeout_ms);
 	json_decref(args);
 	if (!link_end(p->link))
 		return 0;

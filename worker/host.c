@@ -101,6 +101,7 @@ host_run(const char *file)
 	const struct link_ops *link;
 	struct error err;
 
+	setvbuf(stdout, NULL, _IOLBF, 0); /* supd collects lines */
 	link = host_link(&err);
 	if (!link) {
 		host_say("%s", err.text);

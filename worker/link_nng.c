@@ -1,7 +1,7 @@
 /* link_nng: the worker's link over libnng's pair0, dialled once and never
  * again. The library is loaded when this link is chosen, so that a worker with
- * the native link pays for none of its pages and threads; from nng 1.7 on its
- * threads are cut. nng's threads only ever touch the pollable descriptors and
+ * the native link pays for none of its pages and threads, and told to make few
+ * threads. nng's threads only ever touch the pollable descriptors and
  * one ev_async; everything else happens on the loop. */
 #include "worker/link.h"
 
@@ -14,6 +14,7 @@
 #include "proto/message.h"
 #include "proto/util/buffer.h"
 #include "proto/util/memory.h"
+#include "worker/link_nng_cpus.h"
 
 #define NNG_LIBRARY "libnng.so.1"
 #define QUEUE_MESSAGES 64    /* in each direction, inside nng */
@@ -311,8 +312,10 @@ pair_connect(struct pair_link *n, const char *path, struct error *err)
 	char *url = memory_format("ipc://%s", path);
 	int fd, rc;
 
-	(void)((rc = nng.nng_pair0_open(&n->socket)) ||
-		(rc = pair_configure(n->socket)) ||
+	link_nng_one_cpu(true);
+	rc = nng.nng_pair0_open(&n->socket); /* starts the threads */
+	link_nng_one_cpu(false);
+	(void)(rc || (rc = pair_configure(n->socket)) ||
 		(rc = nng.nng_pipe_notify(
 			 n->socket, NNG_PIPE_EV_REM_POST, pair_on_pipe, n)) ||
 		(rc = nng.nng_socket_get_int(n->socket, NNG_OPT_RECVFD, &fd)) ||

@@ -110,6 +110,13 @@ request_copy_args(struct sup_req *req)
 		req->caller = value_from(&req->params[3], NULL);
 }
 
+static void
+request_set_deadline(struct sup_req *req)
+{
+	if (req->left_ms && !req->deadline_ms)
+		req->deadline_ms = clock_ms() + req->left_ms;
+}
+
 void
 request_keep(struct sup_req *req)
 {
@@ -130,6 +137,7 @@ request_keep(struct sup_req *req)
 	request_copy_headers(req);
 	request_copy_body(req);
 	request_copy_args(req);
+	request_set_deadline(req);
 	req->params = NULL;
 }
 
@@ -210,6 +218,7 @@ sup_req_time_left_ms(struct sup_req *req)
 {
 	uint64_t now_ms;
 
+	request_set_deadline(req);
 	if (!req->deadline_ms)
 		return INT64_MAX;
 	now_ms = clock_ms();

@@ -159,7 +159,7 @@ request_take_http(struct sup *p, const struct message *m)
 	uint64_t number = m->params[0].via.u64;
 	struct sup_req *req = request_create(p, m);
 
-	req->deadline_ms = m->params[9].via.u64;
+	req->left_ms = m->params[9].via.u64;
 	if (number >= p->offer_count ||
 		p->offers[number].kind != REGISTRATION_HTTP) {
 		request_answer_error(req, WIRE_NOT_FOUND,
@@ -213,8 +213,7 @@ request_take_named(struct sup *p, const struct message *m)
 {
 	struct sup_req *req = request_create(p, m);
 
-	req->deadline_ms =
-		m->params[m->name == MESSAGE_COMMAND ? 3 : 2].via.u64;
+	req->left_ms = m->params[m->name == MESSAGE_COMMAND ? 3 : 2].via.u64;
 	req->offer = host_offer(p, request_kind(m), codec_bytes(&m->params[0]));
 	if (req->offer)
 		request_start(req);

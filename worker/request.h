@@ -40,8 +40,9 @@ struct sup_req {
 	size_t header_count, path_param_count;
 	const void *body_at; /* NULL: not copied yet */
 	size_t body_bytes;
-	struct buffer body; /* collected from chunks */
-	uint64_t deadline_ms;
+	struct buffer body;   /* collected from chunks */
+	uint64_t left_ms;     /* as sent; 0: no deadline */
+	uint64_t deadline_ms; /* clock_ms(), made of it when it matters */
 	json_t *args, *caller;
 	struct arena arena;
 

@@ -12,24 +12,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "proto/util/buffer.h"
 #include "proto/util/clock.h"
-#include "proto/util/utf8.h"
+#include "proto/util/log_line.h"
 
 #define LOG_RING_BYTES (256 * 1024)
 #define LOG_CLOSE_MS 200
-
-static const struct {
-	const char *text;
-	int priority;
-} log_rows[] = {
-#define X(name, text, priority) [LOG_##name] = {text, priority},
-	LOG_LEVELS(X)
-#undef X
-};
 
 static struct {
 	int fd;
@@ -42,110 +32,6 @@ static struct {
 	char *ring;
 	char path[4096]; /* of a regular file, as it was opened */
 } logger = {.fd = STDERR_FILENO, .level = LOG_INFO};
-
-/* ---- one line ---- */
-
-static void
-log_escape_byte(struct buffer *b, uint8_t byte, bool json)
-{
-	if (byte == '\n' || byte == '\t' || byte == '\r')
-		buffer_format(b, "\\%c",
-			byte == '\n'   ? 'n'
-			: byte == '\t' ? 't'
-				       : 'r');
-	else
-		buffer_format(b, json ? "\\u%04x" : "\\x%02x", byte);
-}
-
-/* Appends text so that it can neither end the line nor leave a JSON string;
- * what is not UTF-8 is shown as such. */
-static void
-log_escape(struct buffer *b, const char *text, size_t left, bool json)
-{
-	const uint8_t *at = (const uint8_t *)text;
-	size_t length;
-
-	for (; left; at += length, left -= length) {
-		length = utf8_length(at, left);
-		if (!length) {
-			length = 1;
-			if (json)
-				buffer_append_text(b, "\\ufffd");
-			else
-				log_escape_byte(b, *at, false);
-		} else if (*at < 0x20 || *at == 0x7f) {
-			log_escape_byte(b, *at, json);
-		} else if (length == 2 && at[0] == 0xc2 && at[1] < 0xa0) {
-			log_escape_byte(b, at[1], json); /* C1 controls */
-		} else {
-			if (json && (*at == '"' || *at == '\\'))
-				buffer_append_byte(b, '\\');
-			buffer_append(b, at, length);
-		}
-	}
-}
-
-static void
-log_time(struct buffer *b)
-{
-	uint64_t now_ms = clock_wall_ms();
-	time_t seconds = (time_t)(now_ms / 1000);
-	struct tm tm;
-	char text[32];
-
-	gmtime_r(&seconds, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	buffer_format(b, "%s.%03uZ", text, (unsigned)(now_ms % 1000));
-}
-
-static void
-log_field(struct buffer *b, const char *name, const char *value, bool json)
-{
-	if (!value)
-		return;
-	buffer_format(b, json ? ",\"%s\":\"" : "%s=", name);
-	log_escape(b, value, strlen(value), json);
-	buffer_append_byte(b, json ? '"' : ' ');
-}
-
-static void
-log_number(struct buffer *b, const char *name, long value, bool json)
-{
-	if (value)
-		buffer_format(b, json ? ",\"%s\":%ld" : "%s=%ld ", name, value);
-}
-
-static void
-log_line(struct buffer *b, enum log_level level,
-	const struct log_subject *subject, const struct buffer *text)
-{
-	bool json = logger.format == LOG_JSON;
-	struct log_subject none = {0};
-
-	subject = subject ? subject : &none;
-	if (logger.journald)
-		buffer_format(b, "<%d>", log_rows[level].priority);
-	if (json) {
-		buffer_append_text(b, "{\"time\":\"");
-		log_time(b);
-		buffer_format(b, "\",\"level\":\"%s\"", log_rows[level].text);
-	} else {
-		if (!logger.journald) {
-			log_time(b);
-			buffer_append_byte(b, ' ');
-		}
-		buffer_format(b, "%s ", log_rows[level].text);
-	}
-	log_field(b, "plugin", subject->plugin, json);
-	log_number(b, json ? "generation" : "gen", subject->generation, json);
-	log_number(b, "pid", subject->pid, json);
-	log_field(b, "stream", subject->stream, json);
-	if (json)
-		buffer_append_text(b, ",\"message\":\"");
-	log_escape(
-		b, (const char *)buffer_bytes(text), buffer_length(text), json);
-	buffer_append_text(b, json ? "\"}\n" : "\n");
-}
 
 /* ---- the ring ---- */
 
@@ -174,7 +60,7 @@ log_tell_dropped(void)
 
 	buffer_format(&text, "%llu log lines dropped",
 		(unsigned long long)logger.dropped);
-	log_line(&line, LOG_WARN, NULL, &text);
+	log_line(&line, logger.format, logger.journald, LOG_WARN, NULL, &text);
 	told = log_ring_put(&line);
 	if (told)
 		logger.dropped = 0;
@@ -249,7 +135,7 @@ log_write(enum log_level level, const struct log_subject *subject,
 	va_end(again);
 	va_end(args);
 	buffer_commit(text, length > 0 ? (size_t)length : 0);
-	log_line(line, level, subject, text);
+	log_line(line, logger.format, logger.journald, level, subject, text);
 	if (!logger.opened) {
 		if (write(logger.fd, buffer_bytes(line), buffer_length(line)) <
 			0)
@@ -321,26 +207,6 @@ log_set(enum log_format format, enum log_level level)
 {
 	logger.format = format;
 	logger.level = level;
-}
-
-bool
-log_level_parse(const char *text, enum log_level *level_out)
-{
-	for (size_t i = 0; i < sizeof(log_rows) / sizeof(*log_rows); i++)
-		if (!strcmp(text, log_rows[i].text)) {
-			*level_out = (enum log_level)i;
-			return true;
-		}
-	return false;
-}
-
-bool
-log_format_parse(const char *text, enum log_format *format_out)
-{
-	bool json = !strcmp(text, "json");
-
-	*format_out = json ? LOG_JSON : LOG_TEXT;
-	return json || !strcmp(text, "text");
 }
 
 bool

@@ -68,6 +68,7 @@ invoke_answer(struct request *r, const struct message *m)
 		return false;
 	}
 	v->done(v, &end);
+	json_decref(end.value);
 	return false;
 }
 

@@ -272,6 +272,7 @@ gateway_finish(struct gateway *g)
 			drop(g, g->plugins[i]);
 	free(g->plugins);
 	map_finish(&g->by_id);
+	stage_finish(&g->room);
 	ev_timer_stop(g->loop, &g->tick);
 	peer_group_finish(&g->peers);
 	route_table_destroy(g->routes);

@@ -57,4 +57,4 @@ void answer_write_own(struct buffer *out, const struct answer_frame *frame,
 void answer_write_chunk(struct buffer *out, struct bytes piece);
 void answer_write_last_chunk(struct buffer *out);
 
-const char *answer_reason(int status); /* "Not Found"; never NULL */
+const char *answer_reason(int status); /* "Not Found"; never NULL (reason.c) */

@@ -1,3 +1,5 @@
+/* A table of calls. What a call needs (role, arguments, receipts) is decided by
+ * the command table behind it. */
 #include "supervisor/http/api.h"
 
 #include <jansson.h>
@@ -23,7 +25,8 @@ static void
 answer_json(struct exchange *x, int status, const char *fields,
 	const json_t *document)
 {
-	char *text = json_dumps(document, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	char *text = json_dumps(document,
+		JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(10));
 	char *line = memory_format("%s\n", text ? text : "null");
 
 	exchange_answer(x, status, "application/json", fields, bytes_of(line));

@@ -1,3 +1,4 @@
+/* By length or chunked, one interface: the seam for other sources. */
 #include "supervisor/http/body.h"
 
 void

@@ -1,3 +1,4 @@
+/* One state per kind of byte: whatever is not exactly expected is malformed. */
 #include "supervisor/http/chunked.h"
 
 #include "supervisor/http/text.h"

@@ -1,3 +1,5 @@
+/* One turn per loop iteration does all that is due: answers in order, one
+ * write, credit, reading on or not, and the one timer of what is waited for. */
 #include "supervisor/http/connection.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The own paths as a table. */
 #include "supervisor/http/endpoint.h"
 
 #include "supervisor/http/api.h"

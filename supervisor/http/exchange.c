@@ -1,17 +1,15 @@
+/* The answer's half of an exchange, and its life. The request's half is
+ * exchange_request.c. */
 #include "supervisor/http/exchange.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/message.h"
 #include "proto/util/memory.h"
 #include "supervisor/http/api.h"
 #include "supervisor/http/connection.h"
-#include "supervisor/http/endpoint.h"
-#include "supervisor/http/pack.h"
 #include "supervisor/http/server.h"
-#include "supervisor/http/text.h"
 
 #define PACKED_KEPT_BYTES 4096 /* memory that a free exchange may keep */
 
@@ -82,8 +80,8 @@ exchange_destroy(struct exchange *x)
 
 /* ---- the answer ---- */
 
-static struct bytes
-part(const struct exchange *x, struct exchange_part p)
+struct bytes
+exchange_part(const struct exchange *x, struct exchange_part p)
 {
 	return (struct bytes){
 		(const char *)buffer_bytes(&x->packed) + p.at, p.length};
@@ -101,7 +99,7 @@ frame_of(struct exchange *x)
 		.http_1_0 = x->http_1_0,
 		.keep_alive = x->keep_alive,
 		.date = http_server_date(s),
-		.request_id = part(x, x->id),
+		.request_id = exchange_part(x, x->id),
 	};
 }
 
@@ -334,302 +332,10 @@ exchange_passed(struct exchange *x, uint64_t bytes)
 		dispatch_credit(server_of(x)->gateway, &x->request, bytes);
 }
 
-/* ---- the request ---- */
-
-static void
-on_encode(struct request *r, msgpack_packer *p, uint32_t wire_id)
-{
-	struct exchange *x = exchange_of(r);
-
-	codec_request(p, wire_id, MESSAGE_HTTP, 10);
-	msgpack_pack_uint32(p, r->registration);
-	p->callback(p->data,
-		(const char *)buffer_bytes(&x->packed) + x->wire_at,
-		buffer_length(&x->packed) - x->wire_at);
-	msgpack_pack_uint64(p, dispatch_deadline_ms(r));
-	if (x->sink == SINK_PASS && !x->encoded) {
-		x->body_credit = WIRE_CREDIT_BYTES;
-		connection_touch(x->connection);
-	}
-	x->encoded = true;
-}
-
 static const struct request_ops exchange_ops = {
-	.encode = on_encode,
+	.encode = exchange_encode,
 	.answer = on_answer,
 	.chunk = on_chunk,
 	.credit = on_credit,
 	.fail = on_fail,
 };
-
-/* Keeps the client's request id if it is fit to be passed on, else makes one.
- */
-static void
-take_request_id(struct exchange *x, const struct head *h)
-{
-	const struct head_field *given = h->known[HEAD_X_REQUEST_ID];
-	char made[32];
-	struct bytes id;
-	bool fit = given && given->value.length && given->value.length <= 128;
-
-	for (size_t i = 0; fit && i < given->value.length; i++)
-		fit = given->value.at[i] > ' ' && given->value.at[i] < 0x7f;
-	if (fit)
-		id = given->value;
-	else
-		id = (struct bytes){
-			made, http_server_request_id(server_of(x), made)};
-	buffer_append(&x->packed, id.at, id.length);
-	x->id = (struct exchange_part){0, (uint32_t)id.length};
-}
-
-static uint8_t *
-pack_params(uint8_t *at, const struct route_match *match)
-{
-	at = pack_map(at, match->param_count);
-	for (unsigned i = 0; i < match->param_count; i++) {
-		at = pack_str(at, bytes_of(match->params[i].name));
-		at = pack_str(at, match->params[i].value);
-	}
-	return at;
-}
-
-/* What ends at this hop is left out; the request id is ours in any case. */
-static bool
-is_passed(const struct head *h, const struct head_field *f)
-{
-	return !f->hop && (!h->known[HEAD_X_REQUEST_ID] ||
-				  !bytes_equal(f->name, BYTES("x-request-id")));
-}
-
-static uint8_t *
-pack_fields(uint8_t *at, const struct exchange *x, const struct head *h)
-{
-	unsigned count = 1;
-
-	for (unsigned i = 0; i < h->field_count; i++)
-		count += is_passed(h, &h->fields[i]);
-	at = pack_array(at, count);
-	for (unsigned i = 0; i < h->field_count; i++) {
-		const struct head_field *f = &h->fields[i];
-
-		if (!is_passed(h, f))
-			continue;
-		at = pack_array(at, 2);
-		at = pack_str(at, f->name);
-		at = pack_bin(at, f->value);
-	}
-	at = pack_array(at, 2);
-	at = pack_str(at, BYTES("x-request-id"));
-	return pack_bin(at, part(x, x->id));
-}
-
-static size_t
-packed_bound(const struct exchange *x, const struct head *h,
-	const struct route_match *match)
-{
-	size_t bytes = h->method.length + h->path.length + h->query.length +
-		       x->id.length + 64;
-
-	for (unsigned i = 0; i < h->field_count; i++)
-		bytes += h->fields[i].name.length + h->fields[i].value.length +
-			 3 * PACK_HEAD_BYTES;
-	for (unsigned i = 0; i < match->param_count; i++)
-		bytes += strlen(match->params[i].name) +
-			 match->params[i].value.length + 2 * PACK_HEAD_BYTES;
-	return bytes + 8 * PACK_HEAD_BYTES;
-}
-
-static struct exchange_part
-note_part(const uint8_t *start, const uint8_t *end, size_t length)
-{
-	return (struct exchange_part){
-		(uint32_t)((size_t)(end - start) - length), (uint32_t)length};
-}
-
-/* method to fields, and room for the body's size, which is filled in when the
- * body is there. */
-static void
-pack_head(struct exchange *x, const struct head *h,
-	const struct route_match *match)
-{
-	uint8_t *at, *start;
-
-	x->wire_at = (uint32_t)buffer_length(&x->packed);
-	at = buffer_reserve(&x->packed, packed_bound(x, h, match));
-	start = buffer_bytes(&x->packed);
-	at = pack_str(at, h->method);
-	x->method = note_part(start, at, h->method.length);
-	at = pack_str(at, h->path);
-	x->path = note_part(start, at, h->path.length);
-	at = pack_params(at, match);
-	at = pack_str(at, h->query);
-	at = pack_fields(at, x, h);
-	at += PACK_HEAD_BYTES;
-	x->body_at = (uint32_t)(at - start);
-	buffer_commit(&x->packed, x->body_at - buffer_length(&x->packed));
-}
-
-/* Completes the message and hands it to the gateway. */
-static void
-submit(struct exchange *x, const struct route_match *match, bool more)
-{
-	struct bytes peer = bytes_of(x->connection->peer);
-	size_t kept = buffer_length(&x->packed) - x->body_at;
-	uint8_t *start, *at;
-
-	at = buffer_reserve(&x->packed, peer.length + 1 + PACK_HEAD_BYTES);
-	start = at;
-	pack_u32(buffer_bytes(&x->packed) + x->body_at - PACK_HEAD_BYTES, 0xc6,
-		(uint32_t)kept);
-	at = pack_bool(at, more);
-	at = pack_str(at, peer);
-	buffer_commit(&x->packed, (size_t)(at - start));
-	x->sink = more ? SINK_PASS : SINK_NONE;
-	x->state = EXCHANGE_WAITING;
-	x->request.replayable =
-		!more && registration_is_idempotent(match->row->declared,
-				 part(x, x->method).at, x->method.length);
-	x->request.held_bytes =
-		buffer_length(&x->packed) + sizeof(struct exchange);
-	dispatch_submit(server_of(x)->gateway, &x->request, match, 0);
-}
-
-/* Answers for a path that nobody serves; true if somebody does. */
-static bool
-check_verdict(struct exchange *x, enum route_verdict verdict,
-	const struct route_match *match)
-{
-	char fields[160];
-
-	switch (verdict) {
-	case ROUTE_FOUND:
-		return true;
-	case ROUTE_WRONG_METHOD:
-		snprintf(fields, sizeof(fields), "Allow: %s\r\n", match->allow);
-		exchange_refuse(x, 405, fields,
-			"the method is not served on this path");
-		return false;
-	case ROUTE_NONE:
-		break;
-	}
-	if (gateway_is_settled(server_of(x)->gateway))
-		exchange_refuse(x, 404, "", "nothing is served on this path");
-	else
-		exchange_refuse(x, 503, "Retry-After: 1\r\n",
-			"supd is still starting its plugins");
-	return false;
-}
-
-/* The body is kept as far as it is sent at once. Routes may have changed
- * meanwhile, so they are asked again. */
-static void
-submit_kept(struct exchange *x, bool more)
-{
-	struct route_match match;
-	enum route_verdict verdict = ROUTE_NONE;
-	struct path path;
-
-	if (!path_split(&path, part(x, x->path), NULL))
-		verdict = dispatch_find_http(server_of(x)->gateway,
-			part(x, x->method), &path, &match);
-	if (check_verdict(x, verdict, &match))
-		submit(x, &match, more);
-}
-
-static void
-begin_routed(struct exchange *x, const struct head *h, const struct path *path)
-{
-	struct http_server *s = server_of(x);
-	struct route_match match;
-	int64_t own_limit;
-
-	if (!check_verdict(x,
-		    dispatch_find_http(s->gateway, h->method, path, &match),
-		    &match))
-		return;
-	own_limit = match.row->declared->body_limit;
-	x->body_limit = own_limit >= 0 ? (uint64_t)own_limit
-				       : s->config->limits.body_bytes;
-	if (h->content_length > x->body_limit) {
-		exchange_refuse(x, 413, "", "the body is too large");
-		return;
-	}
-	pack_head(x, h, &match);
-	if (head_has_body(h))
-		x->sink = SINK_KEEP;
-	else
-		submit(x, &match, false);
-}
-
-void
-exchange_begin(struct exchange *x, const struct head *h)
-{
-	struct path path;
-	struct error err;
-
-	x->is_head = h->is_head;
-	x->http_1_0 = h->http_1_0;
-	x->keep_alive = h->keep_alive;
-	take_request_id(x, h);
-	server_of(x)->requests_total++;
-	if (h->status)
-		exchange_refuse_and_close(x, h->status, h->reason);
-	else if (path_split(&path, h->path, &err))
-		exchange_refuse_and_close(x, 400, err.text);
-	else if (path_is_reserved(path.segments[0]))
-		endpoint_begin(x, h, &path);
-	else
-		begin_routed(x, h, &path);
-}
-
-uint64_t
-exchange_room(const struct exchange *x)
-{
-	switch (x->sink) {
-	case SINK_KEEP:
-		return x->for_api
-			       ? UINT64_MAX
-			       : WIRE_INLINE_BODY - (buffer_length(&x->packed) -
-							    x->body_at);
-	case SINK_PASS:
-		return x->body_credit;
-	case SINK_NONE:
-		break;
-	}
-	return UINT64_MAX;
-}
-
-void
-exchange_piece(struct exchange *x, struct bytes piece, bool last)
-{
-	if (x->sink == SINK_PASS) {
-		x->body_credit -= piece.length;
-		if (last)
-			x->sink = SINK_NONE;
-		dispatch_send_chunk(
-			server_of(x)->gateway, &x->request, piece, !last);
-		return;
-	}
-	if (x->sink != SINK_KEEP)
-		return;
-	buffer_append(&x->packed, piece.at, piece.length);
-	if (last)
-		exchange_body_end(x);
-	else if (!exchange_room(x))
-		submit_kept(x, true);
-}
-
-void
-exchange_body_end(struct exchange *x)
-{
-	if (x->sink == SINK_PASS) {
-		exchange_piece(x, (struct bytes){"", 0}, true);
-	} else if (x->sink == SINK_KEEP) {
-		x->sink = SINK_NONE;
-		if (x->for_api)
-			api_body_end(x);
-		else
-			submit_kept(x, false);
-	}
-}

@@ -84,3 +84,7 @@ void exchange_answer(struct exchange *x, int status, const char *type,
 	const char *fields, struct bytes body);
 /* That many bytes of its answer are in the kernel's hands. */
 void exchange_passed(struct exchange *x, uint64_t bytes);
+
+/* ---- between its two halves ---- */
+struct bytes exchange_part(const struct exchange *x, struct exchange_part p);
+void exchange_encode(struct request *r, msgpack_packer *p, uint32_t wire_id);

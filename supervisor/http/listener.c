@@ -1,3 +1,4 @@
+/* Opens, accepts in bounded runs, and explains why an address cannot be had. */
 #include "supervisor/http/listener.h"
 
 #include <arpa/inet.h>

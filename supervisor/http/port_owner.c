@@ -1,3 +1,4 @@
+/* Reads /proc/net/tcp for the socket and /proc/PID/fd for who has it. */
 #include "supervisor/http/port_owner.h"
 
 #include <dirent.h>

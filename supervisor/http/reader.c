@@ -1,3 +1,5 @@
+/* Heads become exchanges, bodies go where their exchange wants them; every
+ * limit on what a client may send is enforced here. */
 #include "supervisor/http/reader.h"
 
 #include "supervisor/http/connection.h"

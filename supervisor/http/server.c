@@ -1,3 +1,5 @@
+/* Owns the life of listeners and connections, and the loop's turn: connections
+ * that were touched are served once before the loop sleeps. */
 #include "supervisor/http/server.h"
 
 #include <errno.h>

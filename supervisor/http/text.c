@@ -1,3 +1,4 @@
+/* Byte classes as bits; control bytes are looked for eight at a time. */
 #include "supervisor/http/text.h"
 
 #include <strings.h>

@@ -90,24 +90,42 @@ cut_line(struct bytes *rest, struct bytes *line_out)
 	return true;
 }
 
+/* Adds to the line that has begun; what comes after its end is returned. */
+static struct bytes
+go_on(struct capture *c, enum capture_stream stream, struct bytes bytes)
+{
+	struct buffer *partial = &c->partial[stream];
+	size_t room = OUTPUT_LINE_BYTES - buffer_length(partial);
+	size_t take = bytes.length < room ? bytes.length : room;
+	const char *end = memchr(bytes.at, '\n', take);
+
+	if (end)
+		take = (size_t)(end - bytes.at);
+	buffer_append(partial, bytes.at, take);
+	if (end || buffer_length(partial) == OUTPUT_LINE_BYTES) {
+		add_line(c, LOG_INFO, stream_names[stream],
+			(struct bytes){(const char *)buffer_bytes(partial),
+				buffer_length(partial)});
+		buffer_clear(partial);
+	}
+	take += end ? 1 : 0;
+	return (struct bytes){bytes.at + take, bytes.length - take};
+}
+
 void
 capture_feed(struct capture *c, enum capture_stream stream, struct bytes bytes)
 {
 	struct buffer *partial = &c->partial[stream];
-	struct bytes rest = bytes, line;
-	bool copied = buffer_length(partial) > 0;
+	struct bytes line;
 
-	if (copied) {
-		buffer_append(partial, bytes.at, bytes.length);
-		rest.at = (const char *)buffer_bytes(partial);
-		rest.length = buffer_length(partial);
-	}
-	while (cut_line(&rest, &line))
+	if (bytes.length && buffer_length(partial))
+		bytes = go_on(c, stream, bytes);
+	if (buffer_length(partial))
+		return;
+	while (cut_line(&bytes, &line))
 		add_line(c, LOG_INFO, stream_names[stream], line);
-	if (copied)
-		buffer_consume(partial, buffer_length(partial) - rest.length);
-	else if (rest.length)
-		buffer_append(partial, rest.at, rest.length);
+	if (bytes.length)
+		buffer_append(partial, bytes.at, bytes.length);
 }
 
 void

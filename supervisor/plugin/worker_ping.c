@@ -46,6 +46,7 @@ ping_send(struct worker *w)
 	struct request *r = &p->ping;
 
 	p->ping_sent_ms = clock_ms();
+	p->ping_overdue = false;
 	rearm(w, w->config->limits.ping_timeout_ms);
 	if (!request_table_add(p->room->requests, r))
 		return;
@@ -63,12 +64,17 @@ ping_fire(struct wheel_timer *timer)
 	struct worker *w = p->worker;
 	char text[24];
 
-	if (p->ping.id)
+	/* If supd itself stood still, the answer may be there to be read. */
+	if (p->ping.id && !p->ping_overdue) {
+		p->ping_overdue = true;
+		wheel_set(p->room->wheel, timer, clock_ms() + WHEEL_TICK_MS);
+	} else if (p->ping.id) {
 		worker_fail(w, "the worker did not answer ping for %s",
 			worker_duration(
 				w->config->limits.ping_timeout_ms, text));
-	else
+	} else {
 		ping_send(w);
+	}
 }
 
 void

@@ -51,6 +51,7 @@ struct worker_private {
 	struct request ping;
 	struct wheel_timer ping_due;
 	uint64_t ping_sent_ms;
+	bool ping_overdue;
 
 	struct request check; /* the one under way in CHECKING */
 	uint32_t checks_done;

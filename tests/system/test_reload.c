@@ -23,9 +23,8 @@ start_bench(const char *more)
 
 	run_package(g, "bench", "bench");
 	run_version(g, "1");
-	run_plugin(g, "bench",
-		"settings: {version_file: \"%s/version\"}%s%s", g->dir,
-		*more ? ", " : "", more);
+	run_plugin(g, "bench", "settings: {version_file: \"%s/version\"}%s%s",
+		g->dir, *more ? ", " : "", more);
 	run_start(g);
 	return g;
 }
@@ -254,10 +253,10 @@ Test(reload, of_several_gives_results)
 
 struct bad_version {
 	const char *mode, *settings; /* of the fault plugin; or */
-	const char *raw;	     /* FAULT_MODE, for what comes before hello */
-	const char *manifest;	     /* or a whole manifest */
-	const char *phase, *cause;   /* in the receipt's error */
-	const char *log;	     /* in the receipt's log, or NULL */
+	const char *raw;	   /* FAULT_MODE, for what comes before hello */
+	const char *manifest;	   /* or a whole manifest */
+	const char *phase, *cause; /* in the receipt's error */
+	const char *log;	   /* in the receipt's log, or NULL */
 };
 
 static void
@@ -302,12 +301,10 @@ keeps_old(const struct bad_version *bad)
 	long pid;
 	struct ctl *c;
 
-	run_package(g, "hello", "hello");
-	run_plugin(g, "hello", "enabled: true");
+	run_add_hello(g);
 	run_add_fault(g);
-	free(g->defaults);
-	g->defaults = memory_copy_text("probation: 300ms, start_timeout: 4s, "
-				       "health_timeout: 4s, stop_timeout: 1s");
+	run_defaults(g, "probation: 300ms, start_timeout: 4s, "
+			"health_timeout: 4s, stop_timeout: 1s");
 	run_start(g);
 	pid = ctl_status_number(g, "fault", "pid");
 	load_start(&load, g->http, "/fault", "/fault/echo");
@@ -371,23 +368,21 @@ KEEPS_OLD(sends_a_count_that_lies, .raw = "garbage_message",
 	.phase = "spawning", .cause = "")
 KEEPS_OLD(fails_its_probe, .phase = "checking", .cause = "GET /fault",
 	.manifest = "name: fault\nversion: 1.0.0\nrun: fault.so\n"
-	"health: {probes: [{http: GET /fault, expect: 201}]}\n")
+		    "health: {probes: [{http: GET /fault, expect: 201}]}\n")
 KEEPS_OLD(fails_a_probe_that_it_does_not_serve, .phase = "checking",
 	.cause = "GET /nowhere",
 	.manifest = "name: fault\nversion: 1.0.0\nrun: fault.so\n"
-	"health: {probes: [{http: GET /nowhere, expect: 200}]}\n")
+		    "health: {probes: [{http: GET /nowhere, expect: 200}]}\n")
 KEEPS_OLD(loses_what_the_manifest_keeps, .phase = "checking",
 	.cause = "http:GET /kept",
 	.manifest = "name: fault\nversion: 1.0.0\nrun: fault.so\n"
-	"keep: [\"http:GET /kept\"]\n")
+		    "keep: [\"http:GET /kept\"]\n")
 KEEPS_OLD(lacks_its_module, .phase = "", .cause = "missing.so",
 	.manifest = "name: fault\nversion: 1.0.0\nrun: missing.so\n")
 KEEPS_OLD(lacks_its_program, .phase = "", .cause = "",
 	.manifest = "name: fault\nversion: 1.0.0\nexec: [no-such-program]\n")
-KEEPS_OLD(has_a_broken_manifest, .phase = "staging", .cause = "plugin.yaml:",
-	.manifest = "name: fault\nversion: [\n")
-KEEPS_OLD(has_a_manifest_of_another_name, .phase = "staging", .cause = "name",
-	.manifest = "name: other\nversion: 1.0.0\nrun: fault.so\n")
+KEEPS_OLD(has_a_broken_manifest, .phase = "staging",
+	.cause = "plugin.yaml:", .manifest = "name: fault\nversion: [\n")
 /* clang-format on */
 
 Test(reload, verdict_of_a_worker_that_exits_comes_at_its_exit)

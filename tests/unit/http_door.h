@@ -2,7 +2,6 @@
  * requests are kept until the test answers them, time is turned by hand. */
 #pragma once
 
-#include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,7 +9,7 @@
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/http/server.h"
 
-#define DOOR_REQUESTS_MAX 64
+#define DOOR_REQUESTS_MAX 512
 
 /* What the gateway was given, oldest first. */
 struct door_request {

@@ -1,4 +1,6 @@
 /* http api: who may ask, what is asked, and how it is answered. */
+#include <criterion/criterion.h>
+
 #include "tests/unit/http_door.h"
 
 #include <unistd.h>

@@ -1,5 +1,7 @@
 /* http connections: what a client sends and gets, over a socket pair, with a
  * gateway that answers when the test says so. */
+#include <criterion/criterion.h>
+
 #include "tests/unit/http_door.h"
 
 #include <unistd.h>

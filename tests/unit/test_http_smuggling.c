@@ -1,4 +1,6 @@
 /* http smuggling: what must never be taken for a request, or for two. */
+#include <criterion/criterion.h>
+
 #include "tests/unit/http_door.h"
 
 #include <unistd.h>

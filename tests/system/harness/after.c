@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,8 +112,8 @@ after_check_gone(struct gateway_run *g)
 	char *workers = memory_format("%s/run/w", g->dir);
 
 	after_await_no_process(g);
-	cr_expect_eq(files_count(workers), 0, "endpoints are left in %s",
-		workers);
+	cr_expect_eq(
+		files_count(workers), 0, "endpoints are left in %s", workers);
 	free(workers);
 }
 

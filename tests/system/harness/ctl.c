@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +209,26 @@ ctl_await_state(struct gateway_run *g, const char *id, const char *state)
 			"%s stays %s and does not become %s", id, now, state);
 		free(now);
 		if (there)
+			return;
+		poll(NULL, 0, pause_ms);
+		pause_ms = pause_ms < 200 ? pause_ms * 2 : 200;
+	}
+}
+
+void
+ctl_await_number(
+	struct gateway_run *g, const char *id, const char *key, long number)
+{
+	uint64_t until = clock_ms() + CTL_DEADLINE_MS;
+	int pause_ms = 5;
+
+	for (;;) {
+		long now = ctl_status_number(g, id, key);
+
+		cr_assert(now == number || clock_ms() < until,
+			"%s of %s stays %ld and does not become %ld", key, id,
+			now, number);
+		if (now == number)
 			return;
 		poll(NULL, 0, pause_ms);
 		pause_ms = pause_ms < 200 ? pause_ms * 2 : 200;

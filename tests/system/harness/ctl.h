@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "tests/system/harness/run.h"
@@ -23,7 +24,8 @@ struct ctl {
 /* Runs `supctl -s SOCKET --json ARGS…` to its end; the last one is NULL. */
 struct ctl *ctl_run(struct gateway_run *g, ...) __attribute__((sentinel));
 /* Begins it and does not wait; ctl_wait() does. uid 0: as the test itself. */
-struct ctl *ctl_begin(struct gateway_run *g, uid_t uid, const char *const *args);
+struct ctl *ctl_begin(
+	struct gateway_run *g, uid_t uid, const char *const *args);
 void ctl_wait(struct ctl *c);
 void ctl_destroy(struct ctl *c);
 
@@ -41,3 +43,5 @@ char *ctl_status_text(struct gateway_run *g, const char *id, const char *key);
 /* Waits until status says so, looking again with short pauses; the test fails
  * at the deadline. */
 void ctl_await_state(struct gateway_run *g, const char *id, const char *state);
+void ctl_await_number(
+	struct gateway_run *g, const char *id, const char *key, long number);

@@ -105,8 +105,7 @@ take_in(struct client *c, uint64_t until_ms)
 	uint64_t now = clock_ms();
 	ssize_t got;
 
-	if (now >= until_ms ||
-		poll(&readable, 1, (int)(until_ms - now)) != 1)
+	if (now >= until_ms || poll(&readable, 1, (int)(until_ms - now)) != 1)
 		return false;
 	c->input = memory_resize(c->input, c->length + 64 * 1024 + 1);
 	got = recv(c->fd, c->input + c->length, 64 * 1024, 0);
@@ -157,8 +156,8 @@ answer_header(const struct answer *a, const char *name)
 			continue;
 		line += length + 1;
 		line += strspn(line, " \t");
-		snprintf(value, sizeof(value), "%.*s",
-			(int)strcspn(line, "\r"), line);
+		snprintf(value, sizeof(value), "%.*s", (int)strcspn(line, "\r"),
+			line);
 		return value;
 	}
 	return NULL;
@@ -277,8 +276,8 @@ client_get(struct client *c, const char *path, struct answer *a)
 }
 
 bool
-client_post(struct client *c, const char *path, const char *body,
-	struct answer *a)
+client_post(
+	struct client *c, const char *path, const char *body, struct answer *a)
 {
 	memset(a, 0, sizeof(*a));
 	return client_say(c,
@@ -309,8 +308,8 @@ http_post(const char *where, const char *path, const char *body)
 	struct answer a = {0};
 
 	cr_assert(client_open(&c, where), "cannot connect to %s", where);
-	cr_assert(client_post(&c, path, body, &a), "no answer to POST %s",
-		path);
+	cr_assert(
+		client_post(&c, path, body, &a), "no answer to POST %s", path);
 	client_close(&c);
 	return a;
 }

@@ -30,15 +30,15 @@ bool client_say(struct client *c, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Reads one answer; false at the deadline, at EOF and at what is no HTTP.
  * no_body: the request was a HEAD. */
-bool client_read(struct client *c, struct answer *a, bool no_body,
-	int timeout_ms);
+bool client_read(
+	struct client *c, struct answer *a, bool no_body, int timeout_ms);
 /* True if the server closes within the deadline, having said nothing more. */
 bool client_sees_close(struct client *c, int timeout_ms);
 
 /* A whole exchange on an open connection. */
 bool client_get(struct client *c, const char *path, struct answer *a);
-bool client_post(struct client *c, const char *path, const char *body,
-	struct answer *a);
+bool client_post(
+	struct client *c, const char *path, const char *body, struct answer *a);
 
 void answer_finish(struct answer *a);
 /* Value of a header, NULL if there is none; valid until the next call. */

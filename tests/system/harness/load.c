@@ -80,8 +80,7 @@ ask(void *user)
 }
 
 void
-load_start(
-	struct load *l, const char *where, const char *get, const char *post)
+load_start(struct load *l, const char *where, const char *get, const char *post)
 {
 	pthread_condattr_t attributes;
 
@@ -134,6 +133,6 @@ load_stop_clean(struct load *l)
 		"%u of %u GETs and %u of %u POSTs failed; the first: %s",
 		l->failed_gets, l->gets, l->failed_posts, l->posts,
 		l->first_failure);
-	cr_expect_eq(l->reconnects, 0, "%u connections were closed",
-		l->reconnects);
+	cr_expect_eq(
+		l->reconnects, 0, "%u connections were closed", l->reconnects);
 }

@@ -24,8 +24,8 @@ struct load {
 };
 
 /* l->get and others are set by the caller; 0 clients means 4, pause 1 ms. */
-void load_start(struct load *l, const char *where, const char *get,
-	const char *post);
+void load_start(
+	struct load *l, const char *where, const char *get, const char *post);
 /* Waits until `count` more answers have come; the test fails if they do not. */
 void load_await(struct load *l, unsigned count);
 void load_stop(struct load *l);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,20 @@ run_add_fault(struct gateway_run *g)
 }
 
 void
+run_add_hello(struct gateway_run *g)
+{
+	run_package(g, "hello", "hello");
+	run_plugin(g, "hello", "enabled: true");
+}
+
+void
+run_defaults(struct gateway_run *g, const char *text)
+{
+	free(g->defaults);
+	g->defaults = memory_copy_text(text);
+}
+
+void
 run_write_config(struct gateway_run *g)
 {
 	char *path = memory_format("%s/supd.yaml", g->dir);
@@ -147,8 +162,8 @@ run_write_config(struct gateway_run *g)
 		"listen: [{http: \"unix:%s\"}]\n"
 		"plugin_dirs: [packages]\n"
 		"defaults: {%s}\n%s%s%s",
-		g->http, g->defaults, g->extra,
-		*g->plugins ? "plugins:\n" : "", g->plugins);
+		g->http, g->defaults, g->extra, *g->plugins ? "plugins:\n" : "",
+		g->plugins);
 	free(path);
 }
 
@@ -156,7 +171,7 @@ run_write_config(struct gateway_run *g)
 
 /* Between fork and exec: only what is safe in a threaded process. */
 static void
-become_supd(struct gateway_run *g, int log_fd, char *const *argv)
+become_supd(int log_fd, char *const *argv)
 {
 	sigset_t none;
 
@@ -191,15 +206,15 @@ run_spawn(struct gateway_run *g)
 	char *config = memory_format("%s/supd.yaml", g->dir);
 	char *runtime = memory_format("%s/run", g->dir);
 	char *state = memory_format("%s/state", g->dir);
-	char *own[] = {program, "-c", config, "--runtime-dir", runtime,
+	const char *own[] = {program, "-c", config, "--runtime-dir", runtime,
 		"--state-dir", state, NULL};
-	char *argv[24];
+	const char *argv[24];
 	int fds[2], count = 0;
 
 	run_write_config(g);
 	set_environment(g);
 	for (int i = 0; g->wrapper[i]; i++)
-		argv[count++] = (char *)(uintptr_t)g->wrapper[i];
+		argv[count++] = g->wrapper[i];
 	for (int i = 0; i < 8; i++)
 		argv[count++] = own[i];
 	cr_assert(!pipe2(fds, O_CLOEXEC));
@@ -207,7 +222,7 @@ run_spawn(struct gateway_run *g)
 		capture_finish(&g->log);
 	g->pid = fork();
 	if (!g->pid)
-		become_supd(g, fds[1], argv);
+		become_supd(fds[1], (char *const *)(uintptr_t)argv);
 	close(fds[1]);
 	g->pidfd = (int)syscall(SYS_pidfd_open, g->pid, 0);
 	capture_start(&g->log, fds[0]);

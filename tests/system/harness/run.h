@@ -17,12 +17,12 @@
 
 struct gateway_run {
 	char dir[64];
-	char http[96];	  /* where clients connect: DIR/http.sock */
-	char control[96]; /* DIR/run/control.sock */
-	char *defaults;	  /* inside of `defaults: {…}` */
-	char *extra;	  /* more lines of supd.yaml */
-	char *plugins;	  /* lines under `plugins:` */
-	char *notify;	  /* path for NOTIFY_SOCKET, or NULL */
+	char http[96];		/* where clients connect: DIR/http.sock */
+	char control[96];	/* DIR/run/control.sock */
+	char *defaults;		/* inside of `defaults: {…}` */
+	char *extra;		/* more lines of supd.yaml */
+	char *plugins;		/* lines under `plugins:` */
+	char *notify;		/* path for NOTIFY_SOCKET, or NULL */
 	const char *wrapper[8]; /* put before supd's own arguments */
 
 	pid_t pid; /* 0: not running */
@@ -51,9 +51,12 @@ void run_fault(struct gateway_run *g, const char *package, const char *mode,
 	const char *settings);
 /* Content of the bench package's version file DIR/version. */
 void run_version(struct gateway_run *g, const char *text);
+/* Replaces the inside of `defaults: {…}`. */
+void run_defaults(struct gateway_run *g, const char *text);
 /* hello, fault or bench as package and plugin of that name, with settings. */
 void run_add_bench(struct gateway_run *g);
 void run_add_fault(struct gateway_run *g);
+void run_add_hello(struct gateway_run *g);
 
 void run_write_config(struct gateway_run *g);
 void run_spawn(struct gateway_run *g); /* writes the config, starts supd */
@@ -64,8 +67,8 @@ bool run_log_has(struct gateway_run *g, size_t from, const char *text);
 /* Waits for a line of the log; the test fails after the deadline. */
 void run_await_log(struct gateway_run *g, size_t from, const char *text);
 void run_signal(struct gateway_run *g, int signal);
-int run_wait(struct gateway_run *g); /* for supd's exit: its status, or -1 */
-void run_end(struct gateway_run *g); /* TERM, the checks, and all is freed */
+int run_wait(struct gateway_run *g);	/* for supd's exit: its status, or -1 */
+void run_end(struct gateway_run *g);	/* TERM, the checks, and all is freed */
 void run_forget(struct gateway_run *g); /* as run_end for a supd that is gone */
 /* .fini of the suites: shows the log of a run that a failure cut short. */
 void run_fini(void);

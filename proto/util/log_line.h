@@ -1,0 +1,11 @@
+/* log_line: one line of the log, for log.c alone. */
+#pragma once
+
+#include "proto/util/buffer.h"
+#include "proto/util/log.h"
+
+/* Appends the line with its newline. journald: with a priority, and text lines
+ * without the time. subject may be NULL. */
+void log_line(struct buffer *b, enum log_format format, bool journald,
+	enum log_level level, const struct log_subject *subject,
+	const struct buffer *text);
