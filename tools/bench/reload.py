@@ -133,8 +133,10 @@ def reload(options, report):
             supd = peers.Supd(rig, link)
             for pair in range(options.pairs):
                 both = [control_run, reload_run][::1 if pair % 2 else -1]
-                done = {kind: kind(supd, count) for kind in both}
-                settle(supd)
+                done = {}
+                for kind in both:
+                    done[kind] = kind(supd, count)
+                    settle(supd)
                 runs.append((done[control_run], done[reload_run]))
         add_reload(report, link, runs)
 
