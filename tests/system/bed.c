@@ -15,6 +15,7 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
+#include "supervisor/plugin/spawn.h"
 #include "supervisor/route/table.h"
 
 #define AWAIT_S 20.
@@ -181,6 +182,7 @@ bed_make(struct bed *bed, const char *package, const char *entry,
 	ev_timer_init(&bed->tick, tick, 0.01, 0.01);
 	ev_timer_start(bed->loop, &bed->tick);
 	ev_timer_init(&bed->deadline, too_late, 0., AWAIT_S);
+	spawn_reserve();
 	fds_before = count_fds();
 }
 
