@@ -186,10 +186,10 @@ bed_make(struct bed *bed, const char *package, const char *entry,
 	fds_before = count_fds();
 }
 
-struct worker *
-bed_start(struct bed *bed)
+struct worker_start
+bed_order(struct bed *bed)
 {
-	struct worker_start start = {
+	return (struct worker_start){
 		.plugin_id = "it",
 		.plugin = 3,
 		.generation = 7,
@@ -201,6 +201,12 @@ bed_start(struct bed *bed)
 		.settings = bed->settings,
 		.output = bed->output,
 	};
+}
+
+struct worker *
+bed_start(struct bed *bed)
+{
+	struct worker_start start = bed_order(bed);
 	struct error err = {""};
 	struct worker *w = worker_create(&bed->room, &start, &ops, bed, &err);
 
