@@ -258,10 +258,9 @@ Test(reload, of_several_gives_results)
 
 struct bad_version {
 	const char *mode, *settings; /* of the fault plugin; or */
-	const char *raw;	   /* FAULT_MODE, for what comes before hello */
-	const char *manifest;	   /* or a whole manifest */
-	const char *phase, *cause; /* in the receipt's error */
-	const char *log;	   /* in the receipt's log, or NULL */
+	const char *manifest;	     /* or a whole manifest */
+	const char *phase, *cause;   /* in the receipt's error */
+	const char *log;	     /* in the receipt's log, or NULL */
 };
 
 static void
@@ -272,12 +271,6 @@ break_package(struct gateway_run *g, const struct bad_version *bad)
 	if (bad->mode)
 		run_fault(g, "fault", bad->mode,
 			bad->settings ? bad->settings : "");
-	else if (bad->raw)
-		files_write(path,
-			"name: fault\nversion: 1.0.0\n"
-			"exec: [env, FAULT_MODE=%s, SUPD_PARENT=%d, "
-			"\"%s/worker/sup-worker\", host, fault.so]\n",
-			bad->raw, (int)g->pid, run_build_root());
 	else
 		files_write(path, "%s", bad->manifest);
 	free(path);
@@ -360,16 +353,16 @@ KEEPS_OLD(hangs_in_its_health_call, .mode = "hang_health", .phase = "checking",
 	.cause = "checks within")
 KEEPS_OLD(registers_a_conflict, .mode = "conflict", .phase = "checking",
 	.cause = "hello")
-KEEPS_OLD(never_says_hello, .raw = "never_hello", .phase = "spawning",
+KEEPS_OLD(never_says_hello, .mode = "never_hello", .phase = "spawning",
 	.cause = "hello within")
-KEEPS_OLD(never_connects, .raw = "never_connects", .phase = "spawning",
+KEEPS_OLD(never_connects, .mode = "never_connects", .phase = "spawning",
 	.cause = "hello within")
-KEEPS_OLD(says_a_bad_hello, .raw = "bad_hello", .phase = "spawning",
+KEEPS_OLD(says_a_bad_hello, .mode = "bad_hello", .phase = "spawning",
 	.cause = "hello")
-KEEPS_OLD(says_hello_with_the_wrong_version, .raw = "wrong_version",
+KEEPS_OLD(says_hello_with_the_wrong_version, .mode = "wrong_version",
 	.phase = "spawning", .cause = "99")
-KEEPS_OLD(sends_garbage, .raw = "garbage", .phase = "spawning", .cause = "")
-KEEPS_OLD(sends_a_count_that_lies, .raw = "garbage_message",
+KEEPS_OLD(sends_garbage, .mode = "garbage", .phase = "spawning", .cause = "")
+KEEPS_OLD(sends_a_count_that_lies, .mode = "garbage_message",
 	.phase = "spawning", .cause = "")
 KEEPS_OLD(fails_its_probe, .phase = "checking", .cause = "GET /fault",
 	.manifest = "name: fault\nversion: 1.0.0\nrun: fault.so\n"

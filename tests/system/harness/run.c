@@ -108,7 +108,7 @@ run_fault(struct gateway_run *g, const char *package, const char *mode,
 	files_write(path,
 		"name: fault\nversion: 1.0.0\nrun: fault.so\n"
 		"health: {call: true}\n"
-		"settings: {mode: \"%s\"%s%s}\n",
+		"settings: {mode: %s%s%s}\n",
 		mode, *settings ? ", " : "", settings);
 	free(path);
 }
