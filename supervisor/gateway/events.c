@@ -130,6 +130,7 @@ on_worker_exit(struct worker *w)
 	if (p->active == w)
 		p->active = NULL;
 	build_clean_stage(p, w);
+	p->counters.answered += w->answered_total;
 	worker_destroy(w);
 	if (halted)
 		halt_on_exit(halted);
