@@ -59,3 +59,11 @@ arena_clear(struct arena *a)
 	}
 	a->used = 0;
 }
+
+void
+arena_finish(struct arena *a)
+{
+	arena_clear(a);
+	free(a->blocks);
+	a->blocks = NULL;
+}

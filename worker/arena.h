@@ -14,3 +14,4 @@ struct arena {
 void *arena_take(struct arena *a, size_t bytes); /* aligned, not zeroed */
 char *arena_text(struct arena *a, const void *bytes, size_t size); /* + NUL */
 void arena_clear(struct arena *a);
+void arena_finish(struct arena *a);

@@ -8,6 +8,19 @@
 #include "proto/util/memory.h"
 
 #define REST_BEFORE_REUSE 16 /* so that a second answer is noticed */
+#define RESTING_MAX 64	     /* more than these are freed */
+
+/* The one that has rested longest, off the free list. */
+static struct sup_req *
+request_rested(struct sup *p)
+{
+	struct sup_req *req =
+		container_of(p->free_requests.next, struct sup_req, node);
+
+	list_remove(&req->node);
+	p->free_count--;
+	return req;
+}
 
 static struct sup_req *
 request_create(struct sup *p, const struct message *m)
@@ -15,9 +28,7 @@ request_create(struct sup *p, const struct message *m)
 	struct sup_req *req;
 
 	if (p->free_count > REST_BEFORE_REUSE) {
-		req = container_of(p->free_requests.next, struct sup_req, node);
-		list_remove(&req->node);
-		p->free_count--;
+		req = request_rested(p);
 	} else {
 		req = memory_alloc(sizeof(*req));
 		list_init(&req->node);
@@ -32,15 +43,12 @@ request_create(struct sup *p, const struct message *m)
 	return req;
 }
 
-/* Back to the free list, with its first block and buffers kept. */
+/* To the free list, with nothing but its first block of memory. */
 static void
 request_recycle(struct sup_req *req)
 {
 	struct sup *p = req->plugin;
-	struct sup_req rested = {.plugin = p,
-		.arena = req->arena,
-		.body = req->body,
-		.queue = req->queue};
+	struct sup_req rested = {.plugin = p, .arena = req->arena};
 
 	list_remove(&req->node);
 	if (req->args)
@@ -48,11 +56,15 @@ request_recycle(struct sup_req *req)
 	if (req->caller)
 		json_decref(req->caller);
 	arena_clear(&rested.arena);
-	buffer_clear(&rested.body);
-	buffer_clear(&rested.queue);
+	buffer_finish(&req->body);
+	buffer_finish(&req->queue);
 	*req = rested;
 	list_append(&p->free_requests, &req->node);
-	p->free_count++;
+	if (++p->free_count <= RESTING_MAX)
+		return;
+	req = request_rested(p);
+	arena_finish(&req->arena);
+	free(req);
 }
 
 void

@@ -111,7 +111,7 @@ static const struct schema_table limits_table = {
 					   "beyond it "
 					   "431."},
 		{ROW(config_limits, headers), .type = SCHEMA_COUNT, .min = 1,
-			.max = 10000, .fallback = "100",
+			.max = 1000, .fallback = "100",
 			.doc = "Header lines of a request; beyond it 431."},
 		{.name = "body",
 			.type = SCHEMA_SIZE,
@@ -126,7 +126,7 @@ static const struct schema_table limits_table = {
 			"From the first byte of a request to the end of its "
 			"head."),
 		TIMEOUT(config_limits, body_timeout, 10 * MS, DAY, "30s",
-			"The longest pause within a body."),
+			"How long each 64 KiB of a body may take."),
 		TIMEOUT(config_limits, idle_timeout, 10 * MS, DAY, "75s",
 			"How long a connection may stay without a request."),
 		TIMEOUT(config_limits, write_timeout, 10 * MS, DAY, "30s",

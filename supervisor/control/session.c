@@ -227,8 +227,9 @@ on_close(struct peer *peer, const char *reason)
 {
 	struct session *s = peer->owner;
 
+	/* Anybody may connect and send garbage: that is not news. */
 	if (reason)
-		log_info("control: session of uid %u (pid %d) ended: %s",
+		log_debug("control: session of uid %u (pid %d) ended: %s",
 			(unsigned)s->who.uid, (int)s->who.pid, reason);
 	session_destroy(s);
 }

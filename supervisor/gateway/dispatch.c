@@ -149,9 +149,16 @@ void
 dispatch_send_chunk(
 	struct gateway *g, struct request *r, struct bytes piece, bool more)
 {
-	if (r->id && r->place == REQUEST_SENT)
-		worker_send_chunk(plugin_worker(plugin_of(g, r), r->worker), r,
-			piece, more);
+	struct plugin *p;
+
+	if (!r->id || r->place != REQUEST_SENT)
+		return;
+	p = plugin_of(g, r);
+	if (!r->answered) {
+		r->due_ms = clock_ms() + p->config->limits.request_timeout_ms;
+		wheel_set(&g->wheel, &r->deadline, r->due_ms);
+	}
+	worker_send_chunk(plugin_worker(p, r->worker), r, piece, more);
 }
 
 void

@@ -21,7 +21,8 @@ void dispatch_submit(struct gateway *g, struct request *r,
 	const struct route_match *match, uint64_t timeout_ms);
 /* The owner leaves: no callback comes any more, the owner may free it. */
 void dispatch_cancel(struct gateway *g, struct request *r);
-/* More of a body (r was encoded with more=true); goes out at once. */
+/* More of a body (r was encoded with more=true); goes out at once. The
+ * deadline starts anew: a long upload is not a late answer. */
 void dispatch_send_chunk(
 	struct gateway *g, struct request *r, struct bytes piece, bool more);
 /* The owner passed on that many bytes of the answer: the worker may send as

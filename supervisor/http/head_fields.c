@@ -5,6 +5,8 @@
 
 #include "supervisor/http/text.h"
 
+#define CONNECTION_VALUE_MAX 512
+
 int
 head_refuse(struct head *h, int status, const char *reason)
 {
@@ -125,34 +127,49 @@ read_host(struct head *h)
 /* Names listed in Connection end here too, but for those that carry meaning
  * which no hop may take away. */
 static void
+end_listed_fields(struct head_parser *p, struct bytes listed)
+{
+	const struct head *h = &p->head;
+
+	for (unsigned i = 0; i < p->field_count; i++) {
+		struct head_field *f = &p->fields[i];
+
+		if (f != h->known[HEAD_HOST] &&
+			f != h->known[HEAD_CONTENT_LENGTH] &&
+			f != h->known[HEAD_AUTHORIZATION])
+			f->hop |= text_has_item(listed, f->name);
+	}
+}
+
+static int
 read_connection(struct head_parser *p)
 {
 	struct head *h = &p->head;
+	size_t listed_bytes = 0;
 
 	h->keep_alive = !h->http_1_0;
 	if (!h->known[HEAD_CONNECTION])
-		return;
+		return 0;
 	for (unsigned i = 0; i < p->field_count; i++) {
 		struct bytes value = p->fields[i].value;
 
 		if (!bytes_equal(p->fields[i].name, BYTES("connection")))
 			continue;
+		/* Each name is compared with each field. */
+		listed_bytes += value.length;
+		if (listed_bytes > CONNECTION_VALUE_MAX)
+			return head_refuse(
+				h, 400, "Connection lists too many names");
 		if (text_has_item(value, BYTES("close")))
 			h->keep_alive = false;
 		else if (h->http_1_0 &&
 			 text_has_item(value, BYTES("keep-alive")))
 			h->keep_alive = true;
-		if (text_equals_ignoring_case(value, BYTES("keep-alive")) ||
-			text_equals_ignoring_case(value, BYTES("close")))
-			continue;
-		for (unsigned j = 0; j < p->field_count; j++)
-			if (&p->fields[j] != h->known[HEAD_HOST] &&
-				&p->fields[j] !=
-					h->known[HEAD_CONTENT_LENGTH] &&
-				&p->fields[j] != h->known[HEAD_AUTHORIZATION])
-				p->fields[j].hop |=
-					text_has_item(value, p->fields[j].name);
+		if (!text_equals_ignoring_case(value, BYTES("keep-alive")) &&
+			!text_equals_ignoring_case(value, BYTES("close")))
+			end_listed_fields(p, value);
 	}
+	return 0;
 }
 
 static int
@@ -186,6 +203,5 @@ head_read_fields(struct head_parser *p)
 	h->field_count = p->field_count;
 	if (read_host(h) || read_framing(h) || read_expect(h))
 		return -1;
-	read_connection(p);
-	return 0;
+	return read_connection(p);
 }

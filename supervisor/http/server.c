@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
 #include "supervisor/http/connection.h"
@@ -16,6 +17,7 @@
 #include "supervisor/http/listener.h"
 
 #define ACCEPT_AGAIN_S 0.1
+#define WARN_AGAIN_MS 10000
 #define SPARE_BYTES_MAX 65536
 
 static void on_flush(struct ev_loop *loop, ev_prepare *watcher, int events);
@@ -190,10 +192,24 @@ on_accept_again(struct ev_loop *loop, ev_timer *watcher, int events)
 		container_of(watcher, struct http_server, accept_again));
 }
 
+/* A full house is told once in a while, not once per connection. */
+static bool
+may_warn(struct http_server *s)
+{
+	uint64_t now = clock_ms();
+
+	if (s->warned_ms && now - s->warned_ms < WARN_AGAIN_MS)
+		return false;
+	s->warned_ms = now;
+	return true;
+}
+
 void
 http_server_accept_failed(struct http_server *s, int error)
 {
-	log_warn("http: cannot accept connections: %s", strerror(error));
+	if (may_warn(s))
+		log_warn(
+			"http: cannot accept connections: %s", strerror(error));
 	pause_accepting(s);
 	ev_timer_set(&s->accept_again, ACCEPT_AGAIN_S, 0);
 	ev_timer_start(s->loop, &s->accept_again);
@@ -207,8 +223,9 @@ http_server_accepted(struct http_server *s, int fd, const char *peer)
 	connection_create(s, fd, peer);
 	if (s->connection_count < s->config->limits.connections)
 		return;
-	log_warn("http: %u connections are open, no more are accepted",
-		s->connection_count);
+	if (may_warn(s))
+		log_warn("http: %u connections are open, no more are accepted",
+			s->connection_count);
 	pause_accepting(s);
 }
 

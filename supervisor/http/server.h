@@ -49,6 +49,7 @@ struct http_server {
 	char id_prefix[13];
 	uint64_t id_next;
 
+	uint64_t warned_ms; /* that no more are accepted */
 	uint64_t accepted_total, requests_total;
 };
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "proto/util/list.h"
+#include "supervisor/plugin/spawn.h"
 
 #define REST_BYTES_MAX (1024 * 1024)
 
@@ -66,79 +66,6 @@ child_ended(struct ev_loop *loop, ev_io *watcher, int events)
 	(void)events;
 	ev_io_stop(loop, watcher);
 	c->ops->on_end(c);
-}
-
-/* All of these fail for want of memory only. */
-static int
-prepare_files(posix_spawn_file_actions_t *files, const int ends[CHILD_STREAMS],
-	const char *dir)
-{
-	int failed = posix_spawn_file_actions_addopen(
-		files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-
-	failed = failed ? failed
-			: posix_spawn_file_actions_adddup2(
-				  files, ends[CHILD_STDOUT], STDOUT_FILENO);
-	failed = failed ? failed
-			: posix_spawn_file_actions_adddup2(
-				  files, ends[CHILD_STDERR], STDERR_FILENO);
-	failed = failed ? failed
-			: posix_spawn_file_actions_addclosefrom_np(
-				  files, STDERR_FILENO + 1);
-	if (dir && !failed)
-		failed = posix_spawn_file_actions_addchdir_np(files, dir);
-	return failed;
-}
-
-static void
-prepare_signals(posix_spawnattr_t *attributes)
-{
-	sigset_t all, none;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	posix_spawnattr_setsigdefault(attributes, &all);
-	posix_spawnattr_setsigmask(attributes, &none);
-	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF |
-						     POSIX_SPAWN_SETSIGMASK |
-						     POSIX_SPAWN_SETSID);
-}
-
-static char *const *
-as_argv(const char *const *texts)
-{
-	union {
-		const char *const *in;
-		char *const *out;
-	} cast = {.in = texts}; /* posix_spawn does not write them */
-
-	return cast.out;
-}
-
-static int
-spawn(struct child *c, const struct child_start *start,
-	const int ends[CHILD_STREAMS], struct error *err)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	int failed;
-
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attributes);
-	prepare_signals(&attributes);
-	failed = prepare_files(&files, ends, start->dir);
-	if (!failed)
-		failed = posix_spawn(&c->pid, start->argv[0], &files,
-			&attributes, as_argv(start->argv), as_argv(start->env));
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&files);
-	if (failed) {
-		c->pid = 0;
-		return error_set(err, "cannot start %s in %s: %s",
-			start->argv[0], start->dir ? start->dir : ".",
-			strerror(failed));
-	}
-	return 0;
 }
 
 static void
@@ -194,13 +121,21 @@ child_start(struct child *c, struct children *all,
 	struct error *err)
 {
 	int ends[CHILD_STREAMS] = {-1, -1}, failed;
+	pid_t pid;
+	struct spawn_order order = {
+		.argv = start->argv, .env = start->env, .dir = start->dir};
 
 	*c = (struct child){.loop = all->loop, .ops = ops, .pidfd = -1};
 	list_init(&c->node);
 	c->pipes[CHILD_STDOUT].fd = c->pipes[CHILD_STDERR].fd = -1;
 	failed = open_pipes(c, ends, err);
-	if (!failed)
-		failed = spawn(c, start, ends, err);
+	if (!failed) {
+		order.output = ends[CHILD_STDOUT];
+		order.errors = ends[CHILD_STDERR];
+		pid = spawn(&order, err);
+		failed = pid < 0;
+		c->pid = failed ? 0 : pid;
+	}
 	for (unsigned i = 0; i < CHILD_STREAMS; i++)
 		if (ends[i] >= 0)
 			close(ends[i]);

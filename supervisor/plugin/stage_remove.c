@@ -86,8 +86,8 @@ remove_next(struct worker_room *room)
 	}
 	r = memory_alloc(sizeof(*r));
 	r->room = room;
-	if (child_start(&r->child, &room->children, &start, &remover_ops, &err) <
-		0) {
+	if (child_start(&r->child, &room->children, &start, &remover_ops,
+		    &err) < 0) {
 		log_warn("%u old stages stay: %s", count, err.text);
 		free(r);
 		r = NULL;

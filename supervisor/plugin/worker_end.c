@@ -186,17 +186,19 @@ worker_on_close(struct peer *peer, const char *reason)
 
 	if (w->state >= WORKER_STOPPING)
 		return;
+	/* It broke the protocol: how it ends when it is cut off says less. */
+	if (reason) {
+		worker_fail(w, "the worker's connection broke: %s", reason);
+		return;
+	}
 	if (look_for_end(w)) {
 		fail_by_end(w);
 		return;
 	}
 	if (w->state > WORKER_READY) {
-		worker_fail(w, "the worker's connection is lost%s%s",
-			reason ? ": " : "", reason ? reason : "");
+		worker_fail(w, "the worker's connection is lost");
 		return;
 	}
-	if (reason)
-		error_set(&w->error, "%s", reason);
 	ev_timer_set(&p->soon, END_GRACE_S, 0.);
 	ev_timer_start(p->room->loop, &p->soon);
 }
@@ -217,9 +219,6 @@ worker_soon(struct ev_loop *loop, ev_timer *timer, int events)
 		worker_exit(w);
 	else if (look_for_end(w))
 		fail_by_end(w);
-	else if (reason.text[0])
-		worker_fail(
-			w, "the worker's connection broke: %s", reason.text);
 	else
 		worker_fail(w, "the worker closed its connection");
 }

@@ -15,6 +15,7 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
+#include "supervisor/plugin/spawn.h"
 #include "supervisor/route/table.h"
 
 #define AWAIT_S 20.
@@ -181,13 +182,14 @@ bed_make(struct bed *bed, const char *package, const char *entry,
 	ev_timer_init(&bed->tick, tick, 0.01, 0.01);
 	ev_timer_start(bed->loop, &bed->tick);
 	ev_timer_init(&bed->deadline, too_late, 0., AWAIT_S);
+	spawn_reserve();
 	fds_before = count_fds();
 }
 
-struct worker *
-bed_start(struct bed *bed)
+struct worker_start
+bed_order(struct bed *bed)
 {
-	struct worker_start start = {
+	return (struct worker_start){
 		.plugin_id = "it",
 		.plugin = 3,
 		.generation = 7,
@@ -199,6 +201,12 @@ bed_start(struct bed *bed)
 		.settings = bed->settings,
 		.output = bed->output,
 	};
+}
+
+struct worker *
+bed_start(struct bed *bed)
+{
+	struct worker_start start = bed_order(bed);
 	struct error err = {""};
 	struct worker *w = worker_create(&bed->room, &start, &ops, bed, &err);
 

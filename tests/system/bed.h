@@ -34,7 +34,8 @@ struct bed {
  * a flow map without braces. manifest: NULL for the package's own. */
 void bed_make(struct bed *bed, const char *package, const char *entry,
 	const char *manifest);
-struct worker *bed_start(struct bed *bed); /* the package is its folder */
+struct worker_start bed_order(struct bed *bed); /* how bed_start starts */
+struct worker *bed_start(struct bed *bed);	/* the package is its folder */
 struct worker *bed_start_proven(struct bed *bed); /* and serving */
 /* Turns the loop until *count is at least `least`. */
 void bed_await(struct bed *bed, const unsigned *count, unsigned least);

@@ -238,7 +238,9 @@ fake_spawn(struct fake *f, const char *plugin, const char *file,
 	char *environment[] = {
 		memory_format(LAUNCH_SOCKET "=%s", f->socket_path),
 		memory_format(LAUNCH_LINK "=%s", link),
-		memory_format(LAUNCH_PARENT "=%d", (int)getpid()),
+		variable && !strncmp(variable, LAUNCH_PARENT, 11)
+			? strdup(LAUNCH_PROTOCOL "=1")
+			: memory_format(LAUNCH_PARENT "=%d", (int)getpid()),
 		strdup(LAUNCH_PLUGIN "=sample"),
 		strdup(LAUNCH_GENERATION "=7"),
 		strdup(LAUNCH_NONCE "=" NONCE),

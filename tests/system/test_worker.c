@@ -230,6 +230,18 @@ ON_BOTH_LINKS(a_flood_of_log_lines_arrives_and_the_worker_still_answers)
 	expect_exit(LAUNCH_EXIT_DONE);
 }
 
+ON_BOTH_LINKS(garbage_on_the_link_is_noticed)
+{
+	int status;
+
+	fake_start(&fake, FAULT, link, "{\"mode\":\"garbage\"}", NULL);
+	fake_await_ready(&fake);
+	get(1, "/fault", "");
+	fake_await(&fake, &fake.closed, "the end of the link");
+	status = fake_stop(&fake);
+	cr_expect(WIFEXITED(status), "%#x", status);
+}
+
 ON_BOTH_LINKS(a_second_answer_ends_the_worker_with_a_message)
 {
 	int status;
@@ -339,8 +351,8 @@ Test(worker, a_worker_dies_when_it_cannot_load_or_connect)
 	status = fake_wait_exit(&fake);
 	cr_expect(WEXITSTATUS(status) == LAUNCH_EXIT_USAGE);
 	fake_start(&fake, HELLO, "native", "{}", LAUNCH_PARENT "=1");
-	fake_await_ready(&fake); /* the first of two equal names counts */
-	expect_exit(LAUNCH_EXIT_DONE);
+	status = fake_wait_exit(&fake); /* its parent is gone, it believes */
+	cr_expect(WEXITSTATUS(status) == LAUNCH_EXIT_ORPHAN);
 }
 
 Test(worker, a_raw_python_worker_serves)

@@ -494,6 +494,23 @@ Test(worker_process, a_program_that_cannot_be_started_is_an_error)
 	bed_clear(&bed);
 }
 
+Test(worker_process, a_runtime_directory_that_is_too_long_is_named)
+{
+	struct worker_start start;
+	struct error err;
+	char *dir;
+
+	make("");
+	dir = memory_format("%s/%0100d", bed.dir, 0);
+	cr_assert(mkdir(dir, 0700) == 0);
+	bed.room.runtime_dir = dir;
+	start = bed_order(&bed);
+	cr_expect(!worker_create(&bed.room, &start, NULL, NULL, &err));
+	cr_expect(strstr(err.text, "too long"), "%s", err.text);
+	free(dir);
+	bed_clear(&bed);
+}
+
 /* ---- stages ---- */
 
 static struct {

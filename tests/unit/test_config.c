@@ -129,7 +129,7 @@ static const struct {
 		"10MiB\n"},
 	/* ranges */
 	{"limits: {headers: 0}\n",
-		"t.yaml:1:19: 'headers' must be from 1 to 10000\n"},
+		"t.yaml:1:19: 'headers' must be from 1 to 1000\n"},
 	{"limits: {head: 1}\n",
 		"t.yaml:1:16: 'head' must be from 1KiB to 1MiB\n"},
 	{"limits: {idle_timeout: 1ms}\n",

@@ -159,6 +159,39 @@ Test(http, at_most_sixteen_pipelined_requests_are_open_and_none_is_lost)
 	cr_expect_eq(answers, 40);
 }
 
+Test(http, a_burst_of_requests_is_answered_over_several_turns)
+{
+	unsigned answers = 0;
+	char *text;
+
+	for (int i = 0; i < 200; i++)
+		door_send(client, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+	for (int i = 0; i < 20; i++) {
+		door_turn();
+		text = door_read(client, NULL);
+		answers += count_answers(text);
+		free(text);
+	}
+	cr_expect_eq(answers, 200);
+}
+
+Test(http, an_old_client_gets_a_stream_until_the_connection_closes)
+{
+	char *text;
+	bool eof;
+
+	door_send(client, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+	door_turn();
+	door_answer(0, 200, "", "", true);
+	door_chunk(0, "hello", true);
+	door_chunk(0, " world", false);
+	text = door_read(client, &eof);
+	cr_expect(strstr(text, "Connection: close\r\n\r\nhello world"), "%s",
+		text);
+	cr_expect(eof);
+	free(text);
+}
+
 Test(http, requests_come_whole_however_the_bytes_are_split)
 {
 	const char *text = "POST /a HTTP/1.1\r\nHost: x\r\n"

@@ -171,6 +171,23 @@ Test(http_smuggling, a_vector_is_refused_however_it_is_split)
 		expect_refused(&vectors[i], true);
 }
 
+Test(http_smuggling, connection_lists_a_bounded_number_of_names)
+{
+	char text[2000] = HEAD "Connection: ";
+	int client = door_client();
+	bool eof;
+	char *answer;
+
+	for (int i = 0; i < 300; i++)
+		strcat(text, "a,");
+	strcat(text, "\r\n\r\n");
+	answer = door_ask(client, text, &eof);
+	cr_expect(!strncmp(answer, "HTTP/1.1 400 ", 13), "%s", answer);
+	cr_expect(eof);
+	free(answer);
+	close(client);
+}
+
 Test(http_smuggling, answers_owed_before_come_first)
 {
 	int client = door_client();

@@ -33,7 +33,6 @@ class Load:
             "--seconds=%g" % seconds, "--path=" + path, "--log=" + self.log]
             + (["--any-body"] if any_body else []),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        r.prefer(self.process.pid)
         line = self.process.stderr.readline()
         if line.strip() != "running":
             raise r.BenchError("load: %s" % line.strip())

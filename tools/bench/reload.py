@@ -133,8 +133,10 @@ def reload(options, report):
             supd = peers.Supd(rig, link)
             for pair in range(options.pairs):
                 both = [control_run, reload_run][::1 if pair % 2 else -1]
-                done = {kind: kind(supd, count) for kind in both}
-                settle(supd)
+                done = {}
+                for kind in both:
+                    done[kind] = kind(supd, count)
+                    settle(supd)
                 runs.append((done[control_run], done[reload_run]))
         add_reload(report, link, runs)
 
@@ -175,3 +177,9 @@ def add_reload(report, link, runs):
     verdicts = [[c.ms for c in done] for _, _, done in reloads]
     add("command to its exit, p50",
         [percentile(v, 0.5) for v in verdicts], " ms")
+    receipts = [[c.document() for c in done if c.code == 0]
+                for _, _, done in reloads]
+    for phase in ("staging", "spawning", "checking", "commit"):
+        add("phase %s, p50" % phase,
+            [percentile([d["phases"][phase] or 0 for d in one], 0.5)
+             for one in receipts], " ms")

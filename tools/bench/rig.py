@@ -1,7 +1,6 @@
 """rig: a private folder, the processes that a measurement starts in it, and
 what /proc tells of them. Ends what it started and nothing else."""
 import atexit
-import contextlib
 import os
 import shutil
 import signal
@@ -118,13 +117,6 @@ class Rig:
         for process in reversed(list(self.processes)):
             self.stop(process)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def prefer(pid):
-    """Lets a measuring process run first, where that is allowed: its own
-    waiting for a CPU is not the server's."""
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, pid, -10)
 
 
 def stat_fields(pid):

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,29 +22,13 @@
 struct client {
 	int fd;
 	uint64_t deadline_ms;
-	struct buffer in, pieces;
+	struct buffer in;
 	bool greeted;
 	struct codec *codec;
 	void (*on_progress)(void *user, json_t *event);
 	void *user;
 	struct answer *answer;
 };
-
-/* Always -1, so that a caller can return it. */
-static int __attribute__((format(printf, 3, 4)))
-fail(struct answer *a, int exit_code, const char *format, ...)
-{
-	char text[768];
-	va_list list;
-
-	va_start(list, format);
-	vsnprintf(text, sizeof(text), format, list);
-	va_end(list);
-	free(a->error);
-	a->error = memory_copy_text(text);
-	a->exit_code = exit_code;
-	return -1;
-}
 
 /* -1: for ever; 0: the time is over. */
 static int
@@ -83,18 +66,19 @@ refuse_connection(struct answer *a, const char *path)
 	switch (errno) {
 	case EACCES:
 	case EPERM:
-		return fail(a, EXIT_DENIED, "permission denied: %s", path);
+		return answer_fail(
+			a, EXIT_DENIED, "permission denied: %s", path);
 	case EAGAIN:
 	case EINPROGRESS:
-		return fail(a, EXIT_TIMED_OUT,
+		return answer_fail(a, EXIT_TIMED_OUT,
 			"supd does not accept connections at %s", path);
 	case ENOENT:
 	case ECONNREFUSED:
-		return fail(a, EXIT_NOT_RUNNING,
+		return answer_fail(a, EXIT_NOT_RUNNING,
 			"supd is not running: nobody listens at %s", path);
 	default:
-		return fail(a, EXIT_NOT_RUNNING, "cannot reach supd at %s: %s",
-			path, strerror(errno));
+		return answer_fail(a, EXIT_NOT_RUNNING,
+			"cannot reach supd at %s: %s", path, strerror(errno));
 	}
 }
 
@@ -104,12 +88,12 @@ client_connect(struct client *c, const char *path)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return fail(c->answer, EXIT_NOT_RUNNING,
+		return answer_fail(c->answer, EXIT_NOT_RUNNING,
 			"%s: longer than a socket's path may be", path);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0)
-		return fail(
+		return answer_fail(
 			c->answer, EXIT_FAILURE, "socket: %s", strerror(errno));
 	limit_sending(c);
 	if (connect(c->fd, (struct sockaddr *)&address, sizeof(address)))
@@ -121,9 +105,9 @@ static int
 went_away(struct client *c)
 {
 	if (c->greeted)
-		return fail(c->answer, EXIT_NOT_RUNNING,
+		return answer_fail(c->answer, EXIT_NOT_RUNNING,
 			"supd went away during the call");
-	return fail(c->answer, EXIT_NOT_RUNNING,
+	return answer_fail(c->answer, EXIT_NOT_RUNNING,
 		"supd closed the connection: it is stopping, or has too many "
 		"clients");
 }
@@ -150,7 +134,7 @@ client_send(struct client *c, enum verb verb, const json_t *args)
 	sp_header(buffer_bytes(&out) + SP_GREETING_BYTES, size - skip);
 	if (size - skip > WIRE_MESSAGE_MAX) {
 		buffer_finish(&out);
-		return fail(
+		return answer_fail(
 			c->answer, EXIT_USAGE, "the arguments are too large");
 	}
 	while (sent < size && got >= 0) {
@@ -165,12 +149,12 @@ client_send(struct client *c, enum verb verb, const json_t *args)
 	if (got >= 0)
 		return 0;
 	if (errno == EAGAIN)
-		return fail(c->answer, EXIT_TIMED_OUT,
+		return answer_fail(c->answer, EXIT_TIMED_OUT,
 			"timed out: supd does not read");
 	/* It may have answered before it closed: that is in the socket. */
 	return errno == EPIPE || errno == ECONNRESET
 		       ? 0
-		       : fail(c->answer, EXIT_NOT_RUNNING,
+		       : answer_fail(c->answer, EXIT_NOT_RUNNING,
 				 "cannot write to supd: %s", strerror(errno));
 }
 
@@ -184,10 +168,10 @@ client_fill(struct client *c)
 
 	if (ready < 0)
 		return errno == EINTR ? 0
-				      : fail(c->answer, EXIT_FAILURE,
+				      : answer_fail(c->answer, EXIT_FAILURE,
 						"poll: %s", strerror(errno));
 	if (!ready)
-		return fail(c->answer, EXIT_TIMED_OUT,
+		return answer_fail(c->answer, EXIT_TIMED_OUT,
 			"timed out waiting for supd");
 	got = recv(c->fd, buffer_reserve(&c->in, 64 * 1024), 64 * 1024, 0);
 	if (got < 0 && errno == EINTR)
@@ -201,82 +185,11 @@ client_fill(struct client *c)
 static void
 take_progress(struct client *c, const struct message *m)
 {
-	const msgpack_object *piece = codec_field(&m->params[1], "piece");
-	struct error err;
-	json_t *event;
+	json_t *event = answer_take_progress(c->answer, m);
 
-	if (piece) {
-		struct bytes text = codec_bytes(piece);
-
-		buffer_append(&c->pieces, text.at, text.length);
-		return;
-	}
-	event = value_from(&m->params[1], &err);
 	if (event && c->on_progress)
 		c->on_progress(c->user, event);
 	json_decref(event);
-}
-
-static void
-take_error(struct client *c, const struct message *m)
-{
-	char text[512];
-
-	switch (codec_read_error(m->error, text, sizeof(text))) {
-	case WIRE_DENIED:
-		fail(c->answer, EXIT_DENIED, "%s", text);
-		break;
-	case WIRE_BAD_MESSAGE:
-		fail(c->answer, EXIT_USAGE, "%s", text);
-		break;
-	case WIRE_BUSY:
-		fail(c->answer, outcome_rows[OUTCOME_REFUSED].exit_code, "%s",
-			text);
-		break;
-	default:
-		fail(c->answer, EXIT_FAILURE, "%s", text);
-	}
-}
-
-static json_t *
-read_document(struct client *c, const msgpack_object *result, struct error *err)
-{
-	const msgpack_object *whole = codec_field(result, "data");
-	json_error_t where;
-	json_t *data;
-
-	if (whole)
-		return value_from(whole, err);
-	data = json_loadb((const char *)buffer_bytes(&c->pieces),
-		buffer_length(&c->pieces), JSON_DECODE_ANY, &where);
-	if (!data)
-		error_set(err, "the pieces are no document: %s", where.text);
-	return data;
-}
-
-static void
-take_answer(struct client *c, const struct message *m)
-{
-	const msgpack_object *code;
-	const char *text;
-	struct error err = {{0}};
-
-	if (m->error) {
-		take_error(c, m);
-		return;
-	}
-	code = codec_field(m->result, "exitCode");
-	c->answer->data = read_document(c, m->result, &err);
-	if (!code || code->type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
-		!c->answer->data) {
-		fail(c->answer, EXIT_FAILURE, "supd's answer is malformed: %s",
-			err.text);
-		return;
-	}
-	c->answer->exit_code = (int)(code->via.u64 & 0xff);
-	text = json_string_value(json_object_get(c->answer->data, "error"));
-	if (c->answer->exit_code && text)
-		c->answer->error = memory_copy_text(text);
 }
 
 /* 1: the answer came; 0: not yet; -1: failed. */
@@ -294,11 +207,11 @@ take_frame(struct client *c, const uint8_t *payload, size_t size)
 			m.name == MESSAGE_PROGRESS)
 			take_progress(c, &m);
 		if (m.kind == MESSAGE_RESPONSE && m.id == CALL_ID) {
-			take_answer(c, &m);
+			answer_take(c->answer, &m);
 			return 1;
 		}
 	}
-	return more < 0 ? fail(c->answer, EXIT_FAILURE,
+	return more < 0 ? answer_fail(c->answer, EXIT_FAILURE,
 				  "supd's answer is malformed: %s", err.text)
 			: 0;
 }
@@ -315,7 +228,7 @@ client_deliver(struct client *c)
 		if (buffer_length(&c->in) < SP_GREETING_BYTES)
 			return 0;
 		if (sp_check_greeting(buffer_bytes(&c->in), SP_PAIR0, &err))
-			return fail(c->answer, EXIT_NOT_RUNNING,
+			return answer_fail(c->answer, EXIT_NOT_RUNNING,
 				"that is not supd's control socket: %s",
 				err.text);
 		buffer_consume(&c->in, SP_GREETING_BYTES);
@@ -325,7 +238,7 @@ client_deliver(struct client *c)
 		result = sp_frame(buffer_bytes(&c->in), buffer_length(&c->in),
 			WIRE_MESSAGE_MAX, &payload, &err);
 		if (result < 0)
-			return fail(c->answer, EXIT_FAILURE,
+			return answer_fail(c->answer, EXIT_FAILURE,
 				"supd's answer is malformed: %s", err.text);
 		if (!result)
 			return 0;
@@ -361,7 +274,6 @@ client_call(const char *path, uint64_t deadline_ms, enum verb verb,
 	}
 	codec_destroy(c.codec);
 	buffer_finish(&c.in);
-	buffer_finish(&c.pieces);
 	answer_out->fd = c.fd;
 }
 
@@ -377,19 +289,9 @@ client_wait_gone(struct answer *answer, uint64_t deadline_ms)
 		if (ready < 0 && errno == EINTR)
 			continue;
 		if (!ready)
-			fail(answer, EXIT_TIMED_OUT,
+			answer_fail(answer, EXIT_TIMED_OUT,
 				"timed out waiting for supd to stop");
 		if (ready <= 0 || recv(answer->fd, rest, sizeof(rest), 0) <= 0)
 			return;
 	}
-}
-
-void
-answer_finish(struct answer *answer)
-{
-	free(answer->error);
-	json_decref(answer->data);
-	if (answer->fd >= 0)
-		close(answer->fd);
-	*answer = (struct answer){.fd = -1};
 }

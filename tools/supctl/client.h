@@ -6,15 +6,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "proto/util/error.h"
+#include "tools/supctl/answer.h"
 #include "tools/supctl/options.h"
-
-struct answer {
-	int exit_code;
-	char *error;  /* one sentence, NULL if the answer has data */
-	json_t *data; /* NULL if there is only an error */
-	int fd;	      /* the connection, still open */
-};
 
 /* Runs one call to its end. Progress is borrowed. deadline_ms is clock_ms(),
  * UINT64_MAX: none. */
@@ -23,4 +16,3 @@ void client_call(const char *path, uint64_t deadline_ms, enum verb verb,
 	void *user, struct answer *answer_out);
 /* After `shutdown`: waits until supd has closed the connection. */
 void client_wait_gone(struct answer *answer, uint64_t deadline_ms);
-void answer_finish(struct answer *answer);

@@ -161,7 +161,7 @@ verb_list(const struct options *o)
 {
 	static const struct table_column columns[] = {{"ID", 0, 0},
 		{"PACKAGE", 0, 0}, {"VERSION", 0, 0}, {"TYPE", 0, 0},
-		{"STATE", 0, 0}, {"ENABLED", 0, 0}, {"RELOAD", 0, 1},
+		{"STATE", 0, 0}, {"ENABLED", 0, 0}, {"RELOAD", 0, 0},
 		{"SOURCE", 0, 1}};
 	json_t *document;
 	int exit_code = supctl_ask(o, NULL, &document);

@@ -1,7 +1,9 @@
 /* fault: a plugin that misbehaves as settings.mode says, for tests of what
- * the gateway makes of it. FAULT_MODE in the environment names a mode too, and
- * is the only way to those that fail before hello (raw.c). Whatever the mode,
- * these are there, each path behind settings.prefix:
+ * the gateway makes of it. FAULT_MODE in the environment names a mode too.
+ * Settings come with hello's answer, so the modes that fail before hello
+ * (raw.c) need that variable or the manifest's own settings; from the config's
+ * settings they do the same harm after hello. Whatever the mode, these are
+ * there, each path behind settings.prefix:
  *
  *   GET /fault             JSON: plugin, generation, pid, cancelled, settings
  *   GET /fault/slow?MS     answers after MS milliseconds
@@ -432,6 +434,7 @@ init(struct sup *p)
 	mode = sup_setting_string(p, "mode", mode);
 	fprintf(stderr, "fault: starting in mode '%s'\n", mode);
 	leave_marker(p);
+	raw_run_late(mode);
 	if (is("exit_at_start")) {
 		fprintf(stderr, "fault: exiting at start\n");
 		exit(3);
@@ -463,6 +466,8 @@ before_the_host(void)
 {
 	const char *wanted = getenv("FAULT_MODE");
 
+	if (!wanted)
+		wanted = raw_mode_of_manifest();
 	if (!wanted)
 		return;
 	mode = wanted;

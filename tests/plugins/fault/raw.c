@@ -3,6 +3,7 @@
  * with hello's answer. */
 #include <errno.h>
 #include <stdint.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,54 +85,82 @@ raw_link_fd(void)
 	return -1;
 }
 
-void
-raw_run(const char *mode)
+/* What a mode says on a link that is open and greeted. */
+static bool
+raw_say(int fd, const char *mode)
 {
 	/* [0, 1, "hello", ["x"]] and [0, 1, "hello", [99, NONCE, "fault"]] */
 	static const char bad[] = "\x94\x00\x01\xa5hello\x91\xa1x";
+	const char *nonce = getenv("SUPD_NONCE");
 	char wrong[200];
 	int length;
 
-	if (!strcmp(mode, "never_hello")) {
-		int fd = raw_connect();
-
-		raw_write(fd, greeting, sizeof(greeting));
-		raw_wait(fd);
-	}
-	if (!strcmp(mode, "never_connects"))
-		for (;;)
-			pause();
 	if (!strcmp(mode, "garbage")) {
-		int fd = raw_connect();
-
 		raw_garbage(fd);
-		raw_wait(fd);
-	}
-	if (!strcmp(mode, "garbage_message")) {
-		int fd = raw_connect();
-
-		raw_write(fd, greeting, sizeof(greeting));
+	} else if (!strcmp(mode, "garbage_message")) {
 		raw_frame(fd, "\xdf\xff\xff\xff\xff\x01", 6);
-		raw_wait(fd);
-	}
-	if (!strcmp(mode, "bad_hello")) {
-		int fd = raw_connect();
-
-		raw_write(fd, greeting, sizeof(greeting));
+	} else if (!strcmp(mode, "bad_hello")) {
 		raw_frame(fd, bad, sizeof(bad) - 1);
-		raw_wait(fd);
-	}
-	if (!strcmp(mode, "wrong_version")) {
-		const char *nonce = getenv("SUPD_NONCE");
-		int fd = raw_connect();
-
+	} else if (!strcmp(mode, "wrong_version")) {
 		length = snprintf(wrong, sizeof(wrong),
 			"\x94%c\x01\xa5hello\x93\x63\xd9%c%s\xa5"
 			"fault",
 			1, (int)strlen(nonce), nonce);
 		wrong[1] = 0;
-		raw_write(fd, greeting, sizeof(greeting));
 		raw_frame(fd, wrong, (uint8_t)length);
+	} else {
+		return !strcmp(mode, "never_hello");
+	}
+	return true;
+}
+
+void
+raw_run(const char *mode)
+{
+	static const char *const modes[] = {"never_hello", "garbage",
+		"garbage_message", "bad_hello", "wrong_version"};
+	int fd;
+
+	while (!strcmp(mode, "never_connects"))
+		pause();
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		if (strcmp(mode, modes[i]))
+			continue;
+		fd = raw_connect();
+		if (strcmp(mode, "garbage"))
+			raw_write(fd, greeting, sizeof(greeting));
+		raw_say(fd, mode);
 		raw_wait(fd);
 	}
+}
+
+void
+raw_run_late(const char *mode)
+{
+	/* garbage is for a worker that serves: fault.c. */
+	if (!strcmp(mode, "garbage"))
+		return;
+	while (!strcmp(mode, "never_connects"))
+		pause();
+	while (raw_say(raw_link_fd(), mode))
+		for (;;)
+			pause();
+}
+
+const char *
+raw_mode_of_manifest(void)
+{
+	static char text[4096];
+	FILE *file = fopen("plugin.yaml", "r");
+	size_t size = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+	char *mode = strstr(text, "mode:");
+
+	if (file)
+		fclose(file);
+	text[size] = '\0';
+	if (!mode)
+		return NULL;
+	mode += strspn(mode + 5, " ") + 5;
+	mode[strcspn(mode, " ,}\n")] = '\0';
+	return mode;
 }

@@ -80,7 +80,8 @@ run_plugin(struct gateway_run *g, const char *id, const char *format, ...)
 	va_start(list, format);
 	cr_assert(vasprintf(&inside, format, list) >= 0);
 	va_end(list);
-	all = memory_format("%s  %s: {%s}\n", g->plugins, id, inside);
+	all = memory_format(
+		"%s  %s: {required: true, %s}\n", g->plugins, id, inside);
 	free(g->plugins);
 	free(inside);
 	g->plugins = all;
@@ -159,11 +160,11 @@ run_write_config(struct gateway_run *g)
 
 	files_write(path,
 		"log: {level: debug}\n"
-		"listen: [{http: \"unix:%s\"}]\n"
+		"listen: [{http: \"%s%s\"}]\n"
 		"plugin_dirs: [packages]\n"
 		"defaults: {%s}\n%s%s%s",
-		g->http, g->defaults, g->extra, *g->plugins ? "plugins:\n" : "",
-		g->plugins);
+		*g->http == '/' ? "unix:" : "", g->http, g->defaults, g->extra,
+		*g->plugins ? "plugins:\n" : "", g->plugins);
 	free(path);
 }
 

@@ -17,13 +17,13 @@
 
 struct gateway_run {
 	char dir[64];
-	char http[96];		/* where clients connect: DIR/http.sock */
+	char http[96]; /* where clients connect: DIR/http.sock, or HOST:PORT */
 	char control[96];	/* DIR/run/control.sock */
 	char *defaults;		/* inside of `defaults: {…}` */
 	char *extra;		/* more lines of supd.yaml */
 	char *plugins;		/* lines under `plugins:` */
 	char *notify;		/* path for NOTIFY_SOCKET, or NULL */
-	const char *wrapper[8]; /* put before supd's own arguments */
+	const char *wrapper[9]; /* put before supd's own arguments */
 
 	pid_t pid; /* 0: not running */
 	int pidfd;
@@ -38,7 +38,8 @@ struct gateway_run {
 struct gateway_run *run_create(void);
 /* Copies a package of this build ("hello", "fault", "bench", …). */
 void run_package(struct gateway_run *g, const char *name, const char *as);
-/* A plugin: its id and the inside of its map, e.g. "use: fault". */
+/* A plugin: its id and the inside of its map, e.g. "use: fault". It is
+ * required, so that a run is ready only when it serves. */
 void run_plugin(struct gateway_run *g, const char *id, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void run_no_plugins(struct gateway_run *g); /* forgets those of before */

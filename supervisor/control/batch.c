@@ -1,0 +1,202 @@
+/* batch: watchers of a call's transactions and what their receipts come to. It
+ * chooses no plugins and reads no arguments. */
+#include "supervisor/control/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/memory.h"
+
+struct batch_item {
+	struct reload_watcher watcher;
+	struct batch *batch;
+	struct plugin *plugin; /* only while the batch is being begun */
+	json_t *receipt;       /* NULL: still awaited */
+};
+
+struct batch *
+batch_create(struct command_call *call)
+{
+	struct batch *b = memory_alloc(sizeof(*b));
+
+	b->call = call;
+	b->waiting = WAIT_VERDICT;
+	b->options.trigger = call->door;
+	return b;
+}
+
+static void
+batch_destroy(struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		reload_unwatch(&b->items[i].watcher);
+		json_decref(b->items[i].receipt);
+	}
+	free(b->items);
+	free(b);
+}
+
+static void
+batch_leave(struct command_job *job)
+{
+	batch_destroy(container_of(job, struct batch, job));
+}
+
+void
+batch_add(struct batch *b, struct plugin *p)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (b->items[i].plugin == p)
+			return;
+	b->items = memory_resize(b->items, (b->count + 1) * sizeof(*b->items));
+	b->items[b->count++] = (struct batch_item){.plugin = p};
+}
+
+/* The one place that judges a receipt. */
+static enum outcome
+receipt_outcome(const json_t *receipt)
+{
+	const char *state =
+		json_string_value(json_object_get(receipt, "state"));
+
+	if (state && !strcmp(state, "refused"))
+		return OUTCOME_REFUSED;
+	if (state && !strcmp(state, "reverted"))
+		return OUTCOME_FAILED;
+	return json_is_true(json_object_get(receipt, "success"))
+		       ? OUTCOME_DONE
+		       : OUTCOME_FAILED;
+}
+
+static void
+batch_finish(struct batch *b)
+{
+	struct command_call *call = b->call;
+	enum outcome good =
+		b->waiting == WAIT_NOT ? OUTCOME_ACCEPTED : OUTCOME_DONE;
+	enum outcome outcome;
+	json_t *result;
+
+	if (!b->several) {
+		result = json_incref(b->items[0].receipt);
+		outcome = receipt_outcome(result);
+		outcome = outcome == OUTCOME_DONE ? good : outcome;
+	} else {
+		size_t failed = 0;
+		json_t *receipts = json_array();
+
+		for (size_t i = 0; i < b->count; i++) {
+			json_array_append(receipts, b->items[i].receipt);
+			failed += receipt_outcome(b->items[i].receipt) !=
+				  OUTCOME_DONE;
+		}
+		outcome = !failed	       ? good
+			  : failed == b->count ? OUTCOME_FAILED
+					       : OUTCOME_SOME_FAILED;
+		result = json_pack("{s:o,s:b}", "results", receipts, "success",
+			failed == 0);
+	}
+	batch_destroy(b);
+	command_finish(call, outcome, result);
+}
+
+static void
+item_finish(struct batch_item *item, json_t *receipt)
+{
+	struct batch *b = item->batch;
+
+	reload_unwatch(&item->watcher);
+	item->receipt = json_incref(receipt);
+	b->awaited--;
+	if (b->several)
+		command_tell(b->call, json_pack("{s:O}", "receipt", receipt));
+	if (!b->awaited)
+		batch_finish(b);
+}
+
+static void
+item_phase(struct reload_watcher *w, const char *plugin_id, const char *phase,
+	double ms_since_begin)
+{
+	struct batch_item *item = container_of(w, struct batch_item, watcher);
+
+	command_tell(item->batch->call,
+		json_pack("{s:s,s:s,s:f}", "pluginId", plugin_id, "phase",
+			phase, "ms", ms_since_begin));
+}
+
+static void
+item_verdict(struct reload_watcher *w, json_t *receipt)
+{
+	struct batch_item *item = container_of(w, struct batch_item, watcher);
+
+	if (item->batch->waiting == WAIT_SETTLED &&
+		receipt_outcome(receipt) == OUTCOME_DONE)
+		command_tell(item->batch->call,
+			json_pack("{s:O}", "verdict", receipt));
+	else
+		item_finish(item, receipt);
+}
+
+static void
+item_settled(struct reload_watcher *w, json_t *receipt)
+{
+	item_finish(container_of(w, struct batch_item, watcher), receipt);
+}
+
+static void
+item_refuse(struct batch *b, struct batch_item *item, const char *reason)
+{
+	item->receipt = reload_refused_receipt(
+		b->call->gateway, item->plugin, b->options.trigger, reason);
+}
+
+static void
+item_begin(
+	struct batch *b, struct batch_item *item, batch_begin_function *begin)
+{
+	struct error err = {{0}};
+	const char *why = NULL;
+	char id[24] = "";
+	bool watched = b->waiting != WAIT_NOT;
+
+	item->batch = b;
+	list_init(&item->watcher.node);
+	item->watcher.on_phase = item_phase;
+	item->watcher.on_verdict = item_verdict;
+	item->watcher.on_settled = item_settled;
+	if (b->if_safe &&
+		!reload_is_safe(b->call->gateway, item->plugin, &why)) {
+		error_set(&err, "not safe now: %s", why);
+		item_refuse(b, item, err.text);
+	} else if (begin(b, item->plugin, watched ? &item->watcher : NULL, id,
+			   &err)) {
+		item_refuse(b, item, err.text);
+	} else if (watched) {
+		b->awaited++;
+	} else {
+		item->receipt = json_pack("{s:s,s:s,s:s,s:b}", "id", id,
+			"pluginId", item->plugin->id, "state", "queued",
+			"success", 1);
+	}
+	item->plugin = NULL;
+}
+
+/* No verdict comes before all of them have begun: verdicts need the loop. */
+void
+batch_begin(struct batch *b, batch_begin_function *begin)
+{
+	b->job.leave = batch_leave;
+	b->call->job = &b->job;
+	for (size_t i = 0; i < b->count; i++)
+		item_begin(b, &b->items[i], begin);
+	if (!b->awaited)
+		batch_finish(b);
+}
+
+void
+batch_discard(struct batch *b)
+{
+	b->count = 0; /* nothing has begun: there is no watcher to take back */
+	batch_destroy(b);
+}

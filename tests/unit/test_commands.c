@@ -1,0 +1,432 @@
+/* The table of commands: who may, which arguments there are, and what comes of
+ * reloads however they end. No process, no socket. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "supervisor/control/commands.h"
+#include "tests/unit/gateway_place.h"
+
+static const char yaml[] = "plugins:\n"
+			   "  hello: {}\n"
+			   "  a: {use: twin}\n"
+			   "  b: {use: twin}\n"
+			   "  off: {enabled: false}\n"
+			   "  lone: {use: single}\n";
+
+static struct {
+	unsigned done, progress;
+	enum outcome outcome;
+	json_t *result;
+	char last_progress[256];
+	unsigned shutdowns;
+} heard;
+
+static void
+on_done(struct command_call *call, enum outcome outcome, json_t *result)
+{
+	heard.done++;
+	heard.outcome = outcome;
+	json_decref(heard.result);
+	heard.result = json_incref(result);
+}
+
+static void
+on_progress(struct command_call *call, json_t *event)
+{
+	char *text = json_dumps(event, JSON_COMPACT);
+
+	heard.progress++;
+	snprintf(heard.last_progress, sizeof(heard.last_progress), "%s", text);
+	free(text);
+}
+
+static void
+on_shutdown(struct command_call *call)
+{
+	heard.shutdowns++;
+}
+
+static struct command_call call;
+
+static void
+open_place(void)
+{
+	memset(&heard, 0, sizeof(heard));
+	place_open(yaml, NULL);
+	call = (struct command_call){.gateway = &place.gateway,
+		.role = ROLE_ADMIN,
+		.door = "test",
+		.on_progress = on_progress,
+		.on_done = on_done,
+		.on_shutdown = on_shutdown};
+}
+
+static void
+close_place(void)
+{
+	json_decref(heard.result);
+	place_close();
+}
+
+TestSuite(commands, .init = open_place, .fini = close_place);
+
+static void
+run(const char *verb, const char *args_text)
+{
+	json_t *args = json_loads(args_text, JSON_ALLOW_NUL, NULL);
+
+	cr_assert(args, "%s", args_text);
+	command_run(&call, verb, args);
+	json_decref(args);
+}
+
+static void
+expect(const char *verb, const char *args, enum outcome outcome)
+{
+	unsigned before = heard.done;
+
+	run(verb, args);
+	cr_expect_eq(heard.done, before + 1, "%s %s", verb, args);
+	cr_expect_eq(heard.outcome, outcome, "%s %s: %s", verb, args,
+		outcome_rows[heard.outcome].text);
+}
+
+static void
+expect_error(const char *text)
+{
+	const char *error =
+		json_string_value(json_object_get(heard.result, "error"));
+
+	cr_assert(error);
+	cr_expect(strstr(error, text), "'%s' does not say '%s'", error, text);
+}
+
+Test(commands, each_verb_needs_its_role)
+{
+	for (int verb = 0; verb < VERB_COUNT; verb++)
+		for (int role = ROLE_VIEWER; role <= ROLE_ADMIN; role++) {
+			call.role = (enum role)role;
+			run(verb_rows[verb].name, "{\"x\":1}");
+			cr_expect_eq(heard.outcome,
+				role < (int)verb_rows[verb].role
+					? OUTCOME_DENIED
+					: OUTCOME_BAD_CALL,
+				"%s as %d", verb_rows[verb].name, role);
+		}
+	cr_expect_eq(place.begun_count, 0);
+}
+
+Test(commands, who_has_no_role_is_denied_everything_alike)
+{
+	call.nobody = true;
+	expect("status", "{}", OUTCOME_DENIED);
+	expect("no such verb", "{}", OUTCOME_DENIED);
+	expect("reload", "{\"pluginId\":\"hello\"}", OUTCOME_DENIED);
+	cr_expect_eq(place.begun_count, 0);
+}
+
+Test(commands, wrong_arguments_are_refused_before_anything_happens)
+{
+	static const struct {
+		const char *verb, *args, *text;
+	} rows[] = {
+		{"frob", "{}", "there is no command"},
+		{"enable", "{}", "not supported yet"},
+		{"status", "[]", "must be a map"},
+		{"status", "{\"id\":5}", "must be a text"},
+		{"status", "{\"id\":\"a\\u0000b\"}", "must be a text"},
+		{"list", "{\"id\":\"hello\"}", "no argument 'id'"},
+		{"show", "{}", "'id' is missing"},
+		{"show", "{\"id\":null}", "'id' is missing"},
+		{"routes", "{\"kind\":\"nothing\"}", "no kind"},
+		{"reload", "{}", "give one of"},
+		{"reload", "{\"pluginId\":\"hello\",\"all\":true}",
+			"give one of"},
+		{"reload", "{\"pluginIds\":[]}", "list of texts"},
+		{"reload", "{\"pluginIds\":[1]}", "list of texts"},
+		{"reload", "{\"pluginId\":\"hello\",\"force\":1}",
+			"true or false"},
+		{"reload", "{\"pluginId\":\"hello\",\"wait\":\"x\"}", "wait"},
+		{"reload", "{\"all\":true,\"atomic\":true}",
+			"not supported yet"},
+		{"reload", "{\"all\":true,\"plan\":true}", "not supported yet"},
+		{"reload", "{\"changed\":true}", "not supported yet"},
+		{"logs", "{\"id\":\"hello\",\"lines\":-1}", "from 0 on"},
+		{"call", "{\"kind\":\"http\",\"name\":\"x\"}", "kind"},
+		{"call", "{\"kind\":\"command\",\"name\":\"x\",\"args\":[1]}",
+			"one text"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		expect(rows[i].verb, rows[i].args, OUTCOME_BAD_CALL);
+		expect_error(rows[i].text);
+	}
+	cr_expect_eq(place.begun_count, 0);
+}
+
+Test(commands, an_id_is_a_plugin_or_a_package_that_one_plugin_uses)
+{
+	expect("status", "{\"id\":\"hello\"}", OUTCOME_DONE);
+	expect("status", "{\"id\":\"single\"}", OUTCOME_DONE);
+	expect("status", "{\"id\":\"nosuch\"}", OUTCOME_NOT_FOUND);
+	expect_error("no such plugin: 'nosuch'");
+	expect("status", "{\"id\":\"twin\"}", OUTCOME_NOT_FOUND);
+	expect_error("its package is used by a, b");
+	expect("status", "{\"id\":\"../etc\"}", OUTCOME_NOT_FOUND);
+	expect_error("not a plugin id");
+	place_plugin("lone")->removed = true;
+	expect("status", "{\"id\":\"lone\"}", OUTCOME_NOT_FOUND);
+}
+
+Test(commands, status_has_a_row_for_each_plugin)
+{
+	static const char *const keys[] = {"id", "package", "version", "state",
+		"enabled", "enabledBy", "generation", "pid", "uptimeSeconds",
+		"restarts", "inFlight", "held", "digest", "lastReload"};
+	const json_t *rows, *row;
+
+	expect("status", "{}", OUTCOME_DONE);
+	rows = json_object_get(heard.result, "plugins");
+	cr_assert_eq(json_array_size(rows), 5);
+	row = json_array_get(rows, 3);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		cr_expect(json_object_get(row, keys[i]), "%s", keys[i]);
+	cr_expect_str_eq(
+		json_string_value(json_object_get(row, "state")), "disabled");
+	cr_expect(json_is_true(json_object_get(heard.result, "ready")));
+}
+
+Test(commands, list_and_show_add_to_the_row)
+{
+	const json_t *row;
+
+	place.unsafe = "disabled";
+	expect("list", "{}", OUTCOME_DONE);
+	row = json_array_get(json_object_get(heard.result, "plugins"), 0);
+	cr_expect_str_eq(
+		json_string_value(json_object_get(row, "pluginId")), "hello");
+	cr_expect(json_is_false(json_object_get(row, "canReload")));
+	cr_expect_str_eq(
+		json_string_value(json_object_get(row, "reason")), "disabled");
+	expect("show", "{\"id\":\"hello\"}", OUTCOME_DONE);
+	cr_expect(json_object_get(heard.result, "limits"));
+	cr_expect(json_object_get(heard.result, "workers"));
+}
+
+Test(commands, can_reload_answers_also_where_the_answer_is_no)
+{
+	expect("can-reload", "{\"id\":\"hello\"}", OUTCOME_DONE);
+	cr_expect(json_is_true(json_object_get(heard.result, "safe")));
+	cr_expect(json_is_null(json_object_get(heard.result, "reason")));
+	place.unsafe = "disabled";
+	expect("can-reload", "{\"id\":\"hello\"}", OUTCOME_DONE);
+	cr_expect(json_is_false(json_object_get(heard.result, "safe")));
+}
+
+Test(commands, a_reload_answers_with_its_receipt)
+{
+	run("reload",
+		"{\"pluginId\":\"hello\",\"force\":true,\"noDrop\":true}");
+	cr_assert_eq(place.begun_count, 1);
+	cr_expect(place.begun[0].options.force);
+	cr_expect(place.begun[0].options.no_drop);
+	cr_expect_str_eq(place.begun[0].options.trigger, "test");
+	cr_expect_eq(heard.done, 0);
+	place_phase(0, "staging");
+	cr_expect_str_eq(heard.last_progress,
+		"{\"pluginId\":\"hello\",\"phase\":\"staging\",\"ms\":1.5}");
+	place_verdict(0, "done");
+	cr_expect_eq(heard.done, 1);
+	cr_expect_eq(heard.outcome, OUTCOME_DONE);
+	cr_expect_null(call.job);
+	cr_expect_null(place.begun[0].watcher);
+}
+
+Test(commands, how_one_reload_ends_is_its_outcome)
+{
+	run("reload", "{\"pluginId\":\"hello\"}");
+	place_verdict(0, "rolled_back");
+	cr_expect_eq(heard.outcome, OUTCOME_FAILED);
+	place.refuse = "reload already in progress";
+	expect("reload", "{\"pluginId\":\"hello\"}", OUTCOME_REFUSED);
+	expect_error("already in progress");
+	cr_expect(json_object_get(heard.result, "pluginId"));
+	place.refuse = NULL;
+	place.unsafe = "disabled";
+	expect("reload", "{\"pluginId\":\"hello\",\"ifSafe\":true}",
+		OUTCOME_REFUSED);
+	expect_error("not safe now: disabled");
+	cr_expect_eq(place.begun_count, 1);
+}
+
+Test(commands, waiting_for_settled_hears_the_verdict_before)
+{
+	run("reload", "{\"pluginId\":\"hello\",\"wait\":\"settled\"}");
+	place_verdict(0, "done");
+	cr_expect_eq(heard.done, 0);
+	cr_expect(strstr(heard.last_progress, "\"verdict\""));
+	place_settled(0, "reverted");
+	cr_expect_eq(heard.done, 1);
+	cr_expect_eq(heard.outcome, OUTCOME_FAILED);
+}
+
+Test(commands, not_waiting_answers_with_the_id)
+{
+	expect("reload", "{\"pluginId\":\"hello\",\"wait\":false}",
+		OUTCOME_ACCEPTED);
+	cr_expect_str_eq(
+		json_string_value(json_object_get(heard.result, "id")), "r-1");
+	cr_expect_null(place.begun[0].watcher);
+}
+
+static void
+several(const char *state_a, const char *state_b, enum outcome outcome)
+{
+	unsigned at = place.begun_count;
+
+	run("reload", "{\"pluginIds\":[\"a\",\"b\",\"a\"]}");
+	cr_assert_eq(place.begun_count, at + 2);
+	place_verdict(at + 1, state_b);
+	place_verdict(at, state_a);
+	cr_expect_eq(heard.outcome, outcome, "%s %s", state_a, state_b);
+	cr_expect_eq(
+		json_array_size(json_object_get(heard.result, "results")), 2);
+	cr_expect_str_eq(
+		json_string_value(json_object_get(
+			json_array_get(
+				json_object_get(heard.result, "results"), 0),
+			"pluginId")),
+		"a");
+}
+
+Test(commands, several_tell_whether_all_or_some_failed)
+{
+	several("done", "done", OUTCOME_DONE);
+	cr_expect(json_is_true(json_object_get(heard.result, "success")));
+	several("done", "rolled_back", OUTCOME_SOME_FAILED);
+	cr_expect(json_is_false(json_object_get(heard.result, "success")));
+	several("rolled_back", "rolled_back", OUTCOME_FAILED);
+}
+
+Test(commands, one_id_in_a_list_is_answered_as_a_list)
+{
+	run("reload", "{\"pluginIds\":[\"a\"]}");
+	place_verdict(0, "done");
+	cr_expect(json_object_get(heard.result, "results"));
+}
+
+Test(commands, an_unknown_id_among_several_begins_nothing)
+{
+	expect("reload", "{\"pluginIds\":[\"a\",\"nosuch\"]}",
+		OUTCOME_NOT_FOUND);
+	cr_expect_eq(place.begun_count, 0);
+}
+
+Test(commands, all_and_package_leave_out_what_should_not_run)
+{
+	place_plugin("b")->stopped = true;
+	run("reload", "{\"all\":true}");
+	cr_expect_eq(place.begun_count, 3); /* hello, a, lone */
+	command_abandon(&call);
+	run("reload", "{\"package\":\"twin\"}");
+	cr_expect_eq(place.begun_count, 4);
+	cr_expect_eq(place.begun[3].plugin, place_plugin("a"));
+	command_abandon(&call);
+	expect("reload", "{\"package\":\"off\"}", OUTCOME_REFUSED);
+	expect("reload", "{\"package\":\"nosuch\"}", OUTCOME_NOT_FOUND);
+}
+
+Test(commands, a_caller_that_leaves_hears_nothing_more)
+{
+	run("reload", "{\"pluginIds\":[\"a\",\"b\"]}");
+	place_verdict(0, "done");
+	command_abandon(&call);
+	cr_expect_null(place.begun[1].watcher);
+	place_verdict(1, "done");
+	cr_expect_eq(heard.done, 0);
+	cr_expect_eq(place.begun_count, 2); /* they go on */
+}
+
+Test(commands, start_stop_and_restart_give_receipts)
+{
+	static const char *const verbs[] = {"start", "stop", "restart"};
+
+	for (unsigned i = 0; i < 3; i++) {
+		run(verbs[i], "{\"id\":\"hello\"}");
+		cr_expect_str_eq(place.begun[i].what, verbs[i]);
+		place_verdict(i, "done");
+		cr_expect_eq(heard.outcome, OUTCOME_DONE);
+	}
+	cr_expect_eq(heard.done, 3);
+}
+
+Test(commands, logs_end_or_follow)
+{
+	struct output *o = place_plugin("hello")->output;
+
+	output_add(o, 1, 10, "stderr", BYTES("one"));
+	output_add(o, 1, 10, "stderr", BYTES("two"));
+	expect("logs", "{\"id\":\"hello\",\"lines\":1}", OUTCOME_DONE);
+	cr_expect_eq(
+		json_array_size(json_object_get(heard.result, "lines")), 1);
+	expect("logs", "{\"id\":\"hello\",\"lines\":0}", OUTCOME_DONE);
+	cr_expect_eq(
+		json_array_size(json_object_get(heard.result, "lines")), 0);
+	run("logs", "{\"id\":\"hello\",\"follow\":true}");
+	cr_expect_eq(heard.progress, 2);
+	output_add(o, 1, 10, "stderr", BYTES("three"));
+	cr_expect(strstr(heard.last_progress, "three"));
+	command_abandon(&call);
+	output_add(o, 1, 10, "stderr", BYTES("four"));
+	cr_expect_eq(heard.progress, 3);
+	cr_expect_eq(heard.done, 2);
+}
+
+Test(commands, shutdown_is_asked_for_where_the_door_has_it)
+{
+	expect("shutdown", "{}", OUTCOME_ACCEPTED);
+	cr_expect_eq(heard.shutdowns, 1);
+	call.on_shutdown = NULL;
+	expect("shutdown", "{}", OUTCOME_REFUSED);
+	cr_expect_eq(heard.shutdowns, 1);
+}
+
+Test(commands, outcomes_have_the_promised_codes)
+{
+	static const struct {
+		enum outcome outcome;
+		int exit_code, http_status;
+	} rows[] = {
+		{OUTCOME_DONE, 0, 200},
+		{OUTCOME_ACCEPTED, 0, 202},
+		{OUTCOME_FAILED, 1, 422},
+		{OUTCOME_BAD_CALL, 2, 400},
+		{OUTCOME_DENIED, 4, 403},
+		{OUTCOME_NOT_FOUND, 5, 404},
+		{OUTCOME_REFUSED, 6, 409},
+		{OUTCOME_TIMED_OUT, 7, 504},
+		{OUTCOME_SOME_FAILED, 8, 422},
+	};
+
+	cr_assert_eq(sizeof(rows) / sizeof(*rows), OUTCOME_COUNT);
+	for (size_t i = 0; i < OUTCOME_COUNT; i++) {
+		const struct outcome_row *row = &outcome_rows[rows[i].outcome];
+
+		cr_expect_eq(row->exit_code, rows[i].exit_code);
+		cr_expect_eq(row->http_status, rows[i].http_status);
+	}
+}
+
+Test(commands, verbs_are_found_by_name)
+{
+	for (int verb = 0; verb < VERB_COUNT; verb++) {
+		cr_expect_eq((int)verb_by_name(verb_rows[verb].name), verb);
+		cr_expect_not(verb_is_planned(verb_rows[verb].name));
+	}
+	cr_expect_eq(verb_by_name(""), VERB_UNKNOWN);
+	cr_expect(verb_is_planned("watch"));
+	cr_expect_str_eq(command_by_method("plugins.reload", 14), "reload");
+	cr_expect_null(command_by_method("plugins.reloads", 15));
+	cr_expect_null(command_by_method("plugins.reloa", 13));
+}
