@@ -237,8 +237,13 @@ stop_due(struct wheel_timer *t)
 
 		if (!p)
 			continue;
-		list_for_each_safe (node, &p->others)
-			worker_stop(container_of(node, struct worker, node));
+		list_for_each_safe (node, &p->others) {
+			struct worker *w =
+				container_of(node, struct worker, node);
+
+			worker_end_requests(w, "ended: supd is stopping");
+			worker_stop(w);
+		}
 	}
 }
 
