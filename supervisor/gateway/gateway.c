@@ -269,12 +269,43 @@ gateway_stop(struct gateway *g)
 		clock_ms() + g->config->defaults.stop_timeout_ms);
 }
 
+/* The stop was cut short: what is left of a plugin is killed and reaped. */
+static void
+abandon(struct gateway *g, struct plugin *p)
+{
+	struct worker *last[] = {p->active, p->candidate};
+
+	if (p->reload) {
+		error_set(&p->reload->error, "supd is stopping");
+		reload_fail(p->reload);
+	}
+	while (!list_is_empty(&p->settling))
+		reload_destroy(
+			container_of(p->settling.next, struct reload, node));
+	for (unsigned i = 0; i < 2; i++)
+		if (last[i] && list_is_empty(&last[i]->node))
+			list_append(&p->others, &last[i]->node);
+	p->active = p->candidate = NULL;
+	list_for_each_safe (node, &p->others) {
+		struct worker *w = container_of(node, struct worker, node);
+
+		list_remove(node);
+		worker_stop(w);
+		worker_destroy(w);
+	}
+}
+
 void
 gateway_finish(struct gateway *g)
 {
-	for (uint32_t i = 0; i < g->plugin_count; i++)
-		if (g->plugins[i])
-			drop(g, g->plugins[i]);
+	g->stopping = true;
+	g->on_settled = g->on_stopped = NULL;
+	for (uint32_t i = 0; i < g->plugin_count; i++) {
+		if (!g->plugins[i])
+			continue;
+		abandon(g, g->plugins[i]);
+		drop(g, g->plugins[i]);
+	}
 	free(g->plugins);
 	map_finish(&g->by_id);
 	stage_finish(&g->room);
