@@ -119,8 +119,8 @@ take_out(struct gateway_apply *a, const struct config *config)
 
 		if (!p || p->removed || config_plugin(config, p->id))
 			continue;
+		p->removed = true; /* first: a failed start begins no other */
 		halt(a, p);
-		p->removed = true;
 	}
 }
 

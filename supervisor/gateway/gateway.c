@@ -90,8 +90,11 @@ gateway_add(struct gateway *g, const struct plugin_config *config)
 		p->given_up = p->settled_once = true;
 	}
 	p->stopped = p->store.stopped;
-	stage_sweep(
-		&g->room, g->state_dir, p->id, p->store.proven_generation, 0);
+	/* Not while a removed plugin of that id still runs from some, nor if
+	 * it is not known which one counts. */
+	if (!gateway_plugin(g, p->id) && !p->given_up)
+		stage_sweep(&g->room, g->state_dir, p->id,
+			p->store.proven_generation, 0);
 	g->plugins = memory_resize(
 		g->plugins, (g->plugin_count + 1) * sizeof(struct plugin *));
 	g->plugins[g->plugin_count++] = p;
