@@ -105,6 +105,7 @@ struct worker_room {
 	/* stage.h: stagings under way, folders to remove, who removes some */
 	struct list stagings, removals;
 	struct stage_remover *remover;
+	uint64_t put_away_total; /* folders to remove: part of their names */
 };
 
 /* How to start one; copied or referenced (ref) by the worker. */
