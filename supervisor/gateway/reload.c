@@ -49,10 +49,13 @@ static bool
 is_unchanged(const struct reload *r)
 {
 	const struct worker *w = plugin_serving(r->plugin);
+	enum config_class class;
 
-	return r->if_changed && w && !strcmp(w->digest, r->digest) &&
-	       json_equal(w->settings, r->settings) &&
-	       r->config == r->plugin->config;
+	if (!r->if_changed || !w || strcmp(w->digest, r->digest) != 0 ||
+		!json_equal(w->settings, r->settings))
+		return false;
+	config_plugin_differs(w->config, r->config, &class);
+	return class == CLASS_LIVE;
 }
 
 static void
