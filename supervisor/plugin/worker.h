@@ -158,6 +158,9 @@ struct worker *worker_create(struct worker_room *room,
 /* Only in on_exit or before any loop turn; kills and reaps if it must. */
 void worker_destroy(struct worker *w);
 
+/* Other limits for a worker that runs; what a worker is made of is the same in
+ * both. A reference is taken. */
+void worker_configure(struct worker *w, const struct plugin_config *config);
 /* READY -> SERVING. Void: part of the commit. */
 void worker_serve(struct worker *w);
 /* SERVING -> DRAINING: sends drain; on_drained when `drained` came *and*
