@@ -329,6 +329,19 @@ log_verdict(const struct reload *r)
 			r->fresh->version, r->digest);
 }
 
+/* A change came during the last one, however that ended: exactly one more. */
+static void
+begin_wanted(struct gateway *g, struct plugin *p)
+{
+	struct reload_options options = {
+		.trigger = "change", .if_changed = true};
+
+	if (!p->reload_wanted || p->reload)
+		return;
+	p->reload_wanted = false;
+	reload_begin(g, p, &options, NULL, NULL, NULL);
+}
+
 void
 reload_give_verdict(struct reload *r)
 {
@@ -358,6 +371,7 @@ reload_give_verdict(struct reload *r)
 	if (failed)
 		build_after_failure(r);
 	settle_begin(r);
+	begin_wanted(g, p);
 	if (!was_settled)
 		gateway_start_waiting(g);
 	if (g->on_settled && (!was_settled || !failed))

@@ -162,13 +162,6 @@ settle_begin(struct reload *r)
 			clock_ms() + p->config->limits.probation_ms);
 		settle_on_drained(p, r->old);
 	}
-	if (p->reload_wanted && !p->reload) {
-		struct reload_options options = {
-			.trigger = "change", .if_changed = true};
-
-		p->reload_wanted = false;
-		reload_begin(g, p, &options, NULL, NULL, NULL);
-	}
 }
 
 void
