@@ -192,10 +192,39 @@ stage_number(const char *stage_dir)
 	return (uint32_t)strtoul(slash ? slash + 1 : stage_dir, NULL, 10);
 }
 
+static bool
+is_run_from(const struct plugin *p, uint32_t stage)
+{
+	if (p->active && stage_number(p->active->stage_dir) == stage)
+		return true;
+	list_for_each (node, &p->others)
+		if (stage_number(container_of(node, struct worker, node)
+					 ->stage_dir) == stage)
+			return true;
+	return false;
+}
+
+/* The stage that was the proven one goes with the last worker that runs from
+ * it; if none does, now. */
+static void
+drop_stage(struct plugin *p, uint32_t stage)
+{
+	struct gateway *g = p->gateway;
+	char *dir;
+
+	if (!stage || stage == p->store.proven_generation ||
+		is_run_from(p, stage))
+		return;
+	dir = memory_format("%s/run/%s/%u", g->state_dir, p->id, stage);
+	stage_remove(&g->room, dir);
+	free(dir);
+}
+
 static void
 note(struct plugin *p, const struct worker *w)
 {
 	struct gateway *g = p->gateway;
+	uint32_t before = p->store.proven_generation;
 	struct error err;
 
 	p->store.proven_generation = stage_number(w->stage_dir);
@@ -205,6 +234,7 @@ note(struct plugin *p, const struct worker *w)
 	p->store.proven_version = memory_copy_text(w->version);
 	if (store_save(&p->store, g->state_dir, p->id, &err) < 0)
 		log_error("%s", err.text);
+	drop_stage(p, before);
 }
 
 void
@@ -244,23 +274,35 @@ build_clean_stage(struct plugin *p, const struct worker *w)
 	stage_remove(&g->room, w->stage_dir);
 }
 
+/* The other of package and proven stage, if what was tried first is no good;
+ * NULL: both were tried, or there is no other. */
+static const char *
+find_fallback(const struct reload *r)
+{
+	bool unreadable = r->phase_ms[PHASE_STAGING] < 0;
+
+	if (r->fallback || r->kind == KIND_STOP)
+		return NULL;
+	if (r->from_stage)
+		return unreadable ? "package" : NULL;
+	return r->plugin->store.proven_generation ? "last proven stage" : NULL;
+}
+
 void
 build_after_failure(struct reload *r)
 {
 	struct plugin *p = r->plugin;
-	struct reload_options options = {.trigger = r->trigger};
+	struct reload_options options = {
+		.trigger = r->trigger, .from_stage = !r->from_stage};
+	const char *fallback = find_fallback(r);
 
 	if (p->reload || r->gateway->stopping || p->removed)
 		return;
 	if (p->reload_wanted || plugin_serving(p))
 		return;
-	if (!r->from_stage && p->store.proven_generation &&
-		r->kind != KIND_STOP) {
-		options.from_stage = true;
-		if (reload_begin(r->gateway, p, &options, NULL, NULL, NULL) ==
-			RELOAD_ACCEPTED)
-			p->reload->fallback = "last proven stage";
-	} else {
+	if (!fallback)
 		crash_restart(p, false);
-	}
+	else if (reload_begin(r->gateway, p, &options, NULL, NULL, NULL) ==
+		 RELOAD_ACCEPTED)
+		p->reload->fallback = fallback;
 }

@@ -24,7 +24,8 @@ void build_note_reverted(struct plugin *p, const struct worker *w);
 /* A worker has exited: removes its stage unless it is the proven one or
  * another worker runs from it. */
 void build_clean_stage(struct plugin *p, const struct worker *w);
-/* After a rollback: the proven stage if a start from the package failed, the
- * crash policy if nothing serves. Nothing if a change came meanwhile: then one
- * more reload follows anyhow. */
+/* After a rollback with nothing serving: the proven stage if a start from the
+ * package failed, the package if the proven stage is not there any more, else
+ * the crash policy. Nothing if a change came meanwhile: then one more reload
+ * follows anyhow. */
 void build_after_failure(struct reload *r);
