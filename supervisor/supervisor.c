@@ -46,6 +46,7 @@ struct supervisor {
 	ev_io log_writable;
 	ev_timer stop_guard;
 	bool ready, stopping, workers_gone, doors_drained;
+	bool announced;	  /* READY=1 was said once */
 	bool hup_pending; /* one more pass when the one under way is done */
 	uint64_t hup_ms;
 };
@@ -154,6 +155,7 @@ on_settled(struct gateway *g, void *user)
 	s->ready = ready;
 	if (!ready)
 		return;
+	s->announced = true;
 	notify_ready();
 	notify_status("serving");
 	log_info("ready in %llu ms",
@@ -163,6 +165,14 @@ on_settled(struct gateway *g, void *user)
 /* ---- HUP ---- */
 
 static void apply(struct supervisor *s);
+
+/* A HUP while supd starts or stops makes it ready no sooner and no more. */
+static void
+tell_reloaded(const struct supervisor *s)
+{
+	if (s->announced && !s->stopping)
+		notify_ready();
+}
 
 static void
 applied(void *user, const json_t *receipts)
@@ -178,10 +188,11 @@ applied(void *user, const json_t *receipts)
 		"failed",
 		(unsigned long long)(clock_ms() - s->hup_ms),
 		json_array_size(receipts), failed);
-	notify_ready();
-	notify_status("serving; last reload of the configuration: %zu of %zu "
-		      "transactions failed",
-		failed, json_array_size(receipts));
+	tell_reloaded(s);
+	if (!s->stopping)
+		notify_status("serving; last reload of the configuration: %zu "
+			      "of %zu transactions failed",
+			failed, json_array_size(receipts));
 	if (s->hup_pending && !s->stopping) {
 		s->hup_pending = false;
 		apply(s);
@@ -228,7 +239,7 @@ put_in_force(struct supervisor *s, struct config *config)
 
 	if (http_server_listen(s->http, config, &err) < 0) {
 		log_error("configuration not applied: %s", err.text);
-		notify_ready();
+		tell_reloaded(s);
 		notify_status("configuration not applied: %s", err.text);
 		return;
 	}
@@ -250,7 +261,8 @@ apply(struct supervisor *s)
 	struct config *config;
 
 	s->hup_ms = clock_ms();
-	notify_reloading();
+	if (s->announced)
+		notify_reloading();
 	config = config_load(s->config_file, &problems);
 	log_problems(&problems);
 	if (config) {
@@ -259,7 +271,7 @@ apply(struct supervisor *s)
 		log_error("configuration not applied: %u errors; everything "
 			  "serves as before",
 			problems.errors);
-		notify_ready();
+		tell_reloaded(s);
 		notify_status("configuration not applied: %u errors",
 			problems.errors);
 	}
