@@ -10,6 +10,11 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 
+/* The registration of a held request that the new set does not have. It fails
+ * when it is released: its owner may send another at once, and that must not
+ * be in the middle of a commit. */
+#define GONE UINT32_MAX
+
 static void request_due(struct wheel_timer *t);
 
 enum route_verdict
@@ -186,7 +191,11 @@ dispatch_release(struct gateway *g, struct plugin *p)
 	(void)g;
 	while (w && p->hold.count && worker_has_room(w)) {
 		r = hold_pop(&p->hold);
-		send_to(p, w, r);
+		if (r->registration == GONE)
+			refuse(g, r, REQUEST_UNAVAILABLE,
+				"the new version no longer serves this");
+		else
+			send_to(p, w, r);
 	}
 }
 
@@ -252,19 +261,12 @@ dispatch_follow(
 	if (!p->hold.count)
 		return;
 	route_table_each(g->routes, p->number, follow_row, &f);
-	list_for_each_safe (node, &p->hold.queue) {
+	list_for_each (node, &p->hold.queue) {
 		struct request *r = container_of(node, struct request, node);
-		uint32_t index = r->registration < f.count
-					 ? f.index[r->registration]
-					 : UINT32_MAX;
 
-		if (index != UINT32_MAX) {
-			r->registration = index;
-			continue;
-		}
-		hold_remove(&p->hold, r);
-		refuse(g, r, REQUEST_UNAVAILABLE,
-			"the new version no longer serves this");
+		r->registration = r->registration < f.count
+					  ? f.index[r->registration]
+					  : GONE;
 	}
 	free(f.index);
 }

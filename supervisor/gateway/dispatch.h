@@ -39,7 +39,8 @@ void dispatch_release(struct gateway *g, struct plugin *p);
 void dispatch_orphan(struct gateway *g, struct plugin *p,
 	const struct worker *w, struct request *r);
 /* Part of a commit, before the rows change: held requests follow their
- * registration to its index in the new set; what it no longer has fails. */
+ * registration to its index in the new set; what it no longer has fails at the
+ * release. */
 void dispatch_follow(struct gateway *g, struct plugin *p,
 	const struct registration_set *set);
 /* Fails all that is held (the plugin will not be back). */
