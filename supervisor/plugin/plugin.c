@@ -82,7 +82,8 @@ plugin_state(const struct plugin *p)
 		return PLUGIN_STOPPED;
 	if (p->given_up)
 		return PLUGIN_FAILED;
-	return p->settled_once ? PLUGIN_HOLDING : PLUGIN_STARTING;
+	/* What never served has no routes that anybody could wait at. */
+	return p->counters.reloads ? PLUGIN_HOLDING : PLUGIN_STARTING;
 }
 
 const char *
