@@ -116,13 +116,17 @@ reload_begin_start(struct gateway *g, struct plugin *p, const char *trigger,
 	struct reload_watcher *watcher, char *id_out, struct error *err)
 {
 	enum reload_refusal refusal = reload_admit(g, p, true, err);
+	bool was_stopped = p->stopped;
 	struct reload *r;
 
 	if (refusal != RELOAD_ACCEPTED)
 		return refusal;
 	p->stopped = p->store.stopped = false;
-	if (store_save(&p->store, g->state_dir, p->id, err) < 0)
+	if (was_stopped &&
+		store_save(&p->store, g->state_dir, p->id, err) < 0) {
+		p->stopped = p->store.stopped = was_stopped;
 		return RELOAD_BUSY;
+	}
 	crash_forget(p);
 	r = reload_create(g, p, KIND_RELOAD, trigger, watcher, id_out);
 	r->if_serving_done = plugin_serving(p) != NULL;

@@ -83,7 +83,7 @@ reload_run(struct reload *r)
 {
 	struct gateway *g = r->gateway;
 
-	if (r->if_serving_done) {
+	if (r->if_serving_done && plugin_serving(r->plugin)) {
 		reload_step(r, RELOAD_EVENT_DONE);
 		reload_give_verdict(r);
 		return;
@@ -353,7 +353,6 @@ reload_give_verdict(struct reload *r)
 
 	log_verdict(r);
 	p->reload = NULL;
-	p->settled_once = true;
 	json_decref(p->last_reload);
 	p->last_reload = json_incref(receipt);
 	if (r->state == RELOAD_COMMITTED)
@@ -370,9 +369,11 @@ reload_give_verdict(struct reload *r)
 	peer_group_flush(&g->peers); /* before old workers are ended */
 	if (failed)
 		build_after_failure(r);
+	/* What falls back to another try has neither served nor failed yet. */
+	p->settled_once = p->settled_once || !p->reload || !p->reload->fallback;
 	settle_begin(r);
 	begin_wanted(g, p);
-	if (!was_settled)
+	if (!was_settled && p->settled_once)
 		gateway_start_waiting(g);
 	if (g->on_settled && (!was_settled || !failed))
 		g->on_settled(g, g->user);
