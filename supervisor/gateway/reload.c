@@ -351,6 +351,7 @@ reload_give_verdict(struct reload *r)
 		w->on_verdict(w, receipt);
 	}
 	json_decref(receipt);
+	peer_group_flush(&g->peers); /* before old workers are ended */
 	if (failed)
 		build_after_failure(r);
 	settle_begin(r);

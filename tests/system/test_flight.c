@@ -519,8 +519,8 @@ hurts_nobody_else(const char *mode, int expected_status)
 	struct answer a;
 
 	run_add_bench(g);
-	run_add_fault(g);
-	run_fault(g, "fault", mode, "");
+	run_package(g, "fault", "fault");
+	run_plugin(g, "fault", "settings: {mode: %s}", mode);
 	run_start(g);
 	load_start(&load, g->http, "/hello", "/hello");
 	for (int i = 0; i < 2; i++) {
