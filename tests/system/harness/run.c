@@ -211,13 +211,15 @@ run_spawn(struct gateway_run *g)
 	char *state = memory_format("%s/state", g->dir);
 	const char *own[] = {program, "-c", config, "--runtime-dir", runtime,
 		"--state-dir", state, NULL};
-	const char *argv[32];
+	const char *argv[24];
 	int fds[2], count = 0;
 
 	run_write_config(g);
 	set_environment(g);
 	for (int i = 0; g->wrapper[i]; i++)
 		argv[count++] = g->wrapper[i];
+	for (int i = 0; i < 8; i++)
+		argv[count++] = own[i];
 	cr_assert(!pipe2(fds, O_CLOEXEC));
 	if (g->has_log)
 		capture_finish(&g->log);
