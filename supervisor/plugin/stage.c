@@ -286,9 +286,15 @@ stage_begin(struct worker_room *room, const char *state_dir,
 void
 stage_cancel(struct stage *s)
 {
+	char *away;
+
 	s->cancelled = true;
 	wheel_clear(s->room->wheel, &s->deadline);
 	child_kill_group(&s->child);
+	/* The next staging may want the same name before the child has gone. */
+	away = stage_put_away(s->room, s->dir);
+	free(s->dir);
+	s->dir = away;
 }
 
 void

@@ -186,6 +186,17 @@ worker_due(struct wheel_timer *timer)
 /* ---- the gateway's words ---- */
 
 void
+worker_configure(struct worker *w, const struct plugin_config *config)
+{
+	const struct plugin_config *before = w->config;
+
+	w->config = plugin_config_ref(config);
+	plugin_config_unref((struct plugin_config *)(uintptr_t)before);
+	if (w->state >= WORKER_READY && w->state < WORKER_STOPPING)
+		ping_configure(w);
+}
+
+void
 worker_serve(struct worker *w)
 {
 	if (!worker_step(w, WORKER_EVENT_SWAP, NULL))

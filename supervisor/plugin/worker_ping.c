@@ -30,7 +30,8 @@ ping_answer(struct request *r, const struct message *m)
 {
 	struct worker *w = worker_of(r);
 
-	rearm(w, w->config->limits.ping_timeout_ms / PINGS_PER_TIMEOUT);
+	if (w->config->limits.ping_timeout_ms)
+		rearm(w, w->config->limits.ping_timeout_ms / PINGS_PER_TIMEOUT);
 	return false;
 }
 
@@ -98,6 +99,21 @@ ping_begin(struct worker *w)
 		return;
 	p->ping_sent_ms = clock_ms();
 	rearm(w, w->config->limits.ping_timeout_ms / PINGS_PER_TIMEOUT);
+}
+
+/* One that is under way is waited for as long as the new limit says. */
+void
+ping_configure(struct worker *w)
+{
+	struct worker_private *p = w->private;
+	uint64_t timeout_ms = w->config->limits.ping_timeout_ms;
+
+	if (!timeout_ms)
+		wheel_clear(p->room->wheel, &p->ping_due);
+	else if (p->ping.id)
+		rearm(w, timeout_ms);
+	else
+		rearm(w, timeout_ms / PINGS_PER_TIMEOUT);
 }
 
 void
