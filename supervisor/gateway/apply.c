@@ -90,6 +90,20 @@ begin(struct gateway_apply *a, struct plugin *p, bool if_changed)
 	a->pending--;
 }
 
+/* What needs no new worker takes effect in the one that serves. */
+static void
+change_live(
+	struct gateway *g, struct plugin *p, const struct plugin_config *config)
+{
+	struct worker *w = plugin_serving(p);
+
+	plugin_configure(p, config);
+	if (!w)
+		return;
+	worker_configure(w, config);
+	dispatch_release(g, p); /* it may take more at a time now */
+}
+
 static void
 change(struct gateway_apply *a, struct plugin *p,
 	const struct plugin_config *config,
@@ -101,7 +115,7 @@ change(struct gateway_apply *a, struct plugin *p,
 
 	plugin_want(p, config);
 	if (!changed || class == CLASS_LIVE)
-		plugin_configure(p, config);
+		change_live(a->gateway, p, config);
 	p->enabled = config->enabled;
 	if (was_enabled && !p->enabled)
 		halt(a, p);
@@ -142,6 +156,7 @@ gateway_apply(struct gateway *g, struct config *config, const char *trigger,
 	g->apply = a;
 	config_compare(old, config, &changes);
 	g->config = config_ref(config);
+	g->room.body_limit = config->limits.body_bytes;
 	take_out(a, config);
 	for (uint32_t i = 0; i < config->plugin_count; i++) {
 		const struct plugin_config *entry =

@@ -157,6 +157,9 @@ struct worker *worker_create(struct worker_room *room,
 /* Only in on_exit or before any loop turn; kills and reaps if it must. */
 void worker_destroy(struct worker *w);
 
+/* Takes another config in place of the one it was started with; what differs
+ * may only be of class LIVE. */
+void worker_configure(struct worker *w, const struct plugin_config *config);
 /* READY -> SERVING. Void: part of the commit. */
 void worker_serve(struct worker *w);
 /* SERVING -> DRAINING: sends drain; on_drained when `drained` came *and*

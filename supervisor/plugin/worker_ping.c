@@ -4,12 +4,17 @@
 
 #define PINGS_PER_TIMEOUT 3
 
+/* A timeout of 0: none is asked for any more. */
 static void
 rearm(struct worker *w, uint64_t after_ms)
 {
 	struct worker_private *p = w->private;
 
-	wheel_set(p->room->wheel, &p->ping_due, p->ping_sent_ms + after_ms);
+	if (w->config->limits.ping_timeout_ms)
+		wheel_set(p->room->wheel, &p->ping_due,
+			p->ping_sent_ms + after_ms);
+	else
+		wheel_clear(p->room->wheel, &p->ping_due);
 }
 
 static struct worker *
@@ -94,10 +99,17 @@ ping_begin(struct worker *w)
 {
 	struct worker_private *p = w->private;
 
-	if (!w->config->limits.ping_timeout_ms)
-		return;
 	p->ping_sent_ms = clock_ms();
 	rearm(w, w->config->limits.ping_timeout_ms / PINGS_PER_TIMEOUT);
+}
+
+void
+ping_configure(struct worker *w)
+{
+	uint64_t timeout_ms = w->config->limits.ping_timeout_ms;
+
+	rearm(w, w->private->ping.id ? timeout_ms
+				     : timeout_ms / PINGS_PER_TIMEOUT);
 }
 
 void
