@@ -36,6 +36,8 @@ struct peer_group {
 void peer_group_init(struct peer_group *g, struct ev_loop *loop);
 /* After the last of its peers is finished. */
 void peer_group_finish(struct peer_group *g);
+/* What was appended so far is sent now, not at the end of the turn. */
+void peer_group_flush(struct peer_group *g);
 
 struct peer;
 

@@ -4,5 +4,4 @@
 #include "proto/peer.h"
 
 void peer_write_greeting(struct peer *p);
-void peer_group_flush(struct peer_group *g);
 void peer_on_writable(struct ev_loop *loop, ev_io *w, int events);

@@ -353,10 +353,13 @@ raise_descriptor_limit(void)
 			strerror(errno));
 }
 
-/* sup-worker stands beside supd, in build/worker, or in libexec. */
+/* sup-worker stands beside supd, in build/worker, or in libexec: that of the
+ * tree that supd itself is in, so that an installed tree can be moved. */
 static char *
 find_worker_program(struct error *err)
 {
+	static const char *const places[] = {"sup-worker",
+		"../worker/sup-worker", "../libexec/supd/sup-worker"};
 	char self[PATH_MAX];
 	ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *path;
@@ -368,9 +371,8 @@ find_worker_program(struct error *err)
 	}
 	self[size] = '\0';
 	*strrchr(self, '/') = '\0';
-	for (int i = 0; i < 2; i++) {
-		path = i ? memory_format("%s/../worker/sup-worker", self)
-			 : memory_format("%s/sup-worker", self);
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		path = memory_format("%s/%s", self, places[i]);
 		if (access(path, X_OK) == 0)
 			return path;
 		free(path);
@@ -441,8 +443,10 @@ start(struct supervisor *s, struct error *err)
 		return -1;
 	reaper_start(
 		&s->reaper, s->loop, is_own_child, &s->gateway.room.children);
-	log_info("supd " SUPD_VERSION " (pid %d) with %u plugins, %s", getpid(),
-		s->config->plugin_count, s->runtime.runtime_dir);
+	log_info("supd " SUPD_VERSION " (pid %d) with %u plugin%s, %s",
+		getpid(), s->config->plugin_count,
+		s->config->plugin_count == 1 ? "" : "s",
+		s->runtime.runtime_dir);
 	gateway_start(&s->gateway);
 	on_settled(&s->gateway, s);
 	return 0;

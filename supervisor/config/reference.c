@@ -91,12 +91,12 @@ print_rows(const struct schema_table *table, const char *prefix,
 void
 config_print_reference(FILE *out)
 {
-	fputs("## supd.yaml\n\n"
+	fputs("### supd.yaml\n\n"
 	      "| Key | Type | Default | A change is | Meaning |\n"
 	      "| --- | --- | --- | --- | --- |\n",
 		out);
 	print_rows(&config_table, "", true, out);
-	fputs("\n## plugin.yaml\n\n"
+	fputs("\n### plugin.yaml\n\n"
 	      "| Key | Type | Default | Meaning |\n"
 	      "| --- | --- | --- | --- |\n",
 		out);

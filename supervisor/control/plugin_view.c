@@ -178,7 +178,7 @@ counters_view(const struct plugin *p)
 	json_t *o = json_object();
 
 	put_number(o, "requests", c->requests);
-	put_number(o, "answered", c->answered);
+	put_number(o, "answered", plugin_answered(p));
 	put_number(o, "failed", c->failed);
 	put_number(o, "replayed", c->replayed);
 	put_number(o, "held", p->hold.held_total);

@@ -219,10 +219,11 @@ reload_on_proven(struct reload *r)
 		reload_fail(r);
 		return;
 	}
-	r->previous_generation = old ? old->generation : 0;
-	r->previous_pid = old ? old->pid : 0;
-	if (old)
+	if (old) { /* else a restart has noted what it stopped */
+		r->previous_generation = old->generation;
+		r->previous_pid = old->pid;
 		r->removed = receipt_counts(&old->registrations);
+	}
 	r->registered = receipt_counts(&r->fresh->registrations);
 	r->dropped = receipt_dropped(
 		old ? &old->registrations : NULL, &r->fresh->registrations);
@@ -350,6 +351,7 @@ reload_give_verdict(struct reload *r)
 		w->on_verdict(w, receipt);
 	}
 	json_decref(receipt);
+	peer_group_flush(&g->peers); /* before old workers are ended */
 	if (failed)
 		build_after_failure(r);
 	settle_begin(r);

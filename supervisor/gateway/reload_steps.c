@@ -54,19 +54,37 @@ static const enum reload_state table[RELOAD_STATE_COUNT][RELOAD_EVENT_COUNT] = {
 };
 #undef TO
 
+const char *
+reload_event_text(enum reload_event e)
+{
+	return event_texts[e];
+}
+
+bool
+reload_state_takes(enum reload_state s, enum reload_event e)
+{
+	return table[s][e] != RELOAD_QUEUED;
+}
+
+enum reload_state
+reload_state_next(enum reload_state s, enum reload_event e)
+{
+	assert(reload_state_takes(s, e));
+	return table[s][e];
+}
+
 void
 reload_step(struct reload *r, enum reload_event event)
 {
-	enum reload_state from = r->state, to = table[from][event];
+	enum reload_state from = r->state, to = reload_state_next(from, event);
 	struct log_subject subject = {
 		.plugin = r->plugin->id, .generation = r->generation};
 
-	assert(to != RELOAD_QUEUED);
 	r->state = to;
 	if (log_is_on(LOG_DEBUG))
 		log_write(LOG_DEBUG, &subject, "reload %s %s->%s %s", r->id,
 			reload_state_texts[from], reload_state_texts[to],
-			event_texts[event]);
+			reload_event_text(event));
 }
 
 void

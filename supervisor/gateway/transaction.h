@@ -90,6 +90,13 @@ struct reload {
 extern const char *const reload_state_texts[RELOAD_STATE_COUNT];
 extern const char *const reload_phase_texts[PHASE_COUNT];
 
+/* ---- reload_steps.c ---- */
+const char *reload_event_text(enum reload_event e);
+/* The state that follows. An event that cannot come in that state unless supd
+ * itself is wrong aborts; reload_state_takes() is false for it. */
+enum reload_state reload_state_next(enum reload_state s, enum reload_event e);
+bool reload_state_takes(enum reload_state s, enum reload_event e);
+
 /* ---- reload.c ---- */
 void reload_step(struct reload *r, enum reload_event event);
 void reload_enter_phase(struct reload *r, enum reload_phase phase);

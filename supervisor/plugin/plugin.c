@@ -113,6 +113,19 @@ plugin_worker(const struct plugin *p, uint32_t worker_id)
 	return NULL;
 }
 
+uint64_t
+plugin_answered(const struct plugin *p)
+{
+	uint64_t count = p->counters.answered;
+
+	if (p->active)
+		count += p->active->answered_total;
+	list_for_each (node, &p->others)
+		count +=
+			container_of(node, struct worker, node)->answered_total;
+	return count;
+}
+
 uint32_t
 plugin_in_flight(const struct plugin *p)
 {

@@ -34,6 +34,7 @@ struct crash_history {
 	uint64_t first_ms;     /* of these */
 };
 
+/* answered: by workers that are gone; plugin_answered() has all. */
 struct plugin_counters {
 	uint64_t requests, answered, failed, replayed, reloads, reloads_failed,
 		restarts, crashes;
@@ -84,3 +85,4 @@ bool plugin_will_be_back(const struct plugin *p);
 /* By worker number, wherever it is in the plugin's slots; NULL: gone. */
 struct worker *plugin_worker(const struct plugin *p, uint32_t worker_id);
 uint32_t plugin_in_flight(const struct plugin *p); /* all its workers */
+uint64_t plugin_answered(const struct plugin *p);  /* since supd's start */

@@ -1,4 +1,5 @@
-/* store: one small JSON file per plugin, replaced as a whole. */
+/* store: one small JSON file per plugin, replaced as a whole. A reload writes
+ * it twice on the loop, so that is made cheap: see overwrite(). */
 #include "supervisor/plugin/store.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include "proto/util/memory.h"
 
 #define STORE_BYTES_MAX (64 * 1024)
+#define STORE_RECORD_BYTES 512 /* a sector */
 
 static char *
 store_path(const char *state_dir, const char *plugin_id)
@@ -140,18 +142,41 @@ store_load(struct store *s, const char *state_dir, const char *plugin_id,
 
 /* ---- writing ---- */
 
+/* A record of STORE_RECORD_BYTES, filled up with blanks; longer if need be. */
 static char *
-store_text(const struct store *s)
+store_text(const struct store *s, size_t *length_out)
 {
 	json_t *root = json_pack("{s:I, s:I, s:s?, s:s?, s:b}", "generation",
 		(json_int_t)s->generation, "provenGeneration",
 		(json_int_t)s->proven_generation, "provenDigest",
 		s->proven_digest, "provenVersion", s->proven_version, "stopped",
 		s->stopped);
-	char *text = json_dumps(root, JSON_INDENT(1));
+	char *json = json_dumps(root, JSON_INDENT(1));
+	char *text = memory_format("%-*s\n", STORE_RECORD_BYTES - 1, json);
 
 	json_decref(root);
+	free(json);
+	*length_out = strlen(text);
 	return text;
+}
+
+/* A record replaces a record of the same size in place: one write within one
+ * sector is there as a whole or not at all, and makes no new file. False: the
+ * file is not there or has another size. */
+static bool
+overwrite(const char *path, const char *text, size_t length)
+{
+	int fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat now;
+	bool written;
+
+	if (fd < 0)
+		return false;
+	written = length == STORE_RECORD_BYTES && !fstat(fd, &now) &&
+		  now.st_size == STORE_RECORD_BYTES &&
+		  pwrite(fd, text, length, 0) == STORE_RECORD_BYTES;
+	close(fd);
+	return written;
 }
 
 static int
@@ -163,7 +188,7 @@ write_file(const char *path, const char *text, struct error *err)
 	if (!file)
 		return error_set(
 			err, "cannot write %s: %s", path, strerror(errno));
-	failed = fputs(text, file) == EOF || fputc('\n', file) == EOF;
+	failed = fputs(text, file) == EOF;
 	failed = fclose(file) == EOF || failed;
 	if (failed)
 		return error_set(
@@ -171,14 +196,12 @@ write_file(const char *path, const char *text, struct error *err)
 	return 0;
 }
 
-int
-store_save(const struct store *s, const char *state_dir, const char *plugin_id,
+static int
+replace(const char *path, const char *text, const char *state_dir,
 	struct error *err)
 {
 	char *folder = memory_format("%s/plugins", state_dir);
-	char *path = store_path(state_dir, plugin_id);
 	char *fresh = memory_format("%s.new", path);
-	char *text = store_text(s);
 	int result = 0;
 
 	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
@@ -191,9 +214,23 @@ store_save(const struct store *s, const char *state_dir, const char *plugin_id,
 			err, "cannot replace %s: %s", path, strerror(errno));
 		unlink(fresh);
 	}
-	free(text);
 	free(fresh);
-	free(path);
 	free(folder);
+	return result;
+}
+
+int
+store_save(const struct store *s, const char *state_dir, const char *plugin_id,
+	struct error *err)
+{
+	char *path = store_path(state_dir, plugin_id);
+	size_t length;
+	char *text = store_text(s, &length);
+	int result = 0;
+
+	if (!overwrite(path, text, length))
+		result = replace(path, text, state_dir, err);
+	free(text);
+	free(path);
 	return result;
 }

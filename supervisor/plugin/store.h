@@ -1,5 +1,6 @@
-/* store: what of a plugin outlives supd: STATE/plugins/ID.json, written to a
- * temporary file and renamed, small. Read once at start. */
+/* store: what of a plugin outlives supd: STATE/plugins/ID.json, a record of one
+ * sector that is overwritten, or a new file renamed over what has another
+ * size. Read once at start. */
 #pragma once
 
 #include <stdbool.h>

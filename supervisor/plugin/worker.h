@@ -137,8 +137,8 @@ struct worker {
 	struct registration_set registrations;
 	struct list in_flight; /* struct request.node, oldest first */
 	uint32_t in_flight_count;
-	uint32_t calls; /* its `call`s that are not answered yet */
-	uint64_t answered_total;
+	uint32_t calls;		 /* its `call`s that are not answered yet */
+	uint64_t answered_total; /* without pings and checks */
 	uint64_t spawned_ms, ready_ms, serving_ms; /* clock_ms(), 0: not yet */
 	bool served;				   /* reached SERVING once */
 	struct error error; /* why it went down, "" if not */

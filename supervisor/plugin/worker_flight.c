@@ -258,7 +258,7 @@ flight_response(struct worker *w, const struct message *m)
 		after_end(w, before);
 	} else {
 		wheel_clear(p->room->wheel, &r->deadline);
-		w->answered_total += r != &p->ping;
+		w->answered_total += r != &p->ping && r != &p->check;
 		if (promises_chunks(m)) {
 			first_of_stream(w, r, m);
 		} else {

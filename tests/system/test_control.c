@@ -426,7 +426,7 @@ Test(control, fifty_parallel_reloads_of_ten_plugins_end_with_ten_workers)
 	struct ctl *calls[MANY_RELOADS], *status;
 	int done = 0;
 	long generations = 0;
-	char id[8];
+	char id[16];
 
 	run_package(g, "bench", "bench");
 	for (int i = 0; i < MANY_PLUGINS; i++) {

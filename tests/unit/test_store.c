@@ -67,6 +67,45 @@ Test(store, what_is_saved_is_loaded)
 	store_finish(&back);
 }
 
+static ino_t
+inode_of_file(void)
+{
+	char path[128];
+	struct stat now;
+
+	snprintf(path, sizeof(path), "%s/plugins/it.json", dir);
+	cr_assert(stat(path, &now) == 0);
+	return now.st_ino;
+}
+
+Test(store, a_record_is_overwritten_and_a_longer_one_replaced)
+{
+	char longer[600], digest[] = "sha256:12";
+	struct store s = {.generation = 1, .proven_digest = digest}, back;
+	struct error err;
+	ino_t first;
+
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	cr_assert(store_save(&s, dir, "it", &err) == 0);
+	first = inode_of_file();
+	s = (struct store){.generation = 2};
+	cr_assert(store_save(&s, dir, "it", &err) == 0);
+	cr_expect(inode_of_file() == first);
+	s = (struct store){.generation = 3, .proven_version = longer};
+	for (int i = 0; i < 2; i++)
+		cr_assert(store_save(&s, dir, "it", &err) == 0);
+	cr_assert(store_load(&back, dir, "it", &err) == 0, "%s", err.text);
+	cr_expect(back.generation == 3);
+	cr_expect_str_eq(back.proven_version, longer);
+	store_finish(&back);
+	s = (struct store){.generation = 4};
+	cr_assert(store_save(&s, dir, "it", &err) == 0);
+	cr_assert(store_load(&back, dir, "it", &err) == 0, "%s", err.text);
+	cr_expect(back.generation == 4 && !back.proven_version);
+	store_finish(&back);
+}
+
 Test(store, a_broken_file_is_an_error_with_its_path)
 {
 	static const char *const broken[] = {

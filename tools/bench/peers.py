@@ -129,7 +129,8 @@ class Supd:
         self.version_file = rig.path(self.name, "version")
         self.version = 0
         self.next_version()
-        self.socket = rig.path(self.name, "run", "control.sock")
+        self.runtime = os.path.join(rig.runtime, self.name)
+        self.socket = os.path.join(self.runtime, "control.sock")
         self.packages = (packages or []) + [r.PACKAGES]
         self.defaults = dict(defaults or {}, link=link)
         self.plugins = plugins or {"bench": self.bench_plugin()}
@@ -153,7 +154,7 @@ class Supd:
         began = time.monotonic()
         self.process = self.rig.start(self.name, [
             r.SUPD, "-c", self.config,
-            "--runtime-dir", self.folder + "/run",
+            "--runtime-dir", self.runtime,
             "--state-dir", self.folder + "/state"])
         r.wait_for(self.name + " ready", self._is_ready, ready_seconds,
                    every=0.01)

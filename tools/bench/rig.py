@@ -61,8 +61,12 @@ class Rig:
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="supd-bench-")
+        # Where sockets are: a tmpfs, as /run is where supd is installed.
+        self.runtime = tempfile.mkdtemp(prefix="supd-bench-", dir=(
+            "/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
         self.processes = []
         os.chmod(self.folder, 0o755)
+        os.chmod(self.runtime, 0o755)
         atexit.register(self.close)
 
     def __enter__(self):
@@ -117,6 +121,7 @@ class Rig:
         for process in reversed(list(self.processes)):
             self.stop(process)
         shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.runtime, ignore_errors=True)
 
 
 def stat_fields(pid):

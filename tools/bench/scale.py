@@ -208,4 +208,4 @@ def snapshot(supd):
     pid = supd.process.pid
     return {"rss": r.rss_bytes(pid), "descriptors": r.open_files(pid),
             "threads": r.threads([pid]), "children": len(supd.workers()),
-            "files": r.files_in(supd.folder)}
+            "files": r.files_in(supd.folder) + r.files_in(supd.runtime)}

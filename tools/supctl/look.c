@@ -277,6 +277,8 @@ print_values(const json_t *document)
 		} else if (json_is_integer(value)) {
 			printf("%-15s %lld\n", key,
 				(long long)json_integer_value(value));
+		} else if (json_is_real(value)) {
+			printf("%-15s %.1f\n", key, json_real_value(value));
 		} else if (json_is_boolean(value)) {
 			printf("%-15s %s\n", key,
 				json_is_true(value) ? "yes" : "no");
@@ -293,6 +295,10 @@ verb_show(const struct options *o)
 	if (!document)
 		return exit_code;
 	print_values(document);
+	if (json_is_object(json_object_get(document, "lastReload"))) {
+		puts("\nlast reload");
+		print_values(json_object_get(document, "lastReload"));
+	}
 	puts("\nlimits");
 	print_values(json_object_get(document, "limits"));
 	puts("\ncounters");

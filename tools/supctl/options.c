@@ -325,6 +325,6 @@ options_print_help(FILE *out, enum verb verb)
 	fputs("\n'supctl VERB --help' tells more about a verb.\n"
 	      "Exit: 0 done, 1 failed, 2 usage, 3 supd not running, 4 "
 	      "permission denied,\n5 no such plugin, 6 refused, 7 timed out "
-	      "waiting, 8 some of several failed.\n",
+	      "waiting, 8 some of several failed, 130 ^C.\n",
 		out);
 }

@@ -108,7 +108,7 @@ run_fault(struct gateway_run *g, const char *package, const char *mode,
 	files_write(path,
 		"name: fault\nversion: 1.0.0\nrun: fault.so\n"
 		"health: {call: true}\n"
-		"settings: {mode: \"%s\"%s%s}\n",
+		"settings: {mode: %s%s%s}\n",
 		mode, *settings ? ", " : "", settings);
 	free(path);
 }
@@ -157,14 +157,16 @@ void
 run_write_config(struct gateway_run *g)
 {
 	char *path = memory_format("%s/supd.yaml", g->dir);
+	const char *link = getenv("TEST_LINK");
 
 	files_write(path,
 		"log: {level: debug}\n"
 		"listen: [{http: \"%s%s\"}]\n"
 		"plugin_dirs: [packages]\n"
-		"defaults: {%s}\n%s%s%s",
-		*g->http == '/' ? "unix:" : "", g->http, g->defaults, g->extra,
-		*g->plugins ? "plugins:\n" : "", g->plugins);
+		"defaults: {link: %s, %s}\n%s%s%s",
+		*g->http == '/' ? "unix:" : "", g->http, link ? link : "nng",
+		g->defaults, g->extra, *g->plugins ? "plugins:\n" : "",
+		g->plugins);
 	free(path);
 }
 
@@ -238,7 +240,7 @@ void
 run_start(struct gateway_run *g)
 {
 	run_spawn(g);
-	run_await_log(g, 0, " ready in ");
+	run_await_log(g, 0, "ready in "); /* as JSON, too */
 	g->fds_at_start = after_count_fds(g->pid);
 }
 

@@ -1,0 +1,225 @@
+/* print: the tables of the code as the README shows them, a block each, for
+ * tests/readme/check. */
+#include <stdio.h>
+
+#include "proto/message.h"
+#include "proto/registration.h"
+#include "proto/verbs.h"
+#include "supervisor/config/tables.h"
+#include "supervisor/gateway/transaction.h"
+#include "supervisor/plugin/worker_states.h"
+#include "supervisor/route/request.h"
+
+static void
+print_messages(void)
+{
+	static const char *const kinds[] = {
+		"request", "response", "notification"};
+	static const char *const ways[] = {"", "→", "←", "↔"};
+
+	printf("| message | | kind | params | meaning |\n"
+	       "| --- | --- | --- | --- | --- |\n");
+	for (int i = 0; i < MESSAGE_COUNT; i++) {
+		const struct message_row *row = &message_rows[i];
+
+		printf("| `%s` | %s | %s | `%s` | %s |\n", row->name,
+			ways[row->direction], kinds[row->kind], row->params,
+			row->meaning);
+	}
+}
+
+static void
+print_wire_errors(void)
+{
+	for (int i = 0; i < WIRE_ERROR_COUNT; i++)
+		printf("%s`%s`", i ? ", " : "",
+			wire_error_text((enum wire_error)i));
+	puts(".");
+}
+
+static void
+print_kinds(void)
+{
+	const char *join = "";
+
+	for (int i = 0; i < REGISTRATION_KIND_COUNT; i++)
+		if (registration_kinds[i].supported) {
+			printf("%s`%s`", join, registration_kinds[i].wire);
+			join = ", ";
+		}
+	fputs("; refused as not supported yet: ", stdout);
+	join = "";
+	for (int i = 0; i < REGISTRATION_KIND_COUNT; i++)
+		if (!registration_kinds[i].supported) {
+			printf("%s`%s`", join, registration_kinds[i].wire);
+			join = ", ";
+		}
+	puts(".");
+}
+
+static void
+print_verbs(void)
+{
+	static const char *const roles[] = {"viewer", "operator", "admin"};
+
+	printf("| verb | role | does |\n| --- | --- | --- |\n");
+	for (int i = 0; i < VERB_COUNT; i++) {
+		const struct verb_row *row = &verb_rows[i];
+
+		printf("| `%s%s", row->name, *row->arguments ? " " : "");
+		for (const char *c = row->arguments; *c; c++)
+			printf(*c == '|' ? "\\|" : "%c", *c);
+		printf("` | %s | %s |\n", roles[row->role], row->help);
+	}
+}
+
+static void
+print_outcomes(void)
+{
+	printf("| a call ended | exit code | HTTP status |\n"
+	       "| --- | --- | --- |\n");
+	for (int i = 0; i < OUTCOME_COUNT; i++)
+		printf("| %s | %d | %d |\n", outcome_rows[i].text,
+			outcome_rows[i].exit_code, outcome_rows[i].http_status);
+}
+
+static void
+print_failures(void)
+{
+	printf("| status | Retry-After | reason |\n| --- | --- | --- |\n");
+	for (int i = 0; i < REQUEST_FAILURE_COUNT; i++) {
+		const struct request_failure_row *row = &request_failures[i];
+
+		printf("| %d | %s | %s |\n", row->status,
+			row->retry_after_s ? "1" : "", row->text);
+	}
+}
+
+/* One row per state, one column per event. A dot: it means nothing there.
+ * Empty: it cannot come there. */
+struct states {
+	int state_count, event_count;
+	const char *(*state_text)(int s);
+	const char *(*event_text)(int e);
+	int (*next)(int s, int e); /* -1: cannot come */
+};
+
+static void
+print_cell(const struct states *t, int s, int e)
+{
+	int to = t->next(s, e);
+
+	if (to < 0)
+		printf(" |");
+	else
+		printf(" %s |", to == s ? "·" : t->state_text(to));
+}
+
+static void
+print_states(const struct states *t)
+{
+	printf("| |");
+	for (int e = 0; e < t->event_count; e++)
+		printf(" %s |", t->event_text(e));
+	printf("\n| --- |");
+	for (int e = 0; e < t->event_count; e++)
+		printf(" --- |");
+	for (int s = 0; s < t->state_count; s++) {
+		printf("\n| **%s** |", t->state_text(s));
+		for (int e = 0; e < t->event_count; e++)
+			print_cell(t, s, e);
+	}
+	putchar('\n');
+}
+
+static const char *
+worker_state(int s)
+{
+	return worker_state_text((enum worker_state)s);
+}
+
+static const char *
+worker_event(int e)
+{
+	return worker_event_text((enum worker_event)e);
+}
+
+static int
+worker_next(int s, int e)
+{
+	enum worker_state state = (enum worker_state)s;
+	enum worker_event event = (enum worker_event)e;
+
+	return worker_state_takes(state, event)
+		       ? (int)worker_state_next(state, event)
+		       : -1;
+}
+
+static void
+print_worker_states(void)
+{
+	print_states(&(struct states){WORKER_STATE_COUNT, WORKER_EVENT_COUNT,
+		worker_state, worker_event, worker_next});
+}
+
+static const char *
+reload_state(int s)
+{
+	return reload_state_texts[s];
+}
+
+static const char *
+reload_event(int e)
+{
+	return reload_event_text((enum reload_event)e);
+}
+
+static int
+reload_next(int s, int e)
+{
+	enum reload_state state = (enum reload_state)s;
+	enum reload_event event = (enum reload_event)e;
+
+	return reload_state_takes(state, event)
+		       ? (int)reload_state_next(state, event)
+		       : -1;
+}
+
+static void
+print_reload_states(void)
+{
+	print_states(&(struct states){RELOAD_STATE_COUNT, RELOAD_EVENT_COUNT,
+		reload_state, reload_event, reload_next});
+}
+
+static void
+print_reference(void)
+{
+	config_print_reference(stdout);
+}
+
+static const struct block {
+	const char *name;
+	void (*print)(void);
+} blocks[] = {
+	{"messages", print_messages},
+	{"wire-errors", print_wire_errors},
+	{"kinds", print_kinds},
+	{"verbs", print_verbs},
+	{"outcomes", print_outcomes},
+	{"failures", print_failures},
+	{"worker-states", print_worker_states},
+	{"reload-states", print_reload_states},
+	{"configuration", print_reference},
+};
+
+int
+main(void)
+{
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(*blocks); i++) {
+		printf("<!-- table: %s -->\n", blocks[i].name);
+		blocks[i].print();
+		printf("<!-- end -->\n");
+	}
+	return 0;
+}

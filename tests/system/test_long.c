@@ -1,0 +1,168 @@
+/* What only many repetitions show, on the built programs: not run by default
+ * (meson test --suite long). ROUNDS changes how many. */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/clock.h"
+#include "proto/util/memory.h"
+#include "tests/system/harness/after.h"
+#include "tests/system/harness/ctl.h"
+#include "tests/system/harness/files.h"
+#include "tests/system/harness/http.h"
+#include "tests/system/harness/load.h"
+#include "tests/system/harness/run.h"
+
+TestSuite(long_runs, .fini = run_fini, .timeout = 3600);
+
+#define RSS_SLACK_KIB 2048
+
+static unsigned
+rounds(unsigned fallback)
+{
+	const char *text = getenv("ROUNDS");
+
+	return text ? (unsigned)atoi(text) : fallback;
+}
+
+static long
+rss_kib(pid_t pid)
+{
+	char *path = memory_format("/proc/%d/status", (int)pid);
+	char *text = files_read(path), *at;
+	long kib;
+
+	cr_assert(text);
+	at = strstr(text, "VmRSS:");
+	cr_assert(at);
+	kib = strtol(at + 6, NULL, 10);
+	free(text);
+	free(path);
+	return kib;
+}
+
+static unsigned
+threads_of(pid_t pid)
+{
+	char *path = memory_format("/proc/%d/task", (int)pid);
+	unsigned count = files_count(path);
+
+	free(path);
+	return count;
+}
+
+static void
+reload_settled(struct gateway_run *g)
+{
+	ctl_destroy(
+		ctl_expect(g, 0, "reload", "--wait", "settled", "bench", NULL));
+}
+
+Test(long_runs, a_thousand_reloads_leave_everything_flat)
+{
+	struct gateway_run *g = run_create();
+	struct load load = {.clients = 2, .pause_ms = 5};
+	char *stages, *workers;
+	unsigned fds, threads;
+	long rss;
+
+	run_defaults(g, "probation: 1ms");
+	run_add_bench(g);
+	run_start(g);
+	stages = memory_format("%s/state/run/bench", g->dir);
+	workers = memory_format("%s/run/w", g->dir);
+	load_start(&load, g->http, "/hello", "/hello");
+	for (unsigned i = 0; i < rounds(1000) / 5; i++)
+		reload_settled(g);
+	rss = rss_kib(g->pid);
+	fds = after_count_fds(g->pid);
+	threads = threads_of(g->pid);
+	for (unsigned i = 0; i < rounds(1000); i++)
+		reload_settled(g);
+	cr_expect(rss_kib(g->pid) <= rss + RSS_SLACK_KIB,
+		"resident memory grew from %ld to %ld KiB", rss,
+		rss_kib(g->pid));
+	cr_expect(after_count_fds(g->pid) <= fds + 4, "descriptors: %u, %u",
+		fds, after_count_fds(g->pid));
+	cr_expect_eq(threads_of(g->pid), threads);
+	cr_expect(files_count(stages) <= 2, "%u stages", files_count(stages));
+	cr_expect(files_count(workers) <= 2);
+	load_stop_clean(&load);
+	free(stages);
+	free(workers);
+	run_end(g);
+}
+
+Test(long_runs, failed_reloads_leave_everything_flat)
+{
+	struct gateway_run *g = run_create();
+	char *stages;
+	unsigned fds;
+	long rss;
+
+	run_defaults(g, "probation: 1ms");
+	run_add_bench(g);
+	run_start(g);
+	run_version(g, "EXIT");
+	stages = memory_format("%s/state/run/bench", g->dir);
+	for (unsigned i = 0; i < rounds(300) / 5; i++)
+		ctl_destroy(ctl_expect(g, 1, "reload", "bench", NULL));
+	rss = rss_kib(g->pid);
+	fds = after_count_fds(g->pid);
+	for (unsigned i = 0; i < rounds(300); i++)
+		ctl_destroy(ctl_expect(g, 1, "reload", "bench", NULL));
+	cr_expect(rss_kib(g->pid) <= rss + RSS_SLACK_KIB,
+		"resident memory grew from %ld to %ld KiB", rss,
+		rss_kib(g->pid));
+	cr_expect(after_count_fds(g->pid) <= fds + 2);
+	cr_expect(files_count(stages) <= 2, "%u stages", files_count(stages));
+	free(stages);
+	run_end(g);
+}
+
+Test(long_runs, a_hundred_kills_under_load_lose_no_get)
+{
+	struct gateway_run *g = run_create();
+	struct load load = {.clients = 8};
+
+	run_add_bench(g);
+	run_start(g);
+	load_start(&load, g->http, "/hello", NULL);
+	for (unsigned i = 0; i < rounds(100); i++) {
+		uint64_t until = clock_ms() + 1000;
+
+		do
+			load_await(&load, 10);
+		while (clock_ms() < until);
+		kill(http_pid(g->http, "/hello"), SIGKILL);
+		load_await(&load, 20);
+	}
+	load_stop_clean(&load);
+	run_end(g);
+}
+
+Test(long_runs, reverts_under_load_lose_no_get)
+{
+	struct gateway_run *g = run_create();
+	struct load load = {.clients = 8};
+	int pid;
+
+	run_defaults(g, "probation: 20s");
+	run_add_fault(g);
+	run_start(g);
+	pid = http_pid(g->http, "/fault");
+	load_start(&load, g->http, "/fault", NULL);
+	run_fault(g, "fault", "exit_after_swap", "exit_after_ms: 50");
+	for (unsigned i = 0; i < rounds(100); i++) {
+		size_t mark = capture_length(&g->log);
+
+		ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+		run_await_log(g, mark, " reverted: ");
+		cr_expect_eq(http_pid(g->http, "/fault"), pid);
+	}
+	load_stop_clean(&load);
+	run_end(g);
+}
