@@ -46,7 +46,7 @@ struct supervisor {
 	ev_io log_writable;
 	ev_timer stop_guard;
 	bool ready, stopping, workers_gone, doors_drained;
-	bool announced;	  /* READY=1 was said once */
+	bool announced;	  /* the service manager was told READY once */
 	bool hup_pending; /* one more pass when the one under way is done */
 	uint64_t hup_ms;
 };
@@ -166,12 +166,13 @@ on_settled(struct gateway *g, void *user)
 
 static void apply(struct supervisor *s);
 
-/* A HUP while supd starts or stops makes it ready no sooner and no more. */
+/* To a service manager that waits for the start or the stop, RELOADING or READY
+ * now would mean that everything serves. */
 static void
-tell_reloaded(const struct supervisor *s)
+tell_reload(const struct supervisor *s, void (*notify)(void))
 {
 	if (s->announced && !s->stopping)
-		notify_ready();
+		notify();
 }
 
 static void
@@ -188,11 +189,10 @@ applied(void *user, const json_t *receipts)
 		"failed",
 		(unsigned long long)(clock_ms() - s->hup_ms),
 		json_array_size(receipts), failed);
-	tell_reloaded(s);
-	if (!s->stopping)
-		notify_status("serving; last reload of the configuration: %zu "
-			      "of %zu transactions failed",
-			failed, json_array_size(receipts));
+	tell_reload(s, notify_ready);
+	notify_status("serving; last reload of the configuration: %zu of %zu "
+		      "transactions failed",
+		failed, json_array_size(receipts));
 	if (s->hup_pending && !s->stopping) {
 		s->hup_pending = false;
 		apply(s);
@@ -239,7 +239,7 @@ put_in_force(struct supervisor *s, struct config *config)
 
 	if (http_server_listen(s->http, config, &err) < 0) {
 		log_error("configuration not applied: %s", err.text);
-		tell_reloaded(s);
+		tell_reload(s, notify_ready);
 		notify_status("configuration not applied: %s", err.text);
 		return;
 	}
@@ -261,8 +261,7 @@ apply(struct supervisor *s)
 	struct config *config;
 
 	s->hup_ms = clock_ms();
-	if (s->announced)
-		notify_reloading();
+	tell_reload(s, notify_reloading);
 	config = config_load(s->config_file, &problems);
 	log_problems(&problems);
 	if (config) {
@@ -271,7 +270,7 @@ apply(struct supervisor *s)
 		log_error("configuration not applied: %u errors; everything "
 			  "serves as before",
 			problems.errors);
-		tell_reloaded(s);
+		tell_reload(s, notify_ready);
 		notify_status("configuration not applied: %u errors",
 			problems.errors);
 	}
@@ -324,11 +323,18 @@ start_signals(struct supervisor *s)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Before the configuration is known, as far as the command line says. */
+static void
+open_log(const struct supervisor_options *options)
+{
+	log_open(STDERR_FILENO,
+		options->format_is_set ? options->format : LOG_TEXT,
+		options->level_is_set ? options->level : LOG_INFO);
+}
+
 static void
 start_logging(struct supervisor *s)
 {
-	log_open(STDERR_FILENO, LOG_TEXT, LOG_INFO);
-	set_log(s, s->config);
 	ev_prepare_init(&s->log_flush, flush_log);
 	ev_prepare_start(s->loop, &s->log_flush);
 	ev_io_init(&s->log_writable, log_is_writable, log_fd(), EV_WRITE);
@@ -475,10 +481,14 @@ supervisor_run(const struct supervisor_options *options)
 	int status = 0;
 
 	s.config_file = places_config_file(options->config_file);
+	open_log(options);
 	s.config = config_load(s.config_file, &problems);
-	problems_print(&problems, stderr);
+	if (s.config)
+		set_log(&s, s.config);
+	log_problems(&problems);
 	problems_finish(&problems);
 	if (!s.config) {
+		log_close();
 		free(s.config_file);
 		return 1;
 	}

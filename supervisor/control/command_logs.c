@@ -23,6 +23,16 @@ follow_leave(struct command_job *job)
 }
 
 static void
+follow_end(struct command_job *job)
+{
+	struct follow *f = container_of(job, struct follow, job);
+	struct command_call *call = f->call;
+
+	follow_leave(job);
+	command_finish(call, OUTCOME_DONE, json_pack("{s:b}", "ended", 1));
+}
+
+static void
 follow_line(struct output_follower *follower, const struct output_line *line)
 {
 	struct follow *f = container_of(follower, struct follow, follower);
@@ -37,6 +47,7 @@ follow_begin(struct command_call *call, struct plugin *p, json_t *lines)
 	struct follow *f = memory_alloc(sizeof(*f));
 
 	f->job.leave = follow_leave;
+	f->job.end = follow_end;
 	f->call = call;
 	f->follower.on_line = follow_line;
 	call->job = &f->job;

@@ -226,6 +226,13 @@ command_abandon(struct command_call *call)
 }
 
 void
+command_end(struct command_call *call)
+{
+	if (call->job && call->job->end)
+		call->job->end(call->job);
+}
+
+void
 command_finish(struct command_call *call, enum outcome outcome, json_t *result)
 {
 	assert(result);

@@ -48,6 +48,8 @@ void command_run(
 /* The caller goes away: no callback comes any more. What the call began in the
  * gateway goes on; a follower or a request of `call` ends. */
 void command_abandon(struct command_call *call);
+/* supd goes: a call whose progress was the answer (a follower) ends now. */
+void command_end(struct command_call *call);
 
 /* The verb of a gateway method ("plugins.list", "plugins.reload", "..."),
  * NULL: none of supd's own. */

@@ -189,7 +189,7 @@ control_destroy(struct control *c)
 		struct session *s = container_of(
 			c->house.sessions.next, struct session, node);
 
-		peer_flush(&s->peer);
+		session_end_calls(s);
 		session_destroy(s);
 	}
 	ev_io_stop(c->house.gateway->loop, &c->acceptable);

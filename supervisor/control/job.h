@@ -13,6 +13,9 @@
 struct command_job {
 	/* The caller left: take back every callback and free the job. */
 	void (*leave)(struct command_job *job);
+	/* supd goes: ends the call if what was told so far is an answer. NULL:
+	 * it is none. */
+	void (*end)(struct command_job *job);
 };
 
 /* End a call: the result's reference is taken; the call may be gone after. */

@@ -270,6 +270,15 @@ session_create(struct session_house *house, int fd, struct credentials *who)
 }
 
 void
+session_end_calls(struct session *s)
+{
+	list_for_each_safe (node, &s->calls)
+		command_end(
+			&container_of(node, struct session_call, node)->call);
+	peer_flush(&s->peer);
+}
+
+void
 session_destroy(struct session *s)
 {
 	struct session_house *house = s->house;

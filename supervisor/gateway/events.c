@@ -7,6 +7,7 @@
 #include "supervisor/gateway/transaction.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* The transaction that waits for this worker to prove itself, or NULL. */
 static struct reload *
@@ -115,6 +116,18 @@ on_call(struct worker *w, const struct message *m)
 			w, m->id, WIRE_NOT_FOUND, "nobody takes calls");
 }
 
+/* Its connection was lost before it was known how it ended: now it is. */
+static void
+complete_failure(struct plugin *p, const struct worker *w)
+{
+	size_t length = strlen(p->failure);
+
+	if (length && !strcmp(p->failure, w->error.text) &&
+		!strstr(p->failure, w->exit_text))
+		snprintf(p->failure + length, sizeof(p->failure) - length,
+			": %s", w->exit_text);
+}
+
 static void
 on_worker_exit(struct worker *w)
 {
@@ -125,6 +138,7 @@ on_worker_exit(struct worker *w)
 	if (candidacy(w))
 		reload_on_candidate_exit(p->reload);
 	halted = p->reload && p->reload->old == w ? p->reload : NULL;
+	complete_failure(p, w);
 	settle_forget(p, w);
 	list_remove(&w->node);
 	if (p->active == w)

@@ -200,7 +200,8 @@ gateway_is_ready(const struct gateway *g)
 	for (uint32_t i = 0; i < g->plugin_count; i++) {
 		struct plugin *p = g->plugins[i];
 
-		if (p && p->wanted->required && p->enabled &&
+		/* What a person stopped is not waited for. */
+		if (p && p->wanted->required && p->enabled && !p->stopped &&
 			!plugin_serving(p))
 			return false;
 	}
@@ -312,6 +313,7 @@ gateway_finish(struct gateway *g)
 	free(g->plugins);
 	map_finish(&g->by_id);
 	stage_finish(&g->room);
+	children_finish(&g->room.children);
 	ev_timer_stop(g->loop, &g->tick);
 	peer_group_finish(&g->peers);
 	route_table_destroy(g->routes);

@@ -172,7 +172,6 @@ reload_refused_receipt(struct gateway *g, const struct plugin *p,
 		.state = RELOAD_ROLLED_BACK,
 		.drained = -1,
 		.aborted = -1};
-	struct worker *w = plugin_serving(p);
 	json_t *receipt;
 
 	/* Only read from; a refused call changes nothing. */
@@ -181,10 +180,6 @@ reload_refused_receipt(struct gateway *g, const struct plugin *p,
 	r.generation = UINT32_MAX; /* has no output */
 	for (int i = 0; i < PHASE_COUNT; i++)
 		r.phase_ms[i] = -1;
-	if (w) {
-		r.previous_generation = w->generation;
-		r.previous_pid = w->pid;
-	}
 	error_set(&r.error, "%s", reason);
 	strncpy(r.trigger, trigger, sizeof(r.trigger) - 1);
 	receipt = receipt_make(&r);

@@ -11,6 +11,7 @@
 
 #include "proto/util/memory.h"
 #include "supervisor/control/commands.h"
+#include "supervisor/http/api_args.h"
 #include "supervisor/http/connection.h"
 #include "supervisor/http/exchange.h"
 #include "supervisor/http/server.h"
@@ -19,6 +20,7 @@ struct api_call {
 	struct command_call call;
 	struct exchange *exchange;
 	const char *verb;
+	json_t *args; /* of the path and the query; a body adds to them */
 };
 
 static void
@@ -96,9 +98,9 @@ static const struct api_row rows[] = {
 	{"GET", {"plugins"}, "list", false},
 	{"GET", {"plugins", "*"}, "show", false},
 	{"GET", {"plugins", "*", "can-reload"}, "can-reload", false},
-	{"POST", {"plugins", "*", "start"}, "start", false},
-	{"POST", {"plugins", "*", "stop"}, "stop", false},
-	{"POST", {"plugins", "*", "restart"}, "restart", false},
+	{"POST", {"plugins", "*", "start"}, "start", true},
+	{"POST", {"plugins", "*", "stop"}, "stop", true},
+	{"POST", {"plugins", "*", "restart"}, "restart", true},
 	{"POST", {"plugins", "*", "enable"}, NULL, false},
 	{"POST", {"plugins", "*", "disable"}, NULL, false},
 	{"GET", {"routes"}, "routes", false},
@@ -156,6 +158,13 @@ find_row(struct exchange *x, const struct head *h, const struct path *path)
 /* ---- calls ---- */
 
 static void
+api_call_destroy(struct api_call *a)
+{
+	json_decref(a->args);
+	free(a);
+}
+
+static void
 on_done(struct command_call *call, enum outcome outcome, json_t *result)
 {
 	struct api_call *a = call->user;
@@ -167,7 +176,7 @@ on_done(struct command_call *call, enum outcome outcome, json_t *result)
 		status = 200;
 	x->api = NULL;
 	answer_json(x, status, "Cache-Control: no-store\r\n", result);
-	free(a);
+	api_call_destroy(a);
 }
 
 void
@@ -175,14 +184,14 @@ api_abandon(struct api_call *a)
 {
 	if (a->call.job)
 		command_abandon(&a->call);
-	free(a);
+	api_call_destroy(a);
 }
 
 static void
-run(struct exchange *x, const json_t *args)
+run(struct exchange *x)
 {
 	x->state = EXCHANGE_WAITING;
-	command_run(&x->api->call, x->api->verb, args);
+	command_run(&x->api->call, x->api->verb, x->api->args);
 }
 
 static void
@@ -193,6 +202,7 @@ create_call(struct exchange *x, const char *verb, int role)
 
 	a->exchange = x;
 	a->verb = verb;
+	a->args = json_object();
 	a->call.gateway = s->gateway;
 	a->call.role = (enum role)role;
 	a->call.door = "http";
@@ -206,7 +216,6 @@ api_begin(struct exchange *x, const struct head *h, const struct path *path)
 {
 	struct http_server *s = x->connection->server;
 	const struct api_row *row;
-	json_t *args;
 	int role;
 
 	x->for_api = true;
@@ -228,19 +237,19 @@ api_begin(struct exchange *x, const struct head *h, const struct path *path)
 		return;
 	}
 	create_call(x, row->verb, role);
-	if (row->has_body && head_has_body(h)) {
+	if (row->segments[1] && row->segments[1][0] == '*')
+		json_object_set_new(x->api->args, "id",
+			json_stringn(path->segments[2].at,
+				path->segments[2].length));
+	if (api_args_read_query(x->api->args, h->query)) {
+		exchange_refuse(x, 400, "", "the query is malformed");
+	} else if (row->has_body && head_has_body(h)) {
 		x->body_limit = API_BODY_MAX;
 		x->body_at = (uint32_t)buffer_length(&x->packed);
 		x->sink = SINK_KEEP;
-		return;
+	} else {
+		run(x);
 	}
-	args = json_object();
-	if (row->segments[1] && row->segments[1][0] == '*')
-		json_object_set_new(args, "id",
-			json_stringn(path->segments[2].at,
-				path->segments[2].length));
-	run(x, args);
-	json_decref(args);
 }
 
 static void
@@ -264,16 +273,18 @@ void
 api_body_end(struct exchange *x)
 {
 	json_error_t error;
-	json_t *args =
+	json_t *body =
 		json_loadb((const char *)buffer_bytes(&x->packed) + x->body_at,
 			buffer_length(&x->packed) - x->body_at,
 			JSON_REJECT_DUPLICATES, &error);
 
-	if (!args)
+	if (!body)
 		refuse_json(x, &error);
-	else if (!json_is_object(args))
+	else if (!json_is_object(body))
 		exchange_refuse(x, 400, "", "the body is no JSON object");
+	else if (api_args_add(x->api->args, body))
+		exchange_refuse(x, 400, "", "an argument is there twice");
 	else
-		run(x, args);
-	json_decref(args);
+		run(x);
+	json_decref(body);
 }

@@ -1,5 +1,5 @@
-/* child: spawns, watches and reaps by pidfd. It never uses SIGCHLD, so other
- * children of the process are nothing to it. */
+/* child: spawns, watches by pidfd and reaps. Only its own pids are waited for,
+ * so other children of the process are nothing to it. */
 #include "supervisor/plugin/child.h"
 
 #include <errno.h>
@@ -99,13 +99,6 @@ open_pipes(struct child *c, int ends[CHILD_STREAMS], struct error *err)
 	return 0;
 }
 
-void
-children_init(struct children *all, struct ev_loop *loop)
-{
-	all->loop = loop;
-	list_init(&all->list);
-}
-
 bool
 children_have(const struct children *all, pid_t pid)
 {
@@ -113,6 +106,74 @@ children_have(const struct children *all, pid_t pid)
 		if (container_of(node, struct child, node)->pid == pid)
 			return true;
 	return false;
+}
+
+/* The callback may reap this child and others, so each look starts anew. */
+static struct child *
+find_ended(const struct children *all)
+{
+	char text[80];
+	int code;
+
+	list_for_each (node, &all->list) {
+		struct child *c = container_of(node, struct child, node);
+
+		if (c->pidfd < 0 && !c->told &&
+			child_has_ended(c, text, sizeof(text), &code))
+			return c;
+	}
+	return NULL;
+}
+
+static void
+one_ended(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	struct children *all = container_of(watcher, struct children, ended);
+	struct child *c;
+
+	(void)loop, (void)events;
+	while ((c = find_ended(all))) {
+		c->told = true;
+		c->ops->on_end(c);
+	}
+}
+
+void
+children_init(struct children *all, struct ev_loop *loop)
+{
+	all->loop = loop;
+	list_init(&all->list);
+	ev_signal_init(&all->ended, one_ended, SIGCHLD);
+}
+
+void
+children_finish(struct children *all)
+{
+	if (!ev_is_active(&all->ended))
+		return;
+	ev_ref(all->loop);
+	ev_signal_stop(all->loop, &all->ended);
+}
+
+static int
+watch(struct child *c, struct children *all, struct error *err)
+{
+	c->pidfd = pidfd_open(c->pid, 0);
+	if (c->pidfd >= 0) {
+		ev_io_init(&c->ended, child_ended, c->pidfd, EV_READ);
+		ev_io_start(c->loop, &c->ended);
+		return 0;
+	}
+	if (errno != ENOSYS && errno != EPERM)
+		return error_set(
+			err, "cannot watch a process: %s", strerror(errno));
+	if (!ev_is_active(&all->ended)) {
+		ev_signal_start(all->loop, &all->ended);
+		ev_unref(all->loop);
+	}
+	/* It may have ended before the watcher was there. */
+	ev_feed_signal_event(all->loop, SIGCHLD);
+	return 0;
 }
 
 int
@@ -139,9 +200,8 @@ child_start(struct child *c, struct children *all,
 	for (unsigned i = 0; i < CHILD_STREAMS; i++)
 		if (ends[i] >= 0)
 			close(ends[i]);
-	if (!failed && (c->pidfd = pidfd_open(c->pid, 0)) < 0)
-		failed = error_set(
-			err, "cannot watch a process: %s", strerror(errno));
+	if (!failed)
+		failed = watch(c, all, err);
 	if (failed) {
 		child_kill_group(c);
 		child_reap(c);
@@ -149,8 +209,6 @@ child_start(struct child *c, struct children *all,
 	}
 	limit_files(c, start->nofile);
 	list_append(&all->list, &c->node);
-	ev_io_init(&c->ended, child_ended, c->pidfd, EV_READ);
-	ev_io_start(c->loop, &c->ended);
 	for (unsigned i = 0; i < CHILD_STREAMS; i++)
 		ev_io_start(c->loop, &c->pipes[i].readable);
 	return 0;
@@ -162,7 +220,7 @@ void
 child_signal(struct child *c, int signal)
 {
 	if (c->pid)
-		pidfd_send_signal(c->pidfd, signal, NULL, 0);
+		kill(c->pid, signal);
 }
 
 void
@@ -179,7 +237,7 @@ child_has_ended(
 	siginfo_t info = {0};
 
 	if (!c->pid ||
-		waitid(P_PIDFD, (id_t)c->pidfd, &info,
+		waitid(P_PID, (id_t)c->pid, &info,
 			WEXITED | WNOWAIT | WNOHANG) < 0 ||
 		!info.si_pid)
 		return false;

@@ -22,9 +22,13 @@ struct child;
 struct children {
 	struct ev_loop *loop;
 	struct list list; /* struct child.node */
+	/* Where there are no pidfds (a seccomp filter, valgrind): SIGCHLD says
+	 * that one of those without has ended. */
+	ev_signal ended;
 };
 
 void children_init(struct children *all, struct ev_loop *loop);
+void children_finish(struct children *all);
 bool children_have(const struct children *all, pid_t pid);
 
 struct child_ops {
@@ -47,7 +51,8 @@ struct child {
 	struct list node; /* of its children, while there is a pid */
 	const struct child_ops *ops;
 	pid_t pid; /* 0: none, or reaped */
-	int pidfd;
+	int pidfd; /* -1: none, see children.ended */
+	bool told; /* on_end was called; only without a pidfd */
 	ev_io ended;
 	struct child_pipe {
 		int fd; /* -1: closed */

@@ -320,7 +320,7 @@ Test(flight, a_plugin_that_dies_early_too_often_has_failed_until_a_reload)
 	g->may_grow = true; /* there was no worker to count from */
 	ctl_await_state(g, "fault", "failed");
 	failure = ctl_status_text(g, "fault", "failure");
-	cr_expect(strstr(failure, "died"), "%s", failure);
+	cr_expect(strstr(failure, "the worker"), "%s", failure);
 	free(failure);
 	a = http_get(g->http, "/fault");
 	cr_expect_eq(a.status, 503);

@@ -400,7 +400,7 @@ Test(operate, a_hup_before_it_is_ready_does_not_kill_it)
 	run_add_fault(g);
 	run_fault(g, "fault", "slow_start", "start_ms: 500");
 	run_spawn(g);
-	run_await_log(g, 0, "with 1 plugins");
+	run_await_log(g, 0, "with 1 plugin");
 	for (int i = 0; i < 20; i++)
 		run_signal(g, SIGHUP);
 	run_await_log(g, 0, " ready in ");

@@ -69,6 +69,8 @@ verb_logs(const struct options *o)
 	lines = json_object_get(answer.data, "lines");
 	if (answer.error)
 		supctl_print_error(o, &answer);
+	else if (o->follow)
+		fputs("supctl: supd has stopped\n", stderr);
 	else if (o->json)
 		supctl_print_json(answer.data);
 	else

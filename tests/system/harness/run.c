@@ -240,7 +240,7 @@ void
 run_start(struct gateway_run *g)
 {
 	run_spawn(g);
-	run_await_log(g, 0, " ready in ");
+	run_await_log(g, 0, "ready in "); /* as JSON, too */
 	g->fds_at_start = after_count_fds(g->pid);
 }
 
