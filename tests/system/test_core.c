@@ -321,7 +321,7 @@ Test(core, a_hup_before_readiness_does_not_claim_it)
 Test(core, too_many_old_workers_with_streams_end_the_oldest)
 {
 	struct gateway_run *g =
-		start_fault("probation: 10s, drain_timeout: 10ms, "
+		start_fault("probation: 100ms, drain_timeout: 10ms, "
 			    "max_retiring: 1");
 	struct client c[3];
 
