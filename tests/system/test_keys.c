@@ -383,7 +383,7 @@ Test(keys, a_hup_before_it_is_ready_does_not_say_that_it_is)
 	run_add_fault(g);
 	run_fault(g, "fault", "never_ready", "");
 	run_spawn(g);
-	run_await_log(g, 0, "with 1 plugins");
+	run_await_log(g, 0, "with 1 plugin,");
 	run_announce(g, "supd.yaml:");
 	run_announce(g, "configuration not applied");
 	free(g->extra);

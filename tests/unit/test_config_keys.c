@@ -1,0 +1,268 @@
+/* config_keys: each key that supd.yaml and plugin.yaml are promised to have
+ * changes what is read, or is refused as not supported yet; none is ignored.
+ * A row that a table gains and this file does not is a failure. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/buffer.h"
+#include "proto/util/memory.h"
+#include "supervisor/config/manifest.h"
+#include "supervisor/config/tables.h"
+#include "tests/unit/files.h"
+
+#define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* A value that is not the default; `later`: refused so far. */
+struct key {
+	const char *path, *value;
+	bool later;
+};
+
+static const struct key file_keys[] = {
+	{"runtime_dir", "/r", false},
+	{"state_dir", "/s", false},
+	{"log.level", "debug", false},
+	{"log.format", "json", false},
+	{"listen", "[{http: \"127.0.0.1:1\"}]", false},
+	{"listen.http", NULL, false}, /* by the one before */
+	{"listen.tls", "[{http: \"127.0.0.1:1\", tls: {cert: a, key: b}}]",
+		true},
+	{"plugin_dirs", "[/p]", false},
+	{"limits.head", "2KiB", false},
+	{"limits.headers", "7", false},
+	{"limits.body", "7B", false},
+	{"limits.connections", "7", false},
+	{"limits.head_timeout", "7s", false},
+	{"limits.body_timeout", "7s", false},
+	{"limits.idle_timeout", "7s", false},
+	{"limits.write_timeout", "7s", false},
+	{"admin.tokens", "[{name: a, role: viewer, sha256: \"" HASH "\"}]",
+		false},
+	{"admin.tokens.name", NULL, false},
+	{"admin.tokens.role", NULL, false},
+	{"admin.tokens.sha256", NULL, false},
+	{"admin.peers", "[{uid: 7, role: viewer}, {gid: 7, role: admin}]",
+		false},
+	{"admin.peers.uid", NULL, false},
+	{"admin.peers.gid", NULL, false},
+	{"admin.peers.role", NULL, false},
+	{"admin.http", "false", false},
+	{"admin.metrics", "token", true},
+	{"trusted_proxies", "[127.0.0.1/32]", true},
+	{"reload.on_sighup", "advise", true},
+	{"reload.watch", "true", true},
+	{"reload.debounce", "7s", true},
+};
+
+static const struct key plugin_keys[] = {
+	{"use", "b", false},
+	{"enabled", "false", false},
+	{"required", "true", false},
+	{"watch", "true", true},
+	{"requires", "[other]", false},
+	{"mount", "/m", false},
+	{"namespace", "n", false},
+	{"env", "{A: b}", false},
+	{"settings", "{a: 1}", false},
+	{"sandbox", "{}", true},
+};
+
+/* In `defaults`, and of each plugin for itself. */
+static const struct key limit_keys[] = {
+	{"start_timeout", "7s", false},
+	{"health_timeout", "7s", false},
+	{"drain_timeout", "7s", false},
+	{"stream_drain", "7s", false},
+	{"stop_timeout", "7s", false},
+	{"hold_timeout", "7s", false},
+	{"hold_max", "7", false},
+	{"hold_bytes", "7B", false},
+	{"max_in_flight", "7", false},
+	{"request_timeout", "7s", false},
+	{"ping_timeout", "7s", false},
+	{"probation", "7s", false},
+	{"max_retiring", "7", false},
+	{"crash.early_max", "7", false},
+	{"crash.within", "7s", false},
+	{"link", "native", false},
+};
+
+static const struct key manifest_keys[] = {
+	{"reload", "exclusive", true},
+	{"state", "{export: true}", true},
+	{"watch", "{include: [\"*\"]}", true},
+	{"sandbox", "{}", true},
+};
+
+/* `around` with `inner` in place of its '%'. */
+static char *
+put_in(const char *around, const char *inner)
+{
+	const char *at = strchr(around, '%');
+
+	return memory_format(
+		"%.*s%s%s", (int)(at - around), around, inner, at + 1);
+}
+
+/* "a.b" and "c" as "a: {b: c}" within `around`. */
+static char *
+yaml_of(const char *around, const struct key *key)
+{
+	const char *dot = strchr(key->path, '.');
+	bool of_list = *key->value == '[';
+	struct buffer inner = {0};
+	char *text;
+
+	if (dot && of_list && !strncmp(key->path, "listen", 6))
+		buffer_format(&inner, "listen: %s", key->value);
+	else if (dot)
+		buffer_format(&inner, "%.*s: {%s: %s}", (int)(dot - key->path),
+			key->path, dot + 1, key->value);
+	else
+		buffer_format(&inner, "%s: %s", key->path, key->value);
+	buffer_append(&inner, "", 1);
+	text = put_in(around, (const char *)buffer_bytes(&inner));
+	buffer_finish(&inner);
+	return text;
+}
+
+static struct config *
+load(const char *yaml, char **problems_out)
+{
+	struct problems problems = {0};
+	struct config *config =
+		config_load_text("/t.yaml", yaml, strlen(yaml), &problems);
+
+	*problems_out = problems_as_text(&problems);
+	problems_finish(&problems);
+	return config;
+}
+
+static void
+check_key(const char *around, const char *prefix, const struct key *key)
+{
+	char *yaml, *empty, *told, *path;
+	struct config *before, *after;
+	struct config_changes changes;
+
+	if (!key->value)
+		return;
+	yaml = yaml_of(around, key);
+	empty = put_in(around, "");
+	path = memory_format("%s%s", prefix, key->path);
+	before = load(empty, &told);
+	cr_assert(before, "%s: %s", empty, told);
+	free(told);
+	after = load(yaml, &told);
+	if (key->later) {
+		cr_expect(!after && strstr(told, "not supported yet"), "%s: %s",
+			yaml, told);
+	} else {
+		cr_assert(after, "%s: %s", yaml, told);
+		config_compare(before, after, &changes);
+		cr_expect(config_changes_touch(&changes, path),
+			"%s changes nothing at %s", yaml, path);
+		config_changes_finish(&changes);
+	}
+	free(told);
+	free(yaml);
+	free(empty);
+	free(path);
+	config_unref(before);
+	config_unref(after);
+}
+
+#define EACH(keys, key)                                                        \
+	(const struct key *key = keys;                                         \
+		key < keys + sizeof(keys) / sizeof(*keys); key++)
+
+Test(config_keys, of_the_file_have_an_effect_or_are_refused)
+{
+	for
+		EACH(file_keys, key)
+	check_key("%\n", "", key);
+}
+
+Test(config_keys, of_defaults_and_plugins_have_an_effect_or_are_refused)
+{
+	for
+		EACH(limit_keys, key)
+		{
+			check_key("defaults: {%}\n", "defaults.", key);
+			check_key("plugins: {a: {%}}\n", "plugins.a.", key);
+			/* `defaults` reach a plugin that says nothing else. */
+			check_key("plugins: {a: {}}\ndefaults: {%}\n",
+				"plugins.a.", key);
+		}
+	for
+		EACH(plugin_keys, key)
+	check_key("plugins: {a: {%}, other: {}}\n", "plugins.a.", key);
+}
+
+Test(config_keys, of_manifests_that_come_later_are_refused)
+{
+	for
+		EACH(manifest_keys, key)
+		{
+			char *yaml = yaml_of(
+				"name: a\nversion: 1\nexec: [sh]\n%\n", key);
+			struct problems problems = {0};
+			struct manifest *manifest = manifest_load_text(
+				"/p/a", yaml, strlen(yaml), &problems);
+			char *told = problems_as_text(&problems);
+
+			cr_expect(
+				!manifest && strstr(told, "not supported yet"),
+				"%s: %s", yaml, told);
+			free(told);
+			free(yaml);
+			problems_finish(&problems);
+		}
+}
+
+/* ---- nothing is forgotten here ---- */
+
+static bool
+is_listed(const struct key *keys, size_t count, const char *path)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(keys[i].path, path))
+			return true;
+	return false;
+}
+
+static void
+check_rows(const struct schema_table *table, const char *prefix,
+	const struct key *keys, size_t count)
+{
+	for (const struct schema_row *row = table->rows; row->type; row++) {
+		char *path;
+
+		if (row->type == SCHEMA_INLINE ||
+			row->table == &plugin_limits_table ||
+			row->table == &plugin_table)
+			continue;
+		path = memory_format("%s%s", prefix, row->name);
+		if (row->type != SCHEMA_SECTION)
+			cr_expect(is_listed(keys, count, path),
+				"no row here for %s", path);
+		if (row->table) {
+			char *inner = memory_format("%s.", path);
+
+			check_rows(row->table, inner, keys, count);
+			free(inner);
+		}
+		free(path);
+	}
+}
+
+#define CHECK_ROWS(table, keys)                                                \
+	check_rows(&table, "", keys, sizeof(keys) / sizeof(*keys))
+
+Test(config_keys, of_the_tables_are_all_tried)
+{
+	CHECK_ROWS(config_table, file_keys);
+	CHECK_ROWS(plugin_table, plugin_keys);
+	CHECK_ROWS(plugin_limits_table, limit_keys);
+}
