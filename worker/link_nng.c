@@ -14,7 +14,7 @@
 #include "proto/message.h"
 #include "proto/util/buffer.h"
 #include "proto/util/memory.h"
-#include "worker/link_nng_cpus.h"
+#include "worker/link_nng_start.h"
 
 #define NNG_LIBRARY "libnng.so.1"
 #define QUEUE_MESSAGES 64    /* in each direction, inside nng */
@@ -312,9 +312,9 @@ pair_connect(struct pair_link *n, const char *path, struct error *err)
 	char *url = memory_format("ipc://%s", path);
 	int fd, rc;
 
-	link_nng_one_cpu(true);
+	link_nng_starts(true);
 	rc = nng.nng_pair0_open(&n->socket); /* starts the threads */
-	link_nng_one_cpu(false);
+	link_nng_starts(false);
 	(void)(rc || (rc = pair_configure(n->socket)) ||
 		(rc = nng.nng_pipe_notify(
 			 n->socket, NNG_PIPE_EV_REM_POST, pair_on_pipe, n)) ||

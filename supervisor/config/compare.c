@@ -148,6 +148,26 @@ config_changes_class(const struct config_changes *changes, const char *plugin,
 	return found;
 }
 
+static void
+note_class(void *user, const char *path, enum config_change_kind kind,
+	const struct schema_row *row, const void *old, const void *new)
+{
+	int *dearest = user;
+	if ((int)row->class > *dearest)
+		*dearest = (int)row->class;
+}
+
+bool
+config_plugin_differs(const struct plugin_config *in_force,
+	const struct plugin_config *wanted, enum config_class *class_out)
+{
+	int dearest = -1;
+	schema_compare(
+		&plugin_table, in_force, wanted, "", note_class, &dearest);
+	*class_out = dearest < 0 ? CLASS_LIVE : (enum config_class)dearest;
+	return dearest >= 0;
+}
+
 bool
 config_changes_touch(const struct config_changes *changes, const char *path)
 {

@@ -29,6 +29,11 @@ void config_compare(const struct config *old, const struct config *new,
 	struct config_changes *changes_out);
 void config_changes_finish(struct config_changes *changes);
 
+/* The same for one plugin's entry: what it costs to go from what is in force
+ * to what is wanted. False: they are the same. */
+bool config_plugin_differs(const struct plugin_config *in_force,
+	const struct plugin_config *wanted, enum config_class *class_out);
+
 /* The dearest class among the changes of one plugin (NULL: the global ones).
  * False if nothing changed; a plugin added or removed has class RELOAD. */
 bool config_changes_class(const struct config_changes *changes,

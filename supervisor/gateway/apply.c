@@ -90,32 +90,21 @@ begin(struct gateway_apply *a, struct plugin *p, bool if_changed)
 	a->pending--;
 }
 
-/* What needs no new worker takes effect in the one that serves. */
-static void
-change_live(
-	struct gateway *g, struct plugin *p, const struct plugin_config *config)
-{
-	struct worker *w = plugin_serving(p);
-
-	plugin_configure(p, config);
-	if (!w)
-		return;
-	worker_configure(w, config);
-	dispatch_release(g, p); /* it may take more at a time now */
-}
-
+/* What is in force counts, not what the file said before: a change that was
+ * rolled back is tried again, and until then a crash restarts without it. */
 static void
 change(struct gateway_apply *a, struct plugin *p,
-	const struct plugin_config *config,
-	const struct config_changes *changes)
+	const struct plugin_config *config)
 {
-	enum config_class class = CLASS_LIVE;
+	enum config_class class;
 	bool was_enabled = p->enabled;
-	bool changed = config_changes_class(changes, p->id, &class);
 
 	plugin_want(p, config);
-	if (!changed || class == CLASS_LIVE)
-		change_live(a->gateway, p, config);
+	config_plugin_differs(p->config, config, &class);
+	if (class == CLASS_LIVE) {
+		plugin_configure(p, config);
+		dispatch_release(a->gateway, p);
+	}
 	p->enabled = config->enabled;
 	if (was_enabled && !p->enabled)
 		halt(a, p);
@@ -133,8 +122,8 @@ take_out(struct gateway_apply *a, const struct config *config)
 
 		if (!p || p->removed || config_plugin(config, p->id))
 			continue;
+		p->removed = true; /* first: a failed start begins no other */
 		halt(a, p);
-		p->removed = true;
 	}
 }
 
@@ -143,7 +132,6 @@ gateway_apply(struct gateway *g, struct config *config, const char *trigger,
 	void (*done)(void *user, const json_t *receipts), void *user)
 {
 	struct gateway_apply *a = memory_alloc(sizeof(*a));
-	struct config_changes changes;
 	struct config *old = g->config;
 
 	assert(!g->apply);
@@ -154,7 +142,6 @@ gateway_apply(struct gateway *g, struct config *config, const char *trigger,
 		.receipts = json_array(),
 		.pending = 1};
 	g->apply = a;
-	config_compare(old, config, &changes);
 	g->config = config_ref(config);
 	g->room.body_limit = config->limits.body_bytes;
 	take_out(a, config);
@@ -164,14 +151,13 @@ gateway_apply(struct gateway *g, struct config *config, const char *trigger,
 		struct plugin *p = gateway_plugin(g, entry->id);
 
 		if (p && !p->removed) {
-			change(a, p, entry, &changes);
+			change(a, p, entry);
 			continue;
 		}
 		p = gateway_add(g, entry);
 		if (p->enabled && !p->stopped)
 			begin(a, p, false);
 	}
-	config_changes_finish(&changes);
 	config_unref(old);
 	one_done(a);
 }

@@ -252,14 +252,10 @@ build_after_failure(struct reload *r)
 
 	if (p->reload || r->gateway->stopping || p->removed)
 		return;
-	if (p->reload_wanted) {
-		p->reload_wanted = false;
-		options.if_changed = true;
-		reload_begin(r->gateway, p, &options, NULL, NULL, NULL);
-	} else if (plugin_serving(p)) {
+	if (p->reload_wanted || plugin_serving(p))
 		return;
-	} else if (!r->from_stage && p->store.proven_generation &&
-		   r->kind != KIND_STOP) {
+	if (!r->from_stage && p->store.proven_generation &&
+		r->kind != KIND_STOP) {
 		options.from_stage = true;
 		if (reload_begin(r->gateway, p, &options, NULL, NULL, NULL) ==
 			RELOAD_ACCEPTED)

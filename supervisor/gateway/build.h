@@ -25,5 +25,6 @@ void build_note_reverted(struct plugin *p, const struct worker *w);
  * another worker runs from it. */
 void build_clean_stage(struct plugin *p, const struct worker *w);
 /* After a rollback: the proven stage if a start from the package failed, the
- * crash policy if nothing serves, or one more if a change came meanwhile. */
+ * crash policy if nothing serves. Nothing if a change came meanwhile: then one
+ * more reload follows anyhow. */
 void build_after_failure(struct reload *r);

@@ -90,8 +90,11 @@ gateway_add(struct gateway *g, const struct plugin_config *config)
 		p->given_up = p->settled_once = true;
 	}
 	p->stopped = p->store.stopped;
-	stage_sweep(
-		&g->room, g->state_dir, p->id, p->store.proven_generation, 0);
+	/* Not while a removed plugin of that id still runs from some, nor if
+	 * it is not known which one counts. */
+	if (!gateway_plugin(g, p->id) && !p->given_up)
+		stage_sweep(&g->room, g->state_dir, p->id,
+			p->store.proven_generation, 0);
 	g->plugins = memory_resize(
 		g->plugins, (g->plugin_count + 1) * sizeof(struct plugin *));
 	g->plugins[g->plugin_count++] = p;
@@ -237,8 +240,13 @@ stop_due(struct wheel_timer *t)
 
 		if (!p)
 			continue;
-		list_for_each_safe (node, &p->others)
-			worker_stop(container_of(node, struct worker, node));
+		list_for_each_safe (node, &p->others) {
+			struct worker *w =
+				container_of(node, struct worker, node);
+
+			worker_end_requests(w, "ended: supd is stopping");
+			worker_stop(w);
+		}
 	}
 }
 
@@ -264,12 +272,43 @@ gateway_stop(struct gateway *g)
 		clock_ms() + g->config->defaults.stop_timeout_ms);
 }
 
+/* The stop was cut short: what is left of a plugin is killed and reaped. */
+static void
+abandon(struct gateway *g, struct plugin *p)
+{
+	struct worker *last[] = {p->active, p->candidate};
+
+	if (p->reload) {
+		error_set(&p->reload->error, "supd is stopping");
+		reload_fail(p->reload);
+	}
+	while (!list_is_empty(&p->settling))
+		reload_destroy(
+			container_of(p->settling.next, struct reload, node));
+	for (unsigned i = 0; i < 2; i++)
+		if (last[i] && list_is_empty(&last[i]->node))
+			list_append(&p->others, &last[i]->node);
+	p->active = p->candidate = NULL;
+	list_for_each_safe (node, &p->others) {
+		struct worker *w = container_of(node, struct worker, node);
+
+		list_remove(node);
+		worker_stop(w);
+		worker_destroy(w);
+	}
+}
+
 void
 gateway_finish(struct gateway *g)
 {
-	for (uint32_t i = 0; i < g->plugin_count; i++)
-		if (g->plugins[i])
-			drop(g, g->plugins[i]);
+	g->stopping = true;
+	g->on_settled = g->on_stopped = NULL;
+	for (uint32_t i = 0; i < g->plugin_count; i++) {
+		if (!g->plugins[i])
+			continue;
+		abandon(g, g->plugins[i]);
+		drop(g, g->plugins[i]);
+	}
 	free(g->plugins);
 	map_finish(&g->by_id);
 	stage_finish(&g->room);

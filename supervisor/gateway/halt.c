@@ -13,9 +13,9 @@ after_exit(struct reload *r)
 		reload_run(r);
 		return;
 	}
-	/* A disabled plugin's routes are not there; a stopped one's are, and
-	 * refuse. */
-	if (!r->plugin->enabled)
+	/* The routes of a plugin that is disabled or no longer configured are
+	 * not there; a stopped one's are, and refuse. */
+	if (!r->plugin->enabled || r->plugin->removed)
 		route_table_remove(r->gateway->routes, r->plugin->number);
 	reload_step(r, RELOAD_EVENT_DONE);
 	reload_give_verdict(r);

@@ -49,10 +49,13 @@ static bool
 is_unchanged(const struct reload *r)
 {
 	const struct worker *w = plugin_serving(r->plugin);
+	enum config_class class;
 
-	return r->if_changed && w && !strcmp(w->digest, r->digest) &&
-	       json_equal(w->settings, r->settings) &&
-	       r->config == r->plugin->config;
+	if (!r->if_changed || !w || strcmp(w->digest, r->digest) != 0 ||
+		!json_equal(w->settings, r->settings))
+		return false;
+	config_plugin_differs(w->config, r->config, &class);
+	return class == CLASS_LIVE;
 }
 
 static void
@@ -326,6 +329,19 @@ log_verdict(const struct reload *r)
 			r->fresh->version, r->digest);
 }
 
+/* A change came during the last one, however that ended: exactly one more. */
+static void
+begin_wanted(struct gateway *g, struct plugin *p)
+{
+	struct reload_options options = {
+		.trigger = "change", .if_changed = true};
+
+	if (!p->reload_wanted || p->reload)
+		return;
+	p->reload_wanted = false;
+	reload_begin(g, p, &options, NULL, NULL, NULL);
+}
+
 void
 reload_give_verdict(struct reload *r)
 {
@@ -355,6 +371,7 @@ reload_give_verdict(struct reload *r)
 	if (failed)
 		build_after_failure(r);
 	settle_begin(r);
+	begin_wanted(g, p);
 	if (!was_settled)
 		gateway_start_waiting(g);
 	if (g->on_settled && (!was_settled || !failed))

@@ -89,6 +89,30 @@ count_retiring(const struct plugin *p)
 	return count;
 }
 
+static struct reload *
+find_by_old(struct plugin *p, const struct worker *w)
+{
+	list_for_each (node, &p->settling) {
+		struct reload *r = container_of(node, struct reload, node);
+
+		if (r->old == w)
+			return r;
+	}
+	return NULL;
+}
+
+/* When its last request ends the old worker may be drained, and then the
+ * transaction is over already. */
+static void
+end_now(struct plugin *p, struct reload *r)
+{
+	struct worker *old = r->old;
+
+	worker_end_requests(old, "ended: too many old workers are retiring");
+	if (find_by_old(p, old) == r)
+		finish(r);
+}
+
 /* A new commit ends the probation of those before it, and the oldest workers
  * go when there are too many. */
 static void
@@ -109,9 +133,7 @@ end_older(struct plugin *p, const struct reload *newest)
 		if (r == newest || count <= p->config->limits.max_retiring)
 			break;
 		if (r->old) {
-			worker_end_requests(r->old,
-				"ended: too many old workers are retiring");
-			finish(r);
+			end_now(p, r);
 			count--;
 		}
 	}
@@ -140,25 +162,6 @@ settle_begin(struct reload *r)
 			clock_ms() + p->config->limits.probation_ms);
 		settle_on_drained(p, r->old);
 	}
-	if (p->reload_wanted && !p->reload) {
-		struct reload_options options = {
-			.trigger = "change", .if_changed = true};
-
-		p->reload_wanted = false;
-		reload_begin(g, p, &options, NULL, NULL, NULL);
-	}
-}
-
-static struct reload *
-find_by_old(struct plugin *p, const struct worker *w)
-{
-	list_for_each (node, &p->settling) {
-		struct reload *r = container_of(node, struct reload, node);
-
-		if (r->old == w)
-			return r;
-	}
-	return NULL;
 }
 
 void

@@ -58,6 +58,8 @@ plugin_configure(struct plugin *p, const struct plugin_config *config)
 
 	p->config = plugin_config_ref(config);
 	plugin_config_unref(old);
+	if (p->active)
+		worker_configure(p->active, config);
 	p->hold.count_max = config->limits.hold_max;
 	p->hold.bytes_max = config->limits.hold_bytes;
 }

@@ -73,7 +73,7 @@ struct plugin {
 struct plugin *plugin_create(uint32_t number, const char *id);
 void plugin_destroy(struct plugin *p);
 /* Both take a reference. plugin_want: for the next reload. plugin_configure:
- * in force now; hold limits follow at once. */
+ * in force now; hold limits and those of the active worker follow at once. */
 void plugin_want(struct plugin *p, const struct plugin_config *config);
 void plugin_configure(struct plugin *p, const struct plugin_config *config);
 enum plugin_state plugin_state(const struct plugin *p);

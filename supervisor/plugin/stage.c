@@ -25,6 +25,7 @@ struct stage {
 	struct child child;
 	bool copying;	/* else clearing the place */
 	bool cancelled; /* its child is being killed; nobody waits */
+	bool told;	/* the verdict is out; its child only has to end */
 	bool late;
 	struct wheel_timer deadline;
 	char said[CHILD_STREAMS][SAID_BYTES];
@@ -79,14 +80,8 @@ fail(struct stage *s, struct error *err)
 }
 
 static int
-read_result(struct stage *s, const char *how, int code, json_t **root_out,
-	struct error *err)
+read_result(struct stage *s, json_t **root_out, struct error *err)
 {
-	if (s->late)
-		return error_set(err, "the package was not copied in time");
-	if (code != LAUNCH_EXIT_DONE)
-		return error_set(err, "%s",
-			s->said[CHILD_STDERR][0] ? s->said[CHILD_STDERR] : how);
 	*root_out = json_loads(s->said[CHILD_STDOUT], 0, NULL);
 	if (json_is_string(json_object_get(*root_out, "digest")))
 		return 0;
@@ -94,17 +89,19 @@ read_result(struct stage *s, const char *how, int code, json_t **root_out,
 	return error_set(err, "sup-worker gave no digest");
 }
 
+/* All is copied. The child says so as its last deed, so nobody waits for the
+ * end of it. */
 static void
-copied(struct stage *s, const char *how, int code)
+copied(struct stage *s)
 {
 	struct stage_result result = {.dir = s->dir};
 	json_t *root = NULL;
 	struct error err;
 
-	if (read_result(s, how, code, &root, &err) < 0) {
-		if (s->late)
-			stage_remove(s->room, s->dir);
-		fail(s, &err);
+	s->told = true;
+	if (read_result(s, &root, &err) < 0) {
+		result.err = &err;
+		s->done(s->user, &result);
 		return;
 	}
 	result.digest = json_string_value(json_object_get(root, "digest"));
@@ -112,7 +109,22 @@ copied(struct stage *s, const char *how, int code)
 		(uint64_t)json_integer_value(json_object_get(root, "bytes"));
 	s->done(s->user, &result);
 	json_decref(root);
-	stage_destroy(s);
+}
+
+/* The child ended without a word of success. */
+static void
+failed(struct stage *s, const char *how)
+{
+	struct error err;
+
+	if (s->late)
+		error_set(&err, "the package was not copied in time");
+	else
+		error_set(&err, "%s",
+			s->said[CHILD_STDERR][0] ? s->said[CHILD_STDERR] : how);
+	if (s->late)
+		stage_remove(s->room, s->dir);
+	fail(s, &err);
 }
 
 /* ---- its children ---- */
@@ -122,8 +134,11 @@ child_output(struct child *c, enum child_stream stream, struct bytes bytes)
 {
 	struct stage *s = container_of(c, struct stage, child);
 
-	if (!s->said[stream][0])
-		stage_copy_line(s->said[stream], SAID_BYTES, bytes);
+	if (s->said[stream][0])
+		return;
+	stage_copy_line(s->said[stream], SAID_BYTES, bytes);
+	if (stream == CHILD_STDOUT && s->copying && !s->cancelled && !s->late)
+		copied(s);
 }
 
 static void
@@ -137,11 +152,13 @@ child_end(struct child *c)
 	child_has_ended(c, how, sizeof(how), &code);
 	child_read_rest(c);
 	child_reap(c);
-	if (s->cancelled) {
+	if (s->told) {
+		stage_destroy(s);
+	} else if (s->cancelled) {
 		stage_remove(s->room, s->dir);
 		stage_destroy(s);
 	} else if (s->copying || s->late) {
-		copied(s, how, code);
+		failed(s, how);
 	} else if (code != LAUNCH_EXIT_DONE) {
 		error_set(&err, "%s", s->said[CHILD_STDERR]);
 		fail(s, &err);
@@ -269,9 +286,15 @@ stage_begin(struct worker_room *room, const char *state_dir,
 void
 stage_cancel(struct stage *s)
 {
+	char *away;
+
 	s->cancelled = true;
 	wheel_clear(s->room->wheel, &s->deadline);
 	child_kill_group(&s->child);
+	/* The next staging may want the same name before the child has gone. */
+	away = stage_put_away(s->room, s->dir);
+	free(s->dir);
+	s->dir = away;
 }
 
 void

@@ -27,7 +27,8 @@ struct stage *stage_begin(struct worker_room *room, const char *state_dir,
 /* Kills the child, removes the copy; done is not called. */
 void stage_cancel(struct stage *s);
 
-/* Removes a stage in the background (a child does it); NULL-safe. */
+/* Removes a stage in the background (a child does it); its name is free for
+ * another when this returns. NULL-safe. */
 void stage_remove(struct worker_room *room, const char *dir);
 /* At start: removes every stage of the plugin but two generations (0: none);
  * also stages of ids that no longer exist are somebody's to call this for. */

@@ -9,4 +9,7 @@
 void stage_room_init(struct worker_room *room);
 /* The first line of what a child said, cut to size. */
 void stage_copy_line(char *to, size_t size, struct bytes said);
+/* Gives a folder that is to be removed another name beside it, so that its own
+ * is free; returns where it is now (the caller frees), NULL: nowhere. */
+char *stage_put_away(struct worker_room *room, const char *dir);
 void stage_finish_removals(struct worker_room *room);

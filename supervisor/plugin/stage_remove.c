@@ -1,8 +1,11 @@
 /* stage_remove: folders that nobody runs from any more, removed by one child
  * at a time, some at once. It never touches what is in them itself. */
 #include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/launch.h"
 #include "proto/util/memory.h"
@@ -99,16 +102,35 @@ remove_next(struct worker_room *room)
 	}
 }
 
+#define AWAY ".gone-"
+
+char *
+stage_put_away(struct worker_room *room, const char *dir)
+{
+	const char *slash = strrchr(dir, '/');
+	char *away;
+
+	if (!slash || !strncmp(slash + 1, AWAY, strlen(AWAY)))
+		return memory_copy_text(dir);
+	away = memory_format("%.*s/" AWAY "%d-%llu", (int)(slash - dir), dir,
+		(int)getpid(), (unsigned long long)++room->put_away_total);
+	if (rename(dir, away) == 0)
+		return away;
+	free(away);
+	return errno == ENOENT ? NULL : memory_copy_text(dir);
+}
+
 void
 stage_remove(struct worker_room *room, const char *dir)
 {
 	struct removal *removal;
+	char *away = dir ? stage_put_away(room, dir) : NULL;
 
-	if (!dir)
+	if (!away)
 		return;
 	stage_room_init(room);
 	removal = memory_alloc(sizeof(*removal));
-	removal->folder = memory_copy_text(dir);
+	removal->folder = away;
 	list_append(&room->removals, &removal->node);
 	remove_next(room);
 }

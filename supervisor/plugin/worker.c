@@ -116,16 +116,6 @@ worker_create(struct worker_room *room, const struct worker_start *start,
 }
 
 void
-worker_configure(struct worker *w, const struct plugin_config *config)
-{
-	const struct plugin_config *old = w->config;
-
-	w->config = plugin_config_ref(config);
-	plugin_config_unref((struct plugin_config *)(uintptr_t)old);
-	ping_configure(w);
-}
-
-void
 worker_destroy(struct worker *w)
 {
 	struct worker_private *p;
@@ -194,6 +184,17 @@ worker_due(struct wheel_timer *timer)
 }
 
 /* ---- the gateway's words ---- */
+
+void
+worker_configure(struct worker *w, const struct plugin_config *config)
+{
+	const struct plugin_config *before = w->config;
+
+	w->config = plugin_config_ref(config);
+	plugin_config_unref((struct plugin_config *)(uintptr_t)before);
+	if (w->state >= WORKER_READY && w->state < WORKER_STOPPING)
+		ping_configure(w);
+}
 
 void
 worker_serve(struct worker *w)

@@ -105,6 +105,7 @@ struct worker_room {
 	/* stage.h: stagings under way, folders to remove, who removes some */
 	struct list stagings, removals;
 	struct stage_remover *remover;
+	uint64_t put_away_total; /* folders to remove: part of their names */
 };
 
 /* How to start one; copied or referenced (ref) by the worker. */
@@ -157,8 +158,8 @@ struct worker *worker_create(struct worker_room *room,
 /* Only in on_exit or before any loop turn; kills and reaps if it must. */
 void worker_destroy(struct worker *w);
 
-/* Takes another config in place of the one it was started with; what differs
- * may only be of class LIVE. */
+/* Other limits for a worker that runs; what a worker is made of is the same in
+ * both. A reference is taken. */
 void worker_configure(struct worker *w, const struct plugin_config *config);
 /* READY -> SERVING. Void: part of the commit. */
 void worker_serve(struct worker *w);

@@ -4,17 +4,12 @@
 
 #define PINGS_PER_TIMEOUT 3
 
-/* A timeout of 0: none is asked for any more. */
 static void
 rearm(struct worker *w, uint64_t after_ms)
 {
 	struct worker_private *p = w->private;
 
-	if (w->config->limits.ping_timeout_ms)
-		wheel_set(p->room->wheel, &p->ping_due,
-			p->ping_sent_ms + after_ms);
-	else
-		wheel_clear(p->room->wheel, &p->ping_due);
+	wheel_set(p->room->wheel, &p->ping_due, p->ping_sent_ms + after_ms);
 }
 
 static struct worker *
@@ -35,7 +30,8 @@ ping_answer(struct request *r, const struct message *m)
 {
 	struct worker *w = worker_of(r);
 
-	rearm(w, w->config->limits.ping_timeout_ms / PINGS_PER_TIMEOUT);
+	if (w->config->limits.ping_timeout_ms)
+		rearm(w, w->config->limits.ping_timeout_ms / PINGS_PER_TIMEOUT);
 	return false;
 }
 
@@ -99,17 +95,25 @@ ping_begin(struct worker *w)
 {
 	struct worker_private *p = w->private;
 
+	if (!w->config->limits.ping_timeout_ms)
+		return;
 	p->ping_sent_ms = clock_ms();
 	rearm(w, w->config->limits.ping_timeout_ms / PINGS_PER_TIMEOUT);
 }
 
+/* One that is under way is waited for as long as the new limit says. */
 void
 ping_configure(struct worker *w)
 {
+	struct worker_private *p = w->private;
 	uint64_t timeout_ms = w->config->limits.ping_timeout_ms;
 
-	rearm(w, w->private->ping.id ? timeout_ms
-				     : timeout_ms / PINGS_PER_TIMEOUT);
+	if (!timeout_ms)
+		wheel_clear(p->room->wheel, &p->ping_due);
+	else if (p->ping.id)
+		rearm(w, timeout_ms);
+	else
+		rearm(w, timeout_ms / PINGS_PER_TIMEOUT);
 }
 
 void

@@ -101,7 +101,7 @@ void drain_left(struct worker *w);  /* an owner left */
 /* ---- worker_ping.c ---- */
 void ping_init(struct worker *w);
 void ping_begin(struct worker *w);
-void ping_configure(struct worker *w); /* the timeout is another one */
+void ping_configure(struct worker *w); /* ping_timeout may be another */
 void ping_end(struct worker *w);
 
 /* ---- worker_proof.c ---- */

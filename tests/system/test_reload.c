@@ -307,7 +307,8 @@ keeps_old(const struct bad_version *bad)
 	pid = ctl_status_number(g, "fault", "pid");
 	load_start(&load, g->http, "/fault", "/fault/echo");
 	break_package(g, bad);
-	for (int i = 0; i < 2; i++) {
+	/* Twice, to see that a failure leaves nothing; a hang only once. */
+	for (int i = 0; i < (strstr(bad->cause, "within") ? 1 : 2); i++) {
 		c = ctl_expect(g, 1, "reload", "fault", NULL);
 		cr_expect(json_is_false(ctl_at(c, "success")));
 		cr_expect_str_eq(ctl_text(c, "state"), "rolled_back");

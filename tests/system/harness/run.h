@@ -3,7 +3,10 @@
  * which looks at what is left behind (after.h).
  *
  *   DIR/packages/NAME   plugin_dirs; tests may change what is in there
- *   DIR/supd.yaml, DIR/run, DIR/state, DIR/http.sock */
+ *   DIR/supd.yaml, DIR/run, DIR/state, DIR/http.sock
+ *
+ * The environment: BUILD is the build folder; TEST_LINK the link of workers
+ * (nng); KEEP keeps the folder of a test that failed. */
 #pragma once
 
 #include <stdbool.h>
