@@ -263,9 +263,3 @@ worker_refuse_call(
 	place.refusal = code;
 	place.refusals++;
 }
-
-void
-worker_configure(struct worker *w, const struct plugin_config *config)
-{
-	cr_assert_fail("no worker is configured here");
-}
