@@ -103,12 +103,8 @@ take_body(struct connection *c, const char *bytes, size_t size)
 static void
 check_partial(struct connection *c, size_t size)
 {
-	if (size <= c->server->config->limits.head_bytes)
-		return;
-	if (c->line)
+	if (size > c->server->config->limits.head_bytes)
 		reader_refuse(c, 431, "the head of the request is too large");
-	else
-		reader_refuse(c, 414, "the request target is too long");
 }
 
 static void

@@ -1,5 +1,5 @@
 /* What only many repetitions show, on the built programs: not run by default
- * (meson test --suite long). ROUNDS changes how many. */
+ * (meson test --suite slow). ROUNDS changes how many. */
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <signal.h>

@@ -243,6 +243,12 @@ dispatch_deadline_ms(const struct request *r)
 /* ---- the worker's place ---- */
 
 void
+worker_configure(struct worker *w, const struct plugin_config *config)
+{
+	w->config = config;
+}
+
+void
 worker_answer_call(struct worker *w, uint32_t id, const json_t *result)
 {
 	json_decref(place.answer);
@@ -256,10 +262,4 @@ worker_refuse_call(
 {
 	place.refusal = code;
 	place.refusals++;
-}
-
-void
-worker_configure(struct worker *w, const struct plugin_config *config)
-{
-	cr_assert_fail("no worker is configured here");
 }

@@ -192,7 +192,7 @@ Test(config_keys, of_defaults_and_plugins_have_an_effect_or_are_refused)
 			check_key("defaults: {%}\n", "defaults.", key);
 			check_key("plugins: {a: {%}}\n", "plugins.a.", key);
 			/* `defaults` reach a plugin that says nothing else. */
-			check_key("plugins: {a: {}}\ndefaults: {%s}\n",
+			check_key("plugins: {a: {}}\ndefaults: {%}\n",
 				"plugins.a.", key);
 		}
 	for

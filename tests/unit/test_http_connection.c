@@ -372,7 +372,7 @@ Test(http, what_is_too_large_is_refused)
 	client = door_client();
 	length = (size_t)sprintf(text, "GET /");
 	memset(text + length, 'a', 20000);
-	expect_answer(text, "HTTP/1.1 414 ", "\n", true);
+	expect_answer(text, "HTTP/1.1 431 ", "\n", true);
 	close(client);
 	client = door_client();
 	length = (size_t)sprintf(text, "GET / HTTP/1.1\r\nHost: x\r\n");
