@@ -170,8 +170,13 @@ build_spawn(struct reload *r)
 
 	p->store.generation = r->generation;
 	if (store_save(&p->store, g->state_dir, p->id, &r->error) < 0) {
-		p->store.generation = before;
-		return -1;
+		/* To serve again comes before counting. */
+		if (!r->from_stage) {
+			p->store.generation = before;
+			return -1;
+		}
+		log_error("%s", r->error.text);
+		r->error = (struct error){""};
 	}
 	if (make_data_dir(r, &data_dir, &r->error) == 0) {
 		start.data_dir = data_dir;

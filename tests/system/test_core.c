@@ -153,6 +153,22 @@ Test(core, a_crash_without_its_stage_starts_the_package)
 	run_end(g);
 }
 
+/* A full or read-only disk is no reason to stay down. */
+Test(core, a_crash_whose_generation_cannot_be_noted_restarts_all_the_same)
+{
+	struct gateway_run *g = start_fault("probation: 0ms");
+	char *record = memory_format("%s/state/plugins/fault.json", g->dir);
+	char *aside = memory_format("%s/aside", g->dir);
+
+	run_announce(g, record);
+	cr_assert(!rename(record, aside) && !mkdir(record, 0700));
+	crash_and_await(g);
+	cr_assert(!rmdir(record) && !rename(aside, record));
+	run_end(g);
+	free(record);
+	free(aside);
+}
+
 /* The removal of a stage that was not used may come late: by then another
  * generation may run from a folder of that name. */
 Test(core, a_late_removal_never_takes_the_stage_that_serves)
