@@ -98,7 +98,7 @@ uint32_t
 config_check(const char *path, FILE *out)
 {
 	struct problems problems = {0};
-	struct config *config = config_load(path, &problems);
+	struct config *config = config_load_unordered(path, &problems);
 	if (config)
 		check_all(config, &problems);
 	config_unref(config);

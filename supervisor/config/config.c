@@ -140,14 +140,24 @@ config_finish_load(struct config *config, struct node *root,
 		add_defaults(config, root);
 	}
 	node_destroy(root);
-	if (problems->errors == errors_before) {
-		config->start_order = memory_alloc(
-			(config->plugin_count + 1) * sizeof(uint32_t));
-		config_start_order(config, NULL, config->start_order, problems);
-	}
 	problems_sort(problems);
 	if (problems->errors == errors_before)
 		return config;
+	config_unref(config);
+	return NULL;
+}
+
+/* Takes config, which may be NULL after a problem. */
+static struct config *
+config_order(struct config *config, struct problems *problems)
+{
+	if (!config)
+		return NULL;
+	config->start_order =
+		memory_alloc((config->plugin_count + 1) * sizeof(uint32_t));
+	if (!config_start_order(config, NULL, config->start_order, problems))
+		return config;
+	problems_sort(problems);
 	config_unref(config);
 	return NULL;
 }
@@ -171,11 +181,19 @@ config_load_text(const char *name, const char *text, size_t length,
 	text_list_append(&config->files, memory_copy_text(name));
 	struct node *root =
 		node_parse(config->files.items[0], text, length, problems);
-	return config_finish_load(config, root, problems, errors_before);
+	return config_order(
+		config_finish_load(config, root, problems, errors_before),
+		problems);
 }
 
 struct config *
 config_load(const char *path, struct problems *problems)
+{
+	return config_order(config_load_unordered(path, problems), problems);
+}
+
+struct config *
+config_load_unordered(const char *path, struct problems *problems)
 {
 	uint32_t errors_before = problems->errors;
 	struct config *config = config_create();

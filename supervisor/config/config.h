@@ -173,6 +173,10 @@ struct config {
  * is any error; all of them are in `problems`, which may also get warnings
  * when it succeeds. The result has one reference. */
 struct config *config_load(const char *path, struct problems *problems);
+/* Without a look at what requires what: start_order is NULL. For who looks at
+ * that with the manifests in hand. */
+struct config *config_load_unordered(
+	const char *path, struct problems *problems);
 /* The same for one text; relative paths start at the folder of `name`. */
 struct config *config_load_text(const char *name, const char *text,
 	size_t length, struct problems *problems);

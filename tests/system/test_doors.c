@@ -28,6 +28,7 @@ check_one_document(const struct ctl *c)
 {
 	cr_expect(json_is_object(c->json), "%d: %s", c->exit_code, c->out);
 	cr_expect(*ctl_text(c, "error"), "%s", c->out);
+	cr_expect_eq(ctl_number(c, "exitCode"), c->exit_code, "%s", c->out);
 	cr_expect(*c->err);
 }
 
@@ -250,6 +251,24 @@ Test(doors, the_receipt_of_a_restart_names_what_was_there)
 	cr_expect_eq(ctl_number(c, "previousGeneration"), 1, "%s", c->out);
 	cr_expect_eq(ctl_number(c, "previousPid"), old, "%s", c->out);
 	ctl_destroy(c);
+	run_end(g);
+}
+
+Test(doors, the_text_of_a_command_is_printed_as_one_line)
+{
+	struct gateway_run *g = run_create();
+	char *text;
+	int code;
+
+	run_add_hello(g);
+	run_add_fault(g);
+	run_start(g);
+	text = shell(g, "$0 -s $1 call command hello | wc -l", &code);
+	cr_expect_eq(atoi(text), 1, "%s", text);
+	free(text);
+	text = shell(g, "$0 -s $1 call command fault a b", &code);
+	cr_expect_str_eq(text, "a b\n", "%s", text);
+	free(text);
 	run_end(g);
 }
 

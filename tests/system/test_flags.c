@@ -89,9 +89,9 @@ Test(flags, check_prints_every_problem_with_its_place)
 		"supervisor/supd --check -c %s/supd.yaml", g->dir);
 	run_no_plugins(g);
 	g->extra[0] = 0;
-	run_plugin(g, "other", "use: not-there");
+	run_plugin(g, "other", "use: not-there, requires: [nobody]");
 	run_write_config(g);
-	EXPECT(1, T("supd.yaml:", "not-there"),
+	EXPECT(1, T("supd.yaml:", "not-there", "nobody"),
 		"supervisor/supd --check -c %s/supd.yaml", g->dir);
 	run_no_plugins(g);
 	run_fault(g, "fault", "", "");

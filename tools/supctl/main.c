@@ -78,6 +78,9 @@ supctl_print_error(const struct options *o, const struct answer *answer)
 		memory_copy_text(answer->error ? answer->error : "failed"));
 
 	if (o->json && answer->data) {
+		if (!json_object_get(answer->data, "pluginId"))
+			json_object_set_new(answer->data, "exitCode",
+				json_integer(answer->exit_code));
 		supctl_print_json(answer->data);
 	} else if (o->json) {
 		json_t *document = json_pack("{s:s,s:i}", "error", text,

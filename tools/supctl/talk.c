@@ -125,6 +125,17 @@ read_args(const struct options *o)
 	return value;
 }
 
+/* As a line of its own, whether it ends as one or not. */
+static void
+print_text(const char *text)
+{
+	size_t length = strlen(text);
+
+	fputs(text, stdout);
+	if (!length || text[length - 1] != '\n')
+		putchar('\n');
+}
+
 int
 verb_call(const struct options *o)
 {
@@ -148,7 +159,7 @@ verb_call(const struct options *o)
 	if (answer.error)
 		supctl_print_error(o, &answer);
 	else if (!o->json && json_is_string(result))
-		puts(json_string_value(result));
+		print_text(json_string_value(result));
 	else
 		supctl_print_json(result ? result : answer.data);
 	answer_finish(&answer);
