@@ -202,6 +202,12 @@ set_environment(struct gateway_run *g)
 		unsetenv("NOTIFY_SOCKET");
 }
 
+/* supd itself; what it spawns runs as it is. An error or a leak is its exit
+ * status, which the end of every test looks at. */
+static const char *const valgrind[] = {"valgrind", "-q", "--leak-check=full",
+	"--show-leak-kinds=definite", "--errors-for-leak-kinds=definite",
+	"--error-exitcode=97", "--child-silent-after-fork=yes", NULL};
+
 void
 run_spawn(struct gateway_run *g)
 {
@@ -216,6 +222,9 @@ run_spawn(struct gateway_run *g)
 
 	run_write_config(g);
 	set_environment(g);
+	if (getenv("TEST_VALGRIND") && !g->wrapper[0])
+		for (int i = 0; valgrind[i]; i++)
+			argv[count++] = valgrind[i];
 	for (int i = 0; g->wrapper[i]; i++)
 		argv[count++] = g->wrapper[i];
 	for (int i = 0; i < 8; i++)
