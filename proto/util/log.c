@@ -143,7 +143,10 @@ log_write(enum log_level level, const struct log_subject *subject,
 	} else {
 		if (logger.length > LOG_RING_BYTES / 2)
 			log_flush();
-		if ((logger.dropped && !log_tell_dropped()) ||
+		/* A worker that floods leaves room for supd's own lines. */
+		if ((subject && subject->stream &&
+			    logger.length > LOG_RING_BYTES / 2) ||
+			(logger.dropped && !log_tell_dropped()) ||
 			!log_ring_put(line))
 			logger.dropped++;
 	}
