@@ -127,12 +127,14 @@ name_of_plugin(uint32_t number, void *user)
 	return p ? p->id : "?";
 }
 
-static struct route_edit *
-prepare_rows(struct reload *r, struct error *err)
+struct route_edit *
+reload_prepare_rows(struct plugin *p, const struct registration_set *set,
+	const struct plugin_config *config, struct error *err)
 {
-	return route_edit_prepare(r->gateway->routes, r->plugin->number,
-		&r->fresh->registrations, r->config->mount,
-		r->config->namespace, name_of_plugin, r->gateway, err);
+	struct gateway *g = p->gateway;
+
+	return route_edit_prepare(g->routes, p->number, set, config->mount,
+		config->namespace, name_of_plugin, g, err);
 }
 
 /* What the manifest wants kept, or with no_drop all that serves. */
@@ -171,7 +173,8 @@ check_kept(struct reload *r, struct error *err)
 int
 reload_on_declared(struct reload *r, struct error *err)
 {
-	struct route_edit *edit = prepare_rows(r, err);
+	struct route_edit *edit = reload_prepare_rows(
+		r->plugin, &r->fresh->registrations, r->config, err);
 
 	if (!edit)
 		return -1;
@@ -217,7 +220,8 @@ reload_on_proven(struct reload *r)
 
 	reload_leave_phase(r, PHASE_CHECKING);
 	reload_enter_phase(r, PHASE_COMMIT);
-	edit = prepare_rows(r, &r->error);
+	edit = reload_prepare_rows(
+		r->plugin, &r->fresh->registrations, r->config, &r->error);
 	if (!edit) {
 		reload_fail(r);
 		return;

@@ -198,14 +198,6 @@ settle_forget(struct plugin *p, struct worker *w)
 	finish(r);
 }
 
-static const char *
-no_name(uint32_t number, void *user)
-{
-	struct plugin *p = gateway_plugin_by_number(user, number);
-
-	return p ? p->id : "?";
-}
-
 /* The commit of a revert: the mirror of reload's. */
 static void
 swap_back(struct reload *r, struct route_edit *edit)
@@ -227,7 +219,6 @@ swap_back(struct reload *r, struct route_edit *edit)
 bool
 settle_revert(struct plugin *p, struct worker *w)
 {
-	struct gateway *g = p->gateway;
 	struct route_edit *edit;
 	struct reload *r = NULL;
 	struct log_subject subject = {.plugin = p->id};
@@ -238,9 +229,8 @@ settle_revert(struct plugin *p, struct worker *w)
 			r = container_of(node, struct reload, node);
 	if (!r || !r->old || p->active)
 		return false;
-	edit = route_edit_prepare(g->routes, p->number, &r->old->registrations,
-		r->old->config->mount, r->old->config->namespace, no_name, g,
-		&err);
+	edit = reload_prepare_rows(
+		p, &r->old->registrations, r->old->config, &err);
 	if (!edit) {
 		log_write(LOG_WARN, &subject, "cannot go back: %s", err.text);
 		return false;

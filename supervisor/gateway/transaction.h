@@ -112,6 +112,11 @@ void reload_run(struct reload *r); /* from the package or the stage on */
 void reload_give_verdict(struct reload *r);
 void reload_fail(struct reload *r); /* r->error says why */
 
+/* The edit by which the plugin would serve exactly set; NULL with err. */
+struct route_edit *reload_prepare_rows(struct plugin *p,
+	const struct registration_set *set, const struct plugin_config *config,
+	struct error *err);
+
 /* News of workers, by events.c. */
 void reload_on_hello(struct reload *r);
 int reload_on_declared(struct reload *r, struct error *err);
