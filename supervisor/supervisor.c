@@ -1,8 +1,8 @@
 /* supervisor: start: folders, gateway, doors, plugins. Stop: doors refuse new
- * work, workers drain, doors close. HUP: the config is read again and put in
- * force; a broken one changes nothing. */
+ * work, workers drain, doors close. What a HUP does is supervisor_apply.c. */
 #include "supervisor/supervisor.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <ev.h>
 #include <limits.h>
@@ -15,41 +15,18 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "proto/util/places.h"
-#include "supervisor/config/compare.h"
 #include "supervisor/control/commands.h"
-#include "supervisor/control/control.h"
-#include "supervisor/gateway/gateway.h"
-#include "supervisor/http/server.h"
 #include "supervisor/ops/notify.h"
-#include "supervisor/ops/reaper.h"
-#include "supervisor/ops/runtime.h"
+#include "supervisor/supervisor_parts.h"
 
 /* A stop that takes this much longer than stop_timeout is cut short. */
 #define STOP_SLACK_S 2.0
 
 static const int watched_signals[] = {
 	SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
-#define SIGNAL_COUNT (sizeof(watched_signals) / sizeof(*watched_signals))
-
-struct supervisor {
-	const struct supervisor_options *options;
-	char *config_file;
-	struct ev_loop *loop;
-	struct config *config;
-	struct runtime runtime;
-	struct gateway gateway;
-	struct http_server *http;
-	struct control *control;
-	struct reaper reaper;
-	ev_signal signals[SIGNAL_COUNT];
-	ev_prepare log_flush;
-	ev_io log_writable;
-	ev_timer stop_guard;
-	bool ready, stopping, workers_gone, doors_drained;
-	bool announced;	  /* the service manager was told READY once */
-	bool hup_pending; /* one more pass when the one under way is done */
-	uint64_t hup_ms;
-};
+static_assert(
+	sizeof(watched_signals) / sizeof(*watched_signals) == SIGNAL_COUNT,
+	"every watcher has its signal");
 
 /* ---- logging from the loop ---- */
 
@@ -72,8 +49,8 @@ log_is_writable(struct ev_loop *loop, ev_io *io, int events)
 		ev_io_stop(loop, io);
 }
 
-static void
-set_log(const struct supervisor *s, const struct config *config)
+void
+supervisor_set_log(const struct supervisor *s, const struct config *config)
 {
 	log_set(s->options->format_is_set ? s->options->format
 					  : (enum log_format)config->log.format,
@@ -162,121 +139,7 @@ on_settled(struct gateway *g, void *user)
 		(unsigned long long)(clock_ms() - g->started_ms));
 }
 
-/* ---- HUP ---- */
-
-static void apply(struct supervisor *s);
-
-/* To a service manager that waits for the start or the stop, RELOADING or READY
- * now would mean that everything serves. */
-static void
-tell_reload(const struct supervisor *s, void (*notify)(void))
-{
-	if (s->announced && !s->stopping)
-		notify();
-}
-
-static void
-applied(void *user, const json_t *receipts)
-{
-	struct supervisor *s = user;
-	size_t failed = 0, i;
-	json_t *receipt;
-
-	json_array_foreach(receipts, i, receipt) failed +=
-		!json_is_true(json_object_get(receipt, "success"));
-	log_write(failed ? LOG_WARN : LOG_INFO, NULL,
-		"configuration applied in %llu ms: %zu transactions, %zu "
-		"failed",
-		(unsigned long long)(clock_ms() - s->hup_ms),
-		json_array_size(receipts), failed);
-	tell_reload(s, notify_ready);
-	notify_status("serving; last reload of the configuration: %zu of %zu "
-		      "transactions failed",
-		failed, json_array_size(receipts));
-	if (s->hup_pending && !s->stopping) {
-		s->hup_pending = false;
-		apply(s);
-	}
-}
-
-static void
-log_problems(const struct problems *problems)
-{
-	for (uint32_t i = 0; i < problems->count; i++) {
-		char *text = problem_text(&problems->items[i]);
-
-		if (problems->items[i].warning)
-			log_warn("%s", text);
-		else
-			log_error("%s", text);
-		free(text);
-	}
-}
-
-static void
-log_changes(const struct config_changes *changes)
-{
-	for (uint32_t i = 0; i < changes->count; i++) {
-		const struct config_change *c = &changes->items[i];
-
-		if (c->inherited)
-			continue;
-		log_info("configuration: %s %s (%s)", c->path,
-			config_change_kind_name(c->kind),
-			config_class_name(c->class));
-		if (c->class == CLASS_RESTART)
-			log_warn("%s takes effect only when supd is restarted",
-				c->path);
-	}
-}
-
-/* What can fail comes first: reading, and opening listeners. */
-static void
-put_in_force(struct supervisor *s, struct config *config)
-{
-	struct config_changes changes;
-	struct error err;
-
-	if (http_server_listen(s->http, config, &err) < 0) {
-		log_error("configuration not applied: %s", err.text);
-		tell_reload(s, notify_ready);
-		notify_status("configuration not applied: %s", err.text);
-		return;
-	}
-	config_compare(s->config, config, &changes);
-	log_changes(&changes);
-	config_changes_finish(&changes);
-	config_unref(s->config);
-	s->config = config_ref(config);
-	set_log(s, config);
-	http_server_configure(s->http, config);
-	control_configure(s->control, config);
-	gateway_apply(&s->gateway, config, "hup", applied, s);
-}
-
-static void
-apply(struct supervisor *s)
-{
-	struct problems problems = {0};
-	struct config *config;
-
-	s->hup_ms = clock_ms();
-	tell_reload(s, notify_reloading);
-	config = config_load(s->config_file, &problems);
-	log_problems(&problems);
-	if (config) {
-		put_in_force(s, config);
-	} else {
-		log_error("configuration not applied: %u errors; everything "
-			  "serves as before",
-			problems.errors);
-		tell_reload(s, notify_ready);
-		notify_status("configuration not applied: %u errors",
-			problems.errors);
-	}
-	config_unref(config);
-	problems_finish(&problems);
-}
+/* ---- signals ---- */
 
 static void
 on_signal(struct ev_loop *loop, ev_signal *signal, int events)
@@ -291,7 +154,7 @@ on_signal(struct ev_loop *loop, ev_signal *signal, int events)
 		if (s->gateway.apply)
 			s->hup_pending = true;
 		else
-			apply(s);
+			supervisor_apply(s);
 		break;
 	case SIGUSR1:
 		if (log_reopen() < 0)
@@ -484,8 +347,8 @@ supervisor_run(const struct supervisor_options *options)
 	open_log(options);
 	s.config = config_load(s.config_file, &problems);
 	if (s.config)
-		set_log(&s, s.config);
-	log_problems(&problems);
+		supervisor_set_log(&s, s.config);
+	supervisor_log_problems(&problems);
 	problems_finish(&problems);
 	if (!s.config) {
 		log_close();

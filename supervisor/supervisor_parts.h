@@ -1,0 +1,44 @@
+/* supervisor_parts: the inside of the root object, for its own two files. */
+#pragma once
+
+#include <ev.h>
+
+#include "supervisor/config/config.h"
+#include "supervisor/control/control.h"
+#include "supervisor/gateway/gateway.h"
+#include "supervisor/http/server.h"
+#include "supervisor/ops/reaper.h"
+#include "supervisor/ops/runtime.h"
+#include "supervisor/supervisor.h"
+
+#define SIGNAL_COUNT 5 /* TERM, INT, HUP, USR1, USR2 */
+
+struct supervisor {
+	const struct supervisor_options *options;
+	char *config_file;
+	struct ev_loop *loop;
+	struct config *config;
+	struct runtime runtime;
+	struct gateway gateway;
+	struct http_server *http;
+	struct control *control;
+	struct reaper reaper;
+	ev_signal signals[SIGNAL_COUNT];
+	ev_prepare log_flush;
+	ev_io log_writable;
+	ev_timer stop_guard;
+	bool ready, stopping, workers_gone, doors_drained;
+	bool announced;	  /* the service manager was told READY once */
+	bool hup_pending; /* one more pass when the one under way is done */
+	uint64_t hup_ms;
+};
+
+/* ---- supervisor.c ---- */
+/* Format and level of the log: a flag's, else the config's. */
+void supervisor_set_log(
+	const struct supervisor *s, const struct config *config);
+
+/* ---- supervisor_apply.c ---- */
+/* HUP: reads the config again and puts it in force. */
+void supervisor_apply(struct supervisor *s);
+void supervisor_log_problems(const struct problems *problems);
