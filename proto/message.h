@@ -21,6 +21,10 @@
  * - chunk, credit and cancel carry the id of the request they belong to.
  *   Credit counts the bytes of chunks, not those of a body sent inline; a
  *   sender that streams its answer sends the head with an empty body.
+ * - A state blob larger than one message goes like a body: the first piece
+ *   inline with more=true, the rest in chunks under credit with the id of the
+ *   export or import. sha256 is lower-case hex over the whole blob; absent or
+ *   empty it is not checked.
  * - A cancelled request is still owed an answer: the error `cancelled`, or, if
  *   its head went out before, a last empty chunk. Who cancelled drops it.
  *
@@ -51,9 +55,16 @@
 	X(DRAIN, "drain", NOTIFICATION, TO_WORKER, "",                         \
 		"no new requests come; finish what you have")                  \
 	X(RESUME, "resume", NOTIFICATION, TO_WORKER, "", "undoes drain")       \
+	X(CONFIGURE, "configure", REQUEST, TO_WORKER, "m",                     \
+		"settings in force from now on; answered nil or error")        \
+	X(EXPORT, "export", REQUEST, TO_WORKER, "",                            \
+		"answered [version, blob, more, sha256]")                      \
+	X(IMPORT, "import", REQUEST, TO_WORKER, "ib|os",                       \
+		"version, blob, more, sha256; answered nil or error")          \
 	X(DRAINED, "drained", NOTIFICATION, TO_SUPD, "",                       \
 		"the last reply is queued")                                    \
 	X(LOG, "log", NOTIFICATION, TO_SUPD, "ss", "level, text")              \
+	X(EMIT, "emit", NOTIFICATION, TO_SUPD, "sx", "event, data")            \
 	X(CALL, "call", REQUEST, TO_SUPD, "ssxu",                              \
 		"kind, name, args, deadline_ms; answered with anything")       \
 	X(CONTROL, "control", REQUEST, TO_SUPD, "sm",                          \
@@ -61,8 +72,7 @@
 	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \
 		"id of the call, what happened (control socket only)")
 
-/* The whole protocol's other names (later issues): quiesce, take, configure,
- * probe, export, import, emit, hook, tick, service.*, channel.*, ws.*. */
+/* The whole protocol's other names (later issues): quiesce, take, probe, hook, tick, service.*, channel.*, ws.*. */
 
 enum message_name {
 #define X(name, ...) MESSAGE_##name,

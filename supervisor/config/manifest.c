@@ -167,6 +167,27 @@ static const struct schema_table health_table = {
 		{0}},
 };
 
+#define STATE_ROW(member)                                                      \
+	.name = #member, .offset = offsetof(struct manifest, state.member) -   \
+				   offsetof(struct manifest, state)
+
+static const struct schema_table state_table = {
+	.rows = (const struct schema_row
+			[]){{STATE_ROW(export), .type = SCHEMA_BOOL,
+				    .fallback = "false",
+				    .doc = "Whether the old worker is asked "
+					   "for its state at a reload and the "
+					   "new one given it."},
+		{STATE_ROW(version), .type = SCHEMA_COUNT, .min = 1,
+			.max = INT32_MAX, .fallback = "1",
+			.doc = "The version of what it exports; the import "
+			       "is told which it gets."},
+		{STATE_ROW(optional), .type = SCHEMA_BOOL, .fallback = "false",
+			.doc = "Whether a worker that refuses the state "
+			       "starts without it; else the reload fails."},
+		{0}},
+};
+
 const struct schema_table manifest_table = {
 	.bytes = sizeof(struct manifest),
 	.check = check_whole,
@@ -186,10 +207,13 @@ const struct schema_table manifest_table = {
 			.doc = "Whether old and new may run at a time."},
 		{ROW(health), .type = SCHEMA_SECTION, .table = &health_table,
 			.doc = "What proves a new worker."},
-		{.name = "state",
-			.type = SCHEMA_OWN,
-			.later = true,
+		{ROW(state), .type = SCHEMA_SECTION, .table = &state_table,
 			.doc = "State handed from worker to worker."},
+		{ROW(configure), .type = SCHEMA_BOOL, .fallback = "false",
+			.doc = "Whether changed settings are told to the "
+			       "running worker (`configure`) instead of "
+			       "reloading it; if it refuses them, it is "
+			       "reloaded."},
 		{ROW(keep), .type = SCHEMA_TEXTS, .min = 1, .check = check_keep,
 			.doc = "Registrations whose loss fails a reload."},
 		{ROW(requires), .type = SCHEMA_TEXTS, .check = check_id,

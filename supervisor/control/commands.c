@@ -58,6 +58,19 @@ static const struct command commands[VERB_COUNT] = {
 			{"atomic", ARGUMENT_PLANNED, false},
 			{"plan", ARGUMENT_PLANNED, false},
 			{"prove", ARGUMENT_PLANNED, false}}},
+	[VERB_ENABLE] = {NULL, ID_ARGUMENT},
+	[VERB_DISABLE] = {NULL, ID_ARGUMENT},
+	[VERB_PLAN] = {NULL, {{0}}},
+	[VERB_APPLY] = {NULL, {{"atomic", ARGUMENT_FLAG, false}}},
+	[VERB_SCAN] = {NULL, {{0}}},
+	[VERB_EMIT] = {NULL,
+		{{"name", ARGUMENT_TEXT, true}, {"data", ARGUMENT_ANY, false}}},
+	[VERB_EVENTS] = {NULL, {{"lines", ARGUMENT_COUNT, false},
+				       {"follow", ARGUMENT_FLAG, false}}},
+	[VERB_HISTORY] = {NULL, {{"id", ARGUMENT_TEXT, false},
+					{"lines", ARGUMENT_COUNT, false}}},
+	[VERB_CONFIG] = {NULL, {{0}}},
+	[VERB_METRICS] = {NULL, {{0}}},
 	[VERB_CAN_RELOAD] = {command_can_reload, ID_ARGUMENT},
 	[VERB_START] = {command_start, ID_ARGUMENT},
 	[VERB_STOP] = {command_stop, ID_ARGUMENT},
@@ -197,9 +210,9 @@ command_run(
 	call->job = NULL;
 	if (call->nobody)
 		command_fail(call, OUTCOME_DENIED, "permission denied");
-	else if (verb == VERB_UNKNOWN)
+	else if (verb == VERB_UNKNOWN || !commands[verb].run)
 		command_fail(call, OUTCOME_BAD_CALL,
-			verb_is_planned(verb_name)
+			verb != VERB_UNKNOWN || verb_is_planned(verb_name)
 				? "'%.40s' is not supported yet"
 				: "there is no command '%.40s'",
 			verb_name);

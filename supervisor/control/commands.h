@@ -41,7 +41,9 @@ struct command_call {
  *	OUTCOME_ACCEPTED with {"id","pluginId"}, or {"results":[...]})
  *   can-reload {id}   start {id}   stop {id}   restart {id}
  *   logs {id, lines?, follow?}   call {kind, name, args?, timeoutMs?}
- *   version {}   shutdown {}
+ *   enable {id}   disable {id}   plan {}   apply {atomic?}   scan {}
+ *   emit {name, data?}   events {lines?, follow?}   history {id?, lines?}
+ *   config {}   metrics {}   version {}   shutdown {}
  * A POST body of /api/plugins/reload is reload's args as it stands. */
 void command_run(
 	struct command_call *call, const char *verb, const json_t *args);

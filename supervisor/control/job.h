@@ -42,4 +42,6 @@ typedef void command_handler(struct command_call *call, const json_t *args);
 command_handler command_status, command_list, command_show, command_routes,
 	command_can_reload, command_version, command_reload, command_start,
 	command_stop, command_restart, command_logs, command_invoke,
-	command_shutdown;
+	command_shutdown, command_enable, command_disable, command_plan,
+	command_apply, command_scan, command_emit, command_events,
+	command_history, command_config, command_metrics;

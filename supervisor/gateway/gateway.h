@@ -11,6 +11,9 @@
 #include "supervisor/plugin/plugin.h"
 #include "supervisor/route/table.h"
 
+struct journal;
+struct history;
+
 struct gateway {
 	struct ev_loop *loop;
 	struct worker_room room;
@@ -18,7 +21,9 @@ struct gateway {
 	struct peer_group peers;
 	struct request_table *requests;
 	struct route_table *routes;
-	struct config *config; /* a reference: the one in force */
+	struct config *config;	 /* a reference: the one in force */
+	struct journal *journal; /* never NULL after gateway_init() */
+	struct history *history; /* NULL in tests */
 	char *runtime_dir, *state_dir, *worker_program;
 	struct plugin **plugins; /* by number; NULL where one is gone */
 	uint32_t plugin_count;	 /* places in use, from 0 */

@@ -35,7 +35,16 @@ struct reload_options {
 	bool no_drop;	     /* a registration that would go is a failure */
 	bool from_stage; /* start from the last proven stage, do not stage */
 	bool if_changed; /* equal digest and settings: end without a spawn */
+	bool prove;	 /* the candidate is proven, shown and discarded */
+	struct reload_set *set; /* NULL: by itself */
 };
+
+/* Several as one transaction: none commits before all are proven, then all do
+ * in one loop callback; one that fails before that fails all of them. Members
+ * join by options.set; after reload_set_close() nobody does, and the set frees
+ * itself with the last verdict. */
+struct reload_set *reload_set_create(struct gateway *g);
+void reload_set_close(struct reload_set *set);
 
 enum reload_refusal {
 	RELOAD_ACCEPTED,
@@ -80,6 +89,13 @@ enum reload_refusal reload_begin_start(struct gateway *g, struct plugin *p,
 	const char *trigger, struct reload_watcher *watcher, char *id_out,
 	struct error *err);
 enum reload_refusal reload_begin_stop(struct gateway *g, struct plugin *p,
+	const char *trigger, struct reload_watcher *watcher, char *id_out,
+	struct error *err);
+/* The wanted config's settings are told to the running worker (the manifest
+ * says `configure: true`); the receipt's mode is configure. If the worker
+ * refuses them a reload follows by itself and its receipt's fallback says so.
+ */
+enum reload_refusal reload_begin_configure(struct gateway *g, struct plugin *p,
 	const char *trigger, struct reload_watcher *watcher, char *id_out,
 	struct error *err);
 enum reload_refusal reload_begin_restart(struct gateway *g, struct plugin *p,

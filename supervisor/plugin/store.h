@@ -13,7 +13,9 @@ struct store {
 	uint32_t proven_generation; /* last that served; its stage is kept */
 	char *proven_digest, *proven_version; /* owned; NULL: none */
 	bool stopped;			      /* by a person: stays stopped */
-	/* enable/disable (later issues) has its place here. */
+	/* A person's enable or disable, in force until the file says something
+	 * else than file_enabled: what it said when the person spoke. */
+	bool enabled_by_person, person_enabled, file_enabled;
 };
 
 /* A missing file is an empty store; a broken one is an error with its path. */

@@ -150,10 +150,16 @@ run(const struct options *o)
 	const struct verb_way *way = &ways[o->verb];
 	struct error err;
 
-	if (o->word_count < way->words_min ||
-		(way->words_max >= 0 && o->word_count > way->words_max)) {
+	if (way->run && (o->word_count < way->words_min ||
+				(way->words_max >= 0 &&
+					o->word_count > way->words_max))) {
 		error_set(&err, "usage: supctl %s %s", verb_rows[o->verb].name,
 			verb_rows[o->verb].arguments);
+		return usage(err.text);
+	}
+	if (!way->run) {
+		error_set(&err, "'%s' is not supported yet",
+			verb_rows[o->verb].name);
 		return usage(err.text);
 	}
 	return way->run(o);
