@@ -174,6 +174,22 @@ dispatch_credit(struct gateway *g, struct request *r, uint64_t bytes)
 			plugin_worker(plugin_of(g, r), r->worker), r, bytes);
 }
 
+bool
+dispatch_is_available(const struct gateway *g, const struct route_match *match)
+{
+	struct plugin *p = gateway_plugin_by_number(g, match->plugin);
+
+	return !g->stopping && (plugin_serving(p) || plugin_will_be_back(p));
+}
+
+size_t
+dispatch_backlog(const struct gateway *g, const struct request *r)
+{
+	if (!r->id || r->place != REQUEST_SENT)
+		return 0;
+	return worker_backlog(plugin_worker(plugin_of(g, r), r->worker));
+}
+
 uint64_t
 dispatch_deadline_ms(const struct request *r)
 {

@@ -29,6 +29,12 @@ void dispatch_send_chunk(
  * many more. */
 void dispatch_credit(struct gateway *g, struct request *r, uint64_t bytes);
 
+/* Whether submitting would send or hold it, but for what is full. */
+bool dispatch_is_available(
+	const struct gateway *g, const struct route_match *match);
+/* Bytes that the worker of a sent request has not read yet; 0 if it is held. */
+size_t dispatch_backlog(const struct gateway *g, const struct request *r);
+
 /* The deadline of the request as the worker should hear it: ms from now. */
 uint64_t dispatch_deadline_ms(const struct request *r);
 
