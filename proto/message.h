@@ -25,6 +25,8 @@
  *   inline with more=true, the rest in chunks under credit with the id of the
  *   export or import. sha256 is lower-case hex over the whole blob; absent or
  *   empty it is not checked.
+ * - `cancel` from a worker gives up an answer whose head is out: nothing more
+ *   is owed, and the client sees it cut.
  * - A cancelled request is still owed an answer: the error `cancelled`, or, if
  *   its head went out before, a last empty chunk. Who cancelled drops it.
  *
@@ -72,7 +74,8 @@
 	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \
 		"id of the call, what happened (control socket only)")
 
-/* The whole protocol's other names (later issues): quiesce, take, probe, hook, tick, service.*, channel.*, ws.*. */
+/* The whole protocol's other names (later issues): quiesce, take, probe, hook,
+ * tick, service.*, channel.*, ws.*. */
 
 enum message_name {
 #define X(name, ...) MESSAGE_##name,
