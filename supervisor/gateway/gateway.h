@@ -33,7 +33,7 @@ struct gateway {
 	unsigned staging_count, staging_max;
 	uint64_t started_ms;
 	bool stopping;
-	ev_timer tick; /* turns the wheel */
+	ev_timer tick; /* turns the wheel when something may be due */
 	struct wheel_timer stop_timer;
 	struct gateway_apply *apply; /* under way, or NULL */
 	/* Upcalls of the supervisor; may be NULL. */

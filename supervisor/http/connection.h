@@ -21,8 +21,9 @@
 #define CONNECTION_HALF_CLOSED_MS 1000
 /* While nothing can be read or written nobody tells that a client left. */
 #define CONNECTION_LOOK_MS 1000
-#define CONNECTION_CREDIT_STEP (32 * 1024) /* given back to a worker at once   \
-					    */
+#define CONNECTION_CREDIT_STEP                                                 \
+	(32 * 1024) /* given back to a worker at once                          \
+		     */
 #define CONNECTION_PROGRESS_BYTES (64 * 1024) /* of a body per body_timeout */
 
 struct exchange;
