@@ -231,10 +231,12 @@ begin_routed(struct exchange *x, const struct head *h, const struct path *path)
 		return;
 	}
 	pack_head(x, h, &match);
-	if (head_has_body(h))
-		x->sink = SINK_KEEP;
-	else
+	if (!head_has_body(h))
 		submit(x, &match, false);
+	else if (match.row->declared->streams_body)
+		submit(x, &match, true);
+	else
+		x->sink = SINK_KEEP;
 }
 
 void
