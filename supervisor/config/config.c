@@ -73,6 +73,8 @@ plugin_read(struct problems *problems, struct config *config,
 		plugin->use = memory_copy_text(plugin->id);
 	if (!plugin->settings)
 		plugin->settings = json_object();
+	if (!plugin->settings_shown)
+		plugin->settings_shown = json_object();
 }
 
 void

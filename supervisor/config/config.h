@@ -123,6 +123,9 @@ struct plugin_config {
 	struct text_list requires; /* ids */
 	struct text_list env;	   /* "NAME=value" */
 	json_t *settings; /* an object; what the config says, see settings.h */
+	/* Both as they may be shown: references as written, secrets masked. */
+	struct text_list env_shown;
+	json_t *settings_shown;
 	bool link_is_set; /* by the plugin itself, not by `defaults` */
 	struct plugin_limits limits;
 	char *file; /* where the entry stands */

@@ -63,6 +63,9 @@ struct schema_row {
 	const char *fallback;		  /* as it would be written */
 	enum config_class class; /* what a change costs; schema_class() */
 	bool can_configure; /* CONFIGURE where the running manifest says so */
+	/* ENV, JSON: where the same stands as it may be shown, of the type of
+	 * the value itself. Without it references are refused. */
+	size_t shown;
 	bool required;
 	bool later; /* nothing but the fallback is supported yet */
 	schema_check *check;
@@ -109,6 +112,13 @@ schema_field_const(const struct schema_row *row, const void *base)
 /* One value; false if a problem was told. */
 bool schema_value_read(struct problems *problems, const struct schema_row *row,
 	const struct node *node, void *base);
+bool schema_env_read(struct problems *problems, const struct schema_row *row,
+	const struct node *node, void *base);
+bool schema_json_read(struct problems *problems, const struct schema_row *row,
+	const struct node *node, void *base);
+void schema_shown_finish(const struct schema_row *row, void *base);
+/* [A-Za-z_][A-Za-z0-9_]* and nothing else in `length` bytes */
+bool schema_is_variable(const char *name, size_t length);
 /* Whether both hold the same; for single values and lists of texts. */
 bool schema_value_same(
 	const struct schema_row *row, const void *a, const void *b);

@@ -30,46 +30,52 @@ read_all(int fd, char *bytes, size_t room, size_t *length_out)
 }
 
 static char *
-read_open(
-	int fd, const char *path, size_t *length_out, struct problems *problems)
+read_open(int fd, size_t most, size_t *length_out, struct error *err)
 {
 	struct stat status;
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
-		problems_add(problems, path, 0, 0, "is not a regular file");
+		error_set(err, "is not a regular file");
 		return NULL;
 	}
 	/* The file may grow meanwhile; one byte more than allowed tells. */
-	size_t room = CONFIG_FILE_BYTES_MAX + 1;
-	if (status.st_size < CONFIG_FILE_BYTES_MAX)
+	size_t room = most + 1;
+	if (status.st_size < (off_t)most)
 		room = (size_t)status.st_size + 4096;
 	char *bytes = memory_alloc(room + 1);
-	if (read_all(fd, bytes, room, length_out) < 0) {
-		problems_add(problems, path, 0, 0, "cannot be read: %s",
-			strerror(errno));
-		free(bytes);
+	if (read_all(fd, bytes, room, length_out) < 0)
+		error_set(err, "cannot be read: %s", strerror(errno));
+	else if (*length_out <= most && *length_out < room)
+		return bytes;
+	else if (most >> 20)
+		error_set(err, "larger than %zu MiB", most >> 20);
+	else
+		error_set(err, "larger than %zu KiB", most >> 10);
+	free(bytes);
+	return NULL;
+}
+
+char *
+source_read_bytes(
+	const char *path, size_t most, size_t *length_out, struct error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0) {
+		error_set(err, "cannot be opened: %s", strerror(errno));
 		return NULL;
 	}
-	if (*length_out > CONFIG_FILE_BYTES_MAX || *length_out == room) {
-		problems_add(problems, path, 0, 0, "larger than %u MiB",
-			CONFIG_FILE_BYTES_MAX >> 20);
-		free(bytes);
-		return NULL;
-	}
-	bytes[*length_out] = '\0';
+	char *bytes = read_open(fd, most, length_out, err);
+	close(fd);
 	return bytes;
 }
 
 char *
 source_read(const char *path, size_t *length_out, struct problems *problems)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0) {
-		problems_add(problems, path, 0, 0, "cannot be opened: %s",
-			strerror(errno));
-		return NULL;
-	}
-	char *bytes = read_open(fd, path, length_out, problems);
-	close(fd);
+	struct error err;
+	char *bytes = source_read_bytes(
+		path, CONFIG_FILE_BYTES_MAX, length_out, &err);
+	if (!bytes)
+		problems_add(problems, path, 0, 0, "%s", err.text);
 	return bytes;
 }
 

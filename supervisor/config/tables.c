@@ -349,11 +349,17 @@ const struct schema_table plugin_table = {
 			.check = check_namespace,
 			.doc = "Put, with a dot, before its other names."},
 		{ROW(plugin_config, env), .type = SCHEMA_ENV,
+			.shown = offsetof(struct plugin_config, env_shown),
 			.class = CLASS_RELOAD,
-			.doc = "Variables beside the clean environment."},
+			.doc = "Variables beside the clean environment; "
+			       "`${env:NAME}` and `${file:PATH}` work in "
+			       "their values."},
 		{ROW(plugin_config, settings), .type = SCHEMA_JSON,
+			.shown = offsetof(struct plugin_config, settings_shown),
 			.class = CLASS_RELOAD, .can_configure = true,
-			.doc = "Laid over the package's own settings."},
+			.doc = "Laid over the package's own settings; "
+			       "`${env:NAME}` and `${file:PATH}` work in "
+			       "texts at any depth."},
 		{.name = "sandbox",
 			.type = SCHEMA_OWN,
 			.later = true,
