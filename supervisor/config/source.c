@@ -79,18 +79,57 @@ source_read(const char *path, size_t *length_out, struct problems *problems)
 	return bytes;
 }
 
-static int
-is_part(const struct dirent *entry)
+static bool
+ends_in(const char *name, const char *end)
 {
-	size_t length = strlen(entry->d_name);
-	return entry->d_name[0] != '.' && length > 5 &&
-	       !strcmp(entry->d_name + length - 5, ".yaml");
+	size_t length = strlen(name), tail = strlen(end);
+	return length > tail && !strcmp(name + length - tail, end);
+}
+
+static bool
+is_part(const char *name)
+{
+	return ends_in(name, ".yaml");
+}
+
+/* What editors, packagers and people leave in such folders on purpose. */
+static bool
+is_left_over(const char *name)
+{
+	static const char *const ends[] = {"~", ".bak", ".orig", ".rej", ".swp",
+		".disabled", ".off", ".example", ".sample"};
+	for (size_t i = 0; i < SCHEMA_COUNT_OF(ends); i++)
+		if (ends_in(name, ends[i]))
+			return true;
+	return strstr(name, ".dpkg-") || strstr(name, ".rpm") ||
+	       !strncmp(name, "README", 6);
+}
+
+static int
+is_seen(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
 }
 
 static int
 by_name(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void
+add_entry(const char *folder, const char *name, struct text_list *files_out,
+	struct problems *problems)
+{
+	char *path = memory_format("%s/%s", folder, name);
+	if (is_part(name)) {
+		text_list_append(files_out, path);
+		return;
+	}
+	if (!is_left_over(name))
+		problems_warn(problems, path, 0, 0,
+			"is not read: of this folder only *.yaml is");
+	free(path);
 }
 
 void
@@ -102,13 +141,12 @@ source_files(const char *path, struct text_list *files_out,
 	char *folder = memory_format(
 		"%.*sconf.d", slash ? (int)(slash + 1 - path) : 0, path);
 	struct dirent **entries;
-	int count = scandir(folder, &entries, is_part, by_name);
-	if (count < 0 && errno != ENOENT && errno != ENOTDIR)
+	int count = scandir(folder, &entries, is_seen, by_name);
+	if (count < 0 && errno != ENOENT)
 		problems_add(problems, folder, 0, 0, "cannot be listed: %s",
 			strerror(errno));
 	for (int i = 0; i < count; i++) {
-		text_list_append(files_out,
-			memory_format("%s/%s", folder, entries[i]->d_name));
+		add_entry(folder, entries[i]->d_name, files_out, problems);
 		free(entries[i]);
 	}
 	if (count >= 0)
