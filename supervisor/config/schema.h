@@ -69,6 +69,9 @@ struct schema_row {
 	bool required;
 	bool later; /* nothing but the fallback is supported yet */
 	schema_check *check;
+	/* OWN: what it has as it may be shown, a new reference; or NULL. */
+	json_t *(*view)(const void *base);
+	const char *mask; /* TEXT: shown in place of what is there */
 	const char *doc;
 };
 
@@ -86,6 +89,11 @@ typedef void schema_differ(void *user, const char *path,
 	const void *old, const void *new);
 void schema_compare(const struct schema_table *table, const void *old,
 	const void *new, const char *prefix, schema_differ *differ, void *user);
+
+/* All that the table knows of the struct, defaults too, in the order of its
+ * rows, as an object that schema_read() takes: units as they are written,
+ * secrets masked. A new reference. */
+json_t *schema_view(const struct schema_table *table, const void *base);
 
 /* What a change of the row costs a plugin whose running manifest's `configure`
  * is `configures`: what decides, what is logged and what is documented. */

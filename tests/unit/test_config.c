@@ -235,9 +235,9 @@ static const struct {
 	{"admin: {metrics: token}\n",
 		"t.yaml:1:18: 'metrics' is not supported yet; only open works "
 		"so far\n"},
-	{"reload: {on_sighup: advise}\n",
-		"t.yaml:1:21: 'on_sighup' is not supported yet; only apply "
-		"works so far\n"},
+	{"reload: {on_sighup: advice}\n",
+		"t.yaml:1:21: 'on_sighup' must be one of apply, advise; did "
+		"you mean 'advise'?\n"},
 	{"reload: {watch: true}\n",
 		"t.yaml:1:17: 'watch' is not supported yet; only false works "
 		"so far\n"},

@@ -297,3 +297,106 @@ Test(secrets, are_known_by_their_keys)
 	for (size_t i = 0; i < sizeof(open) / sizeof(*open); i++)
 		cr_expect_not(secret_is_key(open[i]), "%s", open[i]);
 }
+
+/* ---- what is shown of the whole ---- */
+
+#define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+
+static json_t *
+at(json_t *value, const char *path)
+{
+	char *copy = memory_copy_text(path), *rest = copy, *key;
+
+	while (value && (key = strsep(&rest, "/")))
+		value = json_is_array(value)
+				? json_array_get(value, strtoul(key, NULL, 10))
+				: json_object_get(value, key);
+	free(copy);
+	return value;
+}
+
+static void
+expect_text(json_t *view, const char *path, const char *text)
+{
+	const char *found = json_string_value(at(view, path));
+
+	cr_expect(found && !strcmp(found, text), "%s: %s", path,
+		found ? found : "no text");
+}
+
+Test(secrets, stand_in_nothing_that_is_shown)
+{
+	static const char yaml[] =
+		"admin: {tokens: [{name: a, role: viewer, sha256: " HASH "}]}\n"
+		"plugins:\n"
+		"  a:\n"
+		"    env: {DB_TOKEN: hush1, X: \"${env:HUSH}\"}\n"
+		"    settings:\n"
+		"      password: hush2\n"
+		"      server: {url: \"amqp://u:hush3@h/\", key: 1234567}\n"
+		"      other: \"${file:hush}\"\n";
+	struct folder f = folder_make();
+	char *told;
+
+	setenv("HUSH", "hush4", 1);
+	folder_write(&f, "hush", "hush5\n");
+	struct config *config = load(&f, yaml, &told);
+	cr_assert(config, "%s", told);
+	json_t *view = config_view(config, NULL);
+	char *text = json_dumps(view, 0);
+	for (char number[] = "hush1"; number[4] <= '5'; number[4]++)
+		cr_expect_not(strstr(text, number), "%s: %s", number, text);
+	cr_expect_not(strstr(text, "1234567"));
+	cr_expect_not(strstr(text, HASH));
+	expect_text(view, "admin/tokens/0/sha256", ZEROS);
+	expect_text(view, "plugins/a/settings/password", "***");
+	expect_text(view, "plugins/a/settings/server/key", "***");
+	expect_text(view, "plugins/a/env/X", "${env:HUSH}");
+	free(text);
+	free(told);
+	json_decref(view);
+	config_unref(config);
+	folder_remove(&f);
+}
+
+Test(view, has_every_default_in_the_units_of_the_file)
+{
+	static char runtime_dir[] = "/run/x", state_dir[] = "/var/x";
+	struct config_in_force in_force = {
+		runtime_dir, state_dir, LOG_DEBUG, LOG_JSON};
+	struct folder f = folder_make();
+	char *told;
+	struct config *config = load(&f,
+		"plugin_dirs: [p]\nlisten: [{http: \"localhost:80\"}]\n"
+		"limits: {head: 16384B}\ndefaults: {stream_drain: 60m}\n"
+		"plugins: {a: {}, b: {link: native, hold_timeout: 0}}\n",
+		&told);
+
+	cr_assert(config, "%s", told);
+	json_t *view = config_view(config, &in_force);
+	expect_text(view, "runtime_dir", "/run/x");
+	expect_text(view, "state_dir", "/var/x");
+	expect_text(view, "log/level", "debug");
+	expect_text(view, "log/format", "json");
+	expect_text(view, "listen/0/http", "127.0.0.1:80");
+	expect_text(view, "limits/head", "16KiB");
+	expect_text(view, "limits/idle_timeout", "75s");
+	expect_text(view, "defaults/stream_drain", "1h");
+	expect_text(view, "defaults/link", "nng");
+	expect_text(view, "plugins/a/use", "a");
+	expect_text(view, "plugins/a/stream_drain", "1h");
+	expect_text(view, "plugins/b/hold_timeout", "0");
+	expect_text(view, "plugins/b/link", "native");
+	cr_expect(at(view, "plugins/a/settings"));
+	/* its package may say, and what is shown must not overrule that */
+	cr_expect_null(at(view, "plugins/a/link"));
+	cr_expect_eq(json_integer_value(at(view, "limits/headers")), 100);
+	char *dir = folder_path(&f, "p");
+	expect_text(view, "plugin_dirs/0", dir);
+	free(dir);
+	free(told);
+	json_decref(view);
+	config_unref(config);
+	folder_remove(&f);
+}
