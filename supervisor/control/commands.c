@@ -69,7 +69,7 @@ static const struct command commands[VERB_COUNT] = {
 				       {"follow", ARGUMENT_FLAG, false}}},
 	[VERB_HISTORY] = {NULL, {{"id", ARGUMENT_TEXT, false},
 					{"lines", ARGUMENT_COUNT, false}}},
-	[VERB_CONFIG] = {NULL, {{0}}},
+	[VERB_CONFIG] = {command_config, {{0}}},
 	[VERB_METRICS] = {NULL, {{0}}},
 	[VERB_CAN_RELOAD] = {command_can_reload, ID_ARGUMENT},
 	[VERB_START] = {command_start, ID_ARGUMENT},
