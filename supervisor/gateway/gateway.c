@@ -11,7 +11,9 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "supervisor/gateway/dispatch.h"
+#include "supervisor/gateway/news.h"
 #include "supervisor/gateway/transaction.h"
+#include "supervisor/ops/journal.h"
 
 static void
 tick(struct ev_loop *loop, ev_timer *timer, int events)
@@ -35,6 +37,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	memset(g, 0, sizeof(*g));
 	g->loop = loop;
 	g->config = config_ref(config);
+	g->journal = journal_create();
 	g->runtime_dir = memory_copy_text(runtime_dir);
 	g->state_dir = memory_copy_text(state_dir);
 	g->worker_program = memory_copy_text(worker_program);
@@ -58,6 +61,18 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 		.nofile = WORKER_NOFILE,
 	};
 	children_init(&g->room.children, loop);
+}
+
+uint64_t
+gateway_turn_us(struct gateway *g)
+{
+	unsigned turn = ev_iteration(g->loop);
+
+	if (!g->turn_us || g->turn != turn) {
+		g->turn = turn;
+		g->turn_us = clock_us();
+	}
+	return g->turn_us;
 }
 
 /* ---- the set ---- */
@@ -106,6 +121,7 @@ static void
 drop(struct gateway *g, struct plugin *p)
 {
 	crash_forget(p);
+	news_forget(p);
 	dispatch_fail_held(g, p, REQUEST_UNAVAILABLE);
 	route_table_remove(g->routes, p->number);
 	/* The id may be configured again already. */
@@ -319,6 +335,7 @@ gateway_finish(struct gateway *g)
 	route_table_destroy(g->routes);
 	request_table_destroy(g->requests);
 	config_unref(g->config);
+	journal_destroy(g->journal);
 	free(g->worker_program);
 	free(g->runtime_dir);
 	free(g->state_dir);

@@ -249,7 +249,7 @@ exchange_begin(struct exchange *x, const struct head *h)
 	x->http_1_0 = h->http_1_0;
 	x->keep_alive = h->keep_alive;
 	take_request_id(x, h);
-	server_of(x)->requests_total++;
+	server_of(x)->gateway->edge.requests++;
 	if (h->status)
 		exchange_refuse_and_close(x, h->status, h->reason);
 	else if (path_split(&path, h->path, &err))
