@@ -15,6 +15,28 @@
 #include "supervisor/gateway/transaction.h"
 #include "supervisor/ops/journal.h"
 
+/* The loop sleeps until something may be due. */
+static void
+wake_at(struct gateway *g, uint64_t due_ms)
+{
+	uint64_t now = clock_ms();
+
+	ev_timer_stop(g->loop, &g->tick);
+	if (due_ms == WHEEL_NEVER)
+		return;
+	ev_now_update(g->loop);
+	ev_timer_set(
+		&g->tick, due_ms > now ? (double)(due_ms - now) / 1e3 : 0, 0);
+	ev_timer_start(g->loop, &g->tick);
+}
+
+static void
+wake_earlier(struct wheel *w)
+{
+	wake_at(container_of(w, struct gateway, wheel),
+		w->planned * WHEEL_TICK_MS);
+}
+
 static void
 tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -22,6 +44,7 @@ tick(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop, (void)events;
 	wheel_turn(&g->wheel, clock_ms());
+	wake_at(g, wheel_plan(&g->wheel));
 }
 
 /* The usual limit, which supd raises for itself alone. */
@@ -48,8 +71,9 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	peer_group_init(&g->peers, loop);
 	g->requests = request_table_create();
 	g->routes = route_table_create();
-	ev_timer_init(&g->tick, tick, WHEEL_TICK_MS / 1e3, WHEEL_TICK_MS / 1e3);
-	ev_timer_start(loop, &g->tick);
+	g->wheel.on_earlier = wake_earlier;
+	ev_timer_init(&g->tick, tick, 0, 0);
+	wake_at(g, wheel_plan(&g->wheel));
 	g->room = (struct worker_room){
 		.loop = loop,
 		.peers = &g->peers,
