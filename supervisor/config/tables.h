@@ -23,3 +23,4 @@ schema_check network_check; /* the text is a network */
 
 /* The plugins map, in config.c. */
 schema_check plugins_read;
+json_t *plugins_view(const void *base);

@@ -84,6 +84,8 @@ void exchange_body_end(struct exchange *x); /* unless a piece was the last */
  * answer is out: then that is cut off. fields: "" or complete lines. */
 void exchange_refuse(
 	struct exchange *x, int status, const char *fields, const char *reason);
+/* Counts a refusal that is answered in another way. */
+void exchange_note_refusal(const struct exchange *x, int status);
 /* The same, and the connection cannot go on after it. */
 void exchange_refuse_and_close(
 	struct exchange *x, int status, const char *reason);

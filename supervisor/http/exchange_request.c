@@ -305,10 +305,11 @@ begin_routed(struct exchange *x, const struct head *h, const struct path *path)
 	}
 	pack_head(x, h, &match);
 	/* A body is not asked for in vain: who cannot take it refuses now. */
-	if (head_has_body(h) && dispatch_is_available(s->gateway, &match))
-		x->sink = SINK_KEEP;
-	else
+	if (!head_has_body(h) || match.row->declared->streams_body ||
+		!dispatch_is_available(s->gateway, &match))
 		submit(x, &match, head_has_body(h));
+	else
+		x->sink = SINK_KEEP;
 }
 
 void
@@ -322,7 +323,7 @@ exchange_begin(struct exchange *x, const struct head *h)
 	x->keep_alive = h->keep_alive;
 	take_request_id(x, h);
 	take_client(x, h);
-	server_of(x)->requests_total++;
+	server_of(x)->gateway->edge.requests++;
 	if (h->status)
 		exchange_refuse_and_close(x, h->status, h->reason);
 	else if (path_split(&path, h->path, &err))

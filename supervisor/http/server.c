@@ -222,8 +222,8 @@ http_server_accept_failed(struct http_server *s, int error)
 void
 http_server_accepted(struct http_server *s, int fd, const char *peer)
 {
-	s->accepted_total++;
-	s->connection_count++;
+	s->gateway->edge.accepted++;
+	s->gateway->edge.connections = ++s->connection_count;
 	connection_create(s, fd, peer);
 	if (s->connection_count < s->config->limits.connections)
 		return;
@@ -247,7 +247,7 @@ tell_drained(struct http_server *s)
 void
 http_server_connection_gone(struct http_server *s)
 {
-	s->connection_count--;
+	s->gateway->edge.connections = --s->connection_count;
 	resume_accepting(s);
 	if (s->draining && !s->connection_count && s->on_drained)
 		ev_idle_start(s->loop, &s->spin); /* told from the loop */

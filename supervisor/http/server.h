@@ -54,7 +54,6 @@ struct http_server {
 	uint64_t id_next;
 
 	uint64_t warned_ms; /* that no more are accepted */
-	uint64_t accepted_total, requests_total;
 };
 
 /* Opens nothing yet. The gateway outlives the server. */

@@ -82,6 +82,8 @@ struct worker_ops {
 	void (*on_room)(struct worker *w);
 	/* `call` from the worker; answer later with worker_answer_*(). */
 	void (*on_call)(struct worker *w, const struct message *m);
+	/* `emit` from the worker. May be NULL. */
+	void (*on_emit)(struct worker *w, const struct message *m);
 	/* Reaped. w->exit_text says how it ended. Destroy it here. */
 	void (*on_exit)(struct worker *w);
 };

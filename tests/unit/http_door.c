@@ -186,6 +186,19 @@ dispatch_credit(struct gateway *g, struct request *r, uint64_t bytes)
 	find(r)->credit += bytes;
 }
 
+void
+dispatch_note_answer(struct gateway *g, const struct request *r, int status)
+{
+	door.answers++;
+}
+
+void
+dispatch_note_failure(
+	struct gateway *g, const struct request *r, enum request_failure why)
+{
+	door.failures++;
+}
+
 uint64_t
 dispatch_deadline_ms(const struct request *r)
 {
