@@ -49,6 +49,7 @@ http_server_create(struct gateway *gateway, struct config *config)
 	s->loop = gateway->loop;
 	s->config = config_ref(config);
 	proxies_init(&s->proxies, &config->trusted_proxies);
+	access_init(&s->access, s->loop);
 	list_init(&s->listeners);
 	list_init(&s->connections);
 	list_init(&s->dirty);
@@ -89,6 +90,7 @@ http_server_destroy(struct http_server *s)
 	ev_timer_stop(s->loop, &s->accept_again);
 	config_unref(s->config);
 	proxies_finish(&s->proxies);
+	access_finish(&s->access);
 	buffer_finish(&s->forwarded);
 	free(s);
 }
@@ -143,6 +145,10 @@ http_server_listen(
 		}
 		list_append(&fresh, &l->node);
 	}
+	if (access_configure(&s->access, config, err) < 0) {
+		close_all(&fresh);
+		return -1;
+	}
 	list_for_each_safe (node, &s->listeners) {
 		struct listener *l = container_of(node, struct listener, node);
 
@@ -161,6 +167,12 @@ http_server_listen(
 		log_info("http: listening on %s", l->name);
 	}
 	return 0;
+}
+
+int
+http_server_reopen_access(struct http_server *s, struct error *err)
+{
+	return access_reopen(&s->access, err);
 }
 
 void
@@ -340,6 +352,7 @@ on_late(struct ev_loop *loop, ev_prepare *watcher, int events)
 	struct http_server *s = container_of(watcher, struct http_server, late);
 
 	touch_uncongested(s);
+	access_flush(&s->access);
 	if (!list_is_empty(&s->dirty))
 		ev_idle_start(s->loop, &s->spin);
 }
