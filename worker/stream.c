@@ -110,6 +110,25 @@ sup_chunk(struct sup_req *req, const void *body, size_t bytes, bool more)
 }
 
 void
+request_give_up(struct sup_req *req, const char *why)
+{
+	struct link *link = req->plugin->link;
+	msgpack_packer *out;
+
+	if (req->cancelled) {
+		stream_last(req);
+		return;
+	}
+	sup_log(req->plugin, SUP_WARN, "gave up the answer of %s: %s",
+		sup_req_path(req), why);
+	out = link_begin(link);
+	codec_notification(out, MESSAGE_CANCEL, 1);
+	msgpack_pack_uint32(out, req->id);
+	link_end(link);
+	request_finish(req);
+}
+
+void
 sup_on_writable(struct sup_req *req, sup_handler *handler, void *user)
 {
 	req->on_writable = handler;
