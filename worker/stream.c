@@ -2,7 +2,7 @@
  * what the plugin hears about the other side meanwhile. */
 #include "worker/request.h"
 
-#define CHUNK_BYTES (32 * 1024) /* so that short answers get between */
+#define CHUNK_BYTES (120 * 1024) /* so that short answers get between */
 
 static void
 stream_chunk(struct sup_req *req, struct bytes bytes, bool more)

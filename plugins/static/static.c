@@ -13,7 +13,7 @@
 #include "file.h"
 #include "type.h"
 
-#define PIECE_BYTES (64 * 1024)
+#define PIECE_BYTES (128 * 1024)
 #define NAME_MAX_BYTES 8192 /* as of a path in supd */
 
 static struct sup *self;
