@@ -214,16 +214,25 @@ static const struct {
 	{"plugins: {a: {settings: {n: 99999999999999999999}}}\n",
 		"t.yaml:1:29: 'n': the number is too large; quote it to make "
 		"it text\n"},
-	{"plugins: {alpha: {requires: [alhpa]}}\n",
-		"t.yaml:1:11: 'alpha' requires 'alhpa', which is not among "
-		"the plugins; did you mean 'alpha'?\n"},
+	{"plugins: {alpha: {requires: [bteta]}, beta: {}}\n",
+		"t.yaml:1:30: 'alpha' requires 'bteta', which is not among "
+		"the plugins; did you mean 'beta'?\n"},
 	{"plugins: {a: {requires: [a]}}\n",
-		"t.yaml:1:11: plugins require each other in a circle: 'a' "
-		"requires 'a'\n"},
+		"t.yaml:1:26: 'a' requires itself\n"},
 	{"plugins:\n  x: {requires: [a]}\n  a: {requires: [b]}\n"
 	 "  b: {requires: [c]}\n  c: {requires: [a]}\n",
-		"t.yaml:3:3: plugins require each other in a circle: 'a' "
-		"requires 'b' requires 'c' requires 'a'\n"},
+		"t.yaml:3:18: plugins require each other in a circle: 'a' "
+		"requires 'b' (t.yaml:3), 'b' requires 'c' (t.yaml:4), 'c' "
+		"requires 'a' (t.yaml:5)\n"},
+	{"plugins:\n  a: {requires: [b]}\n  b: {requires: [c]}\n"
+	 "  c: {requires: [d]}\n  d: {requires: [e]}\n"
+	 "  e: {requires: [f]}\n  f: {requires: [g]}\n"
+	 "  g: {requires: [h]}\n  h: {requires: [a]}\n",
+		"t.yaml:2:18: plugins require each other in a circle: 'a' "
+		"requires 'b' (t.yaml:2), 'b' requires 'c' (t.yaml:3), 'c' "
+		"requires 'd' (t.yaml:4), 'd' requires 'e' (t.yaml:5), 'e' "
+		"requires 'f' (t.yaml:6), 'f' requires 'g' (t.yaml:7), and 2 "
+		"more\n"},
 	/* later */
 	{"listen: [{http: \"127.0.0.1:80\", tls: {cert: a, key: b}}]\n",
 		"t.yaml:1:38: 'tls' is not supported yet\n"},
