@@ -53,6 +53,7 @@ void log_write(enum log_level level, const struct log_subject *subject,
 /* Writes what the ring holds without blocking; true when it is empty. The
  * loop calls it once a turn, and again on log_fd() becoming writable. */
 bool log_flush(void);
+uint64_t log_dropped_total(void); /* lines, since the start */
 int log_fd(void);
 /* After a log rotation: if lines go to a regular file, the file that has its
  * name now is opened in its place. -1 with errno: the old one stays. */
