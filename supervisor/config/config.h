@@ -223,3 +223,5 @@ uint32_t config_check(const char *path, FILE *out);
 
 /* The reference of supd.yaml and plugin.yaml in Markdown, from the tables. */
 void config_print_reference(FILE *out);
+/* The keys of one of them as a list of a manual page. */
+void config_print_man_keys(FILE *out, bool of_manifest);

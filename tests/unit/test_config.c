@@ -644,6 +644,33 @@ Test(units, round_trip)
 		cr_expect_not(duration_parse(bad[i], &value), "%s", bad[i]);
 }
 
+/* The roff of a page would fail only when somebody reads it. */
+Test(config, prints_every_key_for_a_manual_page)
+{
+	static const char *const rows[] = {
+		"\n.TP\n\\fBlimits.head\\fR (size 1KiB\\-1MiB; default "
+		"16KiB)\nRequest line and headers together; beyond it 431. A "
+		"change: live.\n",
+		"\n.TP\n\\fBplugins.ID.\\fR...\nAny key of \\fBdefaults\\fR.",
+		"A change: configure or reload.\n",
+		"\n.TP\n\\fBlisten[].tls\\fR (map)\nCertificate and key. Not "
+		"supported yet.\n",
+		"\n.TP\n\\fBhealth.probes[].expect\\fR (number 100\\-599; "
+		"default 200)\n",
+		"\n.TP\n\\fBname\\fR (text; required)\n",
+	};
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+	putc('\n', out);
+	config_print_man_keys(out, false);
+	config_print_man_keys(out, true);
+	fclose(out);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		cr_expect(strstr(text, rows[i]), "%s", rows[i]);
+	free(text);
+}
+
 Test(config, prints_a_reference_of_every_key)
 {
 	char *text = NULL;
@@ -655,7 +682,8 @@ Test(config, prints_a_reference_of_every_key)
 		"| `limits.head` | size 1KiB-1MiB | `16KiB` | live |",
 		"| `listen[].http` | text | *required* | rebind |",
 		"| `defaults.crash.within` | time 100ms-24h | `5m` | live |",
-		"| `plugins.ID.mount` | text | | reload |",
+		"| `plugins.ID.mount` | text of at most 256 bytes | | "
+		"reload |",
 		"| `health.probes[].expect` | number 100-599 | `200` |",
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
