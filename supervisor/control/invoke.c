@@ -58,6 +58,20 @@ invoke_encode(struct request *r, msgpack_packer *p, uint32_t wire_id)
 	}
 }
 
+/* What the plugin itself said, as HTTP says it. */
+static const int statuses[WIRE_ERROR_COUNT] = {
+	[WIRE_BAD_MESSAGE] = 400,
+	[WIRE_VERSION] = 502,
+	[WIRE_DENIED] = 403,
+	[WIRE_NOT_FOUND] = 404,
+	[WIRE_CONFLICT] = 409,
+	[WIRE_BUSY] = 503,
+	[WIRE_TIMEOUT] = 504,
+	[WIRE_CANCELLED] = 504,
+	[WIRE_TOO_LARGE] = 413,
+	[WIRE_FAILED] = 502,
+};
+
 static bool
 invoke_answer(struct request *r, const struct message *m)
 {
@@ -70,7 +84,7 @@ invoke_answer(struct request *r, const struct message *m)
 		enum wire_error code =
 			codec_read_error(m->error, text, sizeof(text));
 
-		end_with(v, code, 502, text);
+		end_with(v, code, statuses[code], text);
 		return false;
 	}
 	end.value = value_from(m->result, &err);
@@ -169,6 +183,7 @@ invoke_begin(struct invoke *v, enum registration_kind kind, struct bytes name,
 		snprintf(text, sizeof(text), "no plugin has the %s '%.*s'",
 			registration_kinds[kind].wire,
 			(int)(name.length > 128 ? 128 : name.length), name.at);
+		v->is_unknown = true;
 		end_with(v, WIRE_NOT_FOUND, 404, text);
 		return;
 	}

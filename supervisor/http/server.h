@@ -27,10 +27,11 @@ struct http_server {
 	struct list listeners;	 /* struct listener.node */
 	struct list connections; /* struct connection.node */
 	uint32_t connection_count;
-	struct list dirty; /* struct connection.dirty_node: a turn is due */
-	ev_prepare flush;  /* before the peers' own, so that what a turn
-			      submits leaves in the same turn */
-	ev_prepare late;   /* after the peers': anything new spins the loop */
+	struct list streams; /* struct event_stream.node */
+	struct list dirty;   /* struct connection.dirty_node: a turn is due */
+	ev_prepare flush;    /* before the peers' own, so that what a turn
+				submits leaves in the same turn */
+	ev_prepare late;     /* after the peers': anything new spins the loop */
 	ev_idle spin;
 	ev_timer accept_again; /* after running out of descriptors */
 	bool accept_paused, draining;

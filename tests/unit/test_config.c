@@ -232,9 +232,6 @@ static const struct {
 	{"trusted_proxies: [127.0.0.1/32]\n",
 		"t.yaml:1:18: 'trusted_proxies' is not supported yet; only [] "
 		"works so far\n"},
-	{"admin: {metrics: token}\n",
-		"t.yaml:1:18: 'metrics' is not supported yet; only open works "
-		"so far\n"},
 	{"reload: {on_sighup: advise}\n",
 		"t.yaml:1:21: 'on_sighup' is not supported yet; only apply "
 		"works so far\n"},
