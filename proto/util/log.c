@@ -225,6 +225,13 @@ log_set(enum log_format format, enum log_level level)
 	logger.level = level;
 }
 
+void
+log_get(enum log_format *format_out, enum log_level *level_out)
+{
+	*format_out = logger.format;
+	*level_out = logger.level;
+}
+
 bool
 log_is_on(enum log_level level)
 {

@@ -33,6 +33,7 @@ struct log_subject {
  * to stderr at once. journald is recognised by $JOURNAL_STREAM. */
 void log_open(int fd, enum log_format format, enum log_level level);
 void log_set(enum log_format format, enum log_level level);
+void log_get(enum log_format *format_out, enum log_level *level_out);
 bool log_level_parse(const char *text, enum log_level *level_out);
 bool log_format_parse(const char *text, enum log_format *format_out);
 bool log_is_on(enum log_level level);

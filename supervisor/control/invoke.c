@@ -58,20 +58,6 @@ invoke_encode(struct request *r, msgpack_packer *p, uint32_t wire_id)
 	}
 }
 
-/* What the plugin itself said, as HTTP says it. */
-static const int statuses[WIRE_ERROR_COUNT] = {
-	[WIRE_BAD_MESSAGE] = 400,
-	[WIRE_VERSION] = 502,
-	[WIRE_DENIED] = 403,
-	[WIRE_NOT_FOUND] = 404,
-	[WIRE_CONFLICT] = 409,
-	[WIRE_BUSY] = 503,
-	[WIRE_TIMEOUT] = 504,
-	[WIRE_CANCELLED] = 504,
-	[WIRE_TOO_LARGE] = 413,
-	[WIRE_FAILED] = 502,
-};
-
 static bool
 invoke_answer(struct request *r, const struct message *m)
 {
@@ -84,7 +70,7 @@ invoke_answer(struct request *r, const struct message *m)
 		enum wire_error code =
 			codec_read_error(m->error, text, sizeof(text));
 
-		end_with(v, code, statuses[code], text);
+		end_with(v, code, wire_error_status(code), text);
 		return false;
 	}
 	end.value = value_from(m->result, &err);

@@ -206,6 +206,22 @@ dispatch_note_failure(
 		p->counters.failures[why]++;
 }
 
+bool
+dispatch_is_available(const struct gateway *g, const struct route_match *match)
+{
+	struct plugin *p = gateway_plugin_by_number(g, match->plugin);
+
+	return !g->stopping && (plugin_serving(p) || plugin_will_be_back(p));
+}
+
+size_t
+dispatch_backlog(const struct gateway *g, const struct request *r)
+{
+	if (!r->id || r->place != REQUEST_SENT)
+		return 0;
+	return worker_backlog(plugin_worker(plugin_of(g, r), r->worker));
+}
+
 uint64_t
 dispatch_deadline_ms(const struct request *r)
 {

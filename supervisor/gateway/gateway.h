@@ -73,7 +73,7 @@ struct gateway {
 	struct gateway_edge edge;
 	struct gateway_config_news config_news;
 	bool stopping;
-	ev_timer tick; /* turns the wheel */
+	ev_timer tick; /* turns the wheel when something may be due */
 	struct wheel_timer stop_timer;
 	struct gateway_apply *apply; /* under way, or NULL */
 	/* Upcalls of the supervisor; may be NULL. */

@@ -138,24 +138,32 @@ exchange_answer(struct exchange *x, int status, const char *type,
 	finish(x);
 }
 
-/* The head of the answer is out: say that the rest does not come. */
+static bool write_piece(struct exchange *x, struct bytes piece);
+
+/* The head of the answer is out: say that the rest does not come. An old
+ * client, whose answers end with the connection, sees it reset. */
 static void
 truncate_answer(struct exchange *x, const char *reason)
 {
-	struct buffer *out = connection_output(x);
+	bool tells = x->event_stream &&
+		     (x->answer_body == ANSWER_CHUNKED ||
+			     x->answer_body == ANSWER_UNTIL_CLOSE);
 	char event[640];
 	int length;
 
-	if (x->answer_body == ANSWER_CHUNKED && x->event_stream) {
+	if (tells) {
 		length = snprintf(event, sizeof(event),
 			"\n\nevent: truncated\ndata: %s\n\n", reason);
 		if (length >= (int)sizeof(event))
 			length = (int)sizeof(event) - 1;
-		answer_write_chunk(out, (struct bytes){event, (size_t)length});
-		answer_write_last_chunk(out);
-	} else {
-		x->keep_alive = false;
+		write_piece(x, (struct bytes){event, (size_t)length});
+	} else if (x->answer_body == ANSWER_UNTIL_CLOSE) {
+		x->connection->reset = true;
 	}
+	if (tells && x->answer_body == ANSWER_CHUNKED)
+		answer_write_last_chunk(connection_output(x));
+	else
+		x->keep_alive = false;
 	if (x->connection->reader == x)
 		x->keep_alive = false;
 	finish(x);
@@ -302,6 +310,10 @@ on_chunk(struct request *r, struct bytes piece, bool more)
 	if (x->state == EXCHANGE_DONE)
 		return;
 	x->uncredited += piece.length;
+	if (x->uncredited > WIRE_CREDIT_BYTES) {
+		truncate_answer(x, "the worker sent more than it had credit");
+		return;
+	}
 	if (!write_piece(x, piece)) {
 		truncate_answer(x, "the worker sent more than it promised");
 		return;
@@ -336,18 +348,10 @@ static void
 answer_error(struct exchange *x, const msgpack_object *error)
 {
 	char text[512];
+	enum wire_error code = codec_read_error(error, text, sizeof(text));
 
-	switch (codec_read_error(error, text, sizeof(text))) {
-	case WIRE_TIMEOUT:
-		refuse_for_plugin(x, REQUEST_FAILED, 504, "", text);
-		break;
-	case WIRE_TOO_LARGE:
-		refuse_for_plugin(x, REQUEST_FAILED, 413, "", text);
-		break;
-	default:
-		refuse_for_plugin(x, REQUEST_FAILED,
-			request_failures[REQUEST_FAILED].status, "", text);
-	}
+	refuse_for_plugin(
+		x, REQUEST_FAILED, wire_error_status(code), "", text);
 }
 
 static bool

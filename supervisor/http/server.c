@@ -53,6 +53,7 @@ http_server_create(struct gateway *gateway, struct config *config)
 	list_init(&s->connections);
 	list_init(&s->dirty);
 	list_init(&s->streams);
+	list_init(&s->congested);
 	list_init(&s->free_exchanges);
 	make_id_prefix(s);
 	ev_prepare_init(&s->flush, on_flush);
@@ -309,11 +310,34 @@ on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
 	}
 }
 
+void
+http_server_look_again(struct http_server *s, struct connection *c)
+{
+	if (list_is_empty(&c->congested_node))
+		list_append(&s->congested, &c->congested_node);
+}
+
+/* A worker that reads makes its socket writable, so the loop turns. */
+static void
+touch_uncongested(struct http_server *s)
+{
+	list_for_each_safe (node, &s->congested) {
+		struct connection *c =
+			container_of(node, struct connection, congested_node);
+
+		if (c->reader && exchange_is_congested(c->reader))
+			continue;
+		list_remove(&c->congested_node);
+		http_server_touch(s, c);
+	}
+}
+
 static void
 on_late(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
 	struct http_server *s = container_of(watcher, struct http_server, late);
 
+	touch_uncongested(s);
 	if (!list_is_empty(&s->dirty))
 		ev_idle_start(s->loop, &s->spin);
 }

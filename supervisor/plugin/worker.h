@@ -189,6 +189,8 @@ void worker_send(struct worker *w, struct request *r);
 void worker_cancel(struct worker *w, struct request *r);
 void worker_send_chunk(
 	struct worker *w, struct request *r, struct bytes piece, bool more);
+/* Bytes that it has not read yet. */
+size_t worker_backlog(const struct worker *w);
 void worker_send_credit(struct worker *w, struct request *r, uint64_t bytes);
 /* Answers a `call`. result NULL: nil. */
 void worker_answer_call(struct worker *w, uint32_t id, const json_t *result);

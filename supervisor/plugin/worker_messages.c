@@ -185,6 +185,9 @@ on_notification(struct worker *w, const struct message *m)
 	case MESSAGE_CREDIT:
 		flight_credit(w, m);
 		break;
+	case MESSAGE_CANCEL:
+		flight_give_up(w, m);
+		break;
 	case MESSAGE_DRAINED:
 		drain_came(w);
 		break;
@@ -195,7 +198,7 @@ on_notification(struct worker *w, const struct message *m)
 		if (w->ops->on_emit)
 			w->ops->on_emit(w, m);
 		break;
-	default: /* names of later versions; `cancel` of its own calls */
+	default: /* names of later versions */
 		break;
 	}
 }

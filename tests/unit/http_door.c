@@ -91,6 +91,18 @@ dispatch_find_http(const struct gateway *g, struct bytes method,
 	return ROUTE_FOUND;
 }
 
+bool
+dispatch_is_available(const struct gateway *g, const struct route_match *match)
+{
+	return !door.refuse;
+}
+
+size_t
+dispatch_backlog(const struct gateway *g, const struct request *r)
+{
+	return door.backlog;
+}
+
 void
 door_encode(unsigned i)
 {

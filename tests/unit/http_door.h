@@ -31,6 +31,7 @@ extern struct door {
 	unsigned answers, failures;  /* noted for the figures */
 	bool settled, ready, refuse; /* refuse: submit fails at once */
 	bool hold;		     /* submit does not encode yet */
+	size_t backlog;		     /* of every worker */
 	/* of the last command */
 	char verb[32];
 	char *args;
