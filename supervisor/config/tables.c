@@ -198,7 +198,7 @@ static const struct schema_table admin_table = {
 			       "of a token."},
 		{ROW(config_admin, metrics), .type = SCHEMA_CHOICE,
 			.choices = metrics_words, .fallback = "open",
-			.later = true, .doc = "Who may read /metrics."},
+			.doc = "Who may read /metrics: everybody, or any token."},
 		{0}},
 };
 

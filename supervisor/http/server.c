@@ -12,6 +12,7 @@
 #include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
+#include "supervisor/http/api.h"
 #include "supervisor/http/connection.h"
 #include "supervisor/http/exchange.h"
 #include "supervisor/http/listener.h"
@@ -51,6 +52,7 @@ http_server_create(struct gateway *gateway, struct config *config)
 	list_init(&s->listeners);
 	list_init(&s->connections);
 	list_init(&s->dirty);
+	list_init(&s->streams);
 	list_init(&s->congested);
 	list_init(&s->free_exchanges);
 	make_id_prefix(s);
@@ -270,6 +272,7 @@ http_server_drain(
 	s->draining = true;
 	s->on_drained = on_drained;
 	s->on_drained_user = user;
+	api_end_streams(s);
 	list_for_each (node, &s->connections)
 		http_server_touch(
 			s, container_of(node, struct connection, node));

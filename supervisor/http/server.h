@@ -27,6 +27,7 @@ struct http_server {
 	struct list listeners;	 /* struct listener.node */
 	struct list connections; /* struct connection.node */
 	uint32_t connection_count;
+	struct list streams;   /* struct event_stream.node */
 	struct list dirty;     /* struct connection.dirty_node: a turn is due */
 	struct list congested; /* connection.congested_node */
 	ev_prepare flush;      /* before the peers' own, so that what a turn

@@ -241,9 +241,6 @@ static const struct {
 	{"trusted_proxies: [127.0.0.1/32]\n",
 		"t.yaml:1:18: 'trusted_proxies' is not supported yet; only [] "
 		"works so far\n"},
-	{"admin: {metrics: token}\n",
-		"t.yaml:1:18: 'metrics' is not supported yet; only open works "
-		"so far\n"},
 	{"reload: {on_sighup: advice}\n",
 		"t.yaml:1:21: 'on_sighup' must be one of apply, advise; did "
 		"you mean 'advise'?\n"},
