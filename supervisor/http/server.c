@@ -49,6 +49,7 @@ http_server_create(struct gateway *gateway, struct config *config)
 	s->gateway = gateway;
 	s->loop = gateway->loop;
 	s->config = config_ref(config);
+	proxies_init(&s->proxies, &config->trusted_proxies);
 	list_init(&s->listeners);
 	list_init(&s->connections);
 	list_init(&s->dirty);
@@ -89,6 +90,8 @@ http_server_destroy(struct http_server *s)
 	ev_idle_stop(s->loop, &s->spin);
 	ev_timer_stop(s->loop, &s->accept_again);
 	config_unref(s->config);
+	proxies_finish(&s->proxies);
+	buffer_finish(&s->forwarded);
 	free(s);
 }
 
@@ -261,6 +264,8 @@ http_server_configure(struct http_server *s, struct config *config)
 
 	s->config = config_ref(config);
 	config_unref(old);
+	proxies_finish(&s->proxies);
+	proxies_init(&s->proxies, &config->trusted_proxies);
 	resume_accepting(s);
 }
 
