@@ -58,19 +58,22 @@ static const struct command commands[VERB_COUNT] = {
 			{"atomic", ARGUMENT_PLANNED, false},
 			{"plan", ARGUMENT_PLANNED, false},
 			{"prove", ARGUMENT_PLANNED, false}}},
-	[VERB_ENABLE] = {NULL, ID_ARGUMENT},
-	[VERB_DISABLE] = {NULL, ID_ARGUMENT},
+	[VERB_ENABLE] = {command_enable, ID_ARGUMENT},
+	[VERB_DISABLE] = {command_disable, ID_ARGUMENT},
 	[VERB_PLAN] = {NULL, {{0}}},
 	[VERB_APPLY] = {NULL, {{"atomic", ARGUMENT_FLAG, false}}},
 	[VERB_SCAN] = {NULL, {{0}}},
-	[VERB_EMIT] = {NULL,
+	[VERB_EMIT] = {command_emit,
 		{{"name", ARGUMENT_TEXT, true}, {"data", ARGUMENT_ANY, false}}},
-	[VERB_EVENTS] = {NULL, {{"lines", ARGUMENT_COUNT, false},
-				       {"follow", ARGUMENT_FLAG, false}}},
-	[VERB_HISTORY] = {NULL, {{"id", ARGUMENT_TEXT, false},
-					{"lines", ARGUMENT_COUNT, false}}},
-	[VERB_CONFIG] = {NULL, {{0}}},
-	[VERB_METRICS] = {NULL, {{0}}},
+	[VERB_EVENTS] = {command_events,
+		{{"lines", ARGUMENT_COUNT, false},
+			{"after", ARGUMENT_COUNT, false},
+			{"follow", ARGUMENT_FLAG, false}}},
+	[VERB_HISTORY] = {command_history,
+		{{"id", ARGUMENT_TEXT, false},
+			{"lines", ARGUMENT_COUNT, false}}},
+	[VERB_CONFIG] = {command_config, {{0}}},
+	[VERB_METRICS] = {command_metrics, {{"format", ARGUMENT_TEXT, false}}},
 	[VERB_CAN_RELOAD] = {command_can_reload, ID_ARGUMENT},
 	[VERB_START] = {command_start, ID_ARGUMENT},
 	[VERB_STOP] = {command_stop, ID_ARGUMENT},
@@ -200,6 +203,43 @@ arguments_check(const struct command *c, const json_t *args, struct error *err)
 	return 0;
 }
 
+/* A text that says a number or a flag as that; NULL: it does not. */
+static json_t *
+value_of_text(enum argument_type type, const char *text)
+{
+	char *end = NULL;
+
+	if (type == ARGUMENT_FLAG)
+		return !strcmp(text, "true")	? json_true()
+		       : !strcmp(text, "false") ? json_false()
+						: NULL;
+	if (type == ARGUMENT_COUNT && *text >= '0' && *text <= '9' &&
+		strlen(text) <= 18) {
+		json_int_t number = strtoll(text, &end, 10);
+
+		return *end ? NULL : json_integer(number);
+	}
+	return NULL;
+}
+
+void
+command_read_texts(const char *verb_name, json_t *args)
+{
+	enum verb verb = verb_by_name(verb_name);
+
+	if (verb == VERB_UNKNOWN)
+		return;
+	for (int i = 0; i < ARGUMENTS_MAX && commands[verb].arguments[i].name;
+		i++) {
+		const struct argument *a = &commands[verb].arguments[i];
+		const char *text = command_text(args, a->name);
+		json_t *value = text ? value_of_text(a->type, text) : NULL;
+
+		if (value)
+			json_object_set_new(args, a->name, value);
+	}
+}
+
 void
 command_run(
 	struct command_call *call, const char *verb_name, const json_t *args)
@@ -210,9 +250,9 @@ command_run(
 	call->job = NULL;
 	if (call->nobody)
 		command_fail(call, OUTCOME_DENIED, "permission denied");
-	else if (verb == VERB_UNKNOWN || !commands[verb].run)
+	else if (verb == VERB_UNKNOWN)
 		command_fail(call, OUTCOME_BAD_CALL,
-			verb != VERB_UNKNOWN || verb_is_planned(verb_name)
+			verb_is_planned(verb_name)
 				? "'%.40s' is not supported yet"
 				: "there is no command '%.40s'",
 			verb_name);
@@ -221,6 +261,9 @@ command_run(
 			"permission denied: '%s' needs the role %s",
 			verb_rows[verb].name,
 			role_name((enum role)verb_rows[verb].role));
+	else if (!commands[verb].run)
+		command_fail(call, OUTCOME_BAD_CALL,
+			"'%.40s' is not supported yet", verb_name);
 	else if (arguments_check(&commands[verb], args, &err))
 		command_fail(call, OUTCOME_BAD_CALL, "%s: %s",
 			verb_rows[verb].name, err.text);

@@ -11,7 +11,31 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "supervisor/gateway/dispatch.h"
+#include "supervisor/gateway/news.h"
 #include "supervisor/gateway/transaction.h"
+#include "supervisor/ops/journal.h"
+
+/* The loop sleeps until something may be due. */
+static void
+wake_at(struct gateway *g, uint64_t due_ms)
+{
+	uint64_t now = clock_ms();
+
+	ev_timer_stop(g->loop, &g->tick);
+	if (due_ms == WHEEL_NEVER)
+		return;
+	ev_now_update(g->loop);
+	ev_timer_set(
+		&g->tick, due_ms > now ? (double)(due_ms - now) / 1e3 : 0, 0);
+	ev_timer_start(g->loop, &g->tick);
+}
+
+static void
+wake_earlier(struct wheel *w)
+{
+	wake_at(container_of(w, struct gateway, wheel),
+		w->planned * WHEEL_TICK_MS);
+}
 
 static void
 tick(struct ev_loop *loop, ev_timer *timer, int events)
@@ -20,6 +44,7 @@ tick(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop, (void)events;
 	wheel_turn(&g->wheel, clock_ms());
+	wake_at(g, wheel_plan(&g->wheel));
 }
 
 /* The usual limit, which supd raises for itself alone. */
@@ -35,6 +60,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	memset(g, 0, sizeof(*g));
 	g->loop = loop;
 	g->config = config_ref(config);
+	g->journal = journal_create();
 	g->runtime_dir = memory_copy_text(runtime_dir);
 	g->state_dir = memory_copy_text(state_dir);
 	g->worker_program = memory_copy_text(worker_program);
@@ -45,8 +71,9 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	peer_group_init(&g->peers, loop);
 	g->requests = request_table_create();
 	g->routes = route_table_create();
-	ev_timer_init(&g->tick, tick, WHEEL_TICK_MS / 1e3, WHEEL_TICK_MS / 1e3);
-	ev_timer_start(loop, &g->tick);
+	g->wheel.on_earlier = wake_earlier;
+	ev_timer_init(&g->tick, tick, 0, 0);
+	wake_at(g, wheel_plan(&g->wheel));
 	g->room = (struct worker_room){
 		.loop = loop,
 		.peers = &g->peers,
@@ -58,6 +85,18 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 		.nofile = WORKER_NOFILE,
 	};
 	children_init(&g->room.children, loop);
+}
+
+uint64_t
+gateway_turn_us(struct gateway *g)
+{
+	unsigned turn = ev_iteration(g->loop);
+
+	if (!g->turn_us || g->turn != turn) {
+		g->turn = turn;
+		g->turn_us = clock_us();
+	}
+	return g->turn_us;
 }
 
 /* ---- the set ---- */
@@ -74,6 +113,21 @@ gateway_plugin_by_number(const struct gateway *g, uint32_t n)
 	return n < g->plugin_count ? g->plugins[n] : NULL;
 }
 
+/* Generations that failed leave no trace but in the store. */
+#define LOST_GENERATIONS 100
+
+/* What a person said and which generations there were is not known any more:
+ * nothing starts by itself, and no generation may come twice. */
+static void
+take_broken_store(struct gateway *g, struct plugin *p, const struct error *err)
+{
+	snprintf(p->failure, sizeof(p->failure), "%s", err->text);
+	log_error("%s", err->text);
+	p->given_up = p->settled_once = true;
+	p->store.generation =
+		stage_newest(g->state_dir, p->id) + LOST_GENERATIONS;
+}
+
 struct plugin *
 gateway_add(struct gateway *g, const struct plugin_config *config)
 {
@@ -81,14 +135,11 @@ gateway_add(struct gateway *g, const struct plugin_config *config)
 	struct error err;
 
 	p->gateway = g;
-	p->enabled = config->enabled;
 	plugin_want(p, config);
 	plugin_configure(p, config);
-	if (store_load(&p->store, g->state_dir, p->id, &err) < 0) {
-		snprintf(p->failure, sizeof(p->failure), "%s", err.text);
-		log_error("%s", err.text);
-		p->given_up = p->settled_once = true;
-	}
+	if (store_load(&p->store, g->state_dir, p->id, &err) < 0)
+		take_broken_store(g, p, &err);
+	enable_follow(p);
 	p->stopped = p->store.stopped;
 	/* Not while a removed plugin of that id still runs from some, nor if
 	 * it is not known which one counts. */
@@ -106,6 +157,7 @@ static void
 drop(struct gateway *g, struct plugin *p)
 {
 	crash_forget(p);
+	news_forget(p);
 	dispatch_fail_held(g, p, REQUEST_UNAVAILABLE);
 	route_table_remove(g->routes, p->number);
 	/* The id may be configured again already. */
@@ -145,8 +197,8 @@ is_settled(const struct plugin *p)
 	return p->settled_once || !p->enabled || p->stopped;
 }
 
-static bool
-requirements_are_met(const struct gateway *g, const struct plugin *p)
+bool
+gateway_may_start(const struct gateway *g, const struct plugin *p)
 {
 	for (uint32_t i = 0; i < p->wanted->requires.count; i++) {
 		struct plugin *other =
@@ -158,6 +210,7 @@ requirements_are_met(const struct gateway *g, const struct plugin *p)
 	return true;
 }
 
+/* An apply begins some itself, and wants to hear their verdicts. */
 void
 gateway_start_waiting(struct gateway *g)
 {
@@ -168,11 +221,18 @@ gateway_start_waiting(struct gateway *g)
 	for (uint32_t i = 0; i < g->plugin_count; i++) {
 		struct plugin *p = g->plugins[i];
 
-		if (!p || is_settled(p) || p->reload || has_workers(p))
+		if (!p || is_settled(p) || p->reload || has_workers(p) ||
+			p->start_is_applied)
 			continue;
-		if (requirements_are_met(g, p))
+		if (gateway_may_start(g, p))
 			reload_begin(g, p, &options, NULL, NULL, NULL);
 	}
+}
+
+static bool
+is_known(const void *user, const char *plugin_id)
+{
+	return gateway_plugin(user, plugin_id) != NULL;
 }
 
 void
@@ -180,6 +240,7 @@ gateway_start(struct gateway *g)
 {
 	for (uint32_t i = 0; i < g->config->plugin_count; i++)
 		gateway_add(g, g->config->plugins[g->config->start_order[i]]);
+	stage_sweep_unknown(&g->room, g->state_dir, is_known, g);
 	gateway_start_waiting(g);
 }
 
@@ -319,6 +380,7 @@ gateway_finish(struct gateway *g)
 	route_table_destroy(g->routes);
 	request_table_destroy(g->requests);
 	config_unref(g->config);
+	journal_destroy(g->journal);
 	free(g->worker_program);
 	free(g->runtime_dir);
 	free(g->state_dir);

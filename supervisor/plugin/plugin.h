@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "supervisor/config/config.h"
+#include "supervisor/ops/metrics.h"
 #include "supervisor/plugin/output.h"
 #include "supervisor/plugin/store.h"
 #include "supervisor/plugin/worker.h"
@@ -38,6 +39,34 @@ struct crash_history {
 struct plugin_counters {
 	uint64_t requests, answered, failed, replayed, reloads, reloads_failed,
 		restarts, crashes;
+	uint64_t rolled_back, reverted, refused; /* reloads and starts */
+	uint64_t answers[6];			 /* of http by status / 100 */
+	uint64_t failures[REQUEST_FAILURE_COUNT];
+	uint64_t calls[REGISTRATION_KIND_COUNT][2]; /* by kind; [1]: failed */
+	uint64_t cancelled;			    /* the client left */
+	uint64_t events, events_refused;  /* that its workers emitted */
+	struct metrics_histogram latency; /* to the answer's head */
+};
+
+/* What became of the last reload or start, for /metrics. */
+struct plugin_last_reload {
+	bool known, success;
+	double seconds;
+	uint64_t wall_ms; /* of the verdict */
+};
+
+/* How many events its workers may still emit now. */
+struct plugin_emit {
+	double left;
+	uint64_t at_us;	    /* when that was so */
+	uint64_t warned_ms; /* 0: not yet */
+	uint64_t untold;    /* refused since */
+};
+
+/* Told once a second at most while it lasts. */
+struct plugin_overflow {
+	uint64_t told; /* of hold.overflow_total */
+	struct wheel_timer again;
 };
 
 struct plugin {
@@ -48,11 +77,16 @@ struct plugin {
 	struct plugin_config *wanted; /* a reference: what the file says and
 					 the next reload starts */
 	char *source; /* package folder, as last found; NULL if never */
+	/* What was in it when it was last read, by a staging or a survey. */
+	struct {
+		char *folder, *fingerprint, *digest; /* NULL: never read */
+	} seen;
 	bool enabled;
 	bool stopped;  /* by a person */
 	bool removed;  /* no longer configured: goes when its workers went */
 	bool given_up; /* crash policy: `failed` */
-	bool settled_once; /* was serving or failed once since supd began */
+	bool start_is_applied; /* an apply begins its first start */
+	bool settled_once;     /* was serving or failed once since supd began */
 	char failure[512]; /* why it is failed, or the last rollback's cause */
 	struct worker *active, *candidate;
 	struct list others;    /* struct worker.node, oldest first: retiring,
@@ -64,6 +98,9 @@ struct plugin {
 	struct output *output;
 	struct store store;
 	struct plugin_counters counters;
+	struct plugin_last_reload last;
+	struct plugin_overflow overflow;
+	struct plugin_emit emit;
 	json_t *last_reload; /* its receipt, or NULL */
 	struct crash_history crash;
 	struct wheel_timer restart; /* armed while backing off */
@@ -76,6 +113,9 @@ void plugin_destroy(struct plugin *p);
  * in force now; hold limits and those of the active worker follow at once. */
 void plugin_want(struct plugin *p, const struct plugin_config *config);
 void plugin_configure(struct plugin *p, const struct plugin_config *config);
+/* NULL texts forget what was seen. */
+void plugin_note_seen(struct plugin *p, const char *folder,
+	const char *fingerprint, const char *digest);
 enum plugin_state plugin_state(const struct plugin *p);
 const char *plugin_state_text(enum plugin_state s);
 /* The worker that requests go to, or NULL. */

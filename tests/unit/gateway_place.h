@@ -11,7 +11,7 @@ struct place_reload {
 	struct plugin *plugin;
 	struct reload_watcher *watcher; /* NULL: nobody follows */
 	struct reload_options options;
-	const char *what; /* "reload", "start", "stop", "restart" */
+	const char *what; /* "reload", "start", "stop", "restart", ... */
 };
 
 struct place {
@@ -22,7 +22,7 @@ struct place {
 	const char *unsafe; /* reload_is_safe() says no for that reason */
 	/* The request that was submitted last, and was it cancelled? */
 	struct request *request;
-	unsigned cancelled;
+	unsigned cancelled, failures;
 	/* What a worker was answered. */
 	json_t *answer;
 	enum wire_error refusal;
