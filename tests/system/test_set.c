@@ -250,6 +250,8 @@ order(const char *atomic)
 	/* b comes first in the call and would be ready first. */
 	raw_manifest(g, "b", "", "requires: [a]\n");
 	ctl_destroy(ctl_expect(g, 0, "reload", "b", "a", atomic, NULL));
+	run_await_log(g, 0, "r-3 done");
+	run_await_log(g, 0, "r-4 done");
 	log = capture_copy(&g->log);
 	first = in_log(log, "a", 2, "raw: ready");
 	then = in_log(log, "b", 2, "raw: starting");

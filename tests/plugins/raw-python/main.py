@@ -385,4 +385,5 @@ class Worker:
                     self.on_notification(*message[1:])
 
 
-Worker().run()
+if __name__ == "__main__":
+    Worker().run()
