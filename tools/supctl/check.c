@@ -96,7 +96,8 @@ check_as_document(const struct options *o, const char *supd)
 	pid_t pid;
 
 	if (pipe(ends))
-		return supctl_fail(o, EXIT_FAILURE, "pipe: %s", strerror(errno));
+		return supctl_fail(
+			o, EXIT_FAILURE, "pipe: %s", strerror(errno));
 	pid = start_supd(o, supd, ends[1]);
 	close(ends[1]);
 	from = fdopen(ends[0], "r");

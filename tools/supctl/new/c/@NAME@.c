@@ -8,8 +8,7 @@ greet(struct sup_req *req, void *user)
 	struct sup *p = sup_req_plugin(req);
 
 	sup_reply_json(req, 200, "{\"greeting\":%s,\"generation\":%u}\n",
-		sup_setting_string(p, "greeting", "hello"),
-		sup_generation(p));
+		sup_setting_string(p, "greeting", "hello"), sup_generation(p));
 }
 
 /* The tool "@NAME@": {"name": "world"} gives "hello, world". */
