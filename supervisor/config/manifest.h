@@ -33,10 +33,10 @@ struct manifest {
 	struct {
 		bool export;
 		uint32_t version; /* the one that this package exports */
-		bool optional; /* a refused import starts the worker empty */
+		bool optional;	  /* a refused import starts the worker empty */
 	} state;
-	bool configure; /* new settings are told to the running worker */
-	struct text_list keep;	   /* "http:GET /hello": registration_label() */
+	bool configure;	       /* new settings are told to the running worker */
+	struct text_list keep; /* "http:GET /hello": registration_label() */
 	struct text_list requires; /* plugin ids */
 	struct text_list share;	   /* names in the package folder */
 	bool link_is_set;

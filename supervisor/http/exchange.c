@@ -258,18 +258,9 @@ static void
 answer_error(struct exchange *x, const msgpack_object *error)
 {
 	char text[512];
+	enum wire_error code = codec_read_error(error, text, sizeof(text));
 
-	switch (codec_read_error(error, text, sizeof(text))) {
-	case WIRE_TIMEOUT:
-		exchange_refuse(x, 504, "", text);
-		break;
-	case WIRE_TOO_LARGE:
-		exchange_refuse(x, 413, "", text);
-		break;
-	default:
-		exchange_refuse(
-			x, request_failures[REQUEST_FAILED].status, "", text);
-	}
+	exchange_refuse(x, wire_error_status(code), "", text);
 }
 
 static bool
