@@ -84,7 +84,7 @@ put_in_force(struct supervisor *s, struct config *config)
 		notify_status("configuration not applied: %s", err.text);
 		return;
 	}
-	config_compare(s->config, config, &changes);
+	config_compare(s->config, config, NULL, &changes);
 	log_changes(&changes);
 	config_changes_finish(&changes);
 	config_unref(s->config);

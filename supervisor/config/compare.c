@@ -12,7 +12,9 @@ struct collection {
 	struct config_changes *changes;
 	uint32_t capacity;
 	const struct config *old, *new;
-	const struct plugin_config *old_plugin, *new_plugin; /* or NULL */
+	const struct config_running *running;	/* or NULL */
+	const struct plugin_config *old_plugin; /* or NULL */
+	bool configures;			/* its running manifest */
 };
 
 const char *
@@ -65,7 +67,7 @@ note(void *user, const char *path, enum config_change_kind kind,
 	collect(c,
 		(struct config_change){
 			.kind = kind,
-			.class = row->class,
+			.class = schema_class(row, c->configures),
 			.path = memory_copy_text(path),
 			.plugin = plugin ? memory_copy_text(plugin->id) : NULL,
 			.inherited = is_inherited(c, row, old, new),
@@ -88,20 +90,26 @@ static void
 compare_plugin(struct collection *c, const struct plugin_config *old,
 	const struct plugin_config *new)
 {
+	const struct config_running *running = c->running;
 	c->old_plugin = old;
-	c->new_plugin = new;
+	c->configures = running && running->configures(running->user, old->id);
 	char *prefix = memory_format("plugins.%s", old->id);
 	schema_compare(&plugin_table, old, new, prefix, note, c);
 	free(prefix);
-	c->old_plugin = c->new_plugin = NULL;
+	c->old_plugin = NULL;
+	c->configures = false;
 }
 
 void
 config_compare(const struct config *old, const struct config *new,
+	const struct config_running *running,
 	struct config_changes *changes_out)
 {
 	*changes_out = (struct config_changes){0};
-	struct collection c = {changes_out, 0, old, new, NULL, NULL};
+	struct collection c = {.changes = changes_out,
+		.old = old,
+		.new = new,
+		.running = running};
 	schema_compare(&config_table, old, new, "", note, &c);
 	for (uint32_t i = 0; i < old->plugin_count; i++) {
 		const struct plugin_config *before = old->plugins[i];
@@ -148,24 +156,31 @@ config_changes_class(const struct config_changes *changes, const char *plugin,
 	return found;
 }
 
+struct cost {
+	bool configures;
+	int dearest; /* enum config_class; -1: nothing differs */
+};
+
 static void
 note_class(void *user, const char *path, enum config_change_kind kind,
 	const struct schema_row *row, const void *old, const void *new)
 {
-	int *dearest = user;
-	if ((int)row->class > *dearest)
-		*dearest = (int)row->class;
+	struct cost *cost = user;
+	int class = (int)schema_class(row, cost->configures);
+	if (class > cost->dearest)
+		cost->dearest = class;
 }
 
 bool
 config_plugin_differs(const struct plugin_config *in_force,
-	const struct plugin_config *wanted, enum config_class *class_out)
+	const struct plugin_config *wanted, bool configures,
+	enum config_class *class_out)
 {
-	int dearest = -1;
-	schema_compare(
-		&plugin_table, in_force, wanted, "", note_class, &dearest);
-	*class_out = dearest < 0 ? CLASS_LIVE : (enum config_class)dearest;
-	return dearest >= 0;
+	struct cost cost = {configures, -1};
+	schema_compare(&plugin_table, in_force, wanted, "", note_class, &cost);
+	*class_out =
+		cost.dearest < 0 ? CLASS_LIVE : (enum config_class)cost.dearest;
+	return cost.dearest >= 0;
 }
 
 bool
@@ -179,4 +194,21 @@ config_changes_touch(const struct config_changes *changes, const char *path)
 			return true; /* also at the terminating NUL */
 	}
 	return false;
+}
+
+json_t *
+config_changes_view(const struct config_changes *changes)
+{
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < changes->count; i++) {
+		const struct config_change *c = &changes->items[i];
+		if (c->inherited)
+			continue;
+		json_array_append_new(
+			list, json_pack("{s:s,s:s,s:s,s:s?}", "path", c->path,
+				      "kind", config_change_kind_name(c->kind),
+				      "class", config_class_name(c->class),
+				      "pluginId", c->plugin));
+	}
+	return list;
 }

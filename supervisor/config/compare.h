@@ -2,6 +2,8 @@
  * to take effect. Knows paths, never values; changes nothing. */
 #pragma once
 
+#include <jansson.h>
+
 #include "supervisor/config/config.h"
 
 enum config_change_kind { CHANGE_ADDED, CHANGE_REMOVED, CHANGE_CHANGED };
@@ -24,15 +26,26 @@ struct config_changes {
 	uint32_t count;
 };
 
-/* Both live on unchanged; the result is the caller's to finish. */
+/* Which plugins' running manifests say `configure: true`: their settings cost
+ * CONFIGURE, all others' RELOAD. */
+struct config_running {
+	bool (*configures)(void *user, const char *plugin_id);
+	void *user;
+};
+
+/* Both live on unchanged; the result is the caller's to finish. `running` may
+ * be NULL: no plugin takes new settings while it runs. */
 void config_compare(const struct config *old, const struct config *new,
+	const struct config_running *running,
 	struct config_changes *changes_out);
 void config_changes_finish(struct config_changes *changes);
 
 /* The same for one plugin's entry: what it costs to go from what is in force
- * to what is wanted. False: they are the same. */
+ * to what is wanted, where the running manifest's `configure` is `configures`.
+ * False: they are the same. */
 bool config_plugin_differs(const struct plugin_config *in_force,
-	const struct plugin_config *wanted, enum config_class *class_out);
+	const struct plugin_config *wanted, bool configures,
+	enum config_class *class_out);
 
 /* The dearest class among the changes of one plugin (NULL: the global ones).
  * False if nothing changed; a plugin added or removed has class RELOAD. */
@@ -41,3 +54,7 @@ bool config_changes_class(const struct config_changes *changes,
 /* Whether anything at or beneath `path` changed: "log", "admin.tokens". */
 bool config_changes_touch(
 	const struct config_changes *changes, const char *path);
+
+/* [{"path","kind","class","pluginId"}]; pluginId is null for what is no
+ * plugin's. Inherited ones are left out. A new reference. */
+json_t *config_changes_view(const struct config_changes *changes);

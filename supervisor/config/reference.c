@@ -56,7 +56,9 @@ print_row(const struct schema_row *row, const char *key, bool with_class,
 	else
 		fputs(" |", out);
 	if (with_class)
-		fprintf(out, " | %s", config_class_name(row->class));
+		fprintf(out, " | %s%s",
+			row->can_configure ? "configure or " : "",
+			config_class_name(row->class));
 	fprintf(out, " | %s%s |\n", row->doc,
 		row->later ? " *Not supported yet.*" : "");
 }

@@ -61,7 +61,8 @@ struct schema_row {
 	const char *const *choices;	  /* up to NULL */
 	const struct schema_table *table; /* SECTION, INLINE, LIST, OWN */
 	const char *fallback;		  /* as it would be written */
-	enum config_class class;	  /* what a change costs */
+	enum config_class class; /* what a change costs; schema_class() */
+	bool can_configure; /* CONFIGURE where the running manifest says so */
 	bool required;
 	bool later; /* nothing but the fallback is supported yet */
 	schema_check *check;
@@ -82,6 +83,14 @@ typedef void schema_differ(void *user, const char *path,
 	const void *old, const void *new);
 void schema_compare(const struct schema_table *table, const void *old,
 	const void *new, const char *prefix, schema_differ *differ, void *user);
+
+/* What a change of the row costs a plugin whose running manifest's `configure`
+ * is `configures`: what decides, what is logged and what is documented. */
+static inline enum config_class
+schema_class(const struct schema_row *row, bool configures)
+{
+	return configures && row->can_configure ? CLASS_CONFIGURE : row->class;
+}
 
 /* ---- for the parts of schema ---- */
 

@@ -352,7 +352,7 @@ const struct schema_table plugin_table = {
 			.class = CLASS_RELOAD,
 			.doc = "Variables beside the clean environment."},
 		{ROW(plugin_config, settings), .type = SCHEMA_JSON,
-			.class = CLASS_RELOAD,
+			.class = CLASS_RELOAD, .can_configure = true,
 			.doc = "Laid over the package's own settings."},
 		{.name = "sandbox",
 			.type = SCHEMA_OWN,

@@ -31,5 +31,8 @@ struct batch *batch_create(struct command_call *call);
 void batch_add(struct batch *b, struct plugin *p);
 /* Owns itself from here on and ends the call. */
 void batch_begin(struct batch *b, batch_begin_function *begin);
+/* A call whose `id` names the one plugin, from its arguments to its end. */
+void batch_run_one(struct command_call *call, const json_t *args,
+	batch_begin_function *begin);
 /* Instead of batch_begin(). */
 void batch_discard(struct batch *b);

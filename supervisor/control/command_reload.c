@@ -148,8 +148,8 @@ command_reload(struct command_call *call, const json_t *args)
 	command_fail(call, outcome, "%s", err.text);
 }
 
-static void
-run_lifecycle(struct command_call *call, const json_t *args,
+void
+batch_run_one(struct command_call *call, const json_t *args,
 	batch_begin_function *begin)
 {
 	struct error err;
@@ -169,17 +169,17 @@ run_lifecycle(struct command_call *call, const json_t *args,
 void
 command_start(struct command_call *call, const json_t *args)
 {
-	run_lifecycle(call, args, begin_start);
+	batch_run_one(call, args, begin_start);
 }
 
 void
 command_stop(struct command_call *call, const json_t *args)
 {
-	run_lifecycle(call, args, begin_stop);
+	batch_run_one(call, args, begin_stop);
 }
 
 void
 command_restart(struct command_call *call, const json_t *args)
 {
-	run_lifecycle(call, args, begin_restart);
+	batch_run_one(call, args, begin_restart);
 }

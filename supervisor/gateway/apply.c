@@ -100,7 +100,7 @@ change(struct gateway_apply *a, struct plugin *p,
 	bool was_enabled = p->enabled;
 
 	plugin_want(p, config);
-	config_plugin_differs(p->config, config, &class);
+	config_plugin_differs(p->config, config, false, &class);
 	if (class == CLASS_LIVE) {
 		plugin_configure(p, config);
 		dispatch_release(a->gateway, p);

@@ -111,6 +111,8 @@ build_take_stage(struct reload *r, const struct stage_result *result)
 		return error_set(&r->error, "%s", result->err->text);
 	r->stage_dir = memory_copy_text(result->dir);
 	r->digest = memory_copy_text(result->digest);
+	plugin_note_seen(r->plugin, r->plugin->source, result->fingerprint,
+		result->digest);
 	if (read_manifest(r, r->stage_dir) < 0)
 		return -1;
 	r->settings = plugin_settings(r->config, r->manifest);

@@ -54,7 +54,7 @@ is_unchanged(const struct reload *r)
 	if (!r->if_changed || !w || strcmp(w->digest, r->digest) != 0 ||
 		!json_equal(w->settings, r->settings))
 		return false;
-	config_plugin_differs(w->config, r->config, &class);
+	config_plugin_differs(w->config, r->config, false, &class);
 	return class == CLASS_LIVE;
 }
 

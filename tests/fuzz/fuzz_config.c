@@ -20,9 +20,9 @@ try_config(const char *text, size_t size)
 	struct config *empty = config_load_text("/e.yaml", "", 0, &problems);
 	if (config) {
 		struct config_changes changes;
-		config_compare(empty, config, &changes);
+		config_compare(empty, config, NULL, &changes);
 		config_changes_finish(&changes);
-		config_compare(config, config, &changes);
+		config_compare(config, config, NULL, &changes);
 		if (changes.count)
 			abort();
 		config_changes_finish(&changes);

@@ -174,6 +174,20 @@ reload_begin_restart(struct gateway *g, struct plugin *p, const char *trigger,
 	return begin(p, "restart", NULL, watcher, id_out, err);
 }
 
+enum reload_refusal
+reload_begin_enable(struct gateway *g, struct plugin *p, const char *trigger,
+	struct reload_watcher *watcher, char *id_out, struct error *err)
+{
+	return begin(p, "enable", NULL, watcher, id_out, err);
+}
+
+enum reload_refusal
+reload_begin_disable(struct gateway *g, struct plugin *p, const char *trigger,
+	struct reload_watcher *watcher, char *id_out, struct error *err)
+{
+	return begin(p, "disable", NULL, watcher, id_out, err);
+}
+
 void
 place_phase(unsigned begun, const char *phase)
 {

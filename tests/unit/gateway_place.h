@@ -11,7 +11,7 @@ struct place_reload {
 	struct plugin *plugin;
 	struct reload_watcher *watcher; /* NULL: nobody follows */
 	struct reload_options options;
-	const char *what; /* "reload", "start", "stop", "restart" */
+	const char *what; /* "reload", "start", "stop", "restart", ... */
 };
 
 struct place {

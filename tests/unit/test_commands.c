@@ -132,7 +132,8 @@ Test(commands, wrong_arguments_are_refused_before_anything_happens)
 		const char *verb, *args, *text;
 	} rows[] = {
 		{"frob", "{}", "there is no command"},
-		{"enable", "{}", "not supported yet"},
+		{"enable", "{}", "'id' is missing"},
+		{"emit", "{\"name\":\"x\"}", "not supported yet"},
 		{"status", "[]", "must be a map"},
 		{"status", "{\"id\":5}", "must be a text"},
 		{"status", "{\"id\":\"a\\u0000b\"}", "must be a text"},

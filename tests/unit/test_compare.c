@@ -25,7 +25,7 @@ compare_texts(const char *old_yaml, const char *new_yaml, struct buffer *out)
 {
 	struct config *old = load(old_yaml), *new = load(new_yaml);
 	struct config_changes changes;
-	config_compare(old, new, &changes);
+	config_compare(old, new, NULL, &changes);
 	for (uint32_t i = 0; i < changes.count; i++) {
 		const struct config_change *c = &changes.items[i];
 		buffer_format(out, "%s %s %s%s%s%s\n",
@@ -140,7 +140,7 @@ Test(compare, answers_for_one_plugin_and_for_a_path)
 		     "plugins: {a: {hold_max: 2, mount: /x}, b: {hold_max: 3}, "
 		     "c: {}, d: {}}\n");
 	struct config_changes changes;
-	config_compare(old, new, &changes);
+	config_compare(old, new, NULL, &changes);
 	enum config_class class;
 	cr_expect(config_changes_class(&changes, "a", &class));
 	cr_expect_eq(class, CLASS_RELOAD);
@@ -158,6 +158,68 @@ Test(compare, answers_for_one_plugin_and_for_a_path)
 	cr_expect_not(config_changes_touch(&changes, "lo"));
 	cr_expect_not(config_changes_touch(&changes, "plugins.c"));
 	cr_expect_not(config_changes_touch(&changes, "limits"));
+	config_changes_finish(&changes);
+	config_unref(old);
+	config_unref(new);
+}
+
+static bool
+is_a(void *user, const char *plugin_id)
+{
+	return !strcmp(plugin_id, user);
+}
+
+/* The settings of a plugin that takes new ones as it runs cost less; nothing
+ * else of it does. */
+Test(compare, settings_cost_what_the_running_manifest_says)
+{
+	struct config *old = load("plugins: {a: {}, b: {}}\n");
+	struct config *new = load("plugins: {a: {settings: {x: {y: 1}}},"
+				  " b: {settings: {x: 1}}}\n");
+	char id[] = "a";
+	struct config_running running = {is_a, id};
+	struct config_changes changes;
+	enum config_class class;
+
+	config_compare(old, new, &running, &changes);
+	cr_assert_eq(changes.count, 2);
+	cr_expect_eq(changes.items[0].class, CLASS_CONFIGURE);
+	cr_expect_eq(changes.items[1].class, CLASS_RELOAD);
+	config_changes_finish(&changes);
+	cr_expect(config_plugin_differs(
+		old->plugins[0], new->plugins[0], true, &class));
+	cr_expect_eq(class, CLASS_CONFIGURE);
+	cr_expect(config_plugin_differs(
+		old->plugins[0], new->plugins[0], false, &class));
+	cr_expect_eq(class, CLASS_RELOAD);
+	config_unref(new);
+	new = load("plugins: {a: {settings: {x: 1}, env: {A: 1}}, b: {}}\n");
+	cr_expect(config_plugin_differs(
+		old->plugins[0], new->plugins[0], true, &class));
+	cr_expect_eq(class, CLASS_RELOAD);
+	cr_expect_not(config_plugin_differs(
+		old->plugins[1], new->plugins[1], true, &class));
+	config_unref(old);
+	config_unref(new);
+}
+
+Test(compare, shows_changes_as_json_without_the_inherited)
+{
+	struct config *old = load("plugins: {a: {}}\n");
+	struct config *new = load("defaults: {hold_max: 8}\n"
+				  "plugins: {a: {settings: {token: hush}}}\n");
+	struct config_changes changes;
+
+	config_compare(old, new, NULL, &changes);
+	json_t *view = config_changes_view(&changes);
+	char *text = json_dumps(view, JSON_COMPACT);
+	cr_expect_str_eq(text,
+		"[{\"path\":\"defaults.hold_max\",\"kind\":\"changed\","
+		"\"class\":\"live\",\"pluginId\":null},"
+		"{\"path\":\"plugins.a.settings.token\",\"kind\":\"added\","
+		"\"class\":\"reload\",\"pluginId\":\"a\"}]");
+	free(text);
+	json_decref(view);
 	config_changes_finish(&changes);
 	config_unref(old);
 	config_unref(new);
