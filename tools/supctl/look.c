@@ -175,7 +175,9 @@ int
 verb_metrics(const struct options *o)
 {
 	json_t *document;
-	int exit_code = supctl_ask(o, NULL, &document);
+	int exit_code = supctl_ask(o,
+		json_pack("{s:s}", "format", o->json ? "json" : "text"),
+		&document);
 
 	if (document)
 		fputs(supctl_text(document, "text"), stdout);

@@ -10,6 +10,14 @@
 #include "tools/supctl/supctl.h"
 #include "tools/supctl/table.h"
 
+/* "2026-11-21T10:00:00.123Z" as people write it; it is UTC still. */
+static const char *
+time_text(char *text, size_t size, const char *at)
+{
+	snprintf(text, size, "%.10s %.12s", at, strlen(at) > 11 ? at + 11 : "");
+	return text;
+}
+
 /* ---- what logs and events have in common ---- */
 
 struct stream {
@@ -171,12 +179,12 @@ history_row(struct table *t, const json_t *receipt)
 	json_int_t generation =
 		json_integer_value(json_object_get(receipt, "generation"));
 	bool good = receipt_is_success(receipt);
-	char time[24];
+	char time[24], at[40];
 
 	duration_text(time, sizeof(time),
 		json_number_value(json_object_get(receipt, "durationMs")));
 	table_row(t);
-	table_text(t, supctl_text(receipt, "at"));
+	table_text(t, time_text(at, sizeof(at), supctl_text(receipt, "at")));
 	table_text(t, supctl_text(receipt, "id"));
 	table_text(t, supctl_text(receipt, "pluginId"));
 	table_colored(t, supctl_text(receipt, "state"), good ? "green" : "red");
@@ -193,7 +201,7 @@ history_row(struct table *t, const json_t *receipt)
 int
 verb_history(const struct options *o)
 {
-	static const struct table_column columns[] = {{"AT", 0, 0},
+	static const struct table_column columns[] = {{"AT (UTC)", 0, 0},
 		{"ID", 0, 0}, {"PLUGIN", 0, 0}, {"STATE", 0, 0}, {"GEN", 1, 0},
 		{"BY", 0, 0}, {"TOOK", 1, 0}, {"VERSION", 0, 0},
 		{"ERROR", 0, 1}};
@@ -210,7 +218,7 @@ verb_history(const struct options *o)
 	exit_code = supctl_ask(o, args, &document);
 	if (!document)
 		return exit_code;
-	receipts = json_object_get(document, "history");
+	receipts = json_object_get(document, "receipts");
 	t = table_create(columns, 9, supctl_has_color(o, STDOUT_FILENO));
 	for (size_t i = 0; i < json_array_size(receipts); i++)
 		history_row(t, json_array_get(receipts, i));
