@@ -11,7 +11,31 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "supervisor/gateway/dispatch.h"
+#include "supervisor/gateway/news.h"
 #include "supervisor/gateway/transaction.h"
+#include "supervisor/ops/journal.h"
+
+/* The loop sleeps until something may be due. */
+static void
+wake_at(struct gateway *g, uint64_t due_ms)
+{
+	uint64_t now = clock_ms();
+
+	ev_timer_stop(g->loop, &g->tick);
+	if (due_ms == WHEEL_NEVER)
+		return;
+	ev_now_update(g->loop);
+	ev_timer_set(
+		&g->tick, due_ms > now ? (double)(due_ms - now) / 1e3 : 0, 0);
+	ev_timer_start(g->loop, &g->tick);
+}
+
+static void
+wake_earlier(struct wheel *w)
+{
+	wake_at(container_of(w, struct gateway, wheel),
+		w->planned * WHEEL_TICK_MS);
+}
 
 static void
 tick(struct ev_loop *loop, ev_timer *timer, int events)
@@ -20,6 +44,7 @@ tick(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop, (void)events;
 	wheel_turn(&g->wheel, clock_ms());
+	wake_at(g, wheel_plan(&g->wheel));
 }
 
 /* The usual limit, which supd raises for itself alone. */
@@ -35,6 +60,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	memset(g, 0, sizeof(*g));
 	g->loop = loop;
 	g->config = config_ref(config);
+	g->journal = journal_create();
 	g->runtime_dir = memory_copy_text(runtime_dir);
 	g->state_dir = memory_copy_text(state_dir);
 	g->worker_program = memory_copy_text(worker_program);
@@ -45,8 +71,9 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	peer_group_init(&g->peers, loop);
 	g->requests = request_table_create();
 	g->routes = route_table_create();
-	ev_timer_init(&g->tick, tick, WHEEL_TICK_MS / 1e3, WHEEL_TICK_MS / 1e3);
-	ev_timer_start(loop, &g->tick);
+	g->wheel.on_earlier = wake_earlier;
+	ev_timer_init(&g->tick, tick, 0, 0);
+	wake_at(g, wheel_plan(&g->wheel));
 	g->room = (struct worker_room){
 		.loop = loop,
 		.peers = &g->peers,
@@ -58,6 +85,18 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 		.nofile = WORKER_NOFILE,
 	};
 	children_init(&g->room.children, loop);
+}
+
+uint64_t
+gateway_turn_us(struct gateway *g)
+{
+	unsigned turn = ev_iteration(g->loop);
+
+	if (!g->turn_us || g->turn != turn) {
+		g->turn = turn;
+		g->turn_us = clock_us();
+	}
+	return g->turn_us;
 }
 
 /* ---- the set ---- */
@@ -118,6 +157,7 @@ static void
 drop(struct gateway *g, struct plugin *p)
 {
 	crash_forget(p);
+	news_forget(p);
 	dispatch_fail_held(g, p, REQUEST_UNAVAILABLE);
 	route_table_remove(g->routes, p->number);
 	/* The id may be configured again already. */
@@ -340,6 +380,7 @@ gateway_finish(struct gateway *g)
 	route_table_destroy(g->routes);
 	request_table_destroy(g->requests);
 	config_unref(g->config);
+	journal_destroy(g->journal);
 	free(g->worker_program);
 	free(g->runtime_dir);
 	free(g->state_dir);

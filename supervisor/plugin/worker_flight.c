@@ -88,6 +88,13 @@ worker_send_chunk(
 	peer_end(peer);
 }
 
+size_t
+worker_backlog(const struct worker *w)
+{
+	return w->state >= WORKER_STOPPING ? 0
+					   : peer_backlog(&w->private->peer);
+}
+
 void
 worker_send_credit(struct worker *w, struct request *r, uint64_t bytes)
 {

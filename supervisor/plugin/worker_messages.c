@@ -194,6 +194,10 @@ on_notification(struct worker *w, const struct message *m)
 	case MESSAGE_LOG:
 		log_message(w, m);
 		break;
+	case MESSAGE_EMIT:
+		if (w->ops->on_emit)
+			w->ops->on_emit(w, m);
+		break;
 	default: /* names of later versions */
 		break;
 	}

@@ -65,7 +65,7 @@ put_option(FILE *out, enum option_id id)
 		fprintf(out, " -s %c", row->letter);
 	fprintf(out, " -l %s", row->name);
 	if (row->argument)
-		fputs(" -x", out);
+		fputs(value.kind == WORD_FILE ? " -r" : " -x", out);
 	put_word(out, &value);
 	fputs(" -d ", out);
 	put_quoted(out, row->help);

@@ -95,7 +95,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
 		"go on with what comes; --json: a document a line", TO(follow)},
 	[OPTION_LINES] = {"lines", 'n', "N",
 		ON(LOGS) | ON(EVENTS) | ON(HISTORY),
-		"the last N (50; of logs at most 500, of events 1000)",
+		"the last N (50 unless told); 500 lines of a log, 1000 events "
+		"and 2000 verdicts are kept at most",
 		.read = read_lines},
 	[OPTION_DIR] = {"dir", 0, "DIR", ON(NEW),
 		"make the folder NAME in DIR instead of here", TO(dir)},
