@@ -10,6 +10,7 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
+#include "supervisor/gateway/apply.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/transaction.h"
 
@@ -58,6 +59,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 		.nofile = WORKER_NOFILE,
 	};
 	children_init(&g->room.children, loop);
+	apply_init(g);
 }
 
 /* ---- the set ---- */
@@ -325,6 +327,7 @@ gateway_finish(struct gateway *g)
 {
 	g->stopping = true;
 	g->on_settled = g->on_stopped = NULL;
+	apply_finish(g);
 	for (uint32_t i = 0; i < g->plugin_count; i++) {
 		if (!g->plugins[i])
 			continue;
