@@ -25,7 +25,13 @@ static const uint8_t message_name_lengths[MESSAGE_COUNT] = {
 };
 
 static const char *const wire_error_texts[WIRE_ERROR_COUNT] = {
-#define X(symbol, text) [WIRE_##symbol] = text,
+#define X(symbol, text, status) [WIRE_##symbol] = text,
+	WIRE_ERRORS(X)
+#undef X
+};
+
+static const int wire_error_statuses[WIRE_ERROR_COUNT] = {
+#define X(symbol, text, status) [WIRE_##symbol] = status,
 	WIRE_ERRORS(X)
 #undef X
 };
@@ -46,6 +52,12 @@ wire_error_text(enum wire_error code)
 {
 	return (unsigned)code < WIRE_ERROR_COUNT ? wire_error_texts[code]
 						 : "failed";
+}
+
+int
+wire_error_status(enum wire_error code)
+{
+	return wire_error_statuses[code];
 }
 
 enum wire_error

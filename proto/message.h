@@ -25,6 +25,8 @@
  *   inline with more=true, the rest in chunks under credit with the id of the
  *   export or import. sha256 is lower-case hex over the whole blob; absent or
  *   empty it is not checked.
+ * - `cancel` from a worker gives up an answer whose head is out: nothing more
+ *   is owed, and the client sees it cut.
  * - A cancelled request is still owed an answer: the error `cancelled`, or, if
  *   its head went out before, a last empty chunk. Who cancelled drops it.
  *
@@ -72,7 +74,8 @@
 	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \
 		"id of the call, what happened (control socket only)")
 
-/* The whole protocol's other names (later issues): quiesce, take, probe, hook, tick, service.*, channel.*, ws.*. */
+/* The whole protocol's other names (later issues): quiesce, take, probe, hook,
+ * tick, service.*, channel.*, ws.*. */
 
 enum message_name {
 #define X(name, ...) MESSAGE_##name,
@@ -106,26 +109,28 @@ extern const struct message_row message_rows[MESSAGE_COUNT];
 
 enum message_name message_by_name(const char *name, size_t length);
 
-/* Error codes of responses: [code, text], both str. */
+/* Error codes of responses: [code, text], both str; and the status that a
+ * client of an http registration gets. X(ENUM, "code", status) */
 #define WIRE_ERRORS(X)                                                         \
-	X(BAD_MESSAGE, "bad_message")                                          \
-	X(VERSION, "version")                                                  \
-	X(DENIED, "denied")                                                    \
-	X(NOT_FOUND, "not_found")                                              \
-	X(CONFLICT, "conflict")                                                \
-	X(BUSY, "busy")                                                        \
-	X(TIMEOUT, "timeout")                                                  \
-	X(CANCELLED, "cancelled")                                              \
-	X(TOO_LARGE, "too_large")                                              \
-	X(FAILED, "failed")
+	X(BAD_MESSAGE, "bad_message", 400)                                     \
+	X(VERSION, "version", 502)                                             \
+	X(DENIED, "denied", 403)                                               \
+	X(NOT_FOUND, "not_found", 404)                                         \
+	X(CONFLICT, "conflict", 409)                                           \
+	X(BUSY, "busy", 503)                                                   \
+	X(TIMEOUT, "timeout", 504)                                             \
+	X(CANCELLED, "cancelled", 502)                                         \
+	X(TOO_LARGE, "too_large", 413)                                         \
+	X(FAILED, "failed", 502)
 
 enum wire_error {
-#define X(name, text) WIRE_##name,
+#define X(name, ...) WIRE_##name,
 	WIRE_ERRORS(X)
 #undef X
 		WIRE_ERROR_COUNT,
 };
 
 const char *wire_error_text(enum wire_error code);
+int wire_error_status(enum wire_error code); /* of HTTP */
 enum wire_error wire_error_by_text(const char *text, size_t length);
 /* ^ an unknown text is WIRE_FAILED */

@@ -57,10 +57,26 @@ read_text(const msgpack_object *item, const char *field, char **text_out,
 	return 0;
 }
 
+/* Leaves *value_out alone if the field is absent. */
+static int
+read_bool(const msgpack_object *item, const char *field, int *value_out,
+	struct error *err)
+{
+	const msgpack_object *o = codec_field(item, field);
+
+	if (!o || o->type == MSGPACK_OBJECT_NIL)
+		return 0;
+	if (o->type != MSGPACK_OBJECT_BOOLEAN)
+		return error_set(err, "%s is not a boolean", field);
+	*value_out = o->via.boolean;
+	return 0;
+}
+
 static int
 read_http(struct registration *r, const msgpack_object *item, struct error *err)
 {
 	const msgpack_object *o;
+	int streams = 0;
 
 	if (read_text(item, "method", &r->method, err) < 0 ||
 		read_text(item, "path", &r->path, err) < 0)
@@ -71,11 +87,10 @@ read_http(struct registration *r, const msgpack_object *item, struct error *err)
 		return error_set(err, "path is missing");
 	if (registration_check_path(bytes_of(r->path), err) < 0)
 		return error_prefix(err, "path \"%s\": ", r->path);
-	o = codec_field(item, "idempotent");
-	if (o && o->type == MSGPACK_OBJECT_BOOLEAN)
-		r->idempotent = o->via.boolean;
-	else if (o && o->type != MSGPACK_OBJECT_NIL)
-		return error_set(err, "idempotent is not a boolean");
+	if (read_bool(item, "idempotent", &r->idempotent, err) < 0 ||
+		read_bool(item, "streams_body", &streams, err) < 0)
+		return -1;
+	r->streams_body = streams;
 	o = codec_field(item, "body_limit");
 	if (o && o->type == MSGPACK_OBJECT_POSITIVE_INTEGER &&
 		o->via.u64 <= INT64_MAX)

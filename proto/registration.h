@@ -45,7 +45,8 @@ struct registration {
 	char *method;	/* http only: upper case token */
 	char *path;	/* http only: pattern */
 	int idempotent; /* -1: as the method says; 0 no; 1 yes */
-	int64_t body_limit;	  /* bytes, -1: the gateway's */
+	int64_t body_limit; /* bytes, -1: the gateway's */
+	bool streams_body;  /* http: sent with its head, the body in chunks */
 	char *description, *help; /* may be NULL */
 	char *schema_json;	  /* tool: JSON Schema text, may be NULL */
 };

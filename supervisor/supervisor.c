@@ -16,6 +16,8 @@
 #include "proto/util/memory.h"
 #include "proto/util/places.h"
 #include "supervisor/control/commands.h"
+#include "supervisor/gateway/news.h"
+#include "supervisor/ops/history.h"
 #include "supervisor/ops/notify.h"
 #include "supervisor/supervisor_parts.h"
 
@@ -104,6 +106,8 @@ stop(struct supervisor *s, const char *why)
 	}
 	s->stopping = true;
 	log_info("stopping: %s", why);
+	news_gateway(&s->gateway, "gateway.stopping",
+		json_pack("{s:s}", "reason", why));
 	notify_stopping();
 	notify_status("stopping");
 	ev_timer_init(&s->stop_guard, stop_is_overdue,
@@ -137,6 +141,9 @@ on_settled(struct gateway *g, void *user)
 	notify_status("serving");
 	log_info("ready in %llu ms",
 		(unsigned long long)(clock_ms() - g->started_ms));
+	news_gateway(g, "gateway.ready",
+		json_pack("{s:I}", "uptimeMs",
+			(json_int_t)(clock_ms() - g->started_ms)));
 }
 
 /* ---- signals ---- */
@@ -274,6 +281,8 @@ open_gateway(struct supervisor *s, struct error *err)
 	s->gateway.on_stopped = on_stopped;
 	s->gateway.on_call = commands_worker_call;
 	supervisor_serve_applies(s);
+	s->gateway.history = history_open(s->runtime.state_dir);
+	s->gateway.next_reload = history_last_number(s->gateway.history);
 	return 0;
 }
 
@@ -320,6 +329,7 @@ finish(struct supervisor *s)
 		control_destroy(s->control);
 		http_server_destroy(s->http);
 		gateway_finish(&s->gateway);
+		history_close(s->gateway.history);
 	}
 	if (s->runtime.runtime_dir)
 		runtime_close(&s->runtime);

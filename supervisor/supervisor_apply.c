@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/gateway/news.h"
 #include "supervisor/ops/notify.h"
 #include "supervisor/supervisor_parts.h"
 
@@ -86,7 +87,7 @@ ask(struct supervisor *s)
 
 /* With `advise`: what an apply would do, for a person to read. */
 static void
-log_plan(const json_t *document)
+log_plan(struct supervisor *s, const json_t *document)
 {
 	const char *words[] = {"path", "kind", "class"};
 	const json_t *changes = json_object_get(document, "changes");
@@ -112,6 +113,8 @@ log_plan(const json_t *document)
 	json_array_foreach(json_object_get(document, "problems"), i, problem)
 		log_warn("plan: %s",
 			json_string_value(json_object_get(problem, "text")));
+	news_gateway(&s->gateway, "config.planned",
+		json_incref((json_t *)(uintptr_t)document));
 	log_info("nothing was applied: reload.on_sighup is advise, and "
 		 "'supctl apply' does it");
 }
@@ -142,7 +145,7 @@ hup_done(struct apply_request *r, enum outcome outcome, json_t *document)
 	(void)outcome;
 	s->hup_is_asked = false;
 	if (r->kind == APPLY_PLAN)
-		log_plan(document);
+		log_plan(s, document);
 	else
 		tell_status(document);
 	tell_reload(s, notify_ready);

@@ -1,6 +1,6 @@
-/* answer: replies of every kind, and long ones in chunks under credit. It
- * turns the plugin's mistakes (a second answer) into an abort, and never
- * judges status or headers: supd does. */
+/* answer: replies of every kind, up to the head of a long one (stream.c goes
+ * on). It turns the plugin's mistakes (a second answer) into an abort, and
+ * never judges status or headers: supd does. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +9,8 @@
 #include "proto/value.h"
 #include "worker/request.h"
 
-#define CHUNK_BYTES (32 * 1024) /* so that short answers get between */
-
-static void
-answer_check(const struct sup_req *req, enum request_state expected)
+void
+request_expect(const struct sup_req *req, enum request_state expected)
 {
 	if (req->state == expected)
 		return;
@@ -43,14 +41,29 @@ request_answer_error(
 	answer_end(req);
 }
 
-/* False if nobody waits; then the request is done. */
-static bool
-answer_is_wanted(struct sup_req *req)
+bool
+request_is_wanted(struct sup_req *req)
 {
-	answer_check(req, REQUEST_OPEN);
+	request_expect(req, REQUEST_OPEN);
 	if (!req->cancelled)
 		return true;
 	request_answer_error(req, WIRE_CANCELLED, "cancelled");
+	return false;
+}
+
+/* What supd asks of the plugin itself has no text for an answer. */
+static bool
+answer_has_content(struct sup_req *req)
+{
+	if (!request_is_wanted(req))
+		return false;
+	if (req->message != MESSAGE_EXPORT && req->message != MESSAGE_IMPORT &&
+		req->message != MESSAGE_CONFIGURE)
+		return true;
+	request_answer_error(req, WIRE_FAILED,
+		req->message == MESSAGE_EXPORT
+			? "an export is answered with sup_reply_state()"
+			: "this is answered with sup_ok() or sup_fail()");
 	return false;
 }
 
@@ -61,7 +74,7 @@ sup_reply_header(struct sup_req *req, const char *name, const char *value)
 {
 	struct request_pair *pair = arena_take(&req->arena, sizeof(*pair));
 
-	answer_check(req, REQUEST_OPEN);
+	request_expect(req, REQUEST_OPEN);
 	pair->name = arena_text(&req->arena, name, strlen(name));
 	pair->value = arena_text(&req->arena, value, strlen(value));
 	pair->next = NULL;
@@ -122,7 +135,7 @@ sup_reply(struct sup_req *req, int status, const char *content_type,
 	struct bytes text = {body, bytes};
 	msgpack_packer *out;
 
-	if (!answer_is_wanted(req))
+	if (!answer_has_content(req))
 		return;
 	if (req->message == MESSAGE_HTTP) {
 		answer_http(req, status, content_type, text);
@@ -162,7 +175,7 @@ answer_value(struct sup_req *req, const struct buffer *text)
 	json_error_t problem;
 	json_t *value;
 
-	if (!answer_is_wanted(req))
+	if (!answer_has_content(req))
 		return;
 	value = json_loadb((const char *)buffer_bytes(text),
 		buffer_length(text), JSON_DECODE_ANY, &problem);
@@ -200,12 +213,19 @@ sup_ok(struct sup_req *req)
 {
 	msgpack_packer *out;
 
-	if (!answer_is_wanted(req))
+	if (!request_is_wanted(req))
 		return;
 	if (req->message == MESSAGE_HTTP) {
 		answer_http(req, 204, NULL, BYTES(""));
 		return;
 	}
+	if (req->message == MESSAGE_EXPORT) {
+		request_answer_error(req, WIRE_FAILED,
+			"an export is answered with sup_reply_state()");
+		return;
+	}
+	if (req->message == MESSAGE_CONFIGURE)
+		state_configured(req);
 	out = link_begin(req->plugin->link);
 	codec_result(out, req->id);
 	msgpack_pack_nil(out);
@@ -226,7 +246,7 @@ sup_fail(struct sup_req *req, enum sup_error code, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	if (answer_is_wanted(req))
+	if (request_is_wanted(req))
 		request_answer_error(req,
 			(unsigned)code < WIRE_ERROR_COUNT
 				? (enum wire_error)code
@@ -234,12 +254,10 @@ sup_fail(struct sup_req *req, enum sup_error code, const char *format, ...)
 			text);
 }
 
-/* ---- in pieces ---- */
-
 void
 sup_reply_begin(struct sup_req *req, int status, const char *content_type)
 {
-	answer_check(req, REQUEST_OPEN);
+	request_expect(req, REQUEST_OPEN);
 	if (req->message != MESSAGE_HTTP)
 		host_abort("only http is answered in pieces");
 	req->state = REQUEST_STREAMING;
@@ -250,99 +268,4 @@ sup_reply_begin(struct sup_req *req, int status, const char *content_type)
 	answer_pack_http(req, link_begin(req->plugin->link), status,
 		content_type, BYTES(""), true);
 	link_end(req->plugin->link);
-}
-
-static void
-answer_chunk(struct sup_req *req, struct bytes bytes, bool more)
-{
-	msgpack_packer *out = link_begin(req->plugin->link);
-
-	codec_notification(out, MESSAGE_CHUNK, 3);
-	msgpack_pack_uint32(out, req->id);
-	codec_bin(out, bytes);
-	if (more)
-		msgpack_pack_true(out);
-	else
-		msgpack_pack_false(out);
-	link_end(req->plugin->link);
-}
-
-/* An end without bytes: nothing was left to send, or nobody waits. */
-static void
-answer_last(struct sup_req *req)
-{
-	if (req->head_sent) {
-		answer_chunk(req, BYTES(""), false);
-		request_finish(req);
-	} else {
-		request_answer_error(req, WIRE_CANCELLED, "cancelled");
-	}
-}
-
-void
-request_pump(struct sup_req *req)
-{
-	bool ending = req->state == REQUEST_FLUSHING;
-
-	if (req->cancelled)
-		buffer_clear(&req->queue);
-	while (buffer_length(&req->queue) && req->credit > 0) {
-		size_t size = buffer_length(&req->queue);
-
-		if (size > CHUNK_BYTES)
-			size = CHUNK_BYTES;
-		if ((int64_t)size > req->credit)
-			size = (size_t)req->credit;
-		answer_chunk(req,
-			(struct bytes){
-				(const char *)buffer_bytes(&req->queue), size},
-			!ending || size < buffer_length(&req->queue));
-		buffer_consume(&req->queue, size);
-		req->credit -= (int64_t)size;
-		if (ending && !buffer_length(&req->queue)) {
-			request_finish(req);
-			return;
-		}
-	}
-	if (ending && !buffer_length(&req->queue))
-		answer_last(req);
-}
-
-int64_t
-sup_chunk(struct sup_req *req, const void *body, size_t bytes, bool more)
-{
-	int64_t left;
-
-	answer_check(req, REQUEST_STREAMING);
-	if (!req->cancelled)
-		buffer_append(&req->queue, body, bytes);
-	if (!more)
-		req->state = REQUEST_FLUSHING;
-	left = req->credit - (int64_t)buffer_length(&req->queue);
-	if (left < 0)
-		left = 0;
-	if (req->cancelled)
-		left = -1;
-	request_pump(req);
-	return left;
-}
-
-void
-sup_on_writable(struct sup_req *req, sup_handler *handler, void *user)
-{
-	req->on_writable = handler;
-	req->on_writable_user = user;
-}
-
-bool
-sup_req_is_cancelled(const struct sup_req *req)
-{
-	return req->cancelled;
-}
-
-void
-sup_on_cancel(struct sup_req *req, sup_handler *handler, void *user)
-{
-	req->on_cancel = handler;
-	req->on_cancel_user = user;
 }

@@ -1,5 +1,5 @@
-/* call: what the plugin asks of the gateway and of other threads: sup_call()
- * with its answers, and sup_post(). */
+/* call: what the plugin tells and asks the gateway and its own thread:
+ * sup_emit(), sup_call() with its answers, and sup_post(). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +50,22 @@ sup_call(struct sup *p, const char *kind, const char *name,
 	list_remove(&call->node);
 	free(call);
 	return -1;
+}
+
+int
+sup_emit(struct sup *p, const char *event, const char *json)
+{
+	json_t *value = json ? json_loads(json, JSON_DECODE_ANY, NULL) : NULL;
+	msgpack_packer *out;
+
+	if (json && !value)
+		return -1;
+	out = link_begin(p->link);
+	codec_notification(out, MESSAGE_EMIT, 2);
+	codec_text(out, event);
+	value_pack(out, value);
+	json_decref(value);
+	return link_end(p->link);
 }
 
 static void

@@ -10,8 +10,10 @@
 
 #include "proto/launch.h"
 #include "proto/util/memory.h"
+#include "worker/request.h"
 #include "worker/serve.h"
 
+#define OLDEST_ABI 1
 #define BODY_MAX_BYTES (10ull * 1024 * 1024) /* if supd names no limit */
 
 void
@@ -58,9 +60,10 @@ host_load(const char *file, struct error *err)
 	descriptor = dlsym(object, "sup_plugin");
 	if (!descriptor)
 		error_set(err, "%s exports no sup_plugin (SUP_PLUGIN)", file);
-	else if (descriptor->abi != SUP_ABI)
-		error_set(err, "%s is built for ABI %u, this supd has %u", file,
-			descriptor->abi, SUP_ABI);
+	else if (descriptor->abi < OLDEST_ABI || descriptor->abi > SUP_ABI)
+		error_set(err,
+			"%s is built for ABI %u, this supd takes %d to %d",
+			file, descriptor->abi, OLDEST_ABI, SUP_ABI);
 	else if (!descriptor->version || !descriptor->init)
 		error_set(err, "%s has no version or no init", file);
 	else
@@ -78,6 +81,7 @@ host_init(struct sup *p)
 	for (size_t i = 0; i < REQUEST_BUCKETS; i++)
 		list_init(&p->requests[i]);
 	list_init(&p->calls);
+	body_feed_init(p);
 	post_init(p);
 }
 

@@ -45,8 +45,9 @@ struct sup {
 
 	struct offer *offers;
 	uint32_t offer_count;
-	sup_handler *health;
-	void *health_user;
+	sup_handler *health, *configure, *export_state, *import_state;
+	void *health_user, *configure_user, *state_user;
+	uint32_t state_version;
 
 	/* requests: taken and not yet answered to the end */
 	uint32_t in_flight;
@@ -55,6 +56,9 @@ struct sup {
 	uint32_t free_count;
 	struct list requests[REQUEST_BUCKETS]; /* those that outlived their
 						  handler, by id */
+
+	struct list feeding; /* requests with pieces of a body for the plugin */
+	ev_timer feed;	     /* never runs: carries the event that says so */
 
 	struct buffer scratch; /* text of the answer being made */
 

@@ -94,20 +94,49 @@ request_copy_body(struct sup_req *req)
 	req->body_bytes = bytes.length;
 }
 
+/* Where the arguments are among the params, -1: there are none. */
+static int
+request_args_param(const struct sup_req *req)
+{
+	switch (req->message) {
+	case MESSAGE_TOOL:
+	case MESSAGE_METHOD:
+		return 1;
+	case MESSAGE_COMMAND:
+		return 2;
+	case MESSAGE_CONFIGURE:
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static bool
+request_is_named(const struct sup_req *req)
+{
+	return request_args_param(req) > 0;
+}
+
 /* Arguments that JSON cannot hold count as none. */
 static void
 request_copy_args(struct sup_req *req)
 {
-	bool command = req->message == MESSAGE_COMMAND;
+	int param = request_args_param(req);
 
-	if (req->args || !req->params || req->message == MESSAGE_HTTP ||
-		req->message == MESSAGE_HEALTH)
+	if (req->args || !req->params || param < 0)
 		return;
-	req->args = value_from(&req->params[command ? 2 : 1], NULL);
+	req->args = value_from(&req->params[param], NULL);
 	if (!req->args)
 		req->args = json_null();
-	if (!command)
+	if (param == 1)
 		req->caller = value_from(&req->params[3], NULL);
+}
+
+json_t *
+request_args(struct sup_req *req)
+{
+	request_copy_args(req);
+	return req->args;
 }
 
 static void
@@ -128,7 +157,7 @@ request_keep(struct sup_req *req)
 	if (req->message == MESSAGE_HTTP) {
 		for (size_t i = 0; i < sizeof(http) / sizeof(http[0]); i++)
 			request_text(req, MESSAGE_HTTP, http[i]);
-	} else if (req->message != MESSAGE_HEALTH) {
+	} else if (request_is_named(req)) {
 		request_text(req, req->message, 0);
 		if (req->message == MESSAGE_COMMAND)
 			request_text(req, MESSAGE_COMMAND, 1);
@@ -229,9 +258,7 @@ sup_req_time_left_ms(struct sup_req *req)
 const char *
 sup_req_name(struct sup_req *req)
 {
-	if (req->message == MESSAGE_HTTP || req->message == MESSAGE_HEALTH)
-		return "";
-	return request_text(req, req->message, 0);
+	return request_is_named(req) ? request_text(req, req->message, 0) : "";
 }
 
 const char *

@@ -26,6 +26,8 @@ offer_check(const struct sup *p, const struct sup_offer *said)
 		host_say("there is no kind of offer %d", (int)said->kind);
 	else if (http ? !said->method || !said->path : !said->name)
 		host_say("an offer without a name, or method and path");
+	else if (said->streams_body && !http)
+		host_say("%s: only http has a body to stream", said->name);
 	else if (!said->handler)
 		host_say("%s is offered without a handler",
 			http ? said->path : said->name);
@@ -36,9 +38,24 @@ offer_check(const struct sup *p, const struct sup_offer *said)
 	return -1;
 }
 
-int
-sup_register(struct sup *p, const struct sup_offer *said)
+/* An older plugin's offer ends before the fields that are new since. */
+static struct sup_offer
+offer_said(const struct sup *p, const struct sup_offer *said)
 {
+	struct sup_offer own = {0};
+
+	memcpy(&own, said,
+		p->descriptor->abi < 2
+			? offsetof(struct sup_offer, streams_body)
+			: sizeof(own));
+	return own;
+}
+
+int
+sup_register(struct sup *p, const struct sup_offer *offered)
+{
+	struct sup_offer whole = offer_said(p, offered);
+	const struct sup_offer *said = &whole;
 	struct offer *offer;
 
 	if (offer_check(p, said))
@@ -138,10 +155,10 @@ offer_pack(msgpack_packer *out, const struct offer *o)
 {
 	const struct sup_offer *said = &o->said;
 
-	msgpack_pack_map(out, (size_t)2 + !!o->method + !!o->path +
-				      !!o->description + !!o->schema +
-				      !!o->help + !!said->idempotent +
-				      (said->body_limit > 0));
+	msgpack_pack_map(
+		out, (size_t)2 + !!o->method + !!o->path + !!o->description +
+			     !!o->schema + !!o->help + !!said->idempotent +
+			     (said->body_limit > 0) + said->streams_body);
 	offer_pack_text(out, "kind", registration_kinds[o->kind].wire);
 	offer_pack_text(out, "name", o->name);
 	offer_pack_text(out, "method", o->method);
@@ -159,6 +176,10 @@ offer_pack(msgpack_packer *out, const struct offer *o)
 	if (said->body_limit > 0) {
 		codec_text(out, "body_limit");
 		msgpack_pack_int64(out, said->body_limit);
+	}
+	if (said->streams_body) {
+		codec_text(out, "streams_body");
+		msgpack_pack_true(out);
 	}
 }
 

@@ -32,6 +32,7 @@ request_create(struct sup *p, const struct message *m)
 	} else {
 		req = memory_alloc(sizeof(*req));
 		list_init(&req->node);
+		list_init(&req->feed_node);
 		req->plugin = p;
 	}
 	req->id = m->id;
@@ -51,6 +52,7 @@ request_recycle(struct sup_req *req)
 	struct sup_req rested = {.plugin = p, .arena = req->arena};
 
 	list_remove(&req->node);
+	list_remove(&req->feed_node);
 	if (req->args)
 		json_decref(req->args);
 	if (req->caller)
@@ -59,6 +61,7 @@ request_recycle(struct sup_req *req)
 	buffer_finish(&req->body);
 	buffer_finish(&req->queue);
 	*req = rested;
+	list_init(&req->feed_node);
 	list_append(&p->free_requests, &req->node);
 	if (++p->free_count <= RESTING_MAX)
 		return;
@@ -89,7 +92,7 @@ request_find(struct sup *p, uint32_t id)
 	return NULL;
 }
 
-static void
+void
 request_remember(struct sup_req *req)
 {
 	if (req->kept)
@@ -100,70 +103,47 @@ request_remember(struct sup_req *req)
 		&req->plugin->requests[req->id % REQUEST_BUCKETS], &req->node);
 }
 
-/* Runs a callback of the plugin; req may be gone afterwards. */
-static void
-request_call(struct sup_req *req, sup_handler *handler, void *user)
+bool
+request_enter(struct sup_req *req)
 {
 	bool nested = req->in_handler;
 
 	req->in_handler = true;
-	handler(req, user);
+	return nested;
+}
+
+bool
+request_leave(struct sup_req *req, bool nested)
+{
 	req->in_handler = nested;
 	if (nested)
-		return;
-	if (req->state == REQUEST_FREE)
+		return true;
+	if (req->state == REQUEST_FREE) {
 		request_recycle(req);
-	else
-		request_remember(req);
-}
-
-static void
-request_start(struct sup_req *req)
-{
-	struct sup *p = req->plugin;
-
-	req->state = REQUEST_OPEN;
-	if (req->offer)
-		request_call(
-			req, req->offer->said.handler, req->offer->said.user);
-	else if (p->health)
-		request_call(req, p->health, p->health_user);
-	else
-		sup_ok(req);
-}
-
-/* ---- http ---- */
-
-static uint64_t
-request_body_max(const struct sup_req *req)
-{
-	int64_t own = req->offer->said.body_limit;
-
-	return own > 0 ? (uint64_t)own : req->plugin->body_max_bytes;
-}
-
-static bool
-request_collect(struct sup_req *req, struct bytes bytes)
-{
-	if (buffer_length(&req->body) + bytes.length > request_body_max(req)) {
-		request_answer_error(req, WIRE_TOO_LARGE,
-			"the body is larger than the route accepts");
 		return false;
 	}
-	buffer_append(&req->body, bytes.at, bytes.length);
+	request_remember(req);
 	return true;
 }
 
-static void
-request_collected(struct sup_req *req)
+/* Runs a callback of the plugin; false if req is gone afterwards. */
+static bool
+request_call(struct sup_req *req, sup_handler *handler, void *user)
 {
-	size_t bytes = buffer_length(&req->body);
+	bool nested = request_enter(req);
 
-	buffer_append(&req->body, "", 1);
-	req->body_at = buffer_bytes(&req->body);
-	req->body_bytes = bytes;
-	request_start(req);
+	handler(req, user);
+	return request_leave(req, nested);
 }
+
+void
+request_start(struct sup_req *req)
+{
+	req->state = REQUEST_OPEN;
+	request_call(req, req->handler, req->user);
+}
+
+/* ---- each kind ---- */
 
 static void
 request_take_http(struct sup *p, const struct message *m)
@@ -179,38 +159,15 @@ request_take_http(struct sup *p, const struct message *m)
 		return;
 	}
 	req->offer = &p->offers[number];
-	if (!m->params[7].via.boolean) {
+	req->handler = req->offer->said.handler;
+	req->user = req->offer->said.user;
+	req->streams = req->offer->said.streams_body;
+	if (req->streams || m->params[7].via.boolean)
+		body_begin(req, codec_bytes(&m->params[6]),
+			m->params[7].via.boolean);
+	else
 		request_start(req);
-		return;
-	}
-	req->state = REQUEST_COLLECTING;
-	if (!request_collect(req, codec_bytes(&m->params[6])))
-		return;
-	req->body_at = ""; /* nothing left to copy */
-	request_remember(req);
 }
-
-void
-request_on_chunk(struct sup *p, uint32_t id, struct bytes bytes, bool more)
-{
-	struct sup_req *req = request_find(p, id);
-	msgpack_packer *out;
-
-	if (!req || req->state != REQUEST_COLLECTING ||
-		!request_collect(req, bytes))
-		return;
-	if (!more) {
-		request_collected(req);
-		return;
-	}
-	out = link_begin(p->link);
-	codec_notification(out, MESSAGE_CREDIT, 2);
-	msgpack_pack_uint32(out, id);
-	msgpack_pack_uint64(out, bytes.length);
-	link_end(p->link);
-}
-
-/* ---- tool, method, command, health ---- */
 
 static enum registration_kind
 request_kind(const struct message *m)
@@ -224,14 +181,29 @@ static void
 request_take_named(struct sup *p, const struct message *m)
 {
 	struct sup_req *req = request_create(p, m);
+	const struct offer *offer;
 
 	req->left_ms = m->params[m->name == MESSAGE_COMMAND ? 3 : 2].via.u64;
-	req->offer = host_offer(p, request_kind(m), codec_bytes(&m->params[0]));
-	if (req->offer)
-		request_start(req);
-	else
+	offer = host_offer(p, request_kind(m), codec_bytes(&m->params[0]));
+	if (!offer) {
 		request_answer_error(req, WIRE_NOT_FOUND,
 			"the plugin has nothing of this name");
+		return;
+	}
+	req->handler = offer->said.handler;
+	req->user = offer->said.user;
+	request_start(req);
+}
+
+static void
+request_take_health(struct sup_req *req)
+{
+	req->handler = req->plugin->health;
+	req->user = req->plugin->health_user;
+	if (req->handler)
+		request_start(req);
+	else
+		sup_ok(req);
 }
 
 void
@@ -242,14 +214,32 @@ request_take(struct sup *p, const struct message *m)
 		request_take_http(p, m);
 		return;
 	case MESSAGE_HEALTH:
-		request_start(request_create(p, m));
+		request_take_health(request_create(p, m));
+		return;
+	case MESSAGE_EXPORT:
+		state_take_export(request_create(p, m));
+		return;
+	case MESSAGE_IMPORT:
+		state_take_import(request_create(p, m), m);
+		return;
+	case MESSAGE_CONFIGURE:
+		state_take_configure(request_create(p, m));
 		return;
 	default:
 		request_take_named(p, m);
 	}
 }
 
-/* ---- streams and cancels ---- */
+/* ---- chunks, credit, cancels ---- */
+
+void
+request_on_chunk(struct sup *p, uint32_t id, struct bytes bytes, bool more)
+{
+	struct sup_req *req = request_find(p, id);
+
+	if (req)
+		body_chunk(req, bytes, more);
+}
 
 void
 request_on_credit(struct sup *p, uint32_t id, uint64_t bytes)
@@ -275,6 +265,7 @@ request_on_cancel(struct sup *p, uint32_t id)
 	if (!req || req->cancelled)
 		return;
 	req->cancelled = true;
+	body_drop(req);
 	if (req->state == REQUEST_COLLECTING)
 		request_answer_error(req, WIRE_CANCELLED, "cancelled");
 	else if (req->state == REQUEST_FLUSHING)

@@ -14,7 +14,7 @@ enum request_state {
 	REQUEST_FREE,	    /* answered to the end, or never used */
 	REQUEST_COLLECTING, /* its body is still arriving */
 	REQUEST_OPEN,	    /* the plugin has it */
-	REQUEST_STREAMING,  /* the plugin has sent the head */
+	REQUEST_STREAMING,  /* the plugin has sent the head of its answer */
 	REQUEST_FLUSHING,   /* the plugin is done, bytes await credit */
 };
 
@@ -28,7 +28,9 @@ struct request_pair {
 struct sup_req {
 	struct list node; /* of a bucket or the free list */
 	struct sup *plugin;
-	const struct offer *offer; /* NULL: health */
+	const struct offer *offer; /* http only */
+	sup_handler *handler;
+	void *user;
 	enum message_name message;
 	enum request_state state;
 	uint32_t id;
@@ -40,14 +42,23 @@ struct sup_req {
 	size_t header_count, path_param_count;
 	const void *body_at; /* NULL: not copied yet */
 	size_t body_bytes;
-	struct buffer body;   /* collected from chunks */
-	uint64_t left_ms;     /* as sent; 0: no deadline */
-	uint64_t deadline_ms; /* clock_ms(), made of it when it matters */
+	struct buffer body; /* collected from chunks; of a stream: what waits */
+	uint32_t state_version; /* import */
+	uint64_t left_ms;	/* as sent; 0: no deadline */
+	uint64_t deadline_ms;	/* clock_ms(), made of it when it matters */
 	json_t *args, *caller;
 	struct arena arena;
 
 	struct request_pair *reply_headers, **reply_headers_end;
 	uint32_t reply_header_count;
+	/* a body that goes to the plugin in pieces, see body.c */
+	bool streams, body_ended, end_told, paused;
+	struct list feed_node;
+	uint64_t owed; /* bytes taken, for which no credit was given yet */
+	uint64_t uncredited; /* of those that wait: sent inline */
+	sup_body *take;
+	void *take_user;
+
 	struct buffer queue; /* awaits credit */
 	int64_t credit;
 	sup_handler *on_cancel, *on_writable;
@@ -62,13 +73,42 @@ void request_on_credit(struct sup *p, uint32_t id, uint64_t bytes);
 void request_on_cancel(struct sup *p, uint32_t id);
 /* The answer is complete and queued; req goes when its handler is done. */
 void request_finish(struct sup_req *req);
+/* Hands it to its handler. */
+void request_start(struct sup_req *req);
+/* From now on it is found by id. */
+void request_remember(struct sup_req *req);
+/* Around a callback of the plugin; leave is false if req is gone. */
+bool request_enter(struct sup_req *req);
+bool request_leave(struct sup_req *req, bool nested);
+
+/* body.c: the body from its first bytes to the last; req may be gone after
+ * each of them. */
+void body_begin(struct sup_req *req, struct bytes first, bool more);
+void body_chunk(struct sup_req *req, struct bytes bytes, bool more);
+void body_feed_init(struct sup *p);
+void body_drop(struct sup_req *req); /* no more pieces */
+
+/* state.c: what supd itself asks of the plugin */
+void state_take_export(struct sup_req *req);
+void state_take_import(struct sup_req *req, const struct message *m);
+void state_start_import(struct sup_req *req); /* the blob is whole */
+void state_take_configure(struct sup_req *req);
+void state_configured(struct sup_req *req); /* with sup_ok() */
 
 /* read.c: copies all that params still holds; params is NULL afterwards. */
 void request_keep(struct sup_req *req);
+json_t *request_args(struct sup_req *req); /* borrowed */
 /* answer.c */
 void request_answer_error(
 	struct sup_req *req, enum wire_error code, const char *text);
+void request_expect(const struct sup_req *req, enum request_state expected);
+/* ^ aborts if the plugin calls out of order */
+/* False if nobody waits; then the request is done. */
+bool request_is_wanted(struct sup_req *req);
+/* stream.c */
 void request_pump(struct sup_req *req); /* queue to chunks, as credit allows */
+/* The head is out and the queue holds the rest of the answer. */
+void request_flush(struct sup_req *req);
 
 /* json.c: the value at a path like "server.port", NULL if there is none. */
 const json_t *json_at_path(const json_t *root, const char *path);

@@ -138,6 +138,9 @@ serve_on_request(struct sup *p, const struct message *m)
 	case MESSAGE_METHOD:
 	case MESSAGE_COMMAND:
 	case MESSAGE_HEALTH:
+	case MESSAGE_EXPORT:
+	case MESSAGE_IMPORT:
+	case MESSAGE_CONFIGURE:
 		request_take(p, m);
 		return;
 	case MESSAGE_PING:

@@ -26,7 +26,7 @@ static struct {
 	bool opened, owned, socket, pollable, journald;
 	enum log_format format;
 	enum log_level level;
-	uint64_t dropped;
+	uint64_t dropped, dropped_total;
 	size_t start, length;	  /* of the ring's content */
 	struct buffer text, line; /* scratch */
 	char *ring;
@@ -113,6 +113,19 @@ log_flush(void)
 	return true;
 }
 
+static void
+log_drop(void)
+{
+	logger.dropped++;
+	logger.dropped_total++;
+}
+
+uint64_t
+log_dropped_total(void)
+{
+	return logger.dropped_total;
+}
+
 void
 log_write(enum log_level level, const struct log_subject *subject,
 	const char *format, ...)
@@ -139,7 +152,7 @@ log_write(enum log_level level, const struct log_subject *subject,
 	if (!logger.opened) {
 		if (write(logger.fd, buffer_bytes(line), buffer_length(line)) <
 			0)
-			logger.dropped++;
+			log_drop();
 	} else {
 		if (logger.length > LOG_RING_BYTES / 2)
 			log_flush();
@@ -148,7 +161,7 @@ log_write(enum log_level level, const struct log_subject *subject,
 			    logger.length > LOG_RING_BYTES / 2) ||
 			(logger.dropped && !log_tell_dropped()) ||
 			!log_ring_put(line))
-			logger.dropped++;
+			log_drop();
 	}
 	errno = saved;
 }
@@ -210,6 +223,13 @@ log_set(enum log_format format, enum log_level level)
 {
 	logger.format = format;
 	logger.level = level;
+}
+
+void
+log_get(enum log_format *format_out, enum log_level *level_out)
+{
+	*format_out = logger.format;
+	*level_out = logger.level;
 }
 
 bool

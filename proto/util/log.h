@@ -33,6 +33,7 @@ struct log_subject {
  * to stderr at once. journald is recognised by $JOURNAL_STREAM. */
 void log_open(int fd, enum log_format format, enum log_level level);
 void log_set(enum log_format format, enum log_level level);
+void log_get(enum log_format *format_out, enum log_level *level_out);
 bool log_level_parse(const char *text, enum log_level *level_out);
 bool log_format_parse(const char *text, enum log_format *format_out);
 bool log_is_on(enum log_level level);
@@ -52,6 +53,7 @@ void log_write(enum log_level level, const struct log_subject *subject,
 /* Writes what the ring holds without blocking; true when it is empty. The
  * loop calls it once a turn, and again on log_fd() becoming writable. */
 bool log_flush(void);
+uint64_t log_dropped_total(void); /* lines, since the start */
 int log_fd(void);
 /* After a log rotation: if lines go to a regular file, the file that has its
  * name now is opened in its place. -1 with errno: the old one stays. */

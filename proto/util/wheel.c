@@ -3,6 +3,8 @@
  * away. */
 #include "proto/util/wheel.h"
 
+#include <stddef.h>
+
 static uint64_t
 wheel_tick_of(uint64_t due_ms)
 {
@@ -16,6 +18,8 @@ wheel_init(struct wheel *w, uint64_t now_ms)
 		list_init(&w->slots[i]);
 	w->tick = now_ms / WHEEL_TICK_MS;
 	w->armed = 0;
+	w->planned = 0;
+	w->on_earlier = NULL;
 }
 
 void
@@ -37,6 +41,10 @@ wheel_set(struct wheel *w, struct wheel_timer *t, uint64_t due_ms)
 	t->due_ms = due_ms;
 	list_append(&w->slots[tick % WHEEL_SLOTS], &t->node);
 	w->armed++;
+	if (tick < w->planned) {
+		w->planned = tick;
+		w->on_earlier(w);
+	}
 }
 
 void
@@ -72,8 +80,8 @@ wheel_turn_slot(struct wheel *w, struct list *slot, uint64_t now_ms)
 	}
 }
 
-void
-wheel_turn(struct wheel *w, uint64_t now_ms)
+static void
+wheel_turn_slots(struct wheel *w, uint64_t now_ms)
 {
 	uint64_t last = now_ms / WHEEL_TICK_MS;
 
@@ -87,4 +95,27 @@ wheel_turn(struct wheel *w, uint64_t now_ms)
 		w->tick++;
 		wheel_turn_slot(w, &w->slots[w->tick % WHEEL_SLOTS], now_ms);
 	}
+}
+
+void
+wheel_turn(struct wheel *w, uint64_t now_ms)
+{
+	uint64_t planned = w->planned;
+
+	w->planned = 0; /* what is set now is seen by the next plan */
+	wheel_turn_slots(w, now_ms);
+	w->planned = planned;
+}
+
+uint64_t
+wheel_plan(struct wheel *w)
+{
+	w->planned = WHEEL_NEVER;
+	if (!w->armed)
+		return WHEEL_NEVER;
+	for (uint64_t tick = w->tick + 1;; tick++)
+		if (!list_is_empty(&w->slots[tick % WHEEL_SLOTS])) {
+			w->planned = tick;
+			return tick * WHEEL_TICK_MS;
+		}
 }

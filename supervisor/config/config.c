@@ -73,6 +73,8 @@ plugin_read(struct problems *problems, struct config *config,
 		plugin->use = memory_copy_text(plugin->id);
 	if (!plugin->settings)
 		plugin->settings = json_object();
+	if (!plugin->settings_shown)
+		plugin->settings_shown = json_object();
 }
 
 void
@@ -90,6 +92,35 @@ plugins_read(struct problems *problems, const struct node *node, void *base)
 		memory_alloc((node->count + 1) * sizeof(*config->plugins));
 	for (uint32_t i = 0; i < node->count; i++)
 		plugin_read(problems, config, node->keys[i], node->items[i]);
+}
+
+json_t *
+plugins_view(const void *base)
+{
+	const struct config *config = base;
+	json_t *map = json_object();
+	for (uint32_t i = 0; i < config->plugin_count; i++) {
+		const struct plugin_config *plugin = config->plugins[i];
+		json_t *entry = schema_view(&plugin_table, plugin);
+		/* What it does not say itself is its package's to say. */
+		if (!plugin->link_is_set)
+			json_object_del(entry, "link");
+		json_object_set_new(map, plugin->id, entry);
+	}
+	return map;
+}
+
+json_t *
+config_view(const struct config *config, const struct config_in_force *in_force)
+{
+	struct config shown = *config; /* its parts stay where they are */
+	if (in_force) {
+		shown.runtime_dir = in_force->runtime_dir;
+		shown.state_dir = in_force->state_dir;
+		shown.log.level = in_force->log_level;
+		shown.log.format = in_force->log_format;
+	}
+	return schema_view(&config_table, &shown);
 }
 
 struct plugin_config *

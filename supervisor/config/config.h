@@ -123,6 +123,9 @@ struct plugin_config {
 	struct text_list requires; /* ids */
 	struct text_list env;	   /* "NAME=value" */
 	json_t *settings; /* an object; what the config says, see settings.h */
+	/* Both as they may be shown: references as written, secrets masked. */
+	struct text_list env_shown;
+	json_t *settings_shown;
 	bool link_is_set; /* by the plugin itself, not by `defaults` */
 	struct plugin_limits limits;
 	char *file; /* where the entry stands */
@@ -186,6 +189,19 @@ void config_unref(struct config *config); /* NULL is fine */
 /* NULL if there is none of that id. */
 struct plugin_config *config_plugin(
 	const struct config *config, const char *id);
+
+/* What stands above the file: the command line and the environment. */
+struct config_in_force {
+	char *runtime_dir, *state_dir; /* borrowed */
+	int log_level, log_format;
+};
+
+/* The whole config as an object that is a config too: every key with its
+ * value, paths absolute, units as people write them. A literal secret is
+ * "***", a reference stands as it was written, the hash of a token is zeros.
+ * in_force may be NULL. A new reference. */
+json_t *config_view(
+	const struct config *config, const struct config_in_force *in_force);
 
 /* Loads the config and the manifests of all enabled plugins, prints every
  * problem and returns the number of errors. Runs no plugin code. */

@@ -135,7 +135,16 @@ merge_entry(struct node *into, struct node *key, struct node *item,
 		node_append(into, key, item);
 		return;
 	}
-	if (deeper && (*there)->kind == NODE_MAP && item->kind == NODE_MAP) {
+	if (deeper && node_is_empty(*there) && item->kind == NODE_MAP) {
+		/* `plugins:` with nothing under it is a map too */
+		node_destroy(*there);
+		*there = item;
+		item = NULL;
+	} else if (deeper && (*there)->kind == NODE_MAP &&
+		   node_is_empty(item)) {
+		; /* adds nothing */
+	} else if (deeper && (*there)->kind == NODE_MAP &&
+		   item->kind == NODE_MAP) {
 		bool further = !entries || strcmp(key->text, entries) != 0;
 		for (uint32_t i = 0; i < item->count; i++)
 			merge_entry(*there, item->keys[i], item->items[i], NULL,

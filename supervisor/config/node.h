@@ -58,6 +58,10 @@ void node_merge(struct node *into, struct node *from, const char *entries,
 
 /* ---- for the parts of node ---- */
 
+/* JSON text that YAML would not take, as YAML; NULL: it needs no change. The
+ * caller frees. */
+char *node_json_as_yaml(const char *text, size_t length, size_t *length_out);
+
 /* The place of that key's item, or NULL. */
 struct node **node_find(const struct node *map, const char *key, size_t length);
 /* Takes both; key is NULL in a list. */

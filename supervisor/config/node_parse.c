@@ -282,6 +282,9 @@ node_parse(const char *file, const char *text, size_t length,
 		text += 3;
 		length -= 3;
 	}
+	char *yaml = node_json_as_yaml(text, length, &length);
+	if (yaml)
+		text = yaml;
 	struct reading r = {.file = file,
 		.text = text,
 		.length = length,
@@ -293,5 +296,6 @@ node_parse(const char *file, const char *text, size_t length,
 		&r.parser, (const unsigned char *)text, length);
 	struct node *root = require_map(&r, read_document(&r));
 	yaml_parser_delete(&r.parser);
+	free(yaml);
 	return root;
 }

@@ -63,9 +63,15 @@ struct schema_row {
 	const char *fallback;		  /* as it would be written */
 	enum config_class class; /* what a change costs; schema_class() */
 	bool can_configure; /* CONFIGURE where the running manifest says so */
+	/* ENV, JSON: where the same stands as it may be shown, of the type of
+	 * the value itself. Without it references are refused. */
+	size_t shown;
 	bool required;
 	bool later; /* nothing but the fallback is supported yet */
 	schema_check *check;
+	/* OWN: what it has as it may be shown, a new reference; or NULL. */
+	json_t *(*view)(const void *base);
+	const char *mask; /* TEXT: shown in place of what is there */
 	const char *doc;
 };
 
@@ -83,6 +89,11 @@ typedef void schema_differ(void *user, const char *path,
 	const void *old, const void *new);
 void schema_compare(const struct schema_table *table, const void *old,
 	const void *new, const char *prefix, schema_differ *differ, void *user);
+
+/* All that the table knows of the struct, defaults too, in the order of its
+ * rows, as an object that schema_read() takes: units as they are written,
+ * secrets masked. A new reference. */
+json_t *schema_view(const struct schema_table *table, const void *base);
 
 /* What a change of the row costs a plugin whose running manifest's `configure`
  * is `configures`: what decides, what is logged and what is documented. */
@@ -109,6 +120,13 @@ schema_field_const(const struct schema_row *row, const void *base)
 /* One value; false if a problem was told. */
 bool schema_value_read(struct problems *problems, const struct schema_row *row,
 	const struct node *node, void *base);
+bool schema_env_read(struct problems *problems, const struct schema_row *row,
+	const struct node *node, void *base);
+bool schema_json_read(struct problems *problems, const struct schema_row *row,
+	const struct node *node, void *base);
+void schema_shown_finish(const struct schema_row *row, void *base);
+/* [A-Za-z_][A-Za-z0-9_]* and nothing else in `length` bytes */
+bool schema_is_variable(const char *name, size_t length);
 /* Whether both hold the same; for single values and lists of texts. */
 bool schema_value_same(
 	const struct schema_row *row, const void *a, const void *b);

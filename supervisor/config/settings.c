@@ -1,4 +1,5 @@
-/* settings: scalars to JSON types, and one object laid over another. */
+/* settings: scalars to JSON types, with their references replaced, and one
+ * object laid over another. */
 #include "supervisor/config/settings.h"
 
 #include <errno.h>
@@ -6,18 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/memory.h"
+#include "supervisor/config/interpolate.h"
 #include "supervisor/config/manifest.h"
-
-bool
-settings_text_is_supported(
-	struct problems *problems, const char *name, const struct node *node)
-{
-	if (!strstr(node->text, "${env:") && !strstr(node->text, "${file:"))
-		return true;
-	node_problem(problems, node,
-		"'%s': ${env:} and ${file:} are not supported yet", name);
-	return false;
-}
+#include "supervisor/config/secret.h"
 
 /* -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)? */
 static bool
@@ -71,59 +64,184 @@ read_number(struct problems *problems, const char *name,
 	return json_null();
 }
 
+/* One value twice: as the worker gets it and as it may be shown. shown is NULL
+ * where nothing is ever shown. */
+struct value {
+	json_t *real, *shown;
+};
+
+struct reading {
+	struct problems *problems;
+	bool is_package; /* references are refused, nothing is shown */
+};
+
+/* What is shown of a value that stands in the file as it is. */
+static struct value
+show(const struct reading *r, json_t *real, bool is_secret)
+{
+	struct value value = {.real = real};
+	if (r->is_package)
+		return value;
+	bool is_text = json_is_string(real);
+	if (is_text && secret_is_text(json_string_value(real),
+			       json_string_length(real)))
+		is_secret = true;
+	if (is_text && !json_string_length(real))
+		is_secret = false; /* so much may be seen */
+	if (is_secret && (is_text || json_is_number(real)))
+		value.shown = json_string(SECRET_MASK);
+	else
+		value.shown = json_incref(real);
+	return value;
+}
+
 static json_t *
-read_scalar(
-	struct problems *problems, const char *name, const struct node *node)
+text_of_buffer(const struct buffer *b)
+{
+	json_t *text =
+		json_stringn((const char *)buffer_bytes(b), buffer_length(b));
+	return text ? text : json_string("");
+}
+
+static struct value
+read_interpolated(const struct reading *r, const char *name,
+	const struct node *node, bool is_secret)
+{
+	struct interpolated i;
+	struct value value;
+	if (interpolate(r->problems, name, node, &i) < 0) {
+		value = (struct value){json_null(), json_null()};
+	} else {
+		value.real = text_of_buffer(&i.text);
+		value.shown = text_of_buffer(&i.shown);
+		if ((is_secret && !i.is_reference) ||
+			secret_is_text(json_string_value(value.shown),
+				json_string_length(value.shown)))
+			json_string_set(value.shown, SECRET_MASK);
+	}
+	interpolated_finish(&i);
+	return value;
+}
+
+/* The plain scalars that are no text, else NULL. */
+static json_t *
+read_typed(struct problems *problems, const char *name, const struct node *node)
 {
 	bool is_real;
 	if (node_is_null(node))
 		return json_null();
-	if (!node->quoted && strlen(node->text) == node->length) {
-		if (!strcmp(node->text, "true") ||
-			!strcmp(node->text, "True") ||
-			!strcmp(node->text, "TRUE"))
-			return json_true();
-		if (!strcmp(node->text, "false") ||
-			!strcmp(node->text, "False") ||
-			!strcmp(node->text, "FALSE"))
-			return json_false();
-		if (is_number(node->text, &is_real))
-			return read_number(problems, name, node, is_real);
-	}
-	settings_text_is_supported(problems, name, node);
-	json_t *text = json_stringn(node->text, node->length);
-	return text ? text : json_null(); /* libyaml checked the UTF-8 */
+	if (node->quoted || strlen(node->text) != node->length)
+		return NULL;
+	if (!strcmp(node->text, "true") || !strcmp(node->text, "True") ||
+		!strcmp(node->text, "TRUE"))
+		return json_true();
+	if (!strcmp(node->text, "false") || !strcmp(node->text, "False") ||
+		!strcmp(node->text, "FALSE"))
+		return json_false();
+	return is_number(node->text, &is_real)
+		       ? read_number(problems, name, node, is_real)
+		       : NULL;
 }
 
-static json_t *
-read_value(struct problems *problems, const char *name, const struct node *node)
+static struct value
+read_scalar(const struct reading *r, const char *name, const struct node *node,
+	bool is_secret)
+{
+	json_t *typed = read_typed(r->problems, name, node);
+	if (typed)
+		return show(r, typed, is_secret);
+	if (r->is_package)
+		interpolate_refuse(r->problems, name, node,
+			"supd.yaml; a package's settings are the same "
+			"everywhere");
+	else if (interpolate_is_needed(node))
+		return read_interpolated(r, name, node, is_secret);
+	json_t *text = json_stringn(node->text, node->length);
+	/* libyaml checked the UTF-8 */
+	return show(r, text ? text : json_null(), is_secret);
+}
+
+static struct value read_map(
+	const struct reading *r, const struct node *map, bool is_secret);
+
+static struct value
+read_value(const struct reading *r, const char *name, const struct node *node,
+	bool is_secret)
 {
 	if (node->kind == NODE_SCALAR)
-		return read_scalar(problems, name, node);
+		return read_scalar(r, name, node, is_secret);
 	if (node->kind == NODE_MAP)
-		return settings_read(problems, node);
-	json_t *list = json_array();
-	for (uint32_t i = 0; i < node->count; i++)
-		json_array_append_new(
-			list, read_value(problems, name, node->items[i]));
+		return read_map(r, node, is_secret);
+	struct value list = {json_array(), r->is_package ? NULL : json_array()};
+	for (uint32_t i = 0; i < node->count; i++) {
+		struct value item =
+			read_value(r, name, node->items[i], is_secret);
+		json_array_append_new(list.real, item.real);
+		if (list.shown)
+			json_array_append_new(list.shown, item.shown);
+	}
 	return list;
 }
 
-json_t *
-settings_read(struct problems *problems, const struct node *map)
+static bool
+key_is_good(struct problems *problems, const struct node *key)
 {
-	json_t *object = json_object();
+	if (strlen(key->text) != key->length) {
+		node_problem(
+			problems, key, "a key must not contain a NUL byte");
+		return false;
+	}
+	return interpolate_refuse(
+		problems, "settings", key, "values, not in keys");
+}
+
+static struct value
+read_map(const struct reading *r, const struct node *map, bool is_secret)
+{
+	struct value object = {
+		json_object(), r->is_package ? NULL : json_object()};
 	for (uint32_t i = 0; i < map->count; i++) {
 		const struct node *key = map->keys[i];
-		if (strlen(key->text) != key->length) {
-			node_problem(problems, key,
-				"a key must not contain a NUL byte");
+		if (!key_is_good(r->problems, key))
 			continue;
-		}
-		json_object_set_new(object, key->text,
-			read_value(problems, key->text, map->items[i]));
+		struct value item = read_value(r, key->text, map->items[i],
+			is_secret || secret_is_key(key->text));
+		json_object_set_new(object.real, key->text, item.real);
+		if (object.shown)
+			json_object_set_new(
+				object.shown, key->text, item.shown);
 	}
 	return object;
+}
+
+json_t *
+settings_read(
+	struct problems *problems, const struct node *map, json_t **shown_out)
+{
+	struct reading r = {problems, !shown_out};
+	struct value object = read_map(&r, map, false);
+	if (shown_out)
+		*shown_out = object.shown;
+	return object.real;
+}
+
+char *
+settings_read_text(struct problems *problems, const char *name,
+	const struct node *node, char **shown_out)
+{
+	struct reading r = {problems, false};
+	uint32_t errors = problems->errors;
+	struct value value =
+		read_interpolated(&r, name, node, secret_is_key(name));
+	char *text = NULL;
+	*shown_out = NULL;
+	if (problems->errors == errors) {
+		text = memory_copy_text(json_string_value(value.real));
+		*shown_out = memory_copy_text(json_string_value(value.shown));
+	}
+	json_decref(value.real);
+	json_decref(value.shown);
+	return text;
 }
 
 static void

@@ -153,6 +153,8 @@ static const struct schema_table token_table = {
 			.type = SCHEMA_TEXT,
 			AT(config_token, sha256_hex),
 			.required = true,
+			.mask = "00000000000000000000000000000000"
+				"00000000000000000000000000000000",
 			.doc = "Lower-case hex SHA-256 of the token."},
 		{0}},
 };
@@ -297,8 +299,9 @@ static const struct schema_table reload_table = {
 					  offsetof(struct config, reload),
 				.choices = on_sighup_words,
 				.fallback = "apply",
-				.later = true,
-				.doc = "What SIGHUP does."},
+				.doc = "What SIGHUP does: `apply` puts the "
+				       "configuration in force, `advise` logs "
+				       "what that would do."},
 			{.name = "watch",
 				.type = SCHEMA_BOOL,
 				.offset =
@@ -349,11 +352,17 @@ const struct schema_table plugin_table = {
 			.check = check_namespace,
 			.doc = "Put, with a dot, before its other names."},
 		{ROW(plugin_config, env), .type = SCHEMA_ENV,
+			.shown = offsetof(struct plugin_config, env_shown),
 			.class = CLASS_RELOAD,
-			.doc = "Variables beside the clean environment."},
+			.doc = "Variables beside the clean environment; "
+			       "`${env:NAME}` and `${file:PATH}` work in "
+			       "their values."},
 		{ROW(plugin_config, settings), .type = SCHEMA_JSON,
+			.shown = offsetof(struct plugin_config, settings_shown),
 			.class = CLASS_RELOAD, .can_configure = true,
-			.doc = "Laid over the package's own settings."},
+			.doc = "Laid over the package's own settings; "
+			       "`${env:NAME}` and `${file:PATH}` work in "
+			       "texts at any depth."},
 		{.name = "sandbox",
 			.type = SCHEMA_OWN,
 			.later = true,
@@ -413,6 +422,7 @@ const struct schema_table config_table = {
 			.table = &plugin_table,
 			.class = CLASS_RELOAD,
 			.check = plugins_read,
+			.view = plugins_view,
 			.doc = "The plugins by id."},
 		{0}},
 };

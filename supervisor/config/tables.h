@@ -22,3 +22,4 @@ schema_check peer_check;
 
 /* The plugins map, in config.c. */
 schema_check plugins_read;
+json_t *plugins_view(const void *base);

@@ -101,12 +101,16 @@ schema_value_finish(const struct schema_row *row, void *base)
 		break;
 	case SCHEMA_TEXTS:
 	case SCHEMA_PATHS:
+		text_list_finish(field);
+		break;
 	case SCHEMA_ENV:
 		text_list_finish(field);
+		schema_shown_finish(row, base);
 		break;
 	case SCHEMA_JSON:
 		json_decref(*(json_t **)field);
 		*(json_t **)field = NULL;
+		schema_shown_finish(row, base);
 		break;
 	default:
 		break;

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "supervisor/config/interpolate.h"
 #include "supervisor/config/schema.h"
-#include "supervisor/config/settings.h"
 #include "supervisor/config/units.h"
 
 #define TEXT_MAX 4096
@@ -168,7 +168,9 @@ read_text(struct problems *problems, const struct schema_row *row,
 	const struct node *node)
 {
 	if (node->kind == NODE_BROKEN ||
-		!schema_is_text(problems, row->name, node))
+		!schema_is_text(problems, row->name, node) ||
+		!interpolate_refuse(problems, row->name, node,
+			"'settings' and 'env' of plugins"))
 		return NULL;
 	uint64_t most = row->max ? row->max : TEXT_MAX;
 	if (node->length < row->min) {
@@ -209,71 +211,6 @@ read_texts(struct problems *problems, const struct schema_row *row,
 	return good;
 }
 
-static bool
-is_env_name(const struct node *key)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "abcdefghijklmnopqrstuvwxyz_0123456789";
-	return key->length && (key->text[0] < '0' || key->text[0] > '9') &&
-	       strspn(key->text, letters) == key->length;
-}
-
-static bool
-read_env_entry(struct problems *problems, const struct node *key,
-	const struct node *item, struct text_list *list)
-{
-	if (item->kind == NODE_BROKEN)
-		return false;
-	if (!is_env_name(key)) {
-		node_problem(problems, key,
-			"'%s' cannot be the name of a variable", key->text);
-		return false;
-	}
-	if (!strncmp(key->text, "SUPD_", 5)) {
-		node_problem(problems, key,
-			"'%s': names that begin with SUPD_ are set by supd",
-			key->text);
-		return false;
-	}
-	if (!schema_is_text(problems, key->text, item) ||
-		!settings_text_is_supported(problems, key->text, item))
-		return false;
-	text_list_append(list, memory_format("%s=%s", key->text, item->text));
-	return true;
-}
-
-static bool
-read_env(struct problems *problems, const struct schema_row *row,
-	const struct node *node, void *field)
-{
-	if (node->kind != NODE_MAP && !node_is_empty(node)) {
-		node_problem(problems, node, "'%s' must be a map, not %s",
-			row->name, node_kind_name(node));
-		return false;
-	}
-	text_list_finish(field);
-	bool good = true;
-	for (uint32_t i = 0; i < node->count; i++)
-		good &= read_env_entry(
-			problems, node->keys[i], node->items[i], field);
-	return good;
-}
-
-static bool
-read_json(struct problems *problems, const struct schema_row *row,
-	const struct node *node, void *field)
-{
-	if (node->kind != NODE_MAP && !node_is_empty(node)) {
-		node_problem(problems, node, "'%s' must be a map, not %s",
-			row->name, node_kind_name(node));
-		return false;
-	}
-	json_t **value = field;
-	json_decref(*value);
-	*value = settings_read(problems, node);
-	return true;
-}
-
 bool
 schema_value_read(struct problems *problems, const struct schema_row *row,
 	const struct node *node, void *base)
@@ -293,9 +230,9 @@ schema_value_read(struct problems *problems, const struct schema_row *row,
 	case SCHEMA_PATHS:
 		return read_texts(problems, row, node, base);
 	case SCHEMA_ENV:
-		return read_env(problems, row, node, field);
+		return schema_env_read(problems, row, node, base);
 	case SCHEMA_JSON:
-		return read_json(problems, row, node, field);
+		return schema_json_read(problems, row, node, base);
 	default:
 		break;
 	}

@@ -63,14 +63,17 @@ static const struct command commands[VERB_COUNT] = {
 	[VERB_PLAN] = {NULL, {{0}}},
 	[VERB_APPLY] = {NULL, {{"atomic", ARGUMENT_FLAG, false}}},
 	[VERB_SCAN] = {NULL, {{0}}},
-	[VERB_EMIT] = {NULL,
+	[VERB_EMIT] = {command_emit,
 		{{"name", ARGUMENT_TEXT, true}, {"data", ARGUMENT_ANY, false}}},
-	[VERB_EVENTS] = {NULL, {{"lines", ARGUMENT_COUNT, false},
-				       {"follow", ARGUMENT_FLAG, false}}},
-	[VERB_HISTORY] = {NULL, {{"id", ARGUMENT_TEXT, false},
-					{"lines", ARGUMENT_COUNT, false}}},
-	[VERB_CONFIG] = {NULL, {{0}}},
-	[VERB_METRICS] = {NULL, {{0}}},
+	[VERB_EVENTS] = {command_events,
+		{{"lines", ARGUMENT_COUNT, false},
+			{"after", ARGUMENT_COUNT, false},
+			{"follow", ARGUMENT_FLAG, false}}},
+	[VERB_HISTORY] = {command_history,
+		{{"id", ARGUMENT_TEXT, false},
+			{"lines", ARGUMENT_COUNT, false}}},
+	[VERB_CONFIG] = {command_config, {{0}}},
+	[VERB_METRICS] = {command_metrics, {{"format", ARGUMENT_TEXT, false}}},
 	[VERB_CAN_RELOAD] = {command_can_reload, ID_ARGUMENT},
 	[VERB_START] = {command_start, ID_ARGUMENT},
 	[VERB_STOP] = {command_stop, ID_ARGUMENT},
@@ -198,6 +201,43 @@ arguments_check(const struct command *c, const json_t *args, struct error *err)
 			return error_set(
 				err, "'%s' is missing", c->arguments[i].name);
 	return 0;
+}
+
+/* A text that says a number or a flag as that; NULL: it does not. */
+static json_t *
+value_of_text(enum argument_type type, const char *text)
+{
+	char *end = NULL;
+
+	if (type == ARGUMENT_FLAG)
+		return !strcmp(text, "true")	? json_true()
+		       : !strcmp(text, "false") ? json_false()
+						: NULL;
+	if (type == ARGUMENT_COUNT && *text >= '0' && *text <= '9' &&
+		strlen(text) <= 18) {
+		json_int_t number = strtoll(text, &end, 10);
+
+		return *end ? NULL : json_integer(number);
+	}
+	return NULL;
+}
+
+void
+command_read_texts(const char *verb_name, json_t *args)
+{
+	enum verb verb = verb_by_name(verb_name);
+
+	if (verb == VERB_UNKNOWN)
+		return;
+	for (int i = 0; i < ARGUMENTS_MAX && commands[verb].arguments[i].name;
+		i++) {
+		const struct argument *a = &commands[verb].arguments[i];
+		const char *text = command_text(args, a->name);
+		json_t *value = text ? value_of_text(a->type, text) : NULL;
+
+		if (value)
+			json_object_set_new(args, a->name, value);
+	}
 }
 
 void

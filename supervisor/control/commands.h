@@ -42,11 +42,16 @@ struct command_call {
  *   can-reload {id}   start {id}   stop {id}   restart {id}
  *   logs {id, lines?, follow?}   call {kind, name, args?, timeoutMs?}
  *   enable {id}   disable {id}   plan {}   apply {atomic?}   scan {}
- *   emit {name, data?}   events {lines?, follow?}   history {id?, lines?}
- *   config {}   metrics {}   version {}   shutdown {}
+ *   emit {name, data?}   events {lines?, after?, follow?}; after: a seq, then
+ *	all that is kept of what came later   history {id?, lines?}
+ *   config {}   metrics {format?}; "json" (default) or "text"
+ *   version {}   shutdown {}
  * A POST body of /api/plugins/reload is reload's args as it stands. */
 void command_run(
 	struct command_call *call, const char *verb, const json_t *args);
+/* Arguments that came as texts only (a query): those that the verb takes as
+ * numbers or flags become such, if they say one. */
+void command_read_texts(const char *verb, json_t *args);
 /* The caller goes away: no callback comes any more. What the call began in the
  * gateway goes on; a follower or a request of `call` ends. */
 void command_abandon(struct command_call *call);

@@ -8,6 +8,17 @@
 #include "proto/value.h"
 #include "supervisor/gateway/dispatch.h"
 
+/* Of a plugin's, once it is known whose. */
+static void
+count(const struct invoke *v, bool failed)
+{
+	struct plugin *p =
+		gateway_plugin_by_number(v->gateway, v->request.plugin);
+
+	if (p && v->name)
+		p->counters.calls[v->kind][failed]++;
+}
+
 static void
 end_with(struct invoke *v, enum wire_error code, int http_status,
 	const char *text)
@@ -15,6 +26,7 @@ end_with(struct invoke *v, enum wire_error code, int http_status,
 	struct invoke_end end = {
 		.code = code, .text = text, .http_status = http_status};
 
+	count(v, true);
 	v->done(v, &end);
 }
 
@@ -67,6 +79,7 @@ invoke_answer(struct request *r, const struct message *m)
 		end_with(v, WIRE_FAILED, 502, err.text);
 		return false;
 	}
+	count(v, false);
 	v->done(v, &end);
 	json_decref(end.value);
 	return false;
@@ -104,6 +117,7 @@ invoke_fail(struct request *r, enum request_failure why, const char *text)
 	};
 	struct invoke *v = container_of(r, struct invoke, request);
 
+	dispatch_note_failure(v->gateway, r, why);
 	end_with(v, codes[why], request_failures[why].status,
 		text ? text : request_failures[why].text);
 }

@@ -5,6 +5,7 @@
 
 #include "proto/util/clock.h"
 #include "supervisor/gateway/apply_parts.h"
+#include "supervisor/gateway/news.h"
 
 static bool
 is_plan(const struct apply_pass *pass)
@@ -164,12 +165,34 @@ log_problems(const struct apply_pass *pass)
 	}
 }
 
+static void
+tell_news(const struct apply_pass *pass)
+{
+	struct gateway *g = pass->gateway;
+	json_t *data;
+
+	if (is_refused(pass)) {
+		news_config_refused(g, pass->error.text);
+		return;
+	}
+	data = json_pack("{s:s, s:o, s:i, s:i, s:f}", "trigger", pass->trigger,
+		"changes", config_changes_view(&pass->changes), "transactions",
+		(int)json_array_size(pass->receipts), "failed",
+		(int)pass->failed, "durationMs", duration_ms(pass));
+	if (pass->kind == APPLY_SCAN)
+		news_gateway(g, "config.scanned", data);
+	else
+		news_config_applied(
+			g, pass->failed + pass->not_applied, data);
+}
+
 void
 apply_log(const struct apply_pass *pass)
 {
 	if (is_plan(pass))
 		return;
 	log_problems(pass);
+	tell_news(pass);
 	if (is_refused(pass))
 		log_error("configuration not applied: %s; everything serves as "
 			  "before",

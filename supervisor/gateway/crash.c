@@ -6,6 +6,7 @@
 
 #include "proto/util/clock.h"
 #include "supervisor/gateway/dispatch.h"
+#include "supervisor/gateway/news.h"
 #include "supervisor/gateway/transaction.h"
 
 int64_t
@@ -38,6 +39,7 @@ give_up(struct plugin *p)
 		"plugin failed: %u early deaths, not tried again until a "
 		"person or a new package wakes it: %s",
 		p->crash.early_deaths, p->failure);
+	news_failed(p);
 	dispatch_fail_held(p->gateway, p, REQUEST_UNAVAILABLE);
 }
 

@@ -9,6 +9,7 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
+#include "supervisor/gateway/news.h"
 
 /* The registration of a held request that the new set does not have. It fails
  * when it is released: its owner may send another at once, and that must not
@@ -49,6 +50,13 @@ refuse(struct gateway *g, struct request *r, enum request_failure why,
 	if (p)
 		p->counters.failed++;
 	r->ops->fail(r, why, text);
+}
+
+static void
+overflow(struct gateway *g, struct plugin *p, struct request *r)
+{
+	news_overflow(p);
+	refuse(g, r, REQUEST_OVERFLOW, NULL);
 }
 
 static void
@@ -109,7 +117,7 @@ dispatch_submit(struct gateway *g, struct request *r,
 	} else if (hold_push(&p->hold, r)) {
 		wait_until(g, p, r);
 	} else {
-		refuse(g, r, REQUEST_OVERFLOW, NULL);
+		overflow(g, p, r);
 	}
 }
 
@@ -141,6 +149,7 @@ dispatch_cancel(struct gateway *g, struct request *r)
 
 	if (!r->id)
 		return;
+	p->counters.cancelled++;
 	wheel_clear(&g->wheel, &r->deadline);
 	if (r->place == REQUEST_HELD) {
 		hold_remove(&p->hold, r);
@@ -172,6 +181,45 @@ dispatch_credit(struct gateway *g, struct request *r, uint64_t bytes)
 	if (r->id && r->place == REQUEST_SENT)
 		worker_send_credit(
 			plugin_worker(plugin_of(g, r), r->worker), r, bytes);
+}
+
+void
+dispatch_note_answer(struct gateway *g, const struct request *r, int status)
+{
+	struct plugin *p = plugin_of(g, r);
+	uint64_t now_us = gateway_turn_us(g);
+
+	if (!p)
+		return;
+	p->counters.answers[status >= 100 && status < 600 ? status / 100 : 5]++;
+	metrics_observe(&p->counters.latency,
+		now_us > r->accepted_us ? now_us - r->accepted_us : 0);
+}
+
+void
+dispatch_note_failure(
+	struct gateway *g, const struct request *r, enum request_failure why)
+{
+	struct plugin *p = plugin_of(g, r);
+
+	if (p)
+		p->counters.failures[why]++;
+}
+
+bool
+dispatch_is_available(const struct gateway *g, const struct route_match *match)
+{
+	struct plugin *p = gateway_plugin_by_number(g, match->plugin);
+
+	return !g->stopping && (plugin_serving(p) || plugin_will_be_back(p));
+}
+
+size_t
+dispatch_backlog(const struct gateway *g, const struct request *r)
+{
+	if (!r->id || r->place != REQUEST_SENT)
+		return 0;
+	return worker_backlog(plugin_worker(plugin_of(g, r), r->worker));
 }
 
 uint64_t
@@ -301,7 +349,7 @@ dispatch_orphan(struct gateway *g, struct plugin *p, const struct worker *w,
 		r->registration = index;
 	}
 	if (!hold_return(&p->hold, r)) {
-		refuse(g, r, REQUEST_OVERFLOW, NULL);
+		overflow(g, p, r);
 		return;
 	}
 	p->counters.replayed++;

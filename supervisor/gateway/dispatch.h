@@ -29,6 +29,19 @@ void dispatch_send_chunk(
  * many more. */
 void dispatch_credit(struct gateway *g, struct request *r, uint64_t bytes);
 
+/* ---- what owners of requests tell, for the figures ---- */
+/* The head of an HTTP answer of the worker, once a request. */
+void dispatch_note_answer(
+	struct gateway *g, const struct request *r, int status);
+/* Its fail() came, or the worker's answer was none. */
+void dispatch_note_failure(
+	struct gateway *g, const struct request *r, enum request_failure why);
+/* Whether submitting would send or hold it, but for what is full. */
+bool dispatch_is_available(
+	const struct gateway *g, const struct route_match *match);
+/* Bytes that the worker of a sent request has not read yet; 0 if it is held. */
+size_t dispatch_backlog(const struct gateway *g, const struct request *r);
+
 /* The deadline of the request as the worker should hear it: ms from now. */
 uint64_t dispatch_deadline_ms(const struct request *r);
 

@@ -4,6 +4,7 @@
 #include "supervisor/gateway/build.h"
 #include "supervisor/gateway/crash.h"
 #include "supervisor/gateway/dispatch.h"
+#include "supervisor/gateway/news.h"
 #include "supervisor/gateway/transaction.h"
 
 #include <stdio.h>
@@ -55,6 +56,7 @@ active_down(struct plugin *p, struct worker *w)
 	list_append(&p->others, &w->node);
 	route_table_point(g->routes, p->number, 0);
 	p->counters.crashes++;
+	news_crash(p, w);
 	snprintf(p->failure, sizeof(p->failure), "%s", w->error.text);
 	if (settle_revert(p, w))
 		return;
@@ -116,6 +118,12 @@ on_call(struct worker *w, const struct message *m)
 			w, m->id, WIRE_NOT_FOUND, "nobody takes calls");
 }
 
+static void
+on_emit(struct worker *w, const struct message *m)
+{
+	news_emit(w->owner, codec_bytes(&m->params[0]), &m->params[1]);
+}
+
 /* Its connection was lost before it was known how it ended: now it is. */
 static void
 complete_failure(struct plugin *p, const struct worker *w)
@@ -160,5 +168,6 @@ const struct worker_ops gateway_worker_ops = {
 	.on_orphan = on_orphan,
 	.on_room = on_room,
 	.on_call = on_call,
+	.on_emit = on_emit,
 	.on_exit = on_worker_exit,
 };

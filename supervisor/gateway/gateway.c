@@ -12,7 +12,32 @@
 #include "proto/util/memory.h"
 #include "supervisor/gateway/apply.h"
 #include "supervisor/gateway/dispatch.h"
+#include "supervisor/gateway/news.h"
 #include "supervisor/gateway/transaction.h"
+#include "supervisor/ops/history.h"
+#include "supervisor/ops/journal.h"
+
+/* The loop sleeps until something may be due. */
+static void
+wake_at(struct gateway *g, uint64_t due_ms)
+{
+	uint64_t now = clock_ms();
+
+	ev_timer_stop(g->loop, &g->tick);
+	if (due_ms == WHEEL_NEVER)
+		return;
+	ev_now_update(g->loop);
+	ev_timer_set(
+		&g->tick, due_ms > now ? (double)(due_ms - now) / 1e3 : 0, 0);
+	ev_timer_start(g->loop, &g->tick);
+}
+
+static void
+wake_earlier(struct wheel *w)
+{
+	wake_at(container_of(w, struct gateway, wheel),
+		w->planned * WHEEL_TICK_MS);
+}
 
 static void
 tick(struct ev_loop *loop, ev_timer *timer, int events)
@@ -21,6 +46,7 @@ tick(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop, (void)events;
 	wheel_turn(&g->wheel, clock_ms());
+	wake_at(g, wheel_plan(&g->wheel));
 }
 
 /* The usual limit, which supd raises for itself alone. */
@@ -36,6 +62,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	memset(g, 0, sizeof(*g));
 	g->loop = loop;
 	g->config = config_ref(config);
+	g->journal = journal_create();
 	g->runtime_dir = memory_copy_text(runtime_dir);
 	g->state_dir = memory_copy_text(state_dir);
 	g->worker_program = memory_copy_text(worker_program);
@@ -46,8 +73,9 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	peer_group_init(&g->peers, loop);
 	g->requests = request_table_create();
 	g->routes = route_table_create();
-	ev_timer_init(&g->tick, tick, WHEEL_TICK_MS / 1e3, WHEEL_TICK_MS / 1e3);
-	ev_timer_start(loop, &g->tick);
+	g->wheel.on_earlier = wake_earlier;
+	ev_timer_init(&g->tick, tick, 0, 0);
+	wake_at(g, wheel_plan(&g->wheel));
 	g->room = (struct worker_room){
 		.loop = loop,
 		.peers = &g->peers,
@@ -60,6 +88,18 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	};
 	children_init(&g->room.children, loop);
 	apply_init(g);
+}
+
+uint64_t
+gateway_turn_us(struct gateway *g)
+{
+	unsigned turn = ev_iteration(g->loop);
+
+	if (!g->turn_us || g->turn != turn) {
+		g->turn = turn;
+		g->turn_us = clock_us();
+	}
+	return g->turn_us;
 }
 
 /* ---- the set ---- */
@@ -79,6 +119,29 @@ gateway_plugin_by_number(const struct gateway *g, uint32_t n)
 /* Generations that failed leave no trace but in the store. */
 #define LOST_GENERATIONS 100
 
+/* The greatest that a receipt of the past or a stage tells of. */
+static uint32_t
+last_known_generation(const struct gateway *g, const struct plugin *p)
+{
+	uint32_t newest = stage_newest(g->state_dir, p->id);
+	json_t *past = g->history ? history_last(g->history, p->id,
+					    HISTORY_RECEIPTS_MAX)
+				  : json_array();
+	json_t *receipt;
+	size_t i;
+
+	json_array_foreach(past, i, receipt)
+	{
+		json_int_t n = json_integer_value(
+			json_object_get(receipt, "generation"));
+
+		if (n > newest && n < UINT32_MAX - LOST_GENERATIONS)
+			newest = (uint32_t)n;
+	}
+	json_decref(past);
+	return newest;
+}
+
 /* What a person said and which generations there were is not known any more:
  * nothing starts by itself, and no generation may come twice. */
 static void
@@ -87,8 +150,7 @@ take_broken_store(struct gateway *g, struct plugin *p, const struct error *err)
 	snprintf(p->failure, sizeof(p->failure), "%s", err->text);
 	log_error("%s", err->text);
 	p->given_up = p->settled_once = true;
-	p->store.generation =
-		stage_newest(g->state_dir, p->id) + LOST_GENERATIONS;
+	p->store.generation = last_known_generation(g, p) + LOST_GENERATIONS;
 }
 
 struct plugin *
@@ -120,6 +182,7 @@ static void
 drop(struct gateway *g, struct plugin *p)
 {
 	crash_forget(p);
+	news_forget(p);
 	dispatch_fail_held(g, p, REQUEST_UNAVAILABLE);
 	route_table_remove(g->routes, p->number);
 	/* The id may be configured again already. */
@@ -343,6 +406,7 @@ gateway_finish(struct gateway *g)
 	route_table_destroy(g->routes);
 	request_table_destroy(g->requests);
 	config_unref(g->config);
+	journal_destroy(g->journal);
 	free(g->worker_program);
 	free(g->runtime_dir);
 	free(g->state_dir);

@@ -14,6 +14,42 @@
 struct journal;
 struct history;
 
+/* Why an HTTP request never became a plugin's: X(ENUM, "name in metrics",
+ * status). What has no row counts as OTHER. */
+#define GATEWAY_REFUSALS(X)                                                    \
+	X(MALFORMED, "malformed", 400)                                         \
+	X(UNAUTHORIZED, "unauthorized", 401)                                   \
+	X(FORBIDDEN, "forbidden", 403)                                         \
+	X(NO_ROUTE, "no_route", 404)                                           \
+	X(WRONG_METHOD, "wrong_method", 405)                                   \
+	X(SLOW, "too_slow", 408)                                               \
+	X(TOO_LARGE, "too_large", 413)                                         \
+	X(WRONG_TYPE, "wrong_type", 415)                                       \
+	X(HEAD_TOO_LARGE, "head_too_large", 431)                               \
+	X(STARTING, "starting", 503)                                           \
+	X(OTHER, "other", 0)
+
+enum gateway_refusal {
+#define X(name, ...) GATEWAY_REFUSED_##name,
+	GATEWAY_REFUSALS(X)
+#undef X
+		GATEWAY_REFUSAL_COUNT,
+};
+
+/* Counted by the HTTP door, which is a floor above those who tell. */
+struct gateway_edge {
+	uint64_t connections, accepted, requests;
+	uint64_t refused[GATEWAY_REFUSAL_COUNT];
+	uint64_t streams, events_missed; /* of /api/events */
+};
+
+/* What became of the last configuration that was read to be put in force. */
+struct gateway_config_news {
+	uint64_t applied, failed, refused;
+	uint64_t wall_ms; /* 0: none since the start */
+	bool success;
+};
+
 struct gateway {
 	struct ev_loop *loop;
 	struct worker_room room;
@@ -32,8 +68,12 @@ struct gateway {
 	struct list staging_queue; /* struct reload.turn: QUEUED */
 	unsigned staging_count, staging_max;
 	uint64_t started_ms;
+	uint64_t turn_us; /* clock_us() of this turn, if `turn` is its number */
+	unsigned turn;
+	struct gateway_edge edge;
+	struct gateway_config_news config_news;
 	bool stopping;
-	ev_timer tick; /* turns the wheel */
+	ev_timer tick; /* turns the wheel when something may be due */
 	struct wheel_timer stop_timer;
 	struct apply_lanes *applies;
 	const char *config_file; /* borrowed: what an apply reads again */
@@ -65,6 +105,10 @@ void gateway_finish(struct gateway *g);
 void gateway_start(struct gateway *g);
 /* Drains within stop_timeout, then stops the workers; on_stopped follows. */
 void gateway_stop(struct gateway *g);
+
+/* clock_us() as it was when it was first asked for in this turn of the loop:
+ * for figures, not for deadlines. */
+uint64_t gateway_turn_us(struct gateway *g);
 
 struct plugin *gateway_plugin(const struct gateway *g, const char *id);
 struct plugin *gateway_plugin_by_number(const struct gateway *g, uint32_t n);

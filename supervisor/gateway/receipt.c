@@ -174,7 +174,7 @@ reload_refused_receipt(struct gateway *g, const struct plugin *p,
 		.aborted = -1};
 	json_t *receipt;
 
-	/* Only read from; a refused call changes nothing. */
+	/* Only read from; a refused call changes nothing but its count. */
 	r.plugin = gateway_plugin_by_number(g, p->number);
 	r.begun_us = clock_us();
 	r.generation = UINT32_MAX; /* has no output */
@@ -185,5 +185,6 @@ reload_refused_receipt(struct gateway *g, const struct plugin *p,
 	receipt = receipt_make(&r);
 	json_object_set_new(receipt, "id", json_null());
 	json_object_set_new(receipt, "state", json_string("refused"));
+	r.plugin->counters.refused++;
 	return receipt;
 }

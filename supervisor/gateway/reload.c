@@ -12,6 +12,7 @@
 #include "supervisor/gateway/apply.h"
 #include "supervisor/gateway/build.h"
 #include "supervisor/gateway/dispatch.h"
+#include "supervisor/gateway/news.h"
 
 /* How long a verdict waits for the exit of a candidate that is going down, so
  * that it can tell its status and last lines. */
@@ -362,6 +363,7 @@ reload_give_verdict(struct reload *r)
 	p->last_reload = json_incref(receipt);
 	if (r->state == RELOAD_COMMITTED)
 		list_append(&p->settling, &r->node);
+	news_verdict(r, receipt);
 	list_for_each_safe (node, &r->watchers) {
 		struct reload_watcher *w =
 			container_of(node, struct reload_watcher, node);

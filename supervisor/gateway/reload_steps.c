@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "proto/util/clock.h"
+#include "supervisor/gateway/news.h"
 #include "supervisor/gateway/transaction.h"
 
 const char *const reload_state_texts[RELOAD_STATE_COUNT] = {
@@ -93,6 +94,7 @@ reload_enter_phase(struct reload *r, enum reload_phase phase)
 	double since = (double)(clock_us() - r->begun_us) / 1000;
 
 	r->phase_us = clock_us();
+	news_phase(r, reload_phase_texts[phase], since);
 	list_for_each_safe (node, &r->watchers) {
 		struct reload_watcher *w =
 			container_of(node, struct reload_watcher, node);

@@ -7,6 +7,7 @@
 #include "proto/util/clock.h"
 #include "supervisor/gateway/build.h"
 #include "supervisor/gateway/dispatch.h"
+#include "supervisor/gateway/news.h"
 #include "supervisor/gateway/transaction.h"
 
 static void
@@ -21,6 +22,7 @@ tell_settled(struct reload *r)
 		json_decref(p->last_reload);
 		p->last_reload = json_incref(receipt);
 	}
+	news_settled(r, receipt);
 	list_for_each_safe (node, &r->watchers) {
 		struct reload_watcher *w =
 			container_of(node, struct reload_watcher, node);

@@ -2,7 +2,6 @@
  * byte: into memory reserved for the longest that they can get. */
 #include "supervisor/http/answer.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -310,17 +309,33 @@ answer_write_own(struct buffer *out, const struct answer_frame *frame,
 	buffer_commit(out, (size_t)(at - start));
 }
 
+#define CHUNK_EXTRA_BYTES 20 /* the size line and the end of a chunk */
+
+static char *
+put_hex(char *at, size_t n)
+{
+	int shift = 0;
+
+	while (shift < 60 && n >> (shift + 4))
+		shift += 4;
+	for (; shift >= 0; shift -= 4)
+		*at++ = "0123456789abcdef"[n >> shift & 15];
+	return at;
+}
+
 void
 answer_write_chunk(struct buffer *out, struct bytes piece)
 {
-	char size[20];
+	char *start, *at;
 
 	if (!piece.length)
 		return;
-	buffer_append(out, size,
-		(size_t)snprintf(size, sizeof(size), "%zx\r\n", piece.length));
-	buffer_append(out, piece.at, piece.length);
-	buffer_append(out, "\r\n", 2);
+	start = (char *)buffer_reserve(out, piece.length + CHUNK_EXTRA_BYTES);
+	at = put_hex(start, piece.length);
+	at = put(at, BYTES("\r\n"));
+	at = put(at, piece);
+	at = put(at, BYTES("\r\n"));
+	buffer_commit(out, (size_t)(at - start));
 }
 
 void

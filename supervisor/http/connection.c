@@ -3,9 +3,11 @@
 #include "supervisor/http/connection.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -35,6 +37,7 @@ connection_create(struct http_server *s, int fd, const char *peer)
 	c->fd = fd;
 	list_init(&c->exchanges);
 	list_init(&c->dirty_node);
+	list_init(&c->congested_node);
 	list_append(&s->connections, &c->node);
 	snprintf(c->peer, sizeof(c->peer), "%s", peer);
 	ev_io_init(&c->readable, on_readable, fd, EV_READ);
@@ -49,6 +52,7 @@ connection_create(struct http_server *s, int fd, const char *peer)
 void
 connection_destroy(struct connection *c)
 {
+	static const struct linger at_once = {.l_onoff = 1};
 	struct http_server *s = c->server;
 
 	list_for_each_safe (node, &c->exchanges)
@@ -57,11 +61,15 @@ connection_destroy(struct connection *c)
 	wheel_clear(wheel_of(c), &c->write_timer);
 	ev_io_stop(s->loop, &c->readable);
 	ev_io_stop(s->loop, &c->writable);
+	if (c->reset)
+		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once,
+			sizeof(at_once));
 	close(c->fd);
 	buffer_finish(&c->in);
 	http_server_give_buffer(s, &c->out);
 	list_remove(&c->node);
 	list_remove(&c->dirty_node);
+	list_remove(&c->congested_node);
 	free(c);
 	http_server_connection_gone(s);
 }
@@ -169,8 +177,10 @@ flush(struct connection *c)
 	n = send(c->fd, buffer_bytes(&c->out), size, MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		return false;
-	if (n > 0)
+	if (n > 0) {
 		buffer_consume(&c->out, (size_t)n);
+		c->sent_bytes += (size_t)n;
+	}
 	if ((size_t)(n > 0 ? n : 0) == size) {
 		http_server_give_buffer(c->server, &c->out);
 		if (wheel_timer_is_set(&c->write_timer))
@@ -222,14 +232,14 @@ advance(struct connection *c)
 	}
 }
 
+/* Not for every piece: a worker has more credit than one step. */
 static void
 grant_credit(struct connection *c)
 {
 	struct exchange *x = first_of(c);
 	size_t backlog = buffer_length(&c->out);
 
-	if (x && x->uncredited > backlog &&
-		(!backlog || x->uncredited - backlog >= 32768))
+	if (x && x->uncredited >= backlog + CONNECTION_CREDIT_STEP)
 		exchange_passed(x, x->uncredited - backlog);
 }
 
@@ -242,8 +252,10 @@ wait_of(const struct connection *c)
 		return WAIT_LINGER;
 	if (c->eof)
 		return WAIT_HALF_CLOSED;
-	if (c->closing || c->read_paused)
+	if (c->closing)
 		return WAIT_NOTHING;
+	if (c->read_paused)
+		return WAIT_PAUSED;
 	if (c->in_body)
 		return WAIT_BODY;
 	if (buffer_length(&c->in))
@@ -270,33 +282,72 @@ wait_ms(const struct connection *c, enum connection_wait wait)
 		return CONNECTION_LINGER_MS;
 	case WAIT_HALF_CLOSED:
 		return CONNECTION_HALF_CLOSED_MS;
+	case WAIT_PAUSED:
+		return CONNECTION_LOOK_MS;
 	case WAIT_NOTHING:
 		break;
 	}
 	return 0;
 }
 
-/* The limit of a wait runs from its begin; only a body's is moved by bytes,
- * and then by enough of them. */
+/* Whether the wait that goes on begins anew: a body's when enough came. */
+static bool
+has_progress(const struct connection *c)
+{
+	switch (c->wait) {
+	case WAIT_HEAD:
+	case WAIT_BODY:
+		return c->served != c->wait_served ||
+		       c->body.read - c->body_mark >= CONNECTION_PROGRESS_BYTES;
+	case WAIT_HALF_CLOSED:
+		return c->sent_bytes != c->sent_mark ||
+		       c->body.read != c->body_mark;
+	default:
+		return false;
+	}
+}
+
+/* The limit of a wait runs from its begin. */
 static void
 arm(struct connection *c)
 {
 	enum connection_wait wait = wait_of(c);
-	bool progress =
-		c->served != c->wait_served ||
-		c->body.read - c->body_mark >= CONNECTION_PROGRESS_BYTES;
 
-	if (wait == c->wait &&
-		!(progress && (wait == WAIT_HEAD || wait == WAIT_BODY)))
+	if (wait == c->wait && !has_progress(c))
 		return;
 	c->wait = wait;
 	c->wait_served = c->served;
 	c->body_mark = c->body.read;
+	c->sent_mark = c->sent_bytes;
 	if (wait == WAIT_NOTHING)
 		wheel_clear(wheel_of(c), &c->wait_timer);
 	else
 		wheel_set(wheel_of(c), &c->wait_timer,
 			clock_ms() + wait_ms(c, wait));
+}
+
+/* The client sends nothing more, and what is there does not make the body
+ * whole. unread: bytes that the kernel has. */
+static bool
+body_is_cut(const struct connection *c, size_t unread)
+{
+	size_t there = buffer_length(&c->in) + unread;
+
+	return c->in_body && (c->body.chunked ? !there : there < c->body.left);
+}
+
+static bool
+has_left(const struct connection *c)
+{
+	struct pollfd look = {.fd = c->fd, .events = POLLRDHUP};
+	int unread = 0;
+
+	if (poll(&look, 1, 0) != 1)
+		return false;
+	if (look.revents & (POLLHUP | POLLERR))
+		return true;
+	return !ioctl(c->fd, FIONREAD, &unread) &&
+	       body_is_cut(c, (size_t)unread);
 }
 
 static void
@@ -306,6 +357,14 @@ on_wait_over(struct wheel_timer *timer)
 		container_of(timer, struct connection, wait_timer);
 
 	switch (c->wait) {
+	case WAIT_PAUSED:
+		if (has_left(c)) {
+			connection_destroy(c);
+			return;
+		}
+		c->wait = WAIT_NOTHING;
+		arm(c);
+		return;
 	case WAIT_HEAD:
 		reader_refuse(c, 408, "the head of the request took too long");
 		break;
@@ -345,6 +404,8 @@ watch_reading(struct connection *c)
 	bool wanted = wants_read(c);
 
 	c->read_paused = !wanted;
+	if (!wanted && c->reader && exchange_is_congested(c->reader))
+		http_server_look_again(c->server, c);
 	if (wanted && !ev_is_active(&c->readable))
 		ev_io_start(c->server->loop, &c->readable);
 	else if (!wanted && ev_is_active(&c->readable))
@@ -357,6 +418,10 @@ close_if_over(struct connection *c)
 {
 	bool idle = !c->exchange_count && !buffer_length(&c->out);
 
+	if (c->eof && c->reader && !c->closing && body_is_cut(c, 0)) {
+		connection_destroy(c);
+		return true;
+	}
 	if (!idle || c->lingering)
 		return false;
 	if (!c->closing && !c->eof && !(c->server->draining && !c->in_body))

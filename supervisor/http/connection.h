@@ -15,9 +15,15 @@
 #define CONNECTION_OUT_MAX (256 * 1024) /* no more is read beyond */
 #define CONNECTION_DROP_MAX (64 * 1024) /* of a body that nobody wants */
 #define CONNECTION_LINGER_MS 1000
-/* A client that closes its side may still read: what it asked for is given
- * that long, then it counts as gone and its requests are cancelled. */
+/* A client that closes its side may still read: as long as it takes something
+ * of an answer at least that often. Else it counts as gone and its requests
+ * are cancelled. */
 #define CONNECTION_HALF_CLOSED_MS 1000
+/* While nothing can be read or written nobody tells that a client left. */
+#define CONNECTION_LOOK_MS 1000
+#define CONNECTION_CREDIT_STEP                                                 \
+	(32 * 1024) /* given back to a worker at once                          \
+		     */
 #define CONNECTION_PROGRESS_BYTES (64 * 1024) /* of a body per body_timeout */
 
 struct exchange;
@@ -32,16 +38,19 @@ enum connection_wait {
 	WAIT_BODY,   /* body_timeout for each CONNECTION_PROGRESS_BYTES, 408 */
 	WAIT_LINGER, /* it may read our last answer, then we close */
 	WAIT_HALF_CLOSED,
+	WAIT_PAUSED, /* not read from: is the client still there? */
 };
 
 struct connection {
 	struct http_server *server;
 	struct list node, dirty_node;
+	struct list congested_node; /* its worker does not read */
 	int fd;
 	bool read_paused;
 	bool eof;	  /* the client sends nothing more */
 	bool closing;	  /* no request is read any more */
 	bool must_linger; /* unread bytes of the client are likely */
+	bool reset;	  /* its end must not look like one */
 	bool lingering;	  /* all is written; waiting for the client's EOF */
 	bool in_body;	  /* a body is being read, for `reader` or for nobody */
 	bool expecting;	  /* it waits for 100 Continue before the body */
@@ -58,8 +67,10 @@ struct connection {
 	size_t line;	   /* how far the head at the front was scanned */
 	struct exchange *reader;
 	struct body body;
-	uint64_t body_mark, wait_served; /* when the wait's timer was set */
-	char peer[64];			 /* "192.0.2.1:4242" or "unix" */
+	uint64_t sent_bytes;
+	/* when the wait's timer was set */
+	uint64_t body_mark, sent_mark, wait_served;
+	char peer[64]; /* "192.0.2.1:4242" or "unix" */
 };
 
 /* fd is non-blocking and the connection's from here on. */

@@ -138,31 +138,55 @@ exchange_answer(struct exchange *x, int status, const char *type,
 	finish(x);
 }
 
-/* The head of the answer is out: say that the rest does not come. */
+static bool write_piece(struct exchange *x, struct bytes piece);
+
+/* The head of the answer is out: say that the rest does not come. An old
+ * client, whose answers end with the connection, sees it reset. */
 static void
 truncate_answer(struct exchange *x, const char *reason)
 {
-	struct buffer *out = connection_output(x);
+	bool tells = x->event_stream &&
+		     (x->answer_body == ANSWER_CHUNKED ||
+			     x->answer_body == ANSWER_UNTIL_CLOSE);
 	char event[640];
 	int length;
 
-	if (x->answer_body == ANSWER_CHUNKED && x->event_stream) {
+	if (tells) {
 		length = snprintf(event, sizeof(event),
 			"\n\nevent: truncated\ndata: %s\n\n", reason);
 		if (length >= (int)sizeof(event))
 			length = (int)sizeof(event) - 1;
-		answer_write_chunk(out, (struct bytes){event, (size_t)length});
-		answer_write_last_chunk(out);
-	} else {
-		x->keep_alive = false;
+		write_piece(x, (struct bytes){event, (size_t)length});
+	} else if (x->answer_body == ANSWER_UNTIL_CLOSE) {
+		x->connection->reset = true;
 	}
+	if (tells && x->answer_body == ANSWER_CHUNKED)
+		answer_write_last_chunk(connection_output(x));
+	else
+		x->keep_alive = false;
 	if (x->connection->reader == x)
 		x->keep_alive = false;
 	finish(x);
 }
 
 void
-exchange_refuse(
+exchange_note_refusal(const struct exchange *x, int status)
+{
+	static const int statuses[] = {
+#define X(name, text, status) [GATEWAY_REFUSED_##name] = status,
+		GATEWAY_REFUSALS(X)
+#undef X
+	};
+	int i = 0;
+
+	while (i < GATEWAY_REFUSED_OTHER && statuses[i] != status)
+		i++;
+	server_of(x)->gateway->edge.refused[i]++;
+}
+
+/* An error as its answer, whoever made it. */
+static void
+write_refusal(
 	struct exchange *x, int status, const char *fields, const char *reason)
 {
 	char text[700];
@@ -179,6 +203,30 @@ exchange_refuse(
 				text, (size_t)snprintf(text, sizeof(text),
 					      "%d %s: %.600s\n", status,
 					      answer_reason(status), reason)});
+}
+
+void
+exchange_refuse(
+	struct exchange *x, int status, const char *fields, const char *reason)
+{
+	if (x->state == EXCHANGE_OPEN)
+		exchange_note_refusal(x, status);
+	write_refusal(x, status, fields, reason);
+}
+
+/* The same on behalf of the plugin that had the request. */
+static void
+refuse_for_plugin(struct exchange *x, enum request_failure why, int status,
+	const char *fields, const char *reason)
+{
+	struct gateway *g = server_of(x)->gateway;
+
+	if (x->state == EXCHANGE_DONE)
+		return;
+	dispatch_note_failure(g, &x->request, why);
+	if (x->state != EXCHANGE_STREAMING)
+		dispatch_note_answer(g, &x->request, status);
+	write_refusal(x, status, fields, reason);
 }
 
 void
@@ -224,6 +272,10 @@ on_chunk(struct request *r, struct bytes piece, bool more)
 	if (x->state == EXCHANGE_DONE)
 		return;
 	x->uncredited += piece.length;
+	if (x->uncredited > WIRE_CREDIT_BYTES) {
+		truncate_answer(x, "the worker sent more than it had credit");
+		return;
+	}
 	if (!write_piece(x, piece)) {
 		truncate_answer(x, "the worker sent more than it promised");
 		return;
@@ -249,8 +301,8 @@ on_fail(struct request *r, enum request_failure why, const char *text)
 	if (row->retry_after_s)
 		snprintf(fields, sizeof(fields), "Retry-After: %d\r\n",
 			row->retry_after_s);
-	exchange_refuse(
-		exchange_of(r), row->status, fields, text ? text : row->text);
+	refuse_for_plugin(exchange_of(r), why, row->status, fields,
+		text ? text : row->text);
 }
 
 /* The worker's error as an answer of supd's. */
@@ -258,18 +310,10 @@ static void
 answer_error(struct exchange *x, const msgpack_object *error)
 {
 	char text[512];
+	enum wire_error code = codec_read_error(error, text, sizeof(text));
 
-	switch (codec_read_error(error, text, sizeof(text))) {
-	case WIRE_TIMEOUT:
-		exchange_refuse(x, 504, "", text);
-		break;
-	case WIRE_TOO_LARGE:
-		exchange_refuse(x, 413, "", text);
-		break;
-	default:
-		exchange_refuse(
-			x, request_failures[REQUEST_FAILED].status, "", text);
-	}
+	refuse_for_plugin(
+		x, REQUEST_FAILED, wire_error_status(code), "", text);
 }
 
 static bool
@@ -290,10 +334,11 @@ on_answer(struct request *r, const struct message *m)
 	if (answer_read(&a, m->result, &err)) {
 		snprintf(text, sizeof(text), "%s: %s",
 			request_failures[REQUEST_BAD_ANSWER].text, err.text);
-		exchange_refuse(x, request_failures[REQUEST_BAD_ANSWER].status,
-			"", text);
+		refuse_for_plugin(x, REQUEST_BAD_ANSWER,
+			request_failures[REQUEST_BAD_ANSWER].status, "", text);
 		return a.more;
 	}
+	dispatch_note_answer(server_of(x)->gateway, r, a.status);
 	if (!a.more)
 		leave_body(x);
 	frame = frame_of(x);

@@ -14,6 +14,9 @@
 #include "supervisor/http/body.h"
 #include "supervisor/http/head.h"
 
+/* Of bodies that a worker had credit for and did not read yet. */
+#define EXCHANGE_BACKLOG_MAX (1024 * 1024)
+
 struct api_call;
 struct connection;
 
@@ -69,6 +72,9 @@ void exchange_destroy(struct exchange *x);
 void exchange_begin(struct exchange *x, const struct head *h);
 /* How many bytes of the body it can take now. */
 uint64_t exchange_room(const struct exchange *x);
+/* Its worker gave credit but does not read: nothing tells when it does, so
+ * who waits for it looks again. */
+bool exchange_is_congested(const struct exchange *x);
 void exchange_piece(struct exchange *x, struct bytes piece, bool last);
 void exchange_body_end(struct exchange *x); /* unless a piece was the last */
 
@@ -76,6 +82,8 @@ void exchange_body_end(struct exchange *x); /* unless a piece was the last */
  * answer is out: then that is cut off. fields: "" or complete lines. */
 void exchange_refuse(
 	struct exchange *x, int status, const char *fields, const char *reason);
+/* Counts a refusal that is answered in another way. */
+void exchange_note_refusal(const struct exchange *x, int status);
 /* The same, and the connection cannot go on after it. */
 void exchange_refuse_and_close(
 	struct exchange *x, int status, const char *reason);

@@ -231,10 +231,12 @@ begin_routed(struct exchange *x, const struct head *h, const struct path *path)
 		return;
 	}
 	pack_head(x, h, &match);
-	if (head_has_body(h))
-		x->sink = SINK_KEEP;
+	/* A body is not asked for in vain: who cannot take it refuses now. */
+	if (!head_has_body(h) || match.row->declared->streams_body ||
+		!dispatch_is_available(s->gateway, &match))
+		submit(x, &match, head_has_body(h));
 	else
-		submit(x, &match, false);
+		x->sink = SINK_KEEP;
 }
 
 void
@@ -247,7 +249,7 @@ exchange_begin(struct exchange *x, const struct head *h)
 	x->http_1_0 = h->http_1_0;
 	x->keep_alive = h->keep_alive;
 	take_request_id(x, h);
-	server_of(x)->requests_total++;
+	server_of(x)->gateway->edge.requests++;
 	if (h->status)
 		exchange_refuse_and_close(x, h->status, h->reason);
 	else if (path_split(&path, h->path, &err))
@@ -256,6 +258,14 @@ exchange_begin(struct exchange *x, const struct head *h)
 		endpoint_begin(x, h, &path);
 	else
 		begin_routed(x, h, &path);
+}
+
+bool
+exchange_is_congested(const struct exchange *x)
+{
+	return x->sink == SINK_PASS &&
+	       dispatch_backlog(server_of(x)->gateway, &x->request) >
+		       EXCHANGE_BACKLOG_MAX;
 }
 
 uint64_t
@@ -268,7 +278,7 @@ exchange_room(const struct exchange *x)
 			       : WIRE_INLINE_BODY - (buffer_length(&x->packed) -
 							    x->body_at);
 	case SINK_PASS:
-		return x->body_credit;
+		return exchange_is_congested(x) ? 0 : x->body_credit;
 	case SINK_NONE:
 		break;
 	}

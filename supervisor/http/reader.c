@@ -129,7 +129,7 @@ begin(struct connection *c, const struct head *h, bool is_last)
 	if (c->reader != x)
 		return;
 	c->body.limit = x->body_limit;
-	if (c->expecting && is_last && x->sink == SINK_KEEP) {
+	if (c->expecting && is_last && x->sink != SINK_NONE) {
 		buffer_append_text(
 			connection_output(x), "HTTP/1.1 100 Continue\r\n\r\n");
 		c->expecting = false;

@@ -52,6 +52,7 @@ http_server_create(struct gateway *gateway, struct config *config)
 	list_init(&s->fresh);
 	list_init(&s->connections);
 	list_init(&s->dirty);
+	list_init(&s->congested);
 	list_init(&s->free_exchanges);
 	make_id_prefix(s);
 	ev_prepare_init(&s->flush, on_flush);
@@ -254,8 +255,8 @@ http_server_accept_failed(struct http_server *s, int error)
 void
 http_server_accepted(struct http_server *s, int fd, const char *peer)
 {
-	s->accepted_total++;
-	s->connection_count++;
+	s->gateway->edge.accepted++;
+	s->gateway->edge.connections = ++s->connection_count;
 	connection_create(s, fd, peer);
 	if (s->connection_count < s->config->limits.connections)
 		return;
@@ -279,7 +280,7 @@ tell_drained(struct http_server *s)
 void
 http_server_connection_gone(struct http_server *s)
 {
-	s->connection_count--;
+	s->gateway->edge.connections = --s->connection_count;
 	resume_accepting(s);
 	if (s->draining && !s->connection_count && s->on_drained)
 		ev_idle_start(s->loop, &s->spin); /* told from the loop */
@@ -342,11 +343,34 @@ on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
 	}
 }
 
+void
+http_server_look_again(struct http_server *s, struct connection *c)
+{
+	if (list_is_empty(&c->congested_node))
+		list_append(&s->congested, &c->congested_node);
+}
+
+/* A worker that reads makes its socket writable, so the loop turns. */
+static void
+touch_uncongested(struct http_server *s)
+{
+	list_for_each_safe (node, &s->congested) {
+		struct connection *c =
+			container_of(node, struct connection, congested_node);
+
+		if (c->reader && exchange_is_congested(c->reader))
+			continue;
+		list_remove(&c->congested_node);
+		http_server_touch(s, c);
+	}
+}
+
 static void
 on_late(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
 	struct http_server *s = container_of(watcher, struct http_server, late);
 
+	touch_uncongested(s);
 	if (!list_is_empty(&s->dirty))
 		ev_idle_start(s->loop, &s->spin);
 }

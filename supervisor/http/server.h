@@ -28,10 +28,11 @@ struct http_server {
 	struct list fresh;	 /* listeners that accept nothing yet */
 	struct list connections; /* struct connection.node */
 	uint32_t connection_count;
-	struct list dirty; /* struct connection.dirty_node: a turn is due */
-	ev_prepare flush;  /* before the peers' own, so that what a turn
-			      submits leaves in the same turn */
-	ev_prepare late;   /* after the peers': anything new spins the loop */
+	struct list dirty;     /* struct connection.dirty_node: a turn is due */
+	struct list congested; /* connection.congested_node */
+	ev_prepare flush;      /* before the peers' own, so that what a turn
+				  submits leaves in the same turn */
+	ev_prepare late; /* after the peers': anything new spins the loop */
 	ev_idle spin;
 	ev_timer accept_again; /* after running out of descriptors */
 	bool accept_paused, draining;
@@ -51,7 +52,6 @@ struct http_server {
 	uint64_t id_next;
 
 	uint64_t warned_ms; /* that no more are accepted */
-	uint64_t accepted_total, requests_total;
 };
 
 /* Opens nothing yet. The gateway outlives the server. */
@@ -87,6 +87,8 @@ void http_server_drain(
 struct connection;
 /* A turn of this connection is due before the loop sleeps. */
 void http_server_touch(struct http_server *s, struct connection *c);
+/* Its turn comes again once its worker has read what it had credit for. */
+void http_server_look_again(struct http_server *s, struct connection *c);
 /* A descriptor became free. */
 void http_server_connection_gone(struct http_server *s);
 /* accept4() gave this one; it is the server's now. */

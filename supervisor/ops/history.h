@@ -9,6 +9,7 @@
 #include "proto/util/error.h"
 
 #define HISTORY_FILE_BYTES_MAX (1u << 20) /* then it is put aside as .1 */
+#define HISTORY_RECEIPTS_MAX 2000	  /* readable; as many bytes as files */
 
 struct history;
 
@@ -22,3 +23,7 @@ void history_note(struct history *h, const json_t *receipt);
  * new array. Each has "at", the time of the verdict, beside its own keys. */
 json_t *history_last(
 	const struct history *h, const char *plugin_id, uint64_t count);
+/* The greatest N of the ids "r-N" that it knows, 0 if none: ids go on from
+ * there, so that none means two receipts. */
+uint64_t history_last_number(const struct history *h);
+uint64_t history_lost(const struct history *h); /* lines not written */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "supervisor/config/config.h"
+#include "supervisor/ops/metrics.h"
 #include "supervisor/plugin/output.h"
 #include "supervisor/plugin/store.h"
 #include "supervisor/plugin/worker.h"
@@ -38,6 +39,34 @@ struct crash_history {
 struct plugin_counters {
 	uint64_t requests, answered, failed, replayed, reloads, reloads_failed,
 		restarts, crashes;
+	uint64_t rolled_back, reverted, refused; /* reloads and starts */
+	uint64_t answers[6];			 /* of http by status / 100 */
+	uint64_t failures[REQUEST_FAILURE_COUNT];
+	uint64_t calls[REGISTRATION_KIND_COUNT][2]; /* by kind; [1]: failed */
+	uint64_t cancelled;			    /* the client left */
+	uint64_t events, events_refused;  /* that its workers emitted */
+	struct metrics_histogram latency; /* to the answer's head */
+};
+
+/* What became of the last reload or start, for /metrics. */
+struct plugin_last_reload {
+	bool known, success;
+	double seconds;
+	uint64_t wall_ms; /* of the verdict */
+};
+
+/* How many events its workers may still emit now. */
+struct plugin_emit {
+	double left;
+	uint64_t at_us;	    /* when that was so */
+	uint64_t warned_ms; /* 0: not yet */
+	uint64_t untold;    /* refused since */
+};
+
+/* Told once a second at most while it lasts. */
+struct plugin_overflow {
+	uint64_t told; /* of hold.overflow_total */
+	struct wheel_timer again;
 };
 
 struct plugin {
@@ -53,6 +82,7 @@ struct plugin {
 		char *folder, *fingerprint, *digest; /* NULL: never read */
 	} seen;
 	bool enabled;
+	bool announced; /* its enabled has been told of since supd began */
 	bool stopped;  /* by a person */
 	bool removed;  /* no longer configured: goes when its workers went */
 	bool given_up; /* crash policy: `failed` */
@@ -69,6 +99,9 @@ struct plugin {
 	struct output *output;
 	struct store store;
 	struct plugin_counters counters;
+	struct plugin_last_reload last;
+	struct plugin_overflow overflow;
+	struct plugin_emit emit;
 	json_t *last_reload; /* its receipt, or NULL */
 	struct crash_history crash;
 	struct wheel_timer restart; /* armed while backing off */

@@ -82,6 +82,8 @@ struct worker_ops {
 	void (*on_room)(struct worker *w);
 	/* `call` from the worker; answer later with worker_answer_*(). */
 	void (*on_call)(struct worker *w, const struct message *m);
+	/* `emit` from the worker. May be NULL. */
+	void (*on_emit)(struct worker *w, const struct message *m);
 	/* Reaped. w->exit_text says how it ended. Destroy it here. */
 	void (*on_exit)(struct worker *w);
 };
@@ -187,6 +189,8 @@ void worker_send(struct worker *w, struct request *r);
 void worker_cancel(struct worker *w, struct request *r);
 void worker_send_chunk(
 	struct worker *w, struct request *r, struct bytes piece, bool more);
+/* Bytes that it has not read yet. */
+size_t worker_backlog(const struct worker *w);
 void worker_send_credit(struct worker *w, struct request *r, uint64_t bytes);
 /* Answers a `call`. result NULL: nil. */
 void worker_answer_call(struct worker *w, uint32_t id, const json_t *result);

@@ -88,6 +88,13 @@ worker_send_chunk(
 	peer_end(peer);
 }
 
+size_t
+worker_backlog(const struct worker *w)
+{
+	return w->state >= WORKER_STOPPING ? 0
+					   : peer_backlog(&w->private->peer);
+}
+
 void
 worker_send_credit(struct worker *w, struct request *r, uint64_t bytes)
 {
@@ -308,6 +315,33 @@ flight_credit(struct worker *w, const struct message *m)
 		r->ops->credit(r, m->params[1].via.u64);
 	else
 		w->private->stray_total++;
+}
+
+/* The worker gives an answer up whose head is out: its client sees it cut. */
+void
+flight_give_up(struct worker *w, const struct message *m)
+{
+	struct worker_private *p = w->private;
+	uint32_t before = w->in_flight_count;
+	struct request *r = request_table_find(
+		p->room->requests, (uint32_t)m->params[0].via.u64, w->id);
+
+	if (!r) {
+		p->stray_total++;
+	} else if (!r->answered) {
+		worker_fail(w,
+			"the worker cancelled request %u instead of "
+			"answering it",
+			r->id);
+	} else if (is_left(r)) {
+		end_left(w, r);
+		after_end(w, before);
+	} else {
+		take_out(w, r);
+		r->ops->fail(r, REQUEST_FAILED,
+			"the plugin could not finish its answer");
+		after_end(w, before);
+	}
 }
 
 /* ---- ends that the worker did not make ---- */

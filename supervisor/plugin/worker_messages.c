@@ -185,13 +185,20 @@ on_notification(struct worker *w, const struct message *m)
 	case MESSAGE_CREDIT:
 		flight_credit(w, m);
 		break;
+	case MESSAGE_CANCEL:
+		flight_give_up(w, m);
+		break;
 	case MESSAGE_DRAINED:
 		drain_came(w);
 		break;
 	case MESSAGE_LOG:
 		log_message(w, m);
 		break;
-	default: /* names of later versions; `cancel` of its own calls */
+	case MESSAGE_EMIT:
+		if (w->ops->on_emit)
+			w->ops->on_emit(w, m);
+		break;
+	default: /* names of later versions */
 		break;
 	}
 }

@@ -86,6 +86,7 @@ void worker_on_message(struct peer *peer, const struct message *m);
 void flight_response(struct worker *w, const struct message *m);
 void flight_chunk(struct worker *w, const struct message *m);
 void flight_credit(struct worker *w, const struct message *m);
+void flight_give_up(struct worker *w, const struct message *m);
 /* Ends what is in flight, but for streams under way if those may go on. */
 void flight_end(struct worker *w, bool streams_too, const char *notice);
 /* The worker is gone: all that is in flight goes to on_orphan. */

@@ -67,7 +67,9 @@ static bool
 declares_equal(const struct registration *a, const struct registration *b)
 {
 	return a->kind == b->kind && a->idempotent == b->idempotent &&
-	       a->body_limit == b->body_limit && text_equal(a->name, b->name) &&
+	       a->body_limit == b->body_limit &&
+	       a->streams_body == b->streams_body &&
+	       text_equal(a->name, b->name) &&
 	       text_equal(a->method, b->method) &&
 	       text_equal(a->path, b->path) &&
 	       text_equal(a->description, b->description) &&

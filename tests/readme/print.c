@@ -31,10 +31,10 @@ print_messages(void)
 static void
 print_wire_errors(void)
 {
+	printf("| code | HTTP status |\n| --- | --- |\n");
 	for (int i = 0; i < WIRE_ERROR_COUNT; i++)
-		printf("%s`%s`", i ? ", " : "",
-			wire_error_text((enum wire_error)i));
-	puts(".");
+		printf("| `%s` | %d |\n", wire_error_text((enum wire_error)i),
+			wire_error_status((enum wire_error)i));
 }
 
 static void

@@ -94,6 +94,27 @@ fake_add(struct fake_answer *a, struct bytes bytes)
 	a->content[a->content_bytes] = 0;
 }
 
+static bool
+is_export(const msgpack_object *o)
+{
+	return o->type == MSGPACK_OBJECT_ARRAY && o->via.array.size == 4 &&
+	       o->via.array.ptr[1].type == MSGPACK_OBJECT_BIN;
+}
+
+static void
+fake_take_emit(struct fake *f, const struct message *m)
+{
+	struct bytes name = codec_bytes(&m->params[0]);
+	json_t *data = value_from(&m->params[1], NULL);
+	char *text = json_dumps(data, JSON_ENCODE_ANY | JSON_COMPACT);
+
+	snprintf(f->emitted, sizeof(f->emitted), "%.*s %s", (int)name.length,
+		name.at, text);
+	free(text);
+	json_decref(data);
+	f->emits++;
+}
+
 static void
 fake_take_answer(struct fake *f, const struct message *m)
 {
@@ -109,6 +130,12 @@ fake_take_answer(struct fake *f, const struct message *m)
 
 		snprintf(a->error, sizeof(a->error), "%s: %s",
 			wire_error_text(code), text);
+	} else if (is_export(o)) {
+		a->status = (int)o->via.array.ptr[0].via.u64;
+		fake_add(a, codec_bytes(&o->via.array.ptr[1]));
+		a->more = o->via.array.ptr[2].via.boolean;
+		snprintf(a->sha256, sizeof(a->sha256), "%.*s", 64,
+			codec_bytes(&o->via.array.ptr[3]).at);
 	} else if (o->type == MSGPACK_OBJECT_ARRAY && o->via.array.size == 4) {
 		a->status = (int)o->via.array.ptr[0].via.u64;
 		fake_add(a, codec_bytes(&o->via.array.ptr[2]));
@@ -166,6 +193,9 @@ fake_on_message(struct peer *p, const struct message *m)
 		return;
 	case MESSAGE_LOG:
 		f->logs++;
+		return;
+	case MESSAGE_EMIT:
+		fake_take_emit(f, m);
 		return;
 	default:
 		cr_assert_fail("the worker said %.*s", (int)m->method.length,
@@ -426,6 +456,39 @@ fake_about(struct fake *f, enum message_name name, uint32_t id, int64_t bytes)
 	msgpack_pack_uint32(out, id);
 	if (name == MESSAGE_CREDIT)
 		msgpack_pack_uint64(out, (uint64_t)bytes);
+	peer_end(&f->peer);
+}
+
+void
+fake_ask(struct fake *f, uint32_t id, enum message_name name,
+	const char *params_json)
+{
+	json_t *params = json_loads(params_json, 0, NULL), *value;
+	msgpack_packer *out = peer_begin(&f->peer);
+	size_t i;
+
+	cr_assert(json_is_array(params), "params of the test");
+	codec_request(out, id, name, (uint32_t)json_array_size(params));
+	json_array_foreach(params, i, value) value_pack(out, value);
+	peer_end(&f->peer);
+	json_decref(params);
+}
+
+void
+fake_import(struct fake *f, uint32_t id, int64_t version, const char *blob,
+	size_t bytes, bool more, const char *sha256)
+{
+	msgpack_packer *out = peer_begin(&f->peer);
+
+	codec_request(out, id, MESSAGE_IMPORT, sha256 ? 4 : 3);
+	msgpack_pack_int64(out, version);
+	codec_bin(out, (struct bytes){blob, bytes});
+	if (more)
+		msgpack_pack_true(out);
+	else
+		msgpack_pack_false(out);
+	if (sha256)
+		codec_text(out, sha256);
 	peer_end(&f->peer);
 }
 

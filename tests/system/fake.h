@@ -20,6 +20,7 @@ struct fake_answer {
 	size_t content_bytes;
 	size_t chunks;
 	bool more;	 /* the body goes on */
+	char sha256[65]; /* of an export, whose version is the status */
 	char error[200]; /* "code: text" */
 };
 
@@ -38,7 +39,8 @@ struct fake {
 	const char *refuse_ready; /* text of the refusal */
 	struct registration_set offers;
 	char version[64];
-	unsigned drained, logs, calls;
+	unsigned drained, logs, calls, emits;
+	char emitted[200]; /* the last event: name, space, data as JSON */
 	uint64_t credited; /* bytes the worker gave back */
 	struct fake_answer answers[FAKE_ANSWERS]; /* by request id */
 };
@@ -63,6 +65,12 @@ void fake_plain(struct fake *f, enum message_name name); /* ping 9, drain … */
 void fake_chunk(struct fake *f, uint32_t id, size_t bytes, bool more);
 void fake_about(struct fake *f, enum message_name name, uint32_t id,
 	int64_t bytes); /* cancel, credit */
+
+/* With params as JSON. */
+void fake_ask(struct fake *f, uint32_t id, enum message_name name,
+	const char *params_json);
+void fake_import(struct fake *f, uint32_t id, int64_t version, const char *blob,
+	size_t bytes, bool more, const char *sha256);
 
 /* Closes the link and gives the worker's exit status, as of waitpid(). */
 int fake_stop(struct fake *f);

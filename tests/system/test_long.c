@@ -2,6 +2,7 @@
  * (meson test --suite slow). ROUNDS changes how many. */
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,43 @@ Test(long_runs, a_thousand_reloads_leave_everything_flat)
 	load_stop_clean(&load);
 	free(stages);
 	free(workers);
+	run_end(g);
+}
+
+/* Times that a process slept of its own will. */
+static long
+sleeps_of(pid_t pid)
+{
+	char *path = memory_format("/proc/%d/status", (int)pid);
+	char *text = files_read(path), *at;
+	long count;
+
+	cr_assert(text);
+	at = strstr(text, "\nvoluntary_ctxt_switches:");
+	cr_assert(at);
+	count = strtol(at + 25, NULL, 10);
+	free(text);
+	free(path);
+	return count;
+}
+
+Test(long_runs, an_idle_supd_sleeps)
+{
+	struct gateway_run *g = run_create();
+	struct pollfd exits;
+	struct client idle;
+	long before;
+
+	run_add_bench(g);
+	run_start(g);
+	cr_assert(client_open(&idle, g->http));
+	exits = (struct pollfd){.fd = g->pidfd, .events = POLLIN};
+	cr_assert_eq(poll(&exits, 1, 7000), 0); /* its probation is over */
+	before = sleeps_of(g->pid);
+	cr_assert_eq(poll(&exits, 1, 10000), 0);
+	cr_expect_leq(sleeps_of(g->pid) - before, 20, "it woke %ld times",
+		sleeps_of(g->pid) - before);
+	client_close(&idle);
 	run_end(g);
 }
 

@@ -6,6 +6,7 @@
 
 #include "proto/util/memory.h"
 #include "supervisor/gateway/dispatch.h"
+#include "supervisor/ops/journal.h"
 
 struct place place;
 
@@ -37,6 +38,7 @@ place_open(const char *yaml, struct ev_loop *loop)
 	cr_assert(g->config);
 	problems_finish(&problems);
 	g->loop = loop;
+	g->journal = journal_create();
 	g->routes = route_table_create();
 	if (loop)
 		peer_group_init(&g->peers, loop);
@@ -58,6 +60,7 @@ place_close(void)
 	map_finish(&g->by_id);
 	route_table_destroy(g->routes);
 	config_unref(g->config);
+	journal_destroy(g->journal);
 	if (g->loop)
 		peer_group_finish(&g->peers);
 	json_decref(place.answer);
@@ -246,6 +249,13 @@ dispatch_cancel(struct gateway *g, struct request *r)
 {
 	r->id = 0;
 	place.cancelled++;
+}
+
+void
+dispatch_note_failure(
+	struct gateway *g, const struct request *r, enum request_failure why)
+{
+	place.failures++;
 }
 
 uint64_t

@@ -22,7 +22,7 @@ struct place {
 	const char *unsafe; /* reload_is_safe() says no for that reason */
 	/* The request that was submitted last, and was it cancelled? */
 	struct request *request;
-	unsigned cancelled;
+	unsigned cancelled, failures;
 	/* What a worker was answered. */
 	json_t *answer;
 	enum wire_error refusal;

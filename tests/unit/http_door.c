@@ -90,6 +90,18 @@ dispatch_find_http(const struct gateway *g, struct bytes method,
 	return ROUTE_FOUND;
 }
 
+bool
+dispatch_is_available(const struct gateway *g, const struct route_match *match)
+{
+	return !door.refuse;
+}
+
+size_t
+dispatch_backlog(const struct gateway *g, const struct request *r)
+{
+	return door.backlog;
+}
+
 void
 door_encode(unsigned i)
 {
@@ -172,6 +184,19 @@ void
 dispatch_credit(struct gateway *g, struct request *r, uint64_t bytes)
 {
 	find(r)->credit += bytes;
+}
+
+void
+dispatch_note_answer(struct gateway *g, const struct request *r, int status)
+{
+	door.answers++;
+}
+
+void
+dispatch_note_failure(
+	struct gateway *g, const struct request *r, enum request_failure why)
+{
+	door.failures++;
 }
 
 uint64_t

@@ -28,8 +28,10 @@ extern struct door {
 	uint64_t now_ms; /* what the clock says */
 	struct door_request requests[DOOR_REQUESTS_MAX];
 	unsigned count;
+	unsigned answers, failures;  /* noted for the figures */
 	bool settled, ready, refuse; /* refuse: submit fails at once */
 	bool hold;		     /* submit does not encode yet */
+	size_t backlog;		     /* of every worker */
 	/* of the last command */
 	char verb[32];
 	char *args;

@@ -235,9 +235,9 @@ static const struct {
 	{"admin: {metrics: token}\n",
 		"t.yaml:1:18: 'metrics' is not supported yet; only open works "
 		"so far\n"},
-	{"reload: {on_sighup: advise}\n",
-		"t.yaml:1:21: 'on_sighup' is not supported yet; only apply "
-		"works so far\n"},
+	{"reload: {on_sighup: advice}\n",
+		"t.yaml:1:21: 'on_sighup' must be one of apply, advise; did "
+		"you mean 'advise'?\n"},
 	{"reload: {watch: true}\n",
 		"t.yaml:1:17: 'watch' is not supported yet; only false works "
 		"so far\n"},
@@ -249,15 +249,6 @@ static const struct {
 		"so far\n"},
 	{"plugins: {a: {sandbox: {}}}\n",
 		"t.yaml:1:24: 'sandbox' is not supported yet\n"},
-	{"plugins: {a: {settings: {key: \"${env:KEY}\"}}}\n",
-		"t.yaml:1:31: 'key': ${env:} and ${file:} are not supported "
-		"yet\n"},
-	{"plugins: {a: {settings: {l: [{k: \"x${file:/k}\"}]}}}\n",
-		"t.yaml:1:34: 'k': ${env:} and ${file:} are not supported "
-		"yet\n"},
-	{"plugins: {a: {env: {A: \"${env:KEY}\"}}}\n",
-		"t.yaml:1:24: 'A': ${env:} and ${file:} are not supported "
-		"yet\n"},
 	/* several at once, in the order of the file */
 	{"plugins: {B: {}}\nlog: {level: x, colour: 1}\nlimits: {head: x}\n",
 		"t.yaml:1:11: 'B' is not an id: lower-case letters, digits, - "
@@ -285,10 +276,12 @@ Test(config, never_quotes_a_secret)
 		"admin: {tokens: [{name: a, role: admin, sha256: s3cret}]}\n"
 		"plugins:\n"
 		"  a: {env: {A: [s3cret]}, settings: {a: &x s3cret, b: *x}}\n"
-		"  b: {env: {A: \"${file:s3cret}\"}}\n"
-		"  c: {settings: {p: \"${env:s3cret}\", q: !s s3cret}}\n";
+		"  b: {env: {A: \"s3cret${file:/none}\"}}\n"
+		"  c: {settings: {p: \"s3cret${env:NO_S}\", q: !s s3cret}}\n"
+		"  d: {settings: {p: \"s3cret${s3cret}\"}}\n";
 	char *text = problems_of(yaml, strlen(yaml));
 	cr_expect_not(strstr(text, "s3cret"), "%s", text);
+	cr_expect(strstr(text, ":6:21: 'p': a ${ begins"), "%s", text);
 	free(text);
 }
 

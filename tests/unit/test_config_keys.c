@@ -50,7 +50,7 @@ static const struct key file_keys[] = {
 	{"admin.http", "false", false},
 	{"admin.metrics", "token", true},
 	{"trusted_proxies", "[127.0.0.1/32]", true},
-	{"reload.on_sighup", "advise", true},
+	{"reload.on_sighup", "advise", false},
 	{"reload.watch", "true", true},
 	{"reload.debounce", "7s", true},
 };
@@ -138,6 +138,28 @@ load(const char *yaml, char **problems_out)
 	return config;
 }
 
+/* What is shown of a config is the same config, but for masked hashes. */
+static void
+check_view(const struct config *config, const char *yaml)
+{
+	json_t *view = config_view(config, NULL);
+	char *json = json_dumps(view, JSON_INDENT(1)), *told;
+	struct config *again = load(json, &told);
+	struct config_changes changes;
+
+	cr_assert(again, "%s: %s", json, told);
+	config_compare(config, again, NULL, &changes);
+	for (uint32_t i = 0; i < changes.count; i++)
+		cr_expect(!strncmp(changes.items[i].path, "admin.tokens[", 13),
+			"%s shows another %s", yaml, changes.items[i].path);
+	config_changes_finish(&changes);
+	cr_expect_not(strstr(json, HASH));
+	free(told);
+	free(json);
+	json_decref(view);
+	config_unref(again);
+}
+
 static void
 check_key(const char *around, const char *prefix, const struct key *key)
 {
@@ -163,6 +185,7 @@ check_key(const char *around, const char *prefix, const struct key *key)
 		cr_expect(config_changes_touch(&changes, path),
 			"%s changes nothing at %s", yaml, path);
 		config_changes_finish(&changes);
+		check_view(after, yaml);
 	}
 	free(told);
 	free(yaml);

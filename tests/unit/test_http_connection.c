@@ -2,6 +2,8 @@
  * gateway that answers when the test says so. */
 #include <criterion/criterion.h>
 
+#include "supervisor/http/connection.h"
+#include "supervisor/http/exchange.h"
 #include "tests/unit/http_door.h"
 
 #include <unistd.h>
@@ -392,7 +394,7 @@ Test(http, a_streamed_answer_is_chunked_and_paid_for_as_it_is_read)
 	door_answer(0, 200, "", "", true);
 	door_chunk(0, "hello", true);
 	door_chunk(0, " world", true);
-	cr_expect_eq(door.requests[0].credit, 11);
+	cr_expect_eq(door.requests[0].credit, 0, "paid in large coins");
 	door_chunk(0, "!", false);
 	text = door_read(client, NULL);
 	cr_expect(strstr(text, "Transfer-Encoding: chunked\r\n"), "%s", text);
@@ -402,34 +404,141 @@ Test(http, a_streamed_answer_is_chunked_and_paid_for_as_it_is_read)
 	free(text);
 }
 
+/* Pieces as far as there is credit; how much was sent. */
+static size_t
+fill_with_pieces(const char *piece)
+{
+	size_t size = strlen(piece), sent = 0;
+
+	while (sent + size <= WIRE_CREDIT_BYTES + door.requests[0].credit) {
+		door_chunk(0, piece, true);
+		sent += size;
+	}
+	return sent;
+}
+
 Test(http, a_slow_reader_stops_the_worker)
 {
-	static char piece[100001];
-	char *text;
+	static char piece[50001];
+	size_t sent;
 
 	memset(piece, 'p', sizeof(piece) - 1);
 	door_send(client, HELLO);
 	door_turn();
 	door_answer(0, 200, "", "", true);
-	for (int i = 0; i < 20; i++)
+	sent = fill_with_pieces(piece);
+	cr_expect_gt(sent, WIRE_CREDIT_BYTES - sizeof(piece));
+	cr_expect_lt(sent, 1000000);
+	free(door_read(client, NULL));
+	cr_expect_gt(door.requests[0].credit + CONNECTION_CREDIT_STEP, sent);
+}
+
+Test(http, a_worker_that_sends_more_than_it_has_credit_for_is_cut)
+{
+	static char piece[50001];
+
+	memset(piece, 'p', sizeof(piece) - 1);
+	door_send(client, HELLO);
+	door_turn();
+	door_answer(0, 200, "", "", true);
+	fill_with_pieces(piece);
+	door_chunk(0, piece, true);
+	door_turn();
+	free(door_read(client, NULL));
+	door_turn();
+	cr_expect(door.requests[0].cancelled);
+	cr_expect_eq(door.server->connection_count, 0);
+}
+
+Test(http, a_worker_that_does_not_read_stops_the_body)
+{
+	static char body[WIRE_INLINE_BODY + 100000];
+	size_t there;
+
+	door.backlog = EXCHANGE_BACKLOG_MAX + 1;
+	door_send(client, "PUT / HTTP/1.1\r\nHost: x\r\n"
+			  "Content-Length: 165536\r\n\r\n");
+	cr_assert_eq(sizeof(body), 165536);
+	door_send_bytes(client, body, sizeof(body));
+	door_turn();
+	cr_assert_eq(door.count, 1);
+	there = buffer_length(&door.requests[0].body);
+	cr_expect_eq(there, WIRE_INLINE_BODY, "%zu", there);
+	door.backlog = 0;
+	door_turn();
+	cr_expect(door.requests[0].body_over);
+	cr_expect_eq(buffer_length(&door.requests[0].body), sizeof(body));
+}
+
+Test(http, a_client_that_leaves_in_the_middle_of_its_body_cancels_at_once)
+{
+	static char body[WIRE_INLINE_BODY];
+
+	door_send(client, "PUT / HTTP/1.1\r\nHost: x\r\n"
+			  "Content-Length: 100000\r\n\r\n");
+	door_send_bytes(client, body, sizeof(body));
+	door_turn();
+	cr_assert_eq(door.count, 1);
+	shutdown(client, SHUT_WR);
+	door_turn();
+	cr_expect(door.requests[0].cancelled);
+	cr_expect_eq(door.server->connection_count, 0);
+}
+
+Test(http, a_client_that_leaves_while_its_worker_takes_no_more_is_noticed)
+{
+	static char body[WIRE_INLINE_BODY + WIRE_CREDIT_BYTES + 1];
+
+	door_send(client, "PUT / HTTP/1.1\r\nHost: x\r\n"
+			  "Transfer-Encoding: chunked\r\n\r\n100000\r\n");
+	door_send_bytes(client, body, sizeof(body));
+	door_turn();
+	cr_assert_eq(door.count, 1);
+	door_pass_ms(3000);
+	cr_expect_not(door.requests[0].cancelled);
+	close(client);
+	client = -1;
+	door_pass_ms(1000);
+	cr_expect(door.requests[0].cancelled);
+}
+
+Test(http, a_client_that_shut_its_side_and_reads_on_is_not_gone)
+{
+	static char piece[50001];
+
+	memset(piece, 'p', sizeof(piece) - 1);
+	door_send(client, HELLO);
+	shutdown(client, SHUT_WR);
+	door_turn();
+	door_answer(0, 200, "", "", true);
+	for (int i = 0; i < 5; i++) {
 		door_chunk(0, piece, true);
-	cr_expect_lt(door.requests[0].credit, 20 * 100000);
-	text = door_read(client, NULL);
-	free(text);
-	cr_expect_eq(door.requests[0].credit, 20 * 100000);
+		door_pass_ms(700);
+		free(door_read(client, NULL));
+	}
+	cr_expect_not(door.requests[0].cancelled);
+	door_pass_ms(1000);
+	cr_expect(door.requests[0].cancelled);
+}
+
+Test(http, a_body_is_not_asked_for_if_nobody_could_take_it)
+{
+	door.refuse = true;
+	expect_answer("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+		      "Expect: 100-continue\r\n\r\n",
+		"HTTP/1.1 503 ", "\n", true);
 }
 
 Test(http, a_client_that_reads_nothing_is_given_up)
 {
-	static char piece[100001];
+	static char piece[50001];
 	bool eof;
 
 	memset(piece, 'p', sizeof(piece) - 1);
 	door_send(client, HELLO);
 	door_turn();
 	door_answer(0, 200, "", "", true);
-	for (int i = 0; i < 20; i++)
-		door_chunk(0, piece, true);
+	fill_with_pieces(piece);
 	door_pass_ms(29000);
 	cr_expect_not(door.requests[0].cancelled);
 	door_pass_ms(1000);

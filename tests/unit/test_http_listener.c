@@ -171,7 +171,7 @@ Test(http_listener, accepts_no_more_than_the_limit_until_one_leaves)
 	close(fds[0]);
 	door_turn();
 	cr_expect_eq(door.server->connection_count, 3, "the fourth is in");
-	cr_expect_eq(door.server->accepted_total, 4);
+	cr_expect_eq(door.gateway.edge.accepted, 4);
 	for (int i = 1; i < 4; i++)
 		close(fds[i]);
 }

@@ -43,8 +43,6 @@ static const struct {
 	{"+exec: [x]\nreload: both\n",
 		"p/plugin.yaml:4:9: 'reload' must be one of overlap, "
 		"exclusive\n"},
-	{"+exec: [x]\nstate: {export: true}\n",
-		"p/plugin.yaml:4:8: 'state' is not supported yet\n"},
 	{"+exec: [x]\nwatch: {}\nsandbox: {}\n",
 		"p/plugin.yaml:4:8: 'watch' is not supported yet\n"
 		"p/plugin.yaml:5:10: 'sandbox' is not supported yet\n"},
@@ -72,8 +70,8 @@ static const struct {
 		"p/plugin.yaml:4:7: 'link: native' is for C plugins; a "
 		"program brings its own\n"},
 	{"+exec: [x]\nsettings: {k: \"${env:X}\"}\n",
-		"p/plugin.yaml:4:15: 'k': ${env:} and ${file:} are not "
-		"supported yet\n"},
+		"p/plugin.yaml:4:15: 'k': ${env:} and ${file:} stand only in "
+		"supd.yaml; a package's settings are the same everywhere\n"},
 	{"+exec: [x]\nrequires: [B]\n",
 		"p/plugin.yaml:4:12: 'B' is not an id: lower-case letters, "
 		"digits, - and _, at most 64, first a letter or digit\n"},

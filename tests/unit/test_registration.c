@@ -43,7 +43,7 @@ Test(registration, reads_each_kind)
 {
 	struct registration_set set = set_of(
 		"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/a/{id}/*\","
-		"\"idempotent\":false,\"body_limit\":77},"
+		"\"idempotent\":false,\"body_limit\":77,\"streams_body\":true},"
 		"{\"kind\":\"tool\",\"name\":\"t.one\",\"description\":\"d\","
 		"\"schema\":{\"type\":\"object\"}},"
 		"{\"kind\":\"command\",\"name\":\"c\",\"help\":\"h\",\"new\":1}"
@@ -58,6 +58,7 @@ Test(registration, reads_each_kind)
 	cr_expect_str_eq(r->path, "/a/{id}/*");
 	cr_expect_eq(r->idempotent, 0);
 	cr_expect_eq(r->body_limit, 77);
+	cr_expect(r->streams_body);
 	cr_expect_str_eq(label, "http:GET /a/{id}/*");
 	free(label);
 	r = registration_find(&set, REGISTRATION_TOOL, "t.one");
@@ -66,6 +67,7 @@ Test(registration, reads_each_kind)
 	cr_expect_str_eq(r->schema_json, "{\"type\":\"object\"}");
 	cr_expect_eq(r->idempotent, -1);
 	cr_expect_eq(r->body_limit, -1);
+	cr_expect(!r->streams_body);
 	cr_expect_str_eq(set.items[2].help, "h");
 	cr_expect_eq(set.items[3].idempotent, 1);
 	cr_expect_null(registration_find(&set, REGISTRATION_TOOL, "c"));
@@ -103,6 +105,9 @@ Test(registration, refusals_name_index_and_field)
 		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
 		 "\"body_limit\":-1}]",
 			"body_limit is not"},
+		{"[{\"kind\":\"http\",\"method\":\"POST\",\"path\":\"/\","
+		 "\"streams_body\":1}]",
+			"streams_body is not a boolean"},
 		{"[{\"kind\":\"tool\",\"name\":\"a\"},"
 		 "{\"kind\":\"tool\",\"name\":\"a\"}]",
 			"registration 1: tool:a is registered twice"},

@@ -116,3 +116,70 @@ Test(wheel, a_long_pause_fires_all_that_came_due, .init = start)
 	for (int i = 0; i < 100; i++)
 		cr_expect_eq(p[i].fired, 1);
 }
+
+static unsigned earlier;
+
+static void
+note_earlier(struct wheel *w)
+{
+	earlier++;
+	cr_expect_eq(w, &wheel);
+}
+
+/* An owner that sleeps as planned: the same times with a fraction of the
+ * turns. */
+Test(wheel, who_sleeps_as_planned_is_never_late, .init = start)
+{
+	static const uint64_t away_ms[] = {5, 300, 90000, 200000, 40};
+	enum { N = sizeof(away_ms) / sizeof(*away_ms) };
+	struct probe p[N] = {0};
+	uint64_t due_ms[N];
+	unsigned turns = 0;
+
+	wheel.on_earlier = note_earlier;
+	cr_expect_eq(wheel_plan(&wheel), WHEEL_NEVER);
+	for (int i = 0; i < N; i++) {
+		wheel_timer_init(&p[i].timer, probe_fire);
+		due_ms[i] = now_ms + away_ms[i];
+		wheel_set(&wheel, &p[i].timer, due_ms[i]);
+	}
+	cr_expect_eq(earlier, 1, "only the first is before what was planned");
+	while (wheel.armed) {
+		uint64_t next = wheel.planned * WHEEL_TICK_MS;
+
+		cr_assert_neq(wheel.planned, WHEEL_NEVER);
+		now_ms = next > now_ms ? next : now_ms;
+		wheel_turn(&wheel, now_ms);
+		wheel_plan(&wheel);
+		turns++;
+	}
+	for (int i = 0; i < N; i++) {
+		cr_expect_geq(p[i].fired_ms, due_ms[i]);
+		cr_expect_leq(p[i].fired_ms, due_ms[i] + WHEEL_TICK_MS);
+	}
+	cr_expect_leq(turns, 2 * N, "%u turns", turns);
+	cr_expect_eq(wheel.planned, WHEEL_NEVER);
+}
+
+Test(wheel, an_earlier_deadline_after_a_long_sleep_wakes, .init = start)
+{
+	struct probe late = {0}, soon = {0};
+
+	wheel.on_earlier = note_earlier;
+	wheel_plan(&wheel);
+	wheel_timer_init(&late.timer, probe_fire);
+	wheel_timer_init(&soon.timer, probe_fire);
+	wheel_set(&wheel, &late.timer, now_ms + 70000);
+	earlier = 0;
+	now_ms += 50000; /* nothing turned meanwhile */
+	wheel_set(&wheel, &soon.timer, now_ms + 100);
+	cr_expect_eq(earlier, 1);
+	now_ms += 100 + WHEEL_TICK_MS;
+	wheel_turn(&wheel, now_ms);
+	cr_expect_eq(soon.fired, 1);
+	cr_expect_eq(late.fired, 0);
+	wheel_plan(&wheel);
+	now_ms += 20000;
+	wheel_turn(&wheel, now_ms);
+	cr_expect_eq(late.fired, 1);
+}

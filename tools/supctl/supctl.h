@@ -27,4 +27,4 @@ char *supctl_clean(char *text);
 typedef int verb_function(const struct options *o);
 verb_function verb_status, verb_list, verb_show, verb_routes, verb_can_reload,
 	verb_version, verb_reload, verb_lifecycle, verb_logs, verb_call,
-	verb_shutdown;
+	verb_shutdown, verb_events, verb_emit, verb_history, verb_metrics;

@@ -36,7 +36,7 @@
 extern "C" {
 #endif
 
-#define SUP_ABI 1
+#define SUP_ABI 2 /* plugins built for 1 are loaded too */
 #define SUP_API __attribute__((visibility("default")))
 
 struct ev_loop;
@@ -87,6 +87,9 @@ struct sup_offer {
 	const char *description; /* tool */
 	const char *schema;	 /* tool: JSON Schema of its arguments */
 	const char *help;	 /* command */
+	/* http: the handler is called when the head is there and takes the
+	 * body in pieces, see sup_on_body(). (since ABI 2) */
+	bool streams_body;
 };
 
 /* All of these: 0, or -1 if it cannot be (said on stderr). init may return
@@ -119,13 +122,35 @@ SUP_API void sup_log(struct sup *p, enum sup_level level, const char *format,
 	...) __attribute__((format(printf, 3, 4)));
 
 /* Settings by path ("server.port"); the fallback if absent or of another
- * type. Strings live as long as the plugin. */
+ * type. Strings live as long as the plugin, or until it accepts new settings.
+ */
 SUP_API const char *sup_setting_string(
 	struct sup *p, const char *path, const char *fallback);
 SUP_API int64_t sup_setting_int(
 	struct sup *p, const char *path, int64_t fallback);
 SUP_API bool sup_setting_bool(struct sup *p, const char *path, bool fallback);
 SUP_API const char *sup_settings_json(struct sup *p); /* all, as JSON text */
+
+/* New settings for the running plugin: the handler reads them as arguments of
+ * its request (sup_req_arg_string() ...) and says sup_ok(), after which
+ * sup_setting_*() gives them, or sup_fail(), and the old ones stay. Without a
+ * handler new settings are refused, and it takes a reload. */
+SUP_API void sup_on_configure(struct sup *p, sup_handler *handler, void *user);
+
+/* State that outlives a reload, in a form that has a version: at most
+ * SUP_STATE_MAX bytes. The old generation is asked to export when it has
+ * finished its requests: answer with sup_reply_state(), or sup_fail(). The new
+ * one is asked to import before it takes over: sup_req_state() gives the blob
+ * and the version it was written in; answer with sup_ok(), or with sup_fail(),
+ * and the reload fails (unless state.optional). Both may answer later. Either
+ * handler may be NULL. */
+#define SUP_STATE_MAX (16 * 1024 * 1024)
+SUP_API void sup_state(struct sup *p, uint32_t version,
+	sup_handler *export_state, sup_handler *import_state, void *user);
+
+/* Tells the gateway's event stream; json is the event's data, NULL for none.
+ * -1 if it is no JSON or too large: then nothing is sent. */
+SUP_API int sup_emit(struct sup *p, const char *event, const char *json);
 
 /* Runs fn(user) on the loop thread; the only function for other threads. */
 SUP_API void sup_post(struct sup *p, void (*fn)(void *user), void *user);
@@ -154,8 +179,21 @@ SUP_API const char *sup_req_header(struct sup_req *req, const char *name);
 /* By number from 0; false after the last. */
 SUP_API bool sup_req_header_at(struct sup_req *req, size_t index,
 	const char **name_out, const char **value_out);
-/* The whole body; a NUL follows it. Empty for what is not http. */
+/* The whole body; a NUL follows it. Empty for what is not http, and for what
+ * takes its body in pieces. */
 SUP_API const void *sup_req_body(struct sup_req *req, size_t *bytes_out);
+/* The body of an offer with streams_body, in pieces and in order. Pieces come
+ * from the loop, never from within these functions; the one with more=false
+ * (it may be empty) is the last. Until sup_on_body() is called, and between
+ * sup_pause() and sup_resume(), none come, and the client is made to wait: at
+ * most 320 KiB of a body are in the worker. An answer may begin, or be
+ * complete, before the body is: what is left of it is then thrown away. After
+ * a cancel no more pieces come. bytes live during the call. */
+typedef void sup_body(struct sup_req *req, const void *bytes, size_t size,
+	bool more, void *user);
+SUP_API void sup_on_body(struct sup_req *req, sup_body *take, void *user);
+SUP_API void sup_pause(struct sup_req *req);
+SUP_API void sup_resume(struct sup_req *req);
 /* Milliseconds left before nobody waits for the answer, never negative;
  * INT64_MAX without a deadline. */
 SUP_API int64_t sup_req_time_left_ms(struct sup_req *req);
@@ -163,8 +201,8 @@ SUP_API int64_t sup_req_time_left_ms(struct sup_req *req);
 /* tool, method, command: the name it was called by */
 SUP_API const char *sup_req_name(struct sup_req *req);
 SUP_API const char *sup_req_text(struct sup_req *req); /* command */
-/* tool and method: the arguments; command: its context. By path as in
- * sup_setting_string(), or as JSON text. */
+/* tool and method: the arguments; command: its context; configure: the new
+ * settings. By path as in sup_setting_string(), or as JSON text. */
 SUP_API const char *sup_req_args_json(struct sup_req *req);
 SUP_API const char *sup_req_arg_string(
 	struct sup_req *req, const char *path, const char *fallback);
@@ -172,6 +210,9 @@ SUP_API int64_t sup_req_arg_int(
 	struct sup_req *req, const char *path, int64_t fallback);
 SUP_API bool sup_req_arg_bool(
 	struct sup_req *req, const char *path, bool fallback);
+/* import: the blob (a NUL follows it) and the version it was exported with */
+SUP_API const void *sup_req_state(
+	struct sup_req *req, uint32_t *version_out, size_t *bytes_out);
 /* tool and method: who calls, as JSON text */
 SUP_API const char *sup_req_caller_json(struct sup_req *req);
 
@@ -207,7 +248,12 @@ SUP_API void sup_reply_json(struct sup_req *req, int status, const char *format,
 /* Plain text, as printf. */
 SUP_API void sup_reply_text(struct sup_req *req, int status, const char *format,
 	...) __attribute__((format(printf, 3, 4)));
-/* nothing to say: http 204, others null; what sup_health() wants to hear */
+/* export: the blob, in the version that sup_state() said. Larger than
+ * SUP_STATE_MAX is answered as a failure. */
+SUP_API void sup_reply_state(
+	struct sup_req *req, const void *bytes, size_t size);
+/* nothing to say: http 204, others null; what sup_health(), sup_on_configure()
+ * and an import want to hear */
 SUP_API void sup_ok(struct sup_req *req);
 /* The gateway makes it an answer of the caller's kind (http: a status). */
 SUP_API void sup_fail(struct sup_req *req, enum sup_error code,

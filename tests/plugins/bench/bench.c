@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sup/plugin.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ANSWER_BYTES 128
@@ -59,6 +60,89 @@ slow(struct sup_req *req, void *user)
 	ev_timer_start(loop, &wait->timer);
 }
 
+/* ---- streams ---- */
+
+#define TICK_SECONDS 0.1
+#define PIECE_BYTES (64 * 1024)
+
+static char piece[PIECE_BYTES];
+
+/* Every TICK_SECONDS the monotonic clock in us, so that a client can tell how
+ * long an event was on its way. */
+static void
+tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct slow *ticks = (struct slow *)timer;
+	struct timespec now;
+	char text[64];
+	int length;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	length = snprintf(text, sizeof(text), "data: %lld\n\n",
+		now.tv_sec * 1000000ll + now.tv_nsec / 1000);
+	if (sup_chunk(ticks->req, text, (size_t)length, true) >= 0)
+		return;
+	ev_timer_stop(loop, timer);
+	sup_chunk(ticks->req, "", 0, false);
+	free(ticks);
+}
+
+static void
+ticks(struct sup_req *req, void *user)
+{
+	struct ev_loop *loop = sup_loop(sup_req_plugin(req));
+	struct slow *ticks = calloc(1, sizeof(*ticks));
+
+	if (!ticks) {
+		sup_fail(req, SUP_BUSY, "no memory");
+		return;
+	}
+	ticks->req = req;
+	sup_reply_begin(req, 200, "text/event-stream");
+	/* Each begins when it was asked for, so they spread by themselves. */
+	ev_timer_init(&ticks->timer, tick, TICK_SECONDS, TICK_SECONDS);
+	ev_timer_start(loop, &ticks->timer);
+}
+
+struct bytes_left {
+	uint64_t count;
+};
+
+static void
+more_bytes(struct sup_req *req, void *user)
+{
+	struct bytes_left *left = user;
+	int64_t room;
+
+	do {
+		size_t bytes =
+			left->count < PIECE_BYTES ? left->count : PIECE_BYTES;
+
+		left->count -= bytes;
+		room = sup_chunk(req, piece, bytes, left->count > 0);
+		if (room < 0 && left->count)
+			sup_chunk(req, "", 0, false);
+	} while (room > 0 && left->count);
+	if (room < 0 || !left->count)
+		free(left);
+}
+
+/* The query is the number of bytes. */
+static void
+many_bytes(struct sup_req *req, void *user)
+{
+	struct bytes_left *left = malloc(sizeof(*left));
+
+	if (!left) {
+		sup_fail(req, SUP_BUSY, "no memory");
+		return;
+	}
+	left->count = strtoull(sup_req_query(req), NULL, 10);
+	sup_reply_begin(req, 200, "application/octet-stream");
+	sup_on_writable(req, more_bytes, left);
+	more_bytes(req, left);
+}
+
 static void
 read_version(struct sup *p, char *text, int size)
 {
@@ -101,7 +185,9 @@ init(struct sup *p)
 	answer[ANSWER_BYTES - 1] = '\n';
 	if (offer(p, "GET", "/hello", hello) ||
 		offer(p, "POST", "/hello", echo) ||
-		offer(p, "GET", "/slow", slow))
+		offer(p, "GET", "/slow", slow) ||
+		offer(p, "GET", "/ticks", ticks) ||
+		offer(p, "GET", "/bytes", many_bytes))
 		return SUP_FAILED_TO_START;
 	return strcmp(version, "HANG") ? SUP_STARTED : SUP_STARTS_LATER;
 }

@@ -176,4 +176,5 @@ class Worker:
                     self.link.send([2, "drained", []])
 
 
-Worker().run()
+if __name__ == "__main__":
+    Worker().run()

@@ -1,0 +1,193 @@
+/* interpolate: walks a text once, left to right; what a reference brought in is
+ * not looked at again. */
+#include "supervisor/config/interpolate.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/memory.h"
+#include "supervisor/config/schema.h"
+#include "supervisor/config/source.h"
+
+struct replacing {
+	struct problems *problems;
+	const char *name; /* of the key */
+	const struct node *node;
+	struct interpolated *out;
+	bool failed;
+};
+
+/* Stores a problem; the key's name comes first. */
+#define tell(r, format, ...)                                                   \
+	((r)->failed = true,                                                   \
+		node_problem((r)->problems, (r)->node, "'%s': " format,        \
+			(r)->name, ##__VA_ARGS__))
+
+bool
+interpolate_is_needed(const struct node *node)
+{
+	return memmem(node->text, node->length, "${", 2);
+}
+
+bool
+interpolate_refuse(struct problems *problems, const char *name,
+	const struct node *node, const char *where_allowed)
+{
+	if (!memmem(node->text, node->length, "${env:", 6) &&
+		!memmem(node->text, node->length, "${file:", 7))
+		return true;
+	node_problem(problems, node,
+		"'%s': ${env:} and ${file:} stand only in %s", name,
+		where_allowed);
+	return false;
+}
+
+static bool
+is_utf8(const char *bytes, size_t length)
+{
+	json_t *text = json_stringn(bytes, length);
+	json_decref(text);
+	return text;
+}
+
+static void
+append_text(struct replacing *r, const char *bytes, size_t length)
+{
+	struct buffer *text = &r->out->text;
+	if (r->failed)
+		return;
+	if (length > INTERPOLATED_BYTES_MAX - buffer_length(text))
+		tell(r, "longer than %u MiB with what its references stand for",
+			INTERPOLATED_BYTES_MAX >> 20);
+	else
+		buffer_append(text, bytes, length);
+}
+
+static void
+put_variable(struct replacing *r, const char *variable)
+{
+	if (!schema_is_variable(variable, strlen(variable))) {
+		tell(r, "${env:} must have the name of a variable: letters, "
+			"digits and _, no digit first");
+		return;
+	}
+	const char *value = getenv(variable);
+	if (!value)
+		tell(r, "there is no variable '%s' in supd's environment",
+			variable);
+	else if (!is_utf8(value, strlen(value)))
+		tell(r, "the variable '%s' is not UTF-8", variable);
+	else
+		append_text(r, value, strlen(value));
+	buffer_format(&r->out->shown, "${env:%s}", variable);
+}
+
+static void
+put_content(struct replacing *r, const char *path)
+{
+	size_t length;
+	struct error err;
+	char *bytes = source_read_bytes(
+		path, REFERENCE_FILE_BYTES_MAX, &length, &err);
+	if (!bytes) {
+		tell(r, "'%s' %s", path, err.text);
+		return;
+	}
+	if (length && bytes[length - 1] == '\n')
+		length--;
+	if (memchr(bytes, '\0', length))
+		tell(r, "'%s' has a NUL byte in it", path);
+	else if (!is_utf8(bytes, length))
+		tell(r, "'%s' is not UTF-8", path);
+	else
+		append_text(r, bytes, length);
+	explicit_bzero(bytes, length);
+	free(bytes);
+}
+
+static void
+put_file(struct replacing *r, const char *written)
+{
+	if (!*written) {
+		tell(r, "${file:} must have a path");
+		return;
+	}
+	char *path = path_beside(r->node->file, written);
+	put_content(r, path);
+	buffer_format(&r->out->shown, "${file:%s}", path);
+	free(path);
+}
+
+/* `text` begins with "${" and is NUL-terminated. Returns how much of it was
+ * used; 0 after a problem that leaves nothing to go on with. */
+static size_t
+put_reference(struct replacing *r, const char *text)
+{
+	static const struct {
+		const char *begin;
+		void (*put)(struct replacing *r, const char *argument);
+	} kinds[] = {{"${env:", put_variable}, {"${file:", put_file}};
+	const char *end = strchr(text, '}');
+	for (size_t i = 0; end && i < SCHEMA_COUNT_OF(kinds); i++) {
+		size_t begin = strlen(kinds[i].begin);
+		if (strncmp(text, kinds[i].begin, begin) != 0)
+			continue;
+		char *argument = memory_copy_bytes(
+			text + begin, (size_t)(end - text) - begin);
+		kinds[i].put(r, argument);
+		free(argument);
+		return (size_t)(end - text) + 1;
+	}
+	tell(r, "a ${ begins ${env:NAME} or ${file:PATH}; the text itself is "
+		"written $${");
+	return 0;
+}
+
+static void
+put_plain(struct replacing *r, const char *bytes, size_t length)
+{
+	append_text(r, bytes, length);
+	buffer_append(&r->out->shown, bytes, length);
+	r->out->is_reference = false;
+}
+
+int
+interpolate(struct problems *problems, const char *name,
+	const struct node *node, struct interpolated *out)
+{
+	struct replacing r = {problems, name, node, out, false};
+	const char *at = node->text, *end = at + node->length;
+	*out = (struct interpolated){.is_reference = true};
+	while (at < end) {
+		const char *dollar = memchr(at, '$', (size_t)(end - at));
+		if (!dollar)
+			dollar = end;
+		if (dollar > at)
+			put_plain(&r, at, (size_t)(dollar - at));
+		at = dollar;
+		if (!strncmp(at, "$${", 3)) {
+			append_text(&r, "${", 2);
+			buffer_append(&out->shown, "$${", 3);
+			out->is_reference = false;
+			at += 3;
+		} else if (!strncmp(at, "${", 2)) {
+			size_t used = put_reference(&r, at);
+			if (!used)
+				return -1;
+			at += used;
+		} else if (at < end) {
+			put_plain(&r, at++, 1);
+		}
+	}
+	return r.failed ? -1 : 0;
+}
+
+void
+interpolated_finish(struct interpolated *i)
+{
+	if (i->text.memory)
+		explicit_bzero(i->text.memory, i->text.capacity);
+	buffer_finish(&i->text);
+	buffer_finish(&i->shown);
+}

@@ -1,0 +1,32 @@
+/* interpolate: ${env:NAME} and ${file:PATH} in one text of the config, so that
+ * secrets need not stand in it. What they stand for is in no problem text. */
+#pragma once
+
+#include "proto/util/buffer.h"
+#include "supervisor/config/node.h"
+
+#define REFERENCE_FILE_BYTES_MAX (64u << 10)
+#define INTERPOLATED_BYTES_MAX (1u << 20) /* a message to a worker */
+
+struct interpolated {
+	struct buffer text;  /* what the worker gets, not NUL-terminated */
+	struct buffer shown; /* as written; paths are absolute */
+	/* Nothing but references: what is shown gives nothing away. */
+	bool is_reference;
+};
+
+/* Whether a text has a reference or what looks like the begin of one. */
+bool interpolate_is_needed(const struct node *node);
+/* The text of a scalar with its references replaced: ${env:NAME} by the
+ * variable of supd's own environment, ${file:PATH} by the file's text without
+ * one newline at its end (a relative path is beside the node's file), and $${
+ * by ${. -1 with a problem at the node, whose key is `name`; out is the
+ * caller's to finish in any case. */
+int interpolate(struct problems *problems, const char *name,
+	const struct node *node, struct interpolated *out);
+void interpolated_finish(struct interpolated *i);
+
+/* For texts where references mean nothing: false, with a problem, if there is
+ * an ${env:} or ${file:}. */
+bool interpolate_refuse(struct problems *problems, const char *name,
+	const struct node *node, const char *where_allowed);

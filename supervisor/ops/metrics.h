@@ -1,0 +1,81 @@
+/* metrics: figures as Prometheus reads them (text format 0.0.4) and as JSON,
+ * from one description; and the histogram that latencies are counted in. Knows
+ * no plugin: who has figures writes them. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/util/buffer.h"
+
+/* ---- what is counted on the way of a request: increments only ---- */
+
+/* Upper bounds of the buckets in microseconds; beyond them is +Inf. */
+#define METRICS_BOUNDS(X)                                                      \
+	X(100)                                                                 \
+	X(250)                                                                 \
+	X(500) X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000)    \
+		X(250000) X(500000) X(1000000) X(2500000) X(5000000)           \
+			X(10000000)
+#define METRICS_BUCKETS 17 /* with +Inf */
+
+struct metrics_histogram {
+	uint64_t buckets[METRICS_BUCKETS]; /* each for itself, not summed up */
+	uint64_t sum_us;
+};
+
+extern const uint32_t metrics_bounds_us[METRICS_BUCKETS - 1];
+
+static inline void
+metrics_observe(struct metrics_histogram *h, uint64_t us)
+{
+	unsigned i = 0;
+
+	while (i < METRICS_BUCKETS - 1 && us > metrics_bounds_us[i])
+		i++;
+	h->buckets[i]++;
+	h->sum_us += us;
+}
+
+/* ---- writing ---- */
+
+enum metrics_type { METRICS_COUNTER, METRICS_GAUGE, METRICS_HISTOGRAM };
+
+struct metrics_label {
+	const char *name, *value; /* value: any text; NULL is "" */
+};
+
+#define METRICS_LABELS_MAX 4
+
+struct metrics_writer {
+	bool as_json;
+	struct buffer text; /* unless as_json */
+	json_t *families;   /* if as_json: an array */
+	const char *name;   /* of the family being written */
+	json_t *samples;    /* its, borrowed */
+};
+
+void metrics_writer_init(struct metrics_writer *w, bool as_json);
+/* Frees what is still there; a taken text or array is the taker's. */
+void metrics_writer_finish(struct metrics_writer *w);
+
+/* Begins a family: all its samples follow before the next one. Texts are
+ * static. Names end in _total for counters and in their base unit. */
+void metrics_family(struct metrics_writer *w, const char *name,
+	enum metrics_type type, const char *help);
+/* labels may be NULL if count is 0. */
+void metrics_sample(struct metrics_writer *w,
+	const struct metrics_label *labels, unsigned count, double value);
+void metrics_sample_histogram(struct metrics_writer *w,
+	const struct metrics_label *labels, unsigned count,
+	const struct metrics_histogram *h);
+
+/* ---- supd's own process, read when it is asked ---- */
+
+struct metrics_process {
+	uint64_t resident_bytes, virtual_bytes;
+	double cpu_seconds;
+	uint64_t open_fds, max_fds;
+};
+void metrics_read_process(struct metrics_process *p);
