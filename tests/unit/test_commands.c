@@ -148,8 +148,7 @@ Test(commands, wrong_arguments_are_refused_before_anything_happens)
 		{"reload", "{\"pluginId\":\"hello\",\"force\":1}",
 			"true or false"},
 		{"reload", "{\"pluginId\":\"hello\",\"wait\":\"x\"}", "wait"},
-		{"reload", "{\"all\":true,\"atomic\":true}",
-			"not supported yet"},
+		{"reload", "{\"all\":true,\"atomic\":1}", "true or false"},
 		{"reload", "{\"changed\":true,\"all\":true}", "give one of"},
 		{"apply", "{\"id\":\"hello\"}", "no argument 'id'"},
 		{"logs", "{\"id\":\"hello\",\"lines\":-1}", "from 0 on"},
@@ -307,6 +306,27 @@ Test(commands, several_tell_whether_all_or_some_failed)
 	several("done", "rolled_back", OUTCOME_SOME_FAILED);
 	cr_expect(json_is_false(json_object_get(heard.result, "success")));
 	several("rolled_back", "rolled_back", OUTCOME_FAILED);
+}
+
+Test(commands, an_atomic_one_is_a_set_and_fails_as_a_whole)
+{
+	const char *args = "{\"pluginIds\":[\"a\",\"b\"],\"atomic\":true}";
+
+	run("reload", args);
+	cr_expect(place.begun[0].in_set && place.begun[1].in_set);
+	cr_expect(place.sets == 1 && place.sequences == 0);
+	place_verdict(0, "rolled_back");
+	place_verdict(1, "rolled_back");
+	cr_expect_eq(heard.outcome, OUTCOME_FAILED);
+	place.refuse = "busy";
+	run("reload", args);
+	cr_expect_eq(place.begun_count, 2);
+	cr_expect_eq(heard.outcome, OUTCOME_FAILED);
+	place.refuse = NULL;
+	run("reload", "{\"pluginIds\":[\"a\",\"b\"]}");
+	cr_expect(place.sets == 1 && place.sequences == 1);
+	place_verdict(2, "done");
+	place_verdict(3, "done");
 }
 
 Test(commands, one_id_in_a_list_is_answered_as_a_list)

@@ -23,6 +23,7 @@ enum option_id {
 	OPTION_FORCE,
 	OPTION_NO_DROP,
 	OPTION_IF_SAFE,
+	OPTION_ATOMIC,
 	OPTION_WAIT,
 	OPTION_NO_WAIT,
 	OPTION_PLANNED,
@@ -61,6 +62,8 @@ static const struct option_row {
 		"fail if a registration would go"},
 	{"if-safe", NULL, OPTION_IF_SAFE, ON(RELOAD),
 		"refuse (exit 6) where can-reload says no"},
+	{"atomic", NULL, OPTION_ATOMIC, ON(RELOAD),
+		"all of them in one step, or none"},
 	{"wait", "WHAT", OPTION_WAIT, ON(RELOAD),
 		"committed (the default) or settled"},
 	{"no-wait", NULL, OPTION_NO_WAIT, ON(RELOAD) | ON(SHUTDOWN),
@@ -71,7 +74,6 @@ static const struct option_row {
 		"the last N (50 unless told; 500 lines of a log, 1000 events "
 		"and 2000 verdicts are kept at most)"},
 	{"changed", NULL, OPTION_PLANNED, ON(RELOAD), NULL},
-	{"atomic", NULL, OPTION_PLANNED, ON(RELOAD), NULL},
 	{"plan", NULL, OPTION_PLANNED, ON(RELOAD), NULL},
 	{"prove", NULL, OPTION_PLANNED, ON(RELOAD), NULL},
 };
@@ -168,6 +170,9 @@ take(struct options *o, enum option_id id, const char *value, struct error *err)
 		break;
 	case OPTION_IF_SAFE:
 		o->if_safe = true;
+		break;
+	case OPTION_ATOMIC:
+		o->atomic = true;
 		break;
 	case OPTION_NO_WAIT:
 		o->no_wait = true;
