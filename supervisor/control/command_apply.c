@@ -85,7 +85,7 @@ command_apply(struct command_call *call, const json_t *args)
 {
 	struct apply_job *a = memory_alloc(sizeof(*a));
 
-	(void)args;
+	a->request.atomic = command_flag(args, "atomic");
 	a->request.on_phase = on_phase;
 	a->request.on_receipt = on_receipt;
 	begin(call, a, APPLY_ALL);

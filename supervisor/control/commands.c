@@ -61,7 +61,7 @@ static const struct command commands[VERB_COUNT] = {
 	[VERB_ENABLE] = {command_enable, ID_ARGUMENT},
 	[VERB_DISABLE] = {command_disable, ID_ARGUMENT},
 	[VERB_PLAN] = {command_plan, {{0}}},
-	[VERB_APPLY] = {command_apply, {{"atomic", ARGUMENT_PLANNED, false}}},
+	[VERB_APPLY] = {command_apply, {{"atomic", ARGUMENT_FLAG, false}}},
 	[VERB_SCAN] = {command_scan, {{0}}},
 	[VERB_EMIT] = {command_emit,
 		{{"name", ARGUMENT_TEXT, true}, {"data", ARGUMENT_ANY, false}}},

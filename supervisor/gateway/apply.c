@@ -76,10 +76,12 @@ surveyed(void *user, struct error *err)
 		pass->survey = NULL;
 	}
 	apply_plan_decide(pass);
-	if (pass->kind == APPLY_ALL || pass->kind == APPLY_SCAN)
-		apply_do(pass);
-	else
+	if (pass->kind != APPLY_ALL && pass->kind != APPLY_SCAN)
 		apply_pass_end(pass);
+	else if (pass->atomic)
+		apply_atomic(pass);
+	else
+		apply_do(pass);
 }
 
 static void
@@ -88,8 +90,6 @@ compare_packages(struct apply_pass *pass)
 	struct gateway *g = pass->gateway;
 	struct error err;
 
-	if (pass->kind == APPLY_ALL || pass->kind == APPLY_SCAN)
-		apply_log_changes(pass);
 	pass->survey = survey_create(&g->room);
 	apply_plan_collect(pass);
 	if (!survey_count(pass->survey))
@@ -145,23 +145,35 @@ find_changes(struct apply_pass *pass)
 	all->count = count;
 }
 
-/* The part that is not the plugins'; all that can fail is prepared before. */
+/* All that can fail of what is not the plugins'. */
 static int
-put_in_force(struct apply_pass *pass)
+prepare(struct apply_pass *pass)
+{
+	struct gateway *g = pass->gateway;
+
+	for (uint32_t i = 0; pass->atomic && i < pass->changes.count; i++)
+		if (pass->changes.items[i].class == CLASS_RESTART)
+			return error_set(&pass->error,
+				"%s takes effect only when supd is restarted",
+				pass->changes.items[i].path);
+	if (!g->on_config_prepare)
+		return 0;
+	return g->on_config_prepare(g, pass->config, &pass->error);
+}
+
+void
+apply_keep(struct apply_pass *pass)
 {
 	struct gateway *g = pass->gateway;
 	struct config *old = g->config;
 
-	if (g->on_config_prepare &&
-		g->on_config_prepare(g, pass->config, &pass->error) < 0)
-		return -1;
+	apply_log_changes(pass);
 	config_keep_unchangeable(pass->config, old);
 	g->config = config_ref(pass->config);
 	g->room.body_limit = pass->config->limits.body_bytes;
 	if (g->on_config_keep)
 		g->on_config_keep(g, pass->config);
 	config_unref(old);
-	return 0;
 }
 
 static int
@@ -189,7 +201,11 @@ pass_run(struct apply_pass *pass)
 	if (pass->gateway->stopping)
 		error_set(&pass->error, "supd is stopping");
 	else if (read_config(pass) == 0 &&
-		 (pass->kind != APPLY_ALL || put_in_force(pass) == 0)) {
+		 (pass->kind != APPLY_ALL || prepare(pass) == 0)) {
+		if (pass->kind == APPLY_SCAN)
+			apply_log_changes(pass);
+		else if (pass->kind == APPLY_ALL && !pass->atomic)
+			apply_keep(pass);
 		compare_packages(pass);
 		return;
 	}
@@ -225,6 +241,7 @@ kicked(struct ev_loop *loop, ev_timer *timer, int events)
 	pass->receipts = json_array();
 	list_init(&pass->requests);
 	list_init(&pass->items);
+	list_init(&pass->members);
 	list_for_each_safe (node, &lane->waiting) {
 		struct apply_request *r =
 			container_of(node, struct apply_request, node);
@@ -284,6 +301,7 @@ lane_finish(struct apply_lane *lane)
 	if (!lane->running)
 		return;
 	apply_do_abandon(lane->running);
+	apply_atomic_abandon(lane->running);
 	pass_destroy(lane->running);
 	lane->running = NULL;
 }

@@ -39,8 +39,8 @@ item_end(struct apply_item *item)
 	one_done(pass);
 }
 
-static void
-note_receipt(struct apply_pass *pass, json_t *receipt)
+void
+apply_note_receipt(struct apply_pass *pass, json_t *receipt)
 {
 	json_array_append(pass->receipts, receipt);
 	pass->failed += !json_is_true(json_object_get(receipt, "success"));
@@ -53,6 +53,19 @@ note_receipt(struct apply_pass *pass, json_t *receipt)
 	}
 }
 
+void
+apply_note_phase(struct apply_pass *pass, const char *plugin_id,
+	const char *phase, double ms_since_begin)
+{
+	list_for_each_safe (node, &pass->requests) {
+		struct apply_request *r =
+			container_of(node, struct apply_request, node);
+
+		if (r->on_phase)
+			r->on_phase(r, plugin_id, phase, ms_since_begin);
+	}
+}
+
 /* ---- news of its transaction ---- */
 
 static void
@@ -61,15 +74,8 @@ on_phase(struct reload_watcher *w, const char *plugin_id, const char *phase,
 {
 	struct apply_item *item = container_of(w, struct apply_item, watcher);
 
-	if (item->follows)
-		return;
-	list_for_each_safe (node, &item->pass->requests) {
-		struct apply_request *r =
-			container_of(node, struct apply_request, node);
-
-		if (r->on_phase)
-			r->on_phase(r, plugin_id, phase, ms_since_begin);
-	}
+	if (!item->follows)
+		apply_note_phase(item->pass, plugin_id, phase, ms_since_begin);
 }
 
 static void
@@ -83,7 +89,7 @@ on_verdict(struct reload_watcher *w, json_t *receipt)
 		return;
 	}
 	if (!json_is_true(json_object_get(receipt, "unchanged")))
-		note_receipt(item->pass, receipt);
+		apply_note_receipt(item->pass, receipt);
 	item_end(item);
 }
 
@@ -135,7 +141,7 @@ begin(struct apply_item *item, struct plugin *p)
 		return;
 	receipt = reload_refused_receipt(
 		pass->gateway, p, pass->trigger, err.text);
-	note_receipt(pass, receipt);
+	apply_note_receipt(pass, receipt);
 	json_decref(receipt);
 	item_end(item);
 }
@@ -197,7 +203,8 @@ add_item(struct apply_pass *pass, const struct apply_step *step)
 	struct plugin *p = gateway_plugin(pass->gateway, step->id);
 	struct apply_item *item;
 
-	if (!p || step->action == ACTION_NONE || step->action == ACTION_LIVE)
+	if (!p || step->is_done || step->action == ACTION_NONE ||
+		step->action == ACTION_LIVE)
 		return;
 	item = memory_alloc(sizeof(*item));
 	item->pass = pass;

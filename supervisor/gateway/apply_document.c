@@ -62,7 +62,7 @@ problems_view(const struct apply_pass *pass)
 	for (uint32_t i = 0; i < pass->changes.count; i++) {
 		const struct config_change *c = &pass->changes.items[i];
 
-		if (c->class == CLASS_RESTART && !is_refused(pass))
+		if (c->class == CLASS_RESTART)
 			json_array_append_new(rows,
 				json_pack("{s:s, s:s}", "path", c->path, "text",
 					"not applied: takes effect only when "
@@ -92,8 +92,9 @@ apply_outcome(const struct apply_pass *pass)
 	size_t good, bad;
 
 	if (is_refused(pass))
-		return pass->gateway->stopping ? OUTCOME_REFUSED
-					       : OUTCOME_FAILED;
+		return pass->gateway->stopping || pass->is_busy
+			       ? OUTCOME_REFUSED
+			       : OUTCOME_FAILED;
 	if (is_plan(pass))
 		return OUTCOME_DONE;
 	count(pass, &good, &bad);
@@ -182,8 +183,7 @@ tell_news(const struct apply_pass *pass)
 	if (pass->kind == APPLY_SCAN)
 		news_gateway(g, "config.scanned", data);
 	else
-		news_config_applied(
-			g, pass->failed + pass->not_applied, data);
+		news_config_applied(g, pass->failed + pass->not_applied, data);
 }
 
 void

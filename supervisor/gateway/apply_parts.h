@@ -1,6 +1,6 @@
 /* apply_parts: the inside of an apply, for its own files: apply (passes),
- * apply_plan (what differs), apply_do (the transactions), apply_document (what
- * it says). */
+ * apply_plan (what differs), apply_do (the transactions), apply_atomic (those
+ * of all or nothing), apply_document (what it says). */
 #pragma once
 
 #include "supervisor/config/compare.h"
@@ -38,6 +38,7 @@ struct apply_step {
 	char *folder;		     /* of its package; NULL: not looked for */
 	bool missing;		     /* there is no package */
 	uint32_t place;		     /* in the survey, or NOT_SURVEYED */
+	bool is_done;		     /* its transaction is over */
 };
 
 struct apply_plan {
@@ -66,10 +67,18 @@ struct apply_pass {
 	unsigned pending; /* items, and one for the beginning itself */
 	json_t *receipts;
 	unsigned failed; /* of these */
+
+	/* All or nothing. */
+	struct list members;
+	unsigned members_awaited;
+	ev_timer later;
+	bool is_busy; /* refused: a plugin has another transaction */
 };
 
 /* ---- apply.c ---- */
 void apply_pass_end(struct apply_pass *pass); /* tells all; frees */
+/* The part that is not the plugins' comes in force. */
+void apply_keep(struct apply_pass *pass);
 
 /* ---- apply_plan.c ---- */
 /* Lists the plugins and fills the survey. Problems go to the pass. */
@@ -84,6 +93,14 @@ bool apply_plugin_configures(const struct plugin *p);
 void apply_do(struct apply_pass *pass);
 void apply_do_continue(struct apply_pass *pass);
 void apply_do_abandon(struct apply_pass *pass);
+void apply_note_receipt(struct apply_pass *pass, json_t *receipt);
+void apply_note_phase(struct apply_pass *pass, const char *plugin_id,
+	const char *phase, double ms_since_begin);
+
+/* ---- apply_atomic.c ---- */
+/* The same, after all that can fail; or nothing of it. */
+void apply_atomic(struct apply_pass *pass);
+void apply_atomic_abandon(struct apply_pass *pass);
 
 /* ---- apply_document.c ---- */
 json_t *apply_document(const struct apply_pass *pass);

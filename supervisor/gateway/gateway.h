@@ -57,7 +57,10 @@ struct gateway {
 	struct peer_group peers;
 	struct request_table *requests;
 	struct route_table *routes;
-	struct config *config;	 /* a reference: the one in force */
+	struct config *config; /* a reference: the one in force */
+	/* A reference: while all or nothing of it comes in force, packages are
+	 * looked for by it; else NULL. */
+	struct config *config_to_come;
 	struct journal *journal; /* never NULL after gateway_init() */
 	struct history *history; /* NULL in tests */
 	char *runtime_dir, *state_dir, *worker_program;
