@@ -26,7 +26,7 @@ on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 void
 access_init(struct access_log *log, struct ev_loop *loop)
 {
-	*log = (struct access_log){.loop = loop, .fd = -1};
+	*log = (struct access_log){.loop = loop, .fd = -1, .fresh_fd = -1};
 	ev_io_init(&log->writable, on_writable, -1, EV_WRITE);
 }
 
@@ -43,6 +43,7 @@ void
 access_finish(struct access_log *log)
 {
 	access_flush(log);
+	access_close_new(log);
 	close_file(log);
 	buffer_finish(&log->pending);
 	free(log->path);
@@ -74,25 +75,52 @@ take_file(struct access_log *log, int fd)
 	ev_io_set(&log->writable, fd, EV_WRITE);
 }
 
+/* Where lines go by that config: a path, or NULL. */
+static const char *
+path_of(const struct config *config)
+{
+	return config->log.access == ACCESS_OFF ? NULL
+						: config->log.access_file;
+}
+
+static bool
+is_open(const struct access_log *log, const char *path)
+{
+	return log->path && !strcmp(path, log->path);
+}
+
 int
-access_configure(
+access_open_new(
 	struct access_log *log, const struct config *config, struct error *err)
 {
-	const char *path = config->log.access == ACCESS_OFF
-				   ? NULL
-				   : config->log.access_file;
-	bool same = path && log->path && !strcmp(path, log->path);
-	int fd = -1;
+	const char *path = path_of(config);
 
-	if (path && !same && (fd = open_file(path, err)) < 0)
-		return -1;
+	access_close_new(log);
+	if (path && !is_open(log, path))
+		log->fresh_fd = open_file(path, err);
+	return path && !is_open(log, path) && log->fresh_fd < 0 ? -1 : 0;
+}
+
+void
+access_keep_new(struct access_log *log, const struct config *config)
+{
+	const char *path = path_of(config);
+
 	log->format = config->log.access;
-	if (same)
-		return 0;
-	take_file(log, fd);
+	if (path && is_open(log, path))
+		return;
+	take_file(log, log->fresh_fd);
+	log->fresh_fd = -1;
 	free(log->path);
 	log->path = path ? memory_copy_text(path) : NULL;
-	return 0;
+}
+
+void
+access_close_new(struct access_log *log)
+{
+	if (log->fresh_fd >= 0)
+		close(log->fresh_fd);
+	log->fresh_fd = -1;
 }
 
 int

@@ -21,7 +21,7 @@ struct access_log {
 	struct ev_loop *loop;
 	int format;	       /* enum config_access */
 	char *path;	       /* NULL: lines go to supd's own log */
-	int fd;		       /* -1: closed */
+	int fd, fresh_fd;      /* -1: closed */
 	ev_io writable;	       /* a pipe that was full */
 	struct buffer pending; /* whole lines, for the file */
 	uint64_t dropped, dropped_total;
@@ -47,10 +47,13 @@ struct access_end {
 void access_init(struct access_log *log, struct ev_loop *loop);
 void access_finish(struct access_log *log);
 
-/* As the config wants it; -1, and nothing changed, if its file cannot be
- * opened. The old file is kept open while its name is the same. */
-int access_configure(
+/* What the config wants and is not open yet, without using it: -1, and
+ * nothing changed, if its file cannot be opened. The old file is kept open
+ * while its name is the same. Then either of the others. */
+int access_open_new(
 	struct access_log *log, const struct config *config, struct error *err);
+void access_keep_new(struct access_log *log, const struct config *config);
+void access_close_new(struct access_log *log);
 /* After a rotation: the file that has the name now. -1: the old one stays. */
 int access_reopen(struct access_log *log, struct error *err);
 static inline bool

@@ -96,6 +96,13 @@ void exchange_refuse_and_close(
 /* supd's own answer, complete. */
 void exchange_answer(struct exchange *x, int status, const char *type,
 	const char *fields, struct bytes body);
+/* supd's own, as a stream: the head, then pieces, then the end. */
+void exchange_stream_begin(
+	struct exchange *x, const char *type, const char *fields);
+void exchange_stream_write(struct exchange *x, struct bytes piece);
+void exchange_stream_end(struct exchange *x);
+/* How much of what was written waits for the client. */
+size_t exchange_stream_backlog(struct exchange *x);
 /* That many bytes of its answer are in the kernel's hands. */
 void exchange_passed(struct exchange *x, uint64_t bytes);
 

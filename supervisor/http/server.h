@@ -29,8 +29,10 @@ struct http_server {
 	struct access_log access;
 	struct proxies proxies;	 /* of its trusted_proxies */
 	struct list listeners;	 /* struct listener.node */
+	struct list fresh;	 /* listeners that accept nothing yet */
 	struct list connections; /* struct connection.node */
 	uint32_t connection_count;
+	struct list streams;   /* struct event_stream.node */
 	struct list dirty;     /* struct connection.dirty_node: a turn is due */
 	struct list congested; /* connection.congested_node */
 	ev_prepare flush;      /* before the peers' own, so that what a turn
@@ -70,6 +72,12 @@ void http_server_destroy(struct http_server *s); /* NULL is fine */
  * it) nothing changes. */
 int http_server_listen(
 	struct http_server *s, const struct config *config, struct error *err);
+/* The same in two steps: what is new is opened and accepts nothing yet; then
+ * either all is as in `config`, or what was opened is closed again. */
+int http_server_open_new(
+	struct http_server *s, const struct config *config, struct error *err);
+void http_server_keep_new(struct http_server *s, const struct config *config);
+void http_server_close_new(struct http_server *s);
 /* Puts limits, tokens and admin.http of `config` in force, for connections
  * that are open too. Takes a reference. */
 void http_server_configure(struct http_server *s, struct config *config);

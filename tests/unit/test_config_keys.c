@@ -50,7 +50,7 @@ static const struct key file_keys[] = {
 	{"admin.peers.gid", NULL, false},
 	{"admin.peers.role", NULL, false},
 	{"admin.http", "false", false},
-	{"admin.metrics", "token", true},
+	{"admin.metrics", "token", false},
 	{"trusted_proxies", "[127.0.0.1/32]", false},
 	{"reload.on_sighup", "advise", false},
 	{"reload.watch", "true", true},
