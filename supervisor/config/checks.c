@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "proto/util/memory.h"
+#include "supervisor/config/network.h"
 #include "supervisor/config/tables.h"
 
 bool
@@ -121,4 +122,15 @@ check_namespace(struct problems *problems, const struct node *node, void *base)
 		node_problem(problems, node,
 			"'namespace' must be letters, digits, -, _ and inner "
 			"dots; the dot after it is added");
+}
+
+void
+network_check(struct problems *problems, const struct node *node, void *base)
+{
+	struct network network;
+	struct error err;
+
+	(void)base;
+	if (network_read(&network, node->text, &err))
+		node_problem(problems, node, "'trusted_proxies': %s", err.text);
 }

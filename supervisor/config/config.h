@@ -155,7 +155,7 @@ struct config {
 	struct text_list plugin_dirs; /* absolute */
 	struct config_limits limits;
 	struct config_admin admin;
-	struct text_list trusted_proxies; /* empty until supported */
+	struct text_list trusted_proxies; /* see network.h */
 	struct plugin_limits defaults;
 	struct {
 		int on_sighup; /* enum config_on_sighup */

@@ -198,7 +198,7 @@ static const struct schema_table admin_table = {
 			       "of a token."},
 		{ROW(config_admin, metrics), .type = SCHEMA_CHOICE,
 			.choices = metrics_words, .fallback = "open",
-			.later = true, .doc = "Who may read /metrics."},
+			.doc = "Who may read /metrics: everybody, or any token."},
 		{0}},
 };
 
@@ -408,8 +408,11 @@ const struct schema_table config_table = {
 			.table = &admin_table,
 			.doc = "Who may look and who may touch."},
 		{ROW(config, trusted_proxies), .type = SCHEMA_TEXTS,
-			.fallback = "[]", .later = true,
-			.doc = "Whose X-Forwarded-For is believed."},
+			.fallback = "[]", .min = 1, .max = 64,
+			.check = network_check,
+			.doc = "Networks (or `unix`) whose X-Forwarded-For, "
+			       "X-Forwarded-Proto and PROXY header are "
+			       "believed."},
 		{ROW(config, defaults), .type = SCHEMA_SECTION,
 			.table = &plugin_limits_table,
 			.doc = "For every plugin that does not say "

@@ -24,6 +24,7 @@ schema_check check_folder;   /* warns if there is none */
 schema_check listener_check; /* fills in the address: listen.c */
 schema_check token_check;    /* admin.c */
 schema_check peer_check;
+schema_check network_check; /* the text is a network */
 
 /* The plugins map, in config.c. */
 schema_check plugins_read;

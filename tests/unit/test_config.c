@@ -238,12 +238,17 @@ static const struct {
 		"t.yaml:1:38: 'tls' is not supported yet\n"},
 	{"listen: [{http: \"fd:web\"}]\n",
 		"t.yaml:1:17: fd: listeners are not supported yet\n"},
-	{"trusted_proxies: [127.0.0.1/32]\n",
-		"t.yaml:1:18: 'trusted_proxies' is not supported yet; only [] "
-		"works so far\n"},
-	{"admin: {metrics: token}\n",
-		"t.yaml:1:18: 'metrics' is not supported yet; only open works "
-		"so far\n"},
+	{"trusted_proxies: [10.0.0.0/8, here, 10.0.0.1/8, \"::1/129\", "
+	 "1.2.3/24, \"\"]\n",
+		"t.yaml:1:31: 'trusted_proxies': it must be a network such as "
+		"192.0.2.0/24 or 2001:db8::/32, an address, or unix\n"
+		"t.yaml:1:37: 'trusted_proxies': the address has bits beyond "
+		"the /8; the network is 10.0.0.0/8\n"
+		"t.yaml:1:49: 'trusted_proxies': the prefix length must be "
+		"from 0 to 128\n"
+		"t.yaml:1:60: 'trusted_proxies': it must be a network such as "
+		"192.0.2.0/24 or 2001:db8::/32, an address, or unix\n"
+		"t.yaml:1:70: 'trusted_proxies' must not be empty\n"},
 	{"reload: {on_sighup: advice}\n",
 		"t.yaml:1:21: 'on_sighup' must be one of apply, advise; did "
 		"you mean 'advise'?\n"},
@@ -393,7 +398,7 @@ static const char full[] =
 	"  peers: [{uid: root, role: admin}, {gid: 12, role: viewer}]\n"
 	"  http: false\n"
 	"  metrics: open\n"
-	"trusted_proxies: []\n"
+	"trusted_proxies: [127.0.0.1/32, \"2001:db8::/32\", unix]\n"
 	"plugins:\n"
 	"  later: {requires: [kv]}\n"
 	"  kv:\n"
