@@ -350,8 +350,7 @@ answer_error(struct exchange *x, const msgpack_object *error)
 	char text[512];
 	enum wire_error code = codec_read_error(error, text, sizeof(text));
 
-	refuse_for_plugin(
-		x, REQUEST_FAILED, wire_error_status(code), "", text);
+	refuse_for_plugin(x, REQUEST_FAILED, wire_error_status(code), "", text);
 }
 
 static bool

@@ -47,11 +47,13 @@ struct exchange {
 	enum answer_body answer_body;
 	bool is_head, http_1_0, keep_alive;
 	bool for_api, event_stream, encoded;
+	bool by_proxy;	  /* its peer is trusted */
 	bool close_after; /* the connection ends with this answer */
 
-	struct buffer packed; /* the request id, then the message from method
-				 to peer, or the body of an API call */
-	struct exchange_part id, method, path;
+	struct buffer packed; /* the request id and who asks, then the message
+				 from method to peer, or the body of an API
+				 call */
+	struct exchange_part id, client, method, path;
 	uint32_t wire_at; /* where the message's params begin */
 	uint32_t body_at; /* where the kept bytes of the body begin */
 	uint64_t body_limit, body_credit;

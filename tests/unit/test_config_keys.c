@@ -49,7 +49,7 @@ static const struct key file_keys[] = {
 	{"admin.peers.role", NULL, false},
 	{"admin.http", "false", false},
 	{"admin.metrics", "token", false},
-	{"trusted_proxies", "[127.0.0.1/32]", true},
+	{"trusted_proxies", "[127.0.0.1/32]", false},
 	{"reload.on_sighup", "advise", false},
 	{"reload.watch", "true", true},
 	{"reload.debounce", "7s", true},
