@@ -69,6 +69,9 @@ ask(struct client *c, const char *method, const char *path, const char *token,
 	return a;
 }
 
+/* Refused before it was anybody's, so not as JSON. */
+static const char plain[] = "400 Bad Request: ";
+
 struct row {
 	const char *method, *path, *token, *fields, *body;
 	int status;
@@ -91,11 +94,13 @@ check(struct gateway_run *g, const struct row *r)
 		!r->says || strstr(a.body, r->says) || strstr(a.head, r->says),
 		"%s %s: no '%s' in %s%s", r->method, r->path, r->says, a.head,
 		a.body);
-	if (a.body_bytes) {
+	if (a.body_bytes && r->says != plain) {
 		json_t *document = json_loads(a.body, JSON_DECODE_ANY, NULL);
 
 		cr_expect(document, "no JSON: %s", a.body);
-		cr_expect(a.status < 400 || json_object_get(document, "error"),
+		cr_expect(a.status < 400 ||
+				  json_object_get(document, "error") ||
+				  json_object_get(document, "results"),
 			"%s", a.body);
 		cr_expect_str_eq(
 			answer_header(&a, "content-type"), "application/json");
@@ -133,6 +138,9 @@ static const struct row who[] = {
 	{"POST", "/api/plugins/hello/disable", LOOK, 0, 0, 403, 0},
 	{"POST", "/api/plugins/off/enable", LOOK, 0, 0, 403, 0},
 	{"POST", "/api/plugins/none/enable", LOOK, 0, 0, 403, 0},
+	{"POST", "/api/plugins/scan", LOOK, 0, 0, 403, 0},
+	{"POST", "/api/config/apply", LOOK, 0, "{}", 403, 0},
+	{"GET", "/api/config/plan", NONE, 0, 0, 401, 0},
 	{"POST", "/api/tools/hello", LOOK, 0, "{}", 403, 0},
 	{"POST", "/api/commands/hello", LOOK, 0, "\"x\"", 403, 0},
 	{"POST", "/api/events/x", LOOK, 0, "{}", 403, 0},
@@ -207,7 +215,7 @@ Test(api, tells_what_there_is)
 
 static const struct row bodies[] = {
 	{"POST", RELOAD, OPS, 0, "{\"pluginId\": hello}", 400,
-		"malformed JSON at line 1, column 14"},
+		"malformed JSON at line 1, column 18"},
 	{"POST", RELOAD, OPS, 0, "{\n \"pluginId\":\n", 400, "\"line\":3"},
 	{"POST", RELOAD, OPS, 0, "[]", 400, "no JSON object"},
 	{"POST", RELOAD, OPS, 0, "{\"pluginId\":\"a\",\"pluginId\":\"b\"}", 400,
@@ -227,9 +235,9 @@ static const struct row bodies[] = {
 	{"POST", RELOAD, OPS,
 		"Transfer-Encoding: chunked\r\nContent-Length: 3"
 		"\r\n",
-		0, 400, 0},
+		0, 400, plain},
 	{"POST", RELOAD, OPS, "Content-Length: 65537\r\n", 0, 413, "too large"},
-	{"POST", RELOAD, OPS, "Content-Length: x\r\n", 0, 400, 0},
+	{"POST", RELOAD, OPS, "Content-Length: x\r\n", 0, 400, plain},
 };
 
 Test(api, a_body_that_is_not_as_it_should_be_changes_nothing)
@@ -268,6 +276,12 @@ static const struct row reloads[] = {
 	{"POST", "/api/plugins/hello/start", OPS, 0, 0, 200, "\"done\""},
 	{"POST", "/api/plugins/hello/restart", OPS, 0, 0, 200, "\"done\""},
 	{"POST", "/api/plugins/none/restart", OPS, 0, 0, 404, 0},
+	{"GET", "/api/config/plan", LOOK, 0, 0, 200, 0},
+	{"POST", "/api/config/apply", OPS, 0, "{}", 200, "\"results\":["},
+	{"POST", "/api/config/apply", OPS, 0, "{\"atomic\":true}", 200, 0},
+	{"POST", "/api/config/apply", OPS, 0, "{\"atomic\":1}", 400, 0},
+	{"POST", "/api/plugins/scan", OPS, 0, 0, 200, 0},
+	{"GET", "/api/config", LOOK, 0, 0, 200, 0},
 };
 
 Test(api, reloads_starts_and_stops_as_supctl_does)
@@ -433,7 +447,7 @@ static const struct row calls[] = {
 	{"POST", "/api/events/a.b", OPS, 0, 0, 200, "\"event\":\"a.b\""},
 	{"POST", "/api/events/gateway.ready", OPS, 0, 0, 400, "supd's own"},
 	{"POST", "/api/events/a%20b", OPS, 0, 0, 400, "the name of an event"},
-	{"POST", "/api/events/a%0ab", OPS, 0, 0, 400, 0},
+	{"POST", "/api/events/a%0ab", OPS, 0, 0, 400, plain},
 	{"GET", "/api/events?follow=false&lines=1", OPS, 0, 0, 200,
 		"\"event\":\"a.b\",\"pluginId\":null,\"data\":null"},
 };
