@@ -76,6 +76,24 @@ request_pump(struct sup_req *req)
 	}
 }
 
+/* The rest of the answer does not come: its client sees it cut. */
+void
+request_give_up(struct sup_req *req)
+{
+	msgpack_packer *out;
+
+	buffer_clear(&req->queue);
+	if (req->cancelled) {
+		stream_last(req);
+		return;
+	}
+	out = link_begin(req->plugin->link);
+	codec_notification(out, MESSAGE_CANCEL, 1);
+	msgpack_pack_uint32(out, req->id);
+	link_end(req->plugin->link);
+	request_finish(req);
+}
+
 void
 request_flush(struct sup_req *req)
 {

@@ -1557,7 +1557,7 @@ class Plugin:
             self._fail(req, "cancelled", "cancelled")
         elif isinstance(problem, Error):
             if req._state == _STREAMING:
-                self._log_problem(what, problem)
+                self.log("warn", "%s gave its answer up: %s" % (what, problem))
             self._fail(req, problem.code, problem.text)
         else:
             self._log_problem(what, problem)
