@@ -247,7 +247,7 @@ sup_fail(struct sup_req *req, enum sup_error code, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	if (req->state == REQUEST_STREAMING)
-		request_give_up(req);
+		request_give_up(req, text);
 	else if (request_is_wanted(req))
 		request_answer_error(req,
 			(unsigned)code < WIRE_ERROR_COUNT

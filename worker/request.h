@@ -106,9 +106,9 @@ void request_expect(const struct sup_req *req, enum request_state expected);
 /* False if nobody waits; then the request is done. */
 bool request_is_wanted(struct sup_req *req);
 /* stream.c */
-/* After the head, without the rest. */
-void request_give_up(struct sup_req *req);
 void request_pump(struct sup_req *req); /* queue to chunks, as credit allows */
+/* The head is out, and the rest does not come: the client sees it cut. */
+void request_give_up(struct sup_req *req, const char *why);
 /* The head is out and the queue holds the rest of the answer. */
 void request_flush(struct sup_req *req);
 

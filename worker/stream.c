@@ -2,7 +2,7 @@
  * what the plugin hears about the other side meanwhile. */
 #include "worker/request.h"
 
-#define CHUNK_BYTES (32 * 1024) /* so that short answers get between */
+#define CHUNK_BYTES (120 * 1024) /* so that short answers get between */
 
 static void
 stream_chunk(struct sup_req *req, struct bytes bytes, bool more)
@@ -76,24 +76,6 @@ request_pump(struct sup_req *req)
 	}
 }
 
-/* The rest of the answer does not come: its client sees it cut. */
-void
-request_give_up(struct sup_req *req)
-{
-	msgpack_packer *out;
-
-	buffer_clear(&req->queue);
-	if (req->cancelled) {
-		stream_last(req);
-		return;
-	}
-	out = link_begin(req->plugin->link);
-	codec_notification(out, MESSAGE_CANCEL, 1);
-	msgpack_pack_uint32(out, req->id);
-	link_end(req->plugin->link);
-	request_finish(req);
-}
-
 void
 request_flush(struct sup_req *req)
 {
@@ -125,6 +107,25 @@ sup_chunk(struct sup_req *req, const void *body, size_t bytes, bool more)
 	if (!more)
 		request_pump(req);
 	return left;
+}
+
+void
+request_give_up(struct sup_req *req, const char *why)
+{
+	struct link *link = req->plugin->link;
+	msgpack_packer *out;
+
+	if (req->cancelled) {
+		stream_last(req);
+		return;
+	}
+	sup_log(req->plugin, SUP_WARN, "gave up the answer of %s: %s",
+		sup_req_path(req), why);
+	out = link_begin(link);
+	codec_notification(out, MESSAGE_CANCEL, 1);
+	msgpack_pack_uint32(out, req->id);
+	link_end(link);
+	request_finish(req);
 }
 
 void

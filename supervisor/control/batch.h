@@ -14,6 +14,7 @@ struct batch {
 	struct command_job job;
 	struct command_call *call;
 	bool several; /* answered with results[] */
+	bool atomic;  /* all of them or none */
 	bool if_safe; /* refuse where can-reload says no */
 	enum waiting waiting;
 	struct reload_options options;

@@ -55,7 +55,7 @@ static const struct command commands[VERB_COUNT] = {
 			{"noDrop", ARGUMENT_FLAG, false},
 			{"ifSafe", ARGUMENT_FLAG, false},
 			{"changed", ARGUMENT_PLANNED, false},
-			{"atomic", ARGUMENT_PLANNED, false},
+			{"atomic", ARGUMENT_FLAG, false},
 			{"plan", ARGUMENT_PLANNED, false},
 			{"prove", ARGUMENT_PLANNED, false}}},
 	[VERB_ENABLE] = {command_enable, ID_ARGUMENT},

@@ -1,5 +1,6 @@
 /* enable: whether a plugin is to run at all: the file says it, and a person may
  * say otherwise until the file's value changes. Nothing else decides it. */
+#include "supervisor/gateway/news.h"
 #include "supervisor/gateway/transaction.h"
 
 void
@@ -31,6 +32,8 @@ say(struct gateway *g, struct plugin *p, bool enabled, struct error *err)
 		p->store = before;
 		return -1;
 	}
+	if (p->enabled != enabled)
+		news_enabled(p, enabled, "person");
 	p->enabled = enabled;
 	p->stopped = p->store.stopped;
 	crash_forget(p);

@@ -11,6 +11,7 @@ struct place_reload {
 	struct plugin *plugin;
 	struct reload_watcher *watcher; /* NULL: nobody follows */
 	struct reload_options options;
+	bool in_set;	  /* an atomic one */
 	const char *what; /* "reload", "start", "stop", "restart", ... */
 };
 
@@ -18,6 +19,7 @@ struct place {
 	struct gateway gateway;
 	struct place_reload begun[PLACE_RELOADS_MAX];
 	unsigned begun_count;
+	unsigned sets, sequences;
 	const char *refuse; /* the next ones are refused with that reason */
 	const char *unsafe; /* reload_is_safe() says no for that reason */
 	/* The request that was submitted last, and was it cancelled? */
