@@ -8,7 +8,7 @@
 #include <sup/plugin.h>
 
 #define BIG_BYTES 1000000
-#define LATE_SECONDS 0.2
+#define LATE_SECONDS 0.5
 
 static int cancelled, counted;
 

@@ -34,7 +34,7 @@ plugin.http('GET', '/fail/{code}', (req) => {
 plugin.http('GET', '/request', (req) => [req.method, req.path, req.query,
   req.headers['x-one'] || '-', req.headers['x-two'] || '-'].join(' ') + '\n');
 plugin.http('GET', '/late', async () => {
-  await pause(200);
+  await pause(500);
   return 'late\n';
 });
 plugin.http('GET', '/big', () => Buffer.alloc(1000000, 'x'));

@@ -67,7 +67,7 @@ async def request(req):
 
 @plugin.http("GET", "/late")
 async def late(req):
-    await supd.sleep(0.2)
+    await supd.sleep(0.5)
     return "late\n"
 
 
