@@ -7,10 +7,13 @@ void
 enable_follow(struct plugin *p)
 {
 	struct gateway *g = p->gateway;
-	bool by_file = p->wanted->enabled;
+	bool by_file = p->wanted->enabled, before = p->enabled;
 	struct error err;
 
 	p->enabled = store_is_enabled(&p->store, by_file);
+	if (p->enabled != before && p->announced)
+		news_enabled(p, p->enabled, "config");
+	p->announced = true;
 	if (!p->store.enabled_by_person || p->store.file_enabled == by_file)
 		return;
 	p->store.enabled_by_person = false;
@@ -37,6 +40,7 @@ say(struct gateway *g, struct plugin *p, bool enabled, struct error *err)
 	p->enabled = enabled;
 	p->stopped = p->store.stopped;
 	crash_forget(p);
+	news_enabled(p, enabled, "person");
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "proto/util/clock.h"
+#include "supervisor/gateway/apply.h"
 #include "supervisor/gateway/build.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
@@ -332,6 +333,7 @@ reload_give_verdict(struct reload *r)
 	begin_wanted(g, p);
 	if (!was_settled && p->settled_once)
 		gateway_start_waiting(g);
+	apply_continue(g);
 	if (g->on_settled && (!was_settled || !failed))
 		g->on_settled(g, g->user);
 }

@@ -27,6 +27,7 @@ struct http_server {
 	struct config *config;	 /* a reference: limits, tokens, admin.http */
 	struct proxies proxies;	 /* of its trusted_proxies */
 	struct list listeners;	 /* struct listener.node */
+	struct list fresh;	 /* listeners that accept nothing yet */
 	struct list connections; /* struct connection.node */
 	uint32_t connection_count;
 	struct list streams;   /* struct event_stream.node */
@@ -68,6 +69,12 @@ void http_server_destroy(struct http_server *s); /* NULL is fine */
  * names its address and, if that can be told, who has it) nothing changes. */
 int http_server_listen(
 	struct http_server *s, const struct config *config, struct error *err);
+/* The same in two steps: what is new is opened and accepts nothing yet; then
+ * either all is as in `config`, or what was opened is closed again. */
+int http_server_open_new(
+	struct http_server *s, const struct config *config, struct error *err);
+void http_server_keep_new(struct http_server *s, const struct config *config);
+void http_server_close_new(struct http_server *s);
 /* Puts limits, tokens and admin.http of `config` in force, for connections
  * that are open too. Takes a reference. */
 void http_server_configure(struct http_server *s, struct config *config);

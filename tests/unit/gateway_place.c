@@ -222,6 +222,19 @@ reload_begin_disable(struct gateway *g, struct plugin *p, const char *trigger,
 }
 
 void
+apply_begin(struct gateway *g, struct apply_request *r)
+{
+	place.apply = r;
+}
+
+void
+apply_leave(struct apply_request *r)
+{
+	if (place.apply == r)
+		place.apply = NULL;
+}
+
+void
 place_phase(unsigned begun, const char *phase)
 {
 	struct place_reload *r = &place.begun[begun];
