@@ -35,6 +35,8 @@ say(struct gateway *g, struct plugin *p, bool enabled, struct error *err)
 		p->store = before;
 		return -1;
 	}
+	if (p->enabled != enabled)
+		news_enabled(p, enabled, "person");
 	p->enabled = enabled;
 	p->stopped = p->store.stopped;
 	crash_forget(p);

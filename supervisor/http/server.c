@@ -12,6 +12,7 @@
 #include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
+#include "supervisor/http/api.h"
 #include "supervisor/http/connection.h"
 #include "supervisor/http/exchange.h"
 #include "supervisor/http/listener.h"
@@ -48,10 +49,12 @@ http_server_create(struct gateway *gateway, struct config *config)
 	s->gateway = gateway;
 	s->loop = gateway->loop;
 	s->config = config_ref(config);
+	proxies_init(&s->proxies, &config->trusted_proxies);
 	list_init(&s->listeners);
 	list_init(&s->fresh);
 	list_init(&s->connections);
 	list_init(&s->dirty);
+	list_init(&s->streams);
 	list_init(&s->congested);
 	list_init(&s->free_exchanges);
 	make_id_prefix(s);
@@ -89,6 +92,8 @@ http_server_destroy(struct http_server *s)
 	ev_idle_stop(s->loop, &s->spin);
 	ev_timer_stop(s->loop, &s->accept_again);
 	config_unref(s->config);
+	proxies_finish(&s->proxies);
+	buffer_finish(&s->forwarded);
 	free(s);
 }
 
@@ -295,6 +300,8 @@ http_server_configure(struct http_server *s, struct config *config)
 
 	s->config = config_ref(config);
 	config_unref(old);
+	proxies_finish(&s->proxies);
+	proxies_init(&s->proxies, &config->trusted_proxies);
 	resume_accepting(s);
 }
 
@@ -306,6 +313,7 @@ http_server_drain(
 	s->draining = true;
 	s->on_drained = on_drained;
 	s->on_drained_user = user;
+	api_end_streams(s);
 	list_for_each (node, &s->connections)
 		http_server_touch(
 			s, container_of(node, struct connection, node));

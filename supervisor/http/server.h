@@ -14,6 +14,7 @@
 #include "supervisor/config/config.h"
 #include "supervisor/gateway/gateway.h"
 #include "supervisor/http/head.h"
+#include "supervisor/http/proxy.h"
 
 #define HTTP_READ_BYTES (64 * 1024) /* read from a connection per turn */
 #define HTTP_PIPELINE_MAX 16	    /* exchanges open per connection */
@@ -24,10 +25,12 @@ struct http_server {
 	struct gateway *gateway;
 	struct ev_loop *loop;
 	struct config *config;	 /* a reference: limits, tokens, admin.http */
+	struct proxies proxies;	 /* of its trusted_proxies */
 	struct list listeners;	 /* struct listener.node */
 	struct list fresh;	 /* listeners that accept nothing yet */
 	struct list connections; /* struct connection.node */
 	uint32_t connection_count;
+	struct list streams;   /* struct event_stream.node */
 	struct list dirty;     /* struct connection.dirty_node: a turn is due */
 	struct list congested; /* connection.congested_node */
 	ev_prepare flush;      /* before the peers' own, so that what a turn
@@ -41,6 +44,7 @@ struct http_server {
 
 	char input[HTTP_READ_BYTES]; /* shared by all reads */
 	struct head_parser parser;   /* shared by all heads */
+	struct buffer forwarded;     /* scratch: X-Forwarded-For as passed on */
 	struct buffer spares[HTTP_SPARES_MAX];
 	uint32_t spare_count;
 	struct list free_exchanges;

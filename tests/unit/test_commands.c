@@ -2,9 +2,11 @@
  * reloads however they end. No process, no socket. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "supervisor/control/commands.h"
+#include "supervisor/ops/journal.h"
 #include "tests/unit/gateway_place.h"
 
 static const char yaml[] = "plugins:\n"
@@ -133,6 +135,13 @@ Test(commands, wrong_arguments_are_refused_before_anything_happens)
 	} rows[] = {
 		{"frob", "{}", "there is no command"},
 		{"enable", "{}", "'id' is missing"},
+		{"emit", "{}", "'name' is missing"},
+		{"emit", "{\"name\":\"gateway.x\"}", "supd's own"},
+		{"emit", "{\"name\":\"a b\"}", "the name of an event"},
+		{"events", "{\"lines\":\"1\"}", "from 0 on"},
+		{"events", "{\"after\":-1}", "from 0 on"},
+		{"history", "{\"lines\":true}", "from 0 on"},
+		{"metrics", "{\"format\":\"xml\"}", "text or json"},
 		{"status", "[]", "must be a map"},
 		{"status", "{\"id\":5}", "must be a text"},
 		{"status", "{\"id\":\"a\\u0000b\"}", "must be a text"},
@@ -449,6 +458,87 @@ Test(commands, verbs_are_found_by_name)
 	cr_expect_str_eq(command_by_method("plugins.reload", 14), "reload");
 	cr_expect_null(command_by_method("plugins.reloads", 15));
 	cr_expect_null(command_by_method("plugins.reloa", 13));
+}
+
+/* ---- events, history, metrics ---- */
+
+static json_t *
+result(const char *key)
+{
+	return json_object_get(heard.result, key);
+}
+
+Test(commands, what_is_emitted_is_among_the_events)
+{
+	expect("emit", "{\"name\":\"a.b\",\"data\":{\"x\":1}}", OUTCOME_DONE);
+	cr_expect_gt(json_integer_value(result("seq")), 0);
+	expect("emit", "{\"name\":\"a.c\"}", OUTCOME_DONE);
+	expect("events", "{}", OUTCOME_DONE);
+	cr_expect_eq(json_array_size(result("events")), 2);
+	expect("events", "{\"lines\":1}", OUTCOME_DONE);
+	cr_expect_eq(json_array_size(result("events")), 1);
+	cr_expect_str_eq(json_string_value(json_object_get(
+				 json_array_get(result("events"), 0), "event")),
+		"a.c");
+	expect("events", "{\"after\":0}", OUTCOME_DONE);
+	cr_expect_eq(json_array_size(result("events")), 2);
+	cr_expect_eq(json_integer_value(result("missed")), 1);
+}
+
+Test(commands, following_events_ends_when_the_caller_leaves)
+{
+	call.role = ROLE_ADMIN;
+	run("emit", "{\"name\":\"a\"}");
+	heard.done = 0;
+	run("events", "{\"follow\":true}");
+	cr_expect_eq(heard.done, 0);
+	cr_assert(call.job);
+	cr_expect_eq(journal_followers(place.gateway.journal), 1);
+	journal_note(place.gateway.journal, "b", NULL, NULL);
+	command_abandon(&call);
+	cr_expect_null(call.job);
+	cr_expect_eq(journal_followers(place.gateway.journal), 0);
+	run("events", "{\"follow\":true}");
+	command_end(&call);
+	cr_expect_eq(heard.done, 1);
+	cr_expect_eq(heard.outcome, OUTCOME_DONE);
+	cr_expect_eq(journal_followers(place.gateway.journal), 0);
+}
+
+Test(commands, the_history_of_nobody_is_no_history)
+{
+	expect("history", "{}", OUTCOME_DONE);
+	cr_expect(json_is_array(result("receipts")));
+	expect("history", "{\"id\":\"other\"}", OUTCOME_NOT_FOUND);
+	expect("history", "{\"id\":\"../x\"}", OUTCOME_NOT_FOUND);
+	expect("history", "{\"id\":\"hello\"}", OUTCOME_DONE);
+}
+
+Test(commands, texts_of_a_query_become_what_the_verb_takes)
+{
+	static const struct {
+		const char *verb, *before, *after;
+	} rows[] = {
+		{"events", "{\"lines\":\"7\",\"follow\":\"true\"}",
+			"{\"lines\":7,\"follow\":true}"},
+		{"events", "{\"lines\":\"x7\",\"follow\":\"yes\"}",
+			"{\"lines\":\"x7\",\"follow\":\"yes\"}"},
+		{"events", "{\"lines\":\"-7\",\"follow\":\"false\"}",
+			"{\"lines\":\"-7\",\"follow\":false}"},
+		{"show", "{\"id\":\"7\"}", "{\"id\":\"7\"}"},
+		{"frob", "{\"id\":\"7\"}", "{\"id\":\"7\"}"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		json_t *args = json_loads(rows[i].before, 0, NULL);
+		char *text;
+
+		command_read_texts(rows[i].verb, args);
+		text = json_dumps(args, JSON_COMPACT);
+		cr_expect_str_eq(text, rows[i].after);
+		free(text);
+		json_decref(args);
+	}
 }
 
 /* ---- applies ---- */
