@@ -57,7 +57,7 @@ static const struct command commands[VERB_COUNT] = {
 			{"changed", ARGUMENT_PLANNED, false},
 			{"atomic", ARGUMENT_FLAG, false},
 			{"plan", ARGUMENT_PLANNED, false},
-			{"prove", ARGUMENT_PLANNED, false}}},
+			{"prove", ARGUMENT_FLAG, false}}},
 	[VERB_ENABLE] = {NULL, ID_ARGUMENT},
 	[VERB_DISABLE] = {NULL, ID_ARGUMENT},
 	[VERB_PLAN] = {NULL, {{0}}},

@@ -43,7 +43,7 @@ receipt_dropped(const struct registration_set *before,
 		const struct registration *have = &before->items[i];
 		char *label;
 
-		if (registration_find(after, have->kind, have->name))
+		if (after && registration_find(after, have->kind, have->name))
 			continue;
 		label = registration_label(have);
 		json_array_append_new(dropped, json_string(label));
@@ -113,16 +113,28 @@ set_worker(json_t *receipt, const struct reload *r, const struct worker *w)
 	json_object_set_new(receipt, "generation",
 		w ? json_integer(w->generation) : json_null());
 	json_object_set_new(receipt, "previousGeneration",
-		r->previous_generation ? json_integer(r->previous_generation)
-				       : json_null());
+		r->previous_generation && !r->prove
+			? json_integer(r->previous_generation)
+			: json_null());
 	json_object_set_new(
 		receipt, "pid", w ? json_integer(w->pid) : json_null());
 	json_object_set_new(receipt, "previousPid",
-		r->previous_pid ? json_integer(r->previous_pid) : json_null());
+		r->previous_pid && !r->prove ? json_integer(r->previous_pid)
+					     : json_null());
 	json_object_set_new(
 		receipt, "version", text_or_null(w ? w->version : NULL));
 	json_object_set_new(
 		receipt, "digest", text_or_null(w ? w->digest : NULL));
+}
+
+/* Of a proof `removed`, `registered` and `dropped` are what a reload's would
+ * be; `generation` and `pid` are those that serve on. */
+static void
+set_proof(json_t *receipt, const struct reload *r, bool success)
+{
+	json_object_set_new(receipt, "proved", json_boolean(success));
+	json_object_set_new(receipt, "added",
+		success && r->added ? json_incref(r->added) : json_array());
 }
 
 json_t *
@@ -154,6 +166,8 @@ receipt_make(const struct reload *r)
 	json_object_set_new(receipt, "held", json_integer(r->held));
 	json_object_set_new(receipt, "drained", count_or_null(r->drained));
 	json_object_set_new(receipt, "aborted", count_or_null(r->aborted));
+	if (r->prove)
+		set_proof(receipt, r, !failed);
 	if (r->unchanged)
 		json_object_set_new(receipt, "unchanged", json_true());
 	json_object_set_new(receipt, "error",

@@ -1,6 +1,6 @@
-/* reload: the transaction from its begin to its verdict: stage, spawn, prove,
- * or roll back with nothing changed. The swap is commit.c, what follows the
- * verdict is settle.c; stopping is halt.c. */
+/* reload: the transaction from its begin to its proof: stage, spawn, check, or
+ * roll back with nothing changed. The swap is commit.c, the end verdict.c, what
+ * follows it settle.c; stopping is halt.c. */
 #include "supervisor/gateway/transaction.h"
 
 #include <stdio.h>
@@ -234,7 +234,8 @@ reload_fail(struct reload *r)
 	struct plugin *p = r->plugin;
 
 	error_prefix(&r->error, "%s: ", failed_phase(r));
-	snprintf(p->failure, sizeof(p->failure), "%s", r->error.text);
+	if (!r->prove)
+		snprintf(p->failure, sizeof(p->failure), "%s", r->error.text);
 	if (r->set)
 		set_note_failure(r);
 	ev_timer_stop(r->gateway->loop, &r->kick);
@@ -252,86 +253,7 @@ reload_fail(struct reload *r)
 	} else if (r->stage_dir && !r->from_stage) {
 		stage_remove(&r->gateway->room, r->stage_dir);
 	}
-	p->counters.reloads_failed++;
+	p->counters.reloads_failed += !r->prove;
 	reload_step(r, RELOAD_EVENT_FAIL);
 	reload_give_verdict(r);
-}
-
-static void
-log_verdict(const struct reload *r)
-{
-	struct log_subject subject = {.plugin = r->plugin->id};
-	struct worker *w = plugin_serving(r->plugin);
-	double ms = (double)(clock_us() - r->begun_us) / 1000;
-
-	if (r->state == RELOAD_ROLLED_BACK)
-		log_write(LOG_WARN, &subject,
-			"%s rolled back (%s) in %.1f ms: %s; %s", r->id,
-			r->trigger, ms, r->error.text,
-			w ? "the old generation serves on"
-			  : "nothing serves it");
-	else if (r->kind == KIND_STOP)
-		log_write(LOG_INFO, &subject, "%s stopped (%s) in %.1f ms",
-			r->id, r->trigger, ms);
-	else if (r->fresh)
-		log_write(LOG_INFO, &subject,
-			"%s done (%s) in %.1f ms: generation %u -> %u, pid %d "
-			"-> %d, version %s, %s",
-			r->id, r->trigger, ms, r->previous_generation,
-			r->generation, r->previous_pid, r->fresh->pid,
-			r->fresh->version, r->digest);
-}
-
-/* A change came during the last one, however that ended: exactly one more. */
-static void
-begin_wanted(struct gateway *g, struct plugin *p)
-{
-	struct reload_options options = {
-		.trigger = "change", .if_changed = true};
-
-	if (!p->reload_wanted || p->reload)
-		return;
-	p->reload_wanted = false;
-	reload_begin(g, p, &options, NULL, NULL, NULL);
-}
-
-void
-reload_give_verdict(struct reload *r)
-{
-	struct gateway *g = r->gateway;
-	struct plugin *p = r->plugin;
-	struct reload_set *set = r->set;
-	json_t *receipt = receipt_make(r);
-	bool failed = r->state == RELOAD_ROLLED_BACK;
-	bool was_settled = p->settled_once;
-
-	log_verdict(r);
-	p->reload = NULL;
-	json_decref(p->last_reload);
-	p->last_reload = json_incref(receipt);
-	if (r->state == RELOAD_COMMITTED)
-		list_append(&p->settling, &r->node);
-	news_verdict(r, receipt);
-	list_for_each_safe (node, &r->watchers) {
-		struct reload_watcher *w =
-			container_of(node, struct reload_watcher, node);
-
-		if (failed || !w->on_settled)
-			list_remove(&w->node);
-		w->on_verdict(w, receipt);
-	}
-	json_decref(receipt);
-	peer_group_flush(&g->peers); /* before old workers are ended */
-	if (failed)
-		build_after_failure(r);
-	/* What falls back to another try has neither served nor failed yet. */
-	p->settled_once = p->settled_once || !p->reload || !p->reload->fallback;
-	if (set)
-		set_leave(set, r);
-	settle_begin(r);
-	begin_wanted(g, p);
-	if (!was_settled && p->settled_once)
-		gateway_start_waiting(g);
-	if (g->on_settled && (!was_settled || !failed))
-		g->on_settled(g, g->user);
 }

@@ -92,6 +92,7 @@ reload_destroy(struct reload *r)
 	json_decref(r->removed);
 	json_decref(r->registered);
 	json_decref(r->dropped);
+	json_decref(r->added);
 	free(r->stage_dir);
 	free(r->digest);
 	free(r);
@@ -130,6 +131,7 @@ reload_begin(struct gateway *g, struct plugin *p,
 	r->no_drop = options->no_drop;
 	r->from_stage = options->from_stage;
 	r->if_changed = options->if_changed;
+	r->prove = options->prove;
 	if (options->set)
 		set_join(options->set, r);
 	return RELOAD_ACCEPTED;

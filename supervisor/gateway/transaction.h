@@ -54,7 +54,7 @@ struct reload {
 	char id[24], trigger[24];
 	enum reload_kind kind;
 	enum reload_state state;
-	bool force, no_drop, from_stage, if_changed;
+	bool force, no_drop, from_stage, if_changed, prove;
 	bool if_serving_done; /* start of what serves: nothing to do */
 	bool has_turn;	      /* counts in staging_count */
 	bool unchanged;	      /* if_changed, and nothing has */
@@ -83,9 +83,9 @@ struct reload {
 	double phase_ms[PHASE_COUNT]; /* < 0: not reached */
 	uint32_t held;
 	uint32_t in_flight_at_swap;
-	uint64_t answered_at_swap;		/* of the old one */
-	int64_t drained, aborted;		/* -1: not known yet */
-	json_t *removed, *registered, *dropped; /* NULL: empty */
+	uint64_t answered_at_swap;			/* of the old one */
+	int64_t drained, aborted;			/* -1: not known yet */
+	json_t *removed, *registered, *dropped, *added; /* NULL: empty */
 	struct error error;
 
 	struct list watchers; /* struct reload_watcher.node */
@@ -133,9 +133,7 @@ void reload_destroy(struct reload *r);
 /* ---- reload.c ---- */
 void reload_run(struct reload *r);   /* from the package or the stage on */
 void reload_spawn(struct reload *r); /* it is staged, and its turn */
-/* The verdict: frees the plugin for the next one and tells the watchers. */
-void reload_give_verdict(struct reload *r);
-void reload_fail(struct reload *r); /* r->error says why */
+void reload_fail(struct reload *r);  /* r->error says why */
 
 /* The edit by which the plugin would serve exactly set; NULL with err. */
 struct route_edit *reload_prepare_rows(struct plugin *p,
@@ -149,12 +147,17 @@ void reload_on_proven(struct reload *r);
 void reload_on_candidate_down(struct reload *r);
 void reload_on_candidate_exit(struct reload *r);
 
+/* ---- verdict.c ---- */
+/* Frees the plugin for the next one and tells the watchers. */
+void reload_give_verdict(struct reload *r);
+
 /* ---- commit.c ---- */
 /* Whether the rows of the candidate could be, as far as the other members of
  * its set are known. */
 int commit_check(struct reload *r, struct error *err);
 /* Swaps the members of a set, or a transaction that is by itself, and gives
- * the verdicts. All of them are proven. */
+ * the verdicts. All of them are proven; if that was all they were to be, the
+ * candidates are discarded instead. */
 void commit_all(struct reload **members, size_t count);
 
 /* ---- set.c ---- */

@@ -119,5 +119,6 @@ Test(supctl_options, help_names_every_verb)
 		cr_expect(strstr(text, verb_rows[verb].help));
 	}
 	cr_expect(strstr(text, "--no-drop"));
-	cr_expect_null(strstr(text, "--prove"));
+	cr_expect(strstr(text, "--prove"));
+	cr_expect_null(strstr(text, "--plan"));
 }

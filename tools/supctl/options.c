@@ -24,6 +24,7 @@ enum option_id {
 	OPTION_NO_DROP,
 	OPTION_IF_SAFE,
 	OPTION_ATOMIC,
+	OPTION_PROVE,
 	OPTION_WAIT,
 	OPTION_NO_WAIT,
 	OPTION_PLANNED,
@@ -64,6 +65,9 @@ static const struct option_row {
 		"refuse (exit 6) where can-reload says no"},
 	{"atomic", NULL, OPTION_ATOMIC, ON(RELOAD),
 		"all of them in one step, or none"},
+	{"prove", NULL, OPTION_PROVE, ON(RELOAD),
+		"start and check a candidate, show what would come and go, "
+		"discard it"},
 	{"wait", "WHAT", OPTION_WAIT, ON(RELOAD),
 		"committed (the default) or settled"},
 	{"no-wait", NULL, OPTION_NO_WAIT, ON(RELOAD) | ON(SHUTDOWN),
@@ -75,7 +79,6 @@ static const struct option_row {
 		"and 2000 verdicts are kept at most)"},
 	{"changed", NULL, OPTION_PLANNED, ON(RELOAD), NULL},
 	{"plan", NULL, OPTION_PLANNED, ON(RELOAD), NULL},
-	{"prove", NULL, OPTION_PLANNED, ON(RELOAD), NULL},
 };
 #define ROW_COUNT (sizeof(rows) / sizeof(*rows))
 
@@ -170,6 +173,9 @@ take(struct options *o, enum option_id id, const char *value, struct error *err)
 		break;
 	case OPTION_IF_SAFE:
 		o->if_safe = true;
+		break;
+	case OPTION_PROVE:
+		o->prove = true;
 		break;
 	case OPTION_ATOMIC:
 		o->atomic = true;

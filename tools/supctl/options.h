@@ -27,7 +27,7 @@ struct options {
 	int word_count;
 	/* of verbs */
 	const char *kind, *plugin, *package, *wait;
-	bool all, force, no_drop, if_safe, atomic, no_wait, follow;
+	bool all, force, no_drop, if_safe, atomic, prove, no_wait, follow;
 	bool lines_set;
 	unsigned lines;
 };

@@ -42,7 +42,9 @@ static void
 show_receipt(struct show *s, const json_t *receipt)
 {
 	char *text = supctl_clean(receipt_sentence(receipt, s->options->verb));
-	const json_t *dropped = json_object_get(receipt, "dropped");
+	const json_t *dropped = receipt_is_proof(receipt)
+					? NULL
+					: json_object_get(receipt, "dropped");
 
 	clear_line(s);
 	if (!receipt_is_success(receipt)) {
@@ -122,8 +124,9 @@ show_result(struct show *s, const json_t *data)
 	for (size_t i = 0; i < json_array_size(results); i++)
 		failed += !receipt_is_success(json_array_get(results, i));
 	clear_line(s);
-	printf("%zu of %zu reloaded\n", json_array_size(results) - failed,
-		json_array_size(results));
+	printf("%zu of %zu %s\n", json_array_size(results) - failed,
+		json_array_size(results),
+		s->options->prove ? "proven" : "reloaded");
 }
 
 static bool
@@ -202,6 +205,7 @@ verb_reload(const struct options *o)
 	set_flag(args, "noDrop", o->no_drop);
 	set_flag(args, "ifSafe", o->if_safe);
 	set_flag(args, "atomic", o->atomic);
+	set_flag(args, "prove", o->prove);
 	if (o->wait && !strcmp(o->wait, "settled"))
 		json_object_set_new(args, "wait", json_string("settled"));
 	if (o->no_wait)
