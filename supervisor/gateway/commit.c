@@ -123,6 +123,7 @@ swap(struct reload *r, struct route_edit *edit)
 {
 	struct plugin *p = r->plugin;
 
+	handover_end(r);
 	r->old = plugin_serving(p);
 	r->held = p->hold.count;
 	dispatch_follow(r->gateway, p, &r->fresh->registrations);

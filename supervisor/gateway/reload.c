@@ -183,7 +183,7 @@ reload_on_proven(struct reload *r)
 	r->proven = true;
 	if (r->set)
 		set_on_proven(r);
-	else
+	else if (!handover_begin(r))
 		commit_all(&r, 1);
 }
 
@@ -210,6 +210,18 @@ reload_on_candidate_exit(struct reload *r)
 	reload_fail(r);
 }
 
+void
+reload_on_active_down(struct reload *r, bool reverted)
+{
+	struct error err;
+
+	error_set(&err, "the worker went down");
+	if (r->state == RELOAD_CONFIGURING)
+		configure_on_answer(r, &err);
+	else if (r->state == RELOAD_QUIESCING)
+		handover_on_old_down(r, reverted);
+}
+
 /* ---- the end ---- */
 
 static const char *
@@ -223,6 +235,11 @@ failed_phase(const struct reload *r)
 		return "spawning";
 	case RELOAD_STOPPING:
 		return "stopping";
+	case RELOAD_CONFIGURING:
+		return "configuring";
+	case RELOAD_QUIESCING:
+	case RELOAD_TAKING:
+		return "state";
 	default:
 		return "checking";
 	}
@@ -253,6 +270,10 @@ reload_fail(struct reload *r)
 	} else if (r->stage_dir && !r->from_stage) {
 		stage_remove(&r->gateway->room, r->stage_dir);
 	}
+	if (r->state == RELOAD_CONFIGURING && p->active)
+		worker_ask_end(p->active);
+	handover_end(r);
+	dispatch_release(r->gateway, p);
 	p->counters.reloads_failed += !r->prove;
 	reload_step(r, RELOAD_EVENT_FAIL);
 	reload_give_verdict(r);

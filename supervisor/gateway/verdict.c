@@ -23,6 +23,10 @@ log_verdict(const struct reload *r)
 			"%s proven (%s) in %.1f ms: generation %u is good and "
 			"discarded",
 			r->id, r->trigger, ms, r->generation);
+	else if (r->kind == KIND_CONFIGURE)
+		log_write(LOG_INFO, &subject,
+			"%s configured (%s) in %.1f ms: generation %u goes on",
+			r->id, r->trigger, ms, r->generation);
 	else if (r->kind == KIND_STOP)
 		log_write(LOG_INFO, &subject, "%s stopped (%s) in %.1f ms",
 			r->id, r->trigger, ms);
