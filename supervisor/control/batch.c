@@ -52,6 +52,16 @@ batch_add(struct batch *b, struct plugin *p)
 	b->items[b->count++] = (struct batch_item){.plugin = p};
 }
 
+json_t *
+batch_ids(const struct batch *b)
+{
+	json_t *ids = json_array();
+
+	for (size_t i = 0; i < b->count; i++)
+		json_array_append_new(ids, json_string(b->items[i].plugin->id));
+	return ids;
+}
+
 /* The one place that judges a receipt. */
 static enum outcome
 receipt_outcome(const json_t *receipt)
@@ -68,6 +78,40 @@ receipt_outcome(const json_t *receipt)
 		       : OUTCOME_FAILED;
 }
 
+static bool
+is_reverted(const json_t *receipt)
+{
+	const char *state =
+		json_string_value(json_object_get(receipt, "state"));
+
+	return state && !strcmp(state, "reverted");
+}
+
+/* A set that did not commit has failed as a whole, also if a member of it had
+ * nothing to do; what reverts later does so by itself. */
+static json_t *
+results_of(const struct batch *b, enum outcome good, enum outcome *outcome_out)
+{
+	size_t failed = 0, reverted = 0;
+	json_t *receipts = json_array();
+
+	for (size_t i = 0; i < b->count; i++) {
+		const json_t *receipt = b->items[i].receipt;
+
+		json_array_append(receipts, b->items[i].receipt);
+		failed += receipt_outcome(receipt) != OUTCOME_DONE;
+		reverted += is_reverted(receipt);
+	}
+	if (!failed)
+		*outcome_out = good;
+	else if (failed == b->count || (b->atomic && !reverted))
+		*outcome_out = OUTCOME_FAILED;
+	else
+		*outcome_out = OUTCOME_SOME_FAILED;
+	return json_pack(
+		"{s:o,s:b}", "results", receipts, "success", failed == 0);
+}
+
 static void
 batch_finish(struct batch *b)
 {
@@ -77,24 +121,12 @@ batch_finish(struct batch *b)
 	enum outcome outcome;
 	json_t *result;
 
-	if (!b->several) {
+	if (b->several) {
+		result = results_of(b, good, &outcome);
+	} else {
 		result = json_incref(b->items[0].receipt);
 		outcome = receipt_outcome(result);
 		outcome = outcome == OUTCOME_DONE ? good : outcome;
-	} else {
-		size_t failed = 0;
-		json_t *receipts = json_array();
-
-		for (size_t i = 0; i < b->count; i++) {
-			json_array_append(receipts, b->items[i].receipt);
-			failed += receipt_outcome(b->items[i].receipt) !=
-				  OUTCOME_DONE;
-		}
-		outcome = !failed	       ? good
-			  : failed == b->count ? OUTCOME_FAILED
-					       : OUTCOME_SOME_FAILED;
-		result = json_pack("{s:o,s:b}", "results", receipts, "success",
-			failed == 0);
 	}
 	batch_destroy(b);
 	command_finish(call, outcome, result);
@@ -182,14 +214,68 @@ item_begin(
 	item->plugin = NULL;
 }
 
+/* Why a set cannot begin: the first member that would be refused. */
+static bool
+find_refusal(struct batch *b, size_t *at_out, struct error *why)
+{
+	struct gateway *g = b->call->gateway;
+	const char *reason = NULL;
+
+	for (*at_out = 0; *at_out < b->count; ++*at_out) {
+		struct plugin *p = b->items[*at_out].plugin;
+
+		if (b->if_safe && !reload_is_safe(g, p, &reason)) {
+			error_set(why, "not safe now: %s", reason);
+			return true;
+		}
+		if (reload_check(g, p, why) != RELOAD_ACCEPTED)
+			return true;
+	}
+	return false;
+}
+
+static bool
+refuse_set(struct batch *b)
+{
+	struct error why, other;
+	size_t at;
+
+	if (!find_refusal(b, &at, &why))
+		return false;
+	error_set(&other, "not begun: plugin '%s' was refused: %s",
+		b->items[at].plugin->id, why.text);
+	for (size_t i = 0; i < b->count; i++) {
+		struct batch_item *item = &b->items[i];
+
+		item->batch = b;
+		list_init(&item->watcher.node);
+		item_refuse(b, item, i == at ? why.text : other.text);
+	}
+	return true;
+}
+
+static void
+begin_items(struct batch *b, batch_begin_function *begin)
+{
+	if (b->atomic)
+		b->options.set = reload_set_create(b->call->gateway);
+	else if (b->count > 1)
+		b->options.set = reload_sequence_create(b->call->gateway);
+	for (size_t i = 0; i < b->count; i++)
+		item_begin(b, &b->items[i], begin);
+	if (b->options.set)
+		reload_set_close(b->options.set);
+	b->options.set = NULL;
+}
+
 /* No verdict comes before all of them have begun: verdicts need the loop. */
 void
 batch_begin(struct batch *b, batch_begin_function *begin)
 {
 	b->job.leave = batch_leave;
 	b->call->job = &b->job;
-	for (size_t i = 0; i < b->count; i++)
-		item_begin(b, &b->items[i], begin);
+	if (!b->atomic || !refuse_set(b))
+		begin_items(b, begin);
 	if (!b->awaited)
 		batch_finish(b);
 }

@@ -14,6 +14,7 @@ struct batch {
 	struct command_job job;
 	struct command_call *call;
 	bool several; /* answered with results[] */
+	bool atomic;  /* all of them or none */
 	bool if_safe; /* refuse where can-reload says no */
 	enum waiting waiting;
 	struct reload_options options;
@@ -29,6 +30,7 @@ typedef enum reload_refusal batch_begin_function(struct batch *b,
 struct batch *batch_create(struct command_call *call);
 /* Once each, in the order of the results. */
 void batch_add(struct batch *b, struct plugin *p);
+json_t *batch_ids(const struct batch *b); /* a new array */
 /* Owns itself from here on and ends the call. */
 void batch_begin(struct batch *b, batch_begin_function *begin);
 /* A call whose `id` names the one plugin, from its arguments to its end. */

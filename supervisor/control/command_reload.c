@@ -104,11 +104,15 @@ select_plugins(struct batch *b, const json_t *args, struct error *err)
 	const json_t *ids = json_object_get(args, "pluginIds");
 	bool all = command_flag(args, "all");
 
-	if ((id != NULL) + (package != NULL) + json_is_array(ids) + all != 1) {
+	if ((id != NULL) + (package != NULL) + json_is_array(ids) + all +
+			command_flag(args, "changed") !=
+		1) {
 		error_set(err, "reload: give one of pluginId, pluginIds, all, "
-			       "package");
+			       "changed, package");
 		return OUTCOME_BAD_CALL;
 	}
+	if (command_flag(args, "changed"))
+		return OUTCOME_DONE; /* not known yet */
 	b->several = !id;
 	if (id) {
 		struct plugin *p =
@@ -123,6 +127,25 @@ select_plugins(struct batch *b, const json_t *args, struct error *err)
 				  : select_many(b, package, err);
 }
 
+/* What begins by a look at all that there is. */
+static bool
+begin_plan(struct batch *b, const json_t *args)
+{
+	bool changed = command_flag(args, "changed");
+	struct command_call *call = b->call;
+	json_t *ids;
+
+	if (!changed && !command_flag(args, "plan"))
+		return false;
+	ids = changed ? NULL : batch_ids(b);
+	batch_discard(b);
+	if (command_flag(args, "plan"))
+		command_reload_plan(call, ids);
+	else
+		command_reload_changed(call, args);
+	return true;
+}
+
 void
 command_reload(struct command_call *call, const json_t *args)
 {
@@ -131,6 +154,7 @@ command_reload(struct command_call *call, const json_t *args)
 	enum outcome outcome;
 
 	b->options.force = command_flag(args, "force");
+	b->atomic = command_flag(args, "atomic");
 	b->if_safe = command_flag(args, "ifSafe");
 	b->options.no_drop = command_flag(args, "noDrop");
 	outcome = select_plugins(b, args, &err);
@@ -140,6 +164,8 @@ command_reload(struct command_call *call, const json_t *args)
 			&err, "reload: 'wait' must be verdict, settled or no");
 		outcome = OUTCOME_BAD_CALL;
 	}
+	if (outcome == OUTCOME_DONE && begin_plan(b, args))
+		return;
 	if (outcome == OUTCOME_DONE) {
 		batch_begin(b, begin_reload);
 		return;

@@ -45,12 +45,14 @@ log_warnings(const struct plugin *p, const struct problems *problems)
 static int
 find_package(struct reload *r)
 {
+	const struct gateway *g = r->gateway;
 	struct plugin *p = r->plugin;
 	struct problems problems = {0};
 	char *dir = NULL;
 	int result = 0;
 
-	if (package_find(r->gateway->config, r->config, &dir, &problems) < 0) {
+	if (package_find(g->config_to_come ? g->config_to_come : g->config,
+		    r->config, &dir, &problems) < 0) {
 		result = fail_with(&r->error, &problems);
 	} else {
 		log_warnings(p, &problems);

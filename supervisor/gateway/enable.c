@@ -1,15 +1,19 @@
 /* enable: whether a plugin is to run at all: the file says it, and a person may
  * say otherwise until the file's value changes. Nothing else decides it. */
+#include "supervisor/gateway/news.h"
 #include "supervisor/gateway/transaction.h"
 
 void
 enable_follow(struct plugin *p)
 {
 	struct gateway *g = p->gateway;
-	bool by_file = p->wanted->enabled;
+	bool by_file = p->wanted->enabled, before = p->enabled;
 	struct error err;
 
 	p->enabled = store_is_enabled(&p->store, by_file);
+	if (p->enabled != before && p->announced)
+		news_enabled(p, p->enabled, "config");
+	p->announced = true;
 	if (!p->store.enabled_by_person || p->store.file_enabled == by_file)
 		return;
 	p->store.enabled_by_person = false;
@@ -31,9 +35,12 @@ say(struct gateway *g, struct plugin *p, bool enabled, struct error *err)
 		p->store = before;
 		return -1;
 	}
+	if (p->enabled != enabled)
+		news_enabled(p, enabled, "person");
 	p->enabled = enabled;
 	p->stopped = p->store.stopped;
 	crash_forget(p);
+	news_enabled(p, enabled, "person");
 	return 0;
 }
 

@@ -10,9 +10,11 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
+#include "supervisor/gateway/apply.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/gateway/transaction.h"
+#include "supervisor/ops/history.h"
 #include "supervisor/ops/journal.h"
 
 /* The loop sleeps until something may be due. */
@@ -85,6 +87,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 		.nofile = WORKER_NOFILE,
 	};
 	children_init(&g->room.children, loop);
+	apply_init(g);
 }
 
 uint64_t
@@ -116,6 +119,29 @@ gateway_plugin_by_number(const struct gateway *g, uint32_t n)
 /* Generations that failed leave no trace but in the store. */
 #define LOST_GENERATIONS 100
 
+/* The greatest that a receipt of the past or a stage tells of. */
+static uint32_t
+last_known_generation(const struct gateway *g, const struct plugin *p)
+{
+	uint32_t newest = stage_newest(g->state_dir, p->id);
+	json_t *past = g->history ? history_last(g->history, p->id,
+					    HISTORY_RECEIPTS_MAX)
+				  : json_array();
+	json_t *receipt;
+	size_t i;
+
+	json_array_foreach(past, i, receipt)
+	{
+		json_int_t n = json_integer_value(
+			json_object_get(receipt, "generation"));
+
+		if (n > newest && n < UINT32_MAX - LOST_GENERATIONS)
+			newest = (uint32_t)n;
+	}
+	json_decref(past);
+	return newest;
+}
+
 /* What a person said and which generations there were is not known any more:
  * nothing starts by itself, and no generation may come twice. */
 static void
@@ -124,8 +150,7 @@ take_broken_store(struct gateway *g, struct plugin *p, const struct error *err)
 	snprintf(p->failure, sizeof(p->failure), "%s", err->text);
 	log_error("%s", err->text);
 	p->given_up = p->settled_once = true;
-	p->store.generation =
-		stage_newest(g->state_dir, p->id) + LOST_GENERATIONS;
+	p->store.generation = last_known_generation(g, p) + LOST_GENERATIONS;
 }
 
 struct plugin *
@@ -365,6 +390,7 @@ gateway_finish(struct gateway *g)
 {
 	g->stopping = true;
 	g->on_settled = g->on_stopped = NULL;
+	apply_finish(g);
 	for (uint32_t i = 0; i < g->plugin_count; i++) {
 		if (!g->plugins[i])
 			continue;

@@ -1,7 +1,6 @@
 /* reload: the transaction from its begin to its verdict: stage, spawn, prove,
- * commit, or roll back with nothing changed. What follows the verdict is
- * settle.c; stopping is halt.c. Everything that can fail is done before
- * commit() begins to write. */
+ * or roll back with nothing changed. The swap is commit.c, what follows the
+ * verdict is settle.c; stopping is halt.c. */
 #include "supervisor/gateway/transaction.h"
 
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 
 #include "proto/util/clock.h"
+#include "supervisor/gateway/apply.h"
 #include "supervisor/gateway/build.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
@@ -36,13 +36,26 @@ leave_staging_turn(struct reload *r)
 	}
 }
 
-static void
-spawn(struct reload *r)
+void
+reload_spawn(struct reload *r)
 {
 	reload_step(r, RELOAD_EVENT_STAGED);
 	reload_enter_phase(r, PHASE_SPAWNING);
 	if (build_spawn(r) < 0)
 		reload_fail(r);
+	else if (r->set)
+		set_on_spawned(r);
+}
+
+static void
+spawn_in_turn(struct reload *r)
+{
+	bool may = true;
+
+	if (r->set && set_may_spawn(r, &may) < 0)
+		reload_fail(r);
+	else if (may)
+		reload_spawn(r);
 }
 
 /* if_changed, and nothing has: it ends as if it had not been. */
@@ -75,7 +88,7 @@ staged(void *user, const struct stage_result *result)
 		reload_step(r, RELOAD_EVENT_DONE);
 		reload_give_verdict(r);
 	} else {
-		spawn(r);
+		spawn_in_turn(r);
 	}
 }
 
@@ -84,6 +97,11 @@ reload_run(struct reload *r)
 {
 	struct gateway *g = r->gateway;
 
+	if (r->set && r->set->has_failed) {
+		error_set(&r->error, "%s", r->set->error.text);
+		reload_fail(r);
+		return;
+	}
 	if (r->if_serving_done && plugin_serving(r->plugin)) {
 		reload_step(r, RELOAD_EVENT_DONE);
 		reload_give_verdict(r);
@@ -99,7 +117,7 @@ reload_run(struct reload *r)
 			return;
 		}
 		reload_leave_phase(r, PHASE_STAGING);
-		spawn(r);
+		spawn_in_turn(r);
 	} else if (g->staging_count >= g->staging_max) {
 		list_append(&g->staging_queue, &r->turn);
 	} else {
@@ -118,24 +136,6 @@ reload_on_hello(struct reload *r)
 	reload_leave_phase(r, PHASE_SPAWNING);
 	reload_step(r, RELOAD_EVENT_HELLO);
 	reload_enter_phase(r, PHASE_CHECKING);
-}
-
-static const char *
-name_of_plugin(uint32_t number, void *user)
-{
-	struct plugin *p = gateway_plugin_by_number(user, number);
-
-	return p ? p->id : "?";
-}
-
-struct route_edit *
-reload_prepare_rows(struct plugin *p, const struct registration_set *set,
-	const struct plugin_config *config, struct error *err)
-{
-	struct gateway *g = p->gateway;
-
-	return route_edit_prepare(g->routes, p->number, set, config->mount,
-		config->namespace, name_of_plugin, g, err);
 }
 
 /* What the manifest wants kept, or with no_drop all that serves. */
@@ -174,72 +174,18 @@ check_kept(struct reload *r, struct error *err)
 int
 reload_on_declared(struct reload *r, struct error *err)
 {
-	struct route_edit *edit = reload_prepare_rows(
-		r->plugin, &r->fresh->registrations, r->config, err);
-
-	if (!edit)
-		return -1;
-	route_edit_discard(edit);
-	return check_kept(r, err);
-}
-
-/* The swap: rows, slot, workers and held work in one step. */
-static void
-commit(struct reload *r, struct route_edit *edit)
-{
-	struct gateway *g = r->gateway;
-	struct plugin *p = r->plugin;
-	struct worker *old = plugin_serving(p);
-
-	r->held = p->hold.count;
-	dispatch_follow(g, p, &r->fresh->registrations);
-	route_edit_commit(edit, r->fresh->id);
-	p->candidate = NULL;
-	p->active = r->fresh;
-	worker_serve(r->fresh);
-	plugin_configure(p, r->config);
-	r->old = old;
-	if (old) {
-		r->in_flight_at_swap = old->in_flight_count;
-		r->answered_at_swap = old->answered_total;
-		list_append(&p->others, &old->node);
-		worker_retire(old);
-		if (r->force)
-			worker_end_requests(old, "ended by a forced reload");
-	}
-	dispatch_release(g, p);
-	build_note_proven(r);
-	r->committed_us = clock_us();
+	return commit_check(r, err) < 0 ? -1 : check_kept(r, err);
 }
 
 void
 reload_on_proven(struct reload *r)
 {
-	struct plugin *p = r->plugin;
-	struct worker *old = plugin_serving(p);
-	struct route_edit *edit;
-
 	reload_leave_phase(r, PHASE_CHECKING);
-	reload_enter_phase(r, PHASE_COMMIT);
-	edit = reload_prepare_rows(
-		r->plugin, &r->fresh->registrations, r->config, &r->error);
-	if (!edit) {
-		reload_fail(r);
-		return;
-	}
-	if (old) { /* else a restart has noted what it stopped */
-		r->previous_generation = old->generation;
-		r->previous_pid = old->pid;
-		r->removed = receipt_counts(&old->registrations);
-	}
-	r->registered = receipt_counts(&r->fresh->registrations);
-	r->dropped = receipt_dropped(
-		old ? &old->registrations : NULL, &r->fresh->registrations);
-	commit(r, edit);
-	reload_leave_phase(r, PHASE_COMMIT);
-	reload_step(r, RELOAD_EVENT_COMMIT);
-	p->counters.reloads++;
-	reload_give_verdict(r);
+	r->proven = true;
+	if (r->set)
+		set_on_proven(r);
+	else
+		commit_all(&r, 1);
 }
 
 static void
@@ -253,6 +199,7 @@ void
 reload_on_candidate_down(struct reload *r)
 {
 	error_set(&r->error, "%s", r->fresh->error.text);
+	r->proven = false;
 	ev_timer_stop(r->gateway->loop, &r->kick);
 	ev_timer_init(&r->kick, fail_after_wait, EXIT_WAIT_S, 0);
 	ev_timer_start(r->gateway->loop, &r->kick);
@@ -289,6 +236,8 @@ reload_fail(struct reload *r)
 
 	error_prefix(&r->error, "%s: ", failed_phase(r));
 	snprintf(p->failure, sizeof(p->failure), "%s", r->error.text);
+	if (r->set)
+		set_note_failure(r);
 	ev_timer_stop(r->gateway->loop, &r->kick);
 	if (r->stage)
 		stage_cancel(r->stage);
@@ -352,6 +301,7 @@ reload_give_verdict(struct reload *r)
 {
 	struct gateway *g = r->gateway;
 	struct plugin *p = r->plugin;
+	struct reload_set *set = r->set;
 	json_t *receipt = receipt_make(r);
 	bool failed = r->state == RELOAD_ROLLED_BACK;
 	bool was_settled = p->settled_once;
@@ -377,10 +327,13 @@ reload_give_verdict(struct reload *r)
 		build_after_failure(r);
 	/* What falls back to another try has neither served nor failed yet. */
 	p->settled_once = p->settled_once || !p->reload || !p->reload->fallback;
+	if (set)
+		set_leave(set, r);
 	settle_begin(r);
 	begin_wanted(g, p);
 	if (!was_settled && p->settled_once)
 		gateway_start_waiting(g);
+	apply_continue(g);
 	if (g->on_settled && (!was_settled || !failed))
 		g->on_settled(g, g->user);
 }

@@ -40,10 +40,17 @@ struct reload_options {
 };
 
 /* Several as one transaction: none commits before all are proven, then all do
- * in one loop callback; one that fails before that fails all of them. Members
- * join by options.set; after reload_set_close() nobody does, and the set frees
- * itself with the last verdict. */
+ * in one loop callback; one that fails or is refused before that fails all of
+ * them. A row may move from one member to another. They start in the order of
+ * `requires`, and the set must be proven within the largest start_timeout and
+ * health_timeout of its members (as many times as starting slots are too few)
+ * from its first start on. Members join by options.set; after
+ * reload_set_close() nobody does, and the set frees itself with the last
+ * verdict. */
 struct reload_set *reload_set_create(struct gateway *g);
+/* The same for several that need not be one: each is a transaction of its own
+ * and only waits for the verdicts of those that it requires. */
+struct reload_set *reload_sequence_create(struct gateway *g);
 void reload_set_close(struct reload_set *set);
 
 enum reload_refusal {
@@ -73,6 +80,9 @@ struct reload_watcher {
 enum reload_refusal reload_begin(struct gateway *g, struct plugin *p,
 	const struct reload_options *options, struct reload_watcher *watcher,
 	char *id_out, struct error *err);
+/* Whether reload_begin() would refuse; changes nothing. */
+enum reload_refusal reload_check(
+	struct gateway *g, const struct plugin *p, struct error *err);
 json_t *reload_refused_receipt(struct gateway *g, const struct plugin *p,
 	const char *trigger, const char *reason);
 void reload_unwatch(struct reload_watcher *w);

@@ -9,7 +9,7 @@
 #include "supervisor/gateway/transaction.h"
 
 enum reload_refusal
-reload_admit(struct gateway *g, struct plugin *p, bool needs_enabled,
+reload_admit(struct gateway *g, const struct plugin *p, bool needs_enabled,
 	struct error *err)
 {
 	if (g->stopping) {
@@ -64,6 +64,7 @@ reload_create(struct gateway *g, struct plugin *p, enum reload_kind kind,
 		memcpy(id_out, r->id, sizeof(r->id));
 	list_init(&r->node);
 	list_init(&r->turn);
+	list_init(&r->member);
 	list_init(&r->watchers);
 	wheel_timer_init(&r->probation, NULL);
 	if (watcher)
@@ -84,6 +85,7 @@ reload_destroy(struct reload *r)
 		list_remove(node);
 	list_remove(&r->node);
 	list_remove(&r->turn);
+	list_remove(&r->member);
 	plugin_config_unref(r->config);
 	manifest_unref(r->manifest);
 	json_decref(r->settings);
@@ -96,24 +98,40 @@ reload_destroy(struct reload *r)
 }
 
 enum reload_refusal
+reload_check(struct gateway *g, const struct plugin *p, struct error *err)
+{
+	enum reload_refusal refusal = reload_admit(g, p, true, err);
+
+	if (refusal == RELOAD_ACCEPTED && p->stopped) {
+		error_set(err, "plugin '%s' is stopped; start it first", p->id);
+		return RELOAD_DISABLED;
+	}
+	return refusal;
+}
+
+enum reload_refusal
 reload_begin(struct gateway *g, struct plugin *p,
 	const struct reload_options *options, struct reload_watcher *watcher,
 	char *id_out, struct error *err)
 {
-	enum reload_refusal refusal = reload_admit(g, p, true, err);
+	struct error why;
+	enum reload_refusal refusal = reload_check(g, p, &why);
 	struct reload *r;
 
-	if (refusal != RELOAD_ACCEPTED)
+	if (refusal != RELOAD_ACCEPTED) {
+		if (options->set)
+			set_refuse(options->set, p, &why);
+		if (err)
+			*err = why;
 		return refusal;
-	if (p->stopped) {
-		error_set(err, "plugin '%s' is stopped; start it first", p->id);
-		return RELOAD_DISABLED;
 	}
 	r = reload_create(g, p, KIND_RELOAD, options->trigger, watcher, id_out);
 	r->force = options->force;
 	r->no_drop = options->no_drop;
 	r->from_stage = options->from_stage;
 	r->if_changed = options->if_changed;
+	if (options->set)
+		set_join(options->set, r);
 	return RELOAD_ACCEPTED;
 }
 

@@ -1,6 +1,7 @@
 /* transaction: the inside of a reload, shared by the files of gateway/ that
- * carry it: reload (to the verdict), settle (after it), halt (stop, restart),
- * receipt (what it says). Nobody above gateway/ includes this. */
+ * carry it: reload (to the proof), commit (the swap), set (several as one),
+ * settle (after the verdict), halt (stop, restart), receipt (what it says).
+ * Nobody above gateway/ includes this. */
 #pragma once
 
 #include "supervisor/gateway/reload.h"
@@ -44,8 +45,10 @@ enum reload_phase {
 };
 
 struct reload {
-	struct list node; /* the plugin's settling */
-	struct list turn; /* the gateway's staging_queue */
+	struct list node;	/* the plugin's settling */
+	struct list turn;	/* the gateway's staging_queue */
+	struct list member;	/* the set's members, until its verdict */
+	struct reload_set *set; /* NULL: by itself */
 	struct gateway *gateway;
 	struct plugin *plugin;
 	char id[24], trigger[24];
@@ -55,6 +58,9 @@ struct reload {
 	bool if_serving_done; /* start of what serves: nothing to do */
 	bool has_turn;	      /* counts in staging_count */
 	bool unchanged;	      /* if_changed, and nothing has */
+	bool waits;	      /* staged; what it requires comes first */
+	bool seen;	      /* by a search for circles */
+	bool proven;	      /* and its candidate has not gone since */
 	bool probation_over;
 	const char *fallback; /* NULL, or what it started instead */
 
@@ -97,17 +103,36 @@ const char *reload_event_text(enum reload_event e);
 enum reload_state reload_state_next(enum reload_state s, enum reload_event e);
 bool reload_state_takes(enum reload_state s, enum reload_event e);
 
-/* ---- reload.c ---- */
+/* Members in the order of joining. It goes with the last of them. */
+struct reload_set {
+	struct gateway *gateway;
+	struct list members;
+	bool is_atomic; /* else: a sequence */
+	bool is_closed; /* nobody joins any more */
+	bool has_failed;
+	bool is_over;		     /* it commits, or all of it fails */
+	unsigned uses;		     /* by the functions of set.c: it stays */
+	struct error error;	     /* of the first that failed */
+	uint64_t limit_ms;	     /* of `deadline` */
+	struct wheel_timer deadline; /* armed by the first that starts */
+};
+
+/* ---- reload_steps.c: also the clock of the phases ---- */
 void reload_step(struct reload *r, enum reload_event event);
 void reload_enter_phase(struct reload *r, enum reload_phase phase);
 void reload_leave_phase(struct reload *r, enum reload_phase phase);
-enum reload_refusal reload_admit(struct gateway *g, struct plugin *p,
+
+/* ---- reload_begin.c ---- */
+enum reload_refusal reload_admit(struct gateway *g, const struct plugin *p,
 	bool needs_enabled, struct error *err);
 struct reload *reload_create(struct gateway *g, struct plugin *p,
 	enum reload_kind kind, const char *trigger,
 	struct reload_watcher *watcher, char *id_out);
 void reload_destroy(struct reload *r);
-void reload_run(struct reload *r); /* from the package or the stage on */
+
+/* ---- reload.c ---- */
+void reload_run(struct reload *r);   /* from the package or the stage on */
+void reload_spawn(struct reload *r); /* it is staged, and its turn */
 /* The verdict: frees the plugin for the next one and tells the watchers. */
 void reload_give_verdict(struct reload *r);
 void reload_fail(struct reload *r); /* r->error says why */
@@ -123,6 +148,32 @@ int reload_on_declared(struct reload *r, struct error *err);
 void reload_on_proven(struct reload *r);
 void reload_on_candidate_down(struct reload *r);
 void reload_on_candidate_exit(struct reload *r);
+
+/* ---- commit.c ---- */
+/* Whether the rows of the candidate could be, as far as the other members of
+ * its set are known. */
+int commit_check(struct reload *r, struct error *err);
+/* Swaps the members of a set, or a transaction that is by itself, and gives
+ * the verdicts. All of them are proven. */
+void commit_all(struct reload **members, size_t count);
+
+/* ---- set.c ---- */
+void set_join(struct reload_set *set, struct reload *r);
+/* A member could not begin: none of the others will. */
+void set_refuse(struct reload_set *set, const struct plugin *p,
+	const struct error *why);
+/* Whether a staged member may start now; if not it is started later. -1 with
+ * r->error: what it requires requires it. */
+int set_may_spawn(struct reload *r, bool *may_out);
+void set_on_spawned(struct reload *r);
+/* A member is proven: goes on with those that require it, and commits when
+ * all are. */
+void set_on_proven(struct reload *r);
+void set_on_commit(struct reload_set *set); /* nothing can fail any more */
+/* A member fails; set_leave() with its verdict follows. */
+void set_note_failure(struct reload *r);
+/* A member's verdict was given. The set may be gone after this. */
+void set_leave(struct reload_set *set, struct reload *r);
 
 /* ---- settle.c ---- */
 void settle_begin(struct reload *r); /* after the verdict; may destroy r */

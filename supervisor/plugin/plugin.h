@@ -82,6 +82,7 @@ struct plugin {
 		char *folder, *fingerprint, *digest; /* NULL: never read */
 	} seen;
 	bool enabled;
+	bool announced; /* its enabled has been told of since supd began */
 	bool stopped;  /* by a person */
 	bool removed;  /* no longer configured: goes when its workers went */
 	bool given_up; /* crash policy: `failed` */

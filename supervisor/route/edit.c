@@ -13,6 +13,8 @@ struct route_edit {
 	struct route_table *table;
 	uint32_t plugin;
 	uint64_t serial;
+	uint64_t group; /* serial of the first one prepared with it */
+	bool is_open;	/* its set is not known: it cannot be committed */
 	bool unchanged; /* same rows, order and declarations: set is empty */
 	struct registration_set set;
 	struct route_entry **entries; /* kept and new, in the order of set */
@@ -147,6 +149,18 @@ refuse(const struct preparation *p, const struct candidate *c,
 		holder->row.name);
 }
 
+/* A row that its plugin does not keep, as far as is known: it goes with the
+ * same commit. Should that plugin turn out to want it, it is refused then,
+ * because the place is held. */
+static bool
+is_leaving(const struct route_entry *e, const struct route_edit *edit)
+{
+	const struct route_edit *other = edit->table->slots[e->row.plugin].edit;
+
+	return e->live && other && other->group == edit->group &&
+	       e->edit != other->serial;
+}
+
 /* Looks for who has the candidate's place and method. The plugin's own live
  * row goes to *keep_out if it has the same name; a renamed one will go. */
 static int
@@ -157,8 +171,12 @@ candidate_check(const struct candidate *c, const struct preparation *p,
 	for (struct route_entry *e = c->place->entries; e; e = e->next) {
 		if (!text_equal(e->row.method, c->declared->method))
 			continue;
-		if (e->row.plugin != p->edit->plugin ||
-			e->edit == p->edit->serial)
+		if (e->row.plugin != p->edit->plugin) {
+			if (is_leaving(e, p->edit))
+				continue;
+			return refuse(p, c, e);
+		}
+		if (e->edit == p->edit->serial)
 			return refuse(p, c, e);
 		if (!strcmp(e->row.name, c->name))
 			*keep_out = e;
@@ -229,33 +247,79 @@ edit_add(struct route_edit *e, const struct preparation *p,
 	return result;
 }
 
+static struct route_edit *
+edit_create(struct route_table *t, const struct route_wish *wish)
+{
+	struct route_edit *e = memory_alloc(sizeof(*e));
+	struct route_slot *slot = route_table_slot(t, wish->plugin);
+	uint32_t count = wish->set ? wish->set->count : 0;
+
+	assert(!slot->edit);
+	slot->edit = e;
+	e->table = t;
+	e->plugin = wish->plugin;
+	e->serial = ++t->edits;
+	e->is_open = !wish->set;
+	e->entries = memory_alloc((count + 1) * sizeof(*e->entries));
+	return e;
+}
+
+static int
+edit_fill(struct route_edit *e, const struct route_wish *wish,
+	const char *(*plugin_name)(uint32_t, void *), void *user,
+	struct error *err)
+{
+	const struct registration_set *set = wish->set;
+	struct preparation p = {e, wish->mount ? wish->mount : "",
+		wish->name_space ? wish->name_space : "", plugin_name, user,
+		err};
+
+	for (uint32_t i = 0; set && i < set->count; i++)
+		if (edit_add(e, &p, &set->items[i]) == -1)
+			return -1;
+	e->unchanged =
+		set && edit_is_unchanged(e, &e->table->slots[e->plugin], set);
+	if (set && !e->unchanged)
+		set_copy(&e->set, set);
+	return 0;
+}
+
+int
+route_edit_prepare_all(struct route_table *t, struct route_wish *wishes,
+	size_t count, const char *(*plugin_name)(uint32_t, void *), void *user,
+	struct error *err)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		wishes[i].edit = edit_create(t, &wishes[i]);
+		wishes[i].edit->group = wishes[0].edit->serial;
+	}
+	for (size_t i = 0; i < count && !result; i++) {
+		result = edit_fill(
+			wishes[i].edit, &wishes[i], plugin_name, user, err);
+		wishes[i].refused = result != 0;
+	}
+	for (size_t i = 0; i < count && result; i++) {
+		route_edit_discard(wishes[i].edit);
+		wishes[i].edit = NULL;
+	}
+	return result;
+}
+
 struct route_edit *
 route_edit_prepare(struct route_table *t, uint32_t plugin,
 	const struct registration_set *set, const char *mount,
 	const char *name_space, const char *(*plugin_name)(uint32_t, void *),
 	void *user, struct error *err)
 {
-	struct route_edit *e = memory_alloc(sizeof(*e));
-	struct route_slot *slot = route_table_slot(t, plugin);
-	struct preparation p = {e, mount ? mount : "",
-		name_space ? name_space : "", plugin_name, user, err};
+	struct route_wish wish = {.plugin = plugin,
+		.set = set,
+		.mount = mount,
+		.name_space = name_space};
 
-	assert(!slot->edit);
-	slot->edit = e;
-	e->table = t;
-	e->plugin = plugin;
-	e->serial = ++t->edits;
-	e->entries = memory_alloc((set->count + 1) * sizeof(*e->entries));
-	for (uint32_t i = 0; i < set->count; i++) {
-		if (edit_add(e, &p, &set->items[i]) == -1) {
-			route_edit_discard(e);
-			return NULL;
-		}
-	}
-	e->unchanged = edit_is_unchanged(e, slot, set);
-	if (!e->unchanged)
-		set_copy(&e->set, set);
-	return e;
+	route_edit_prepare_all(t, &wish, 1, plugin_name, user, err);
+	return wish.edit;
 }
 
 /* ---- the end of an edit ---- */
@@ -308,7 +372,7 @@ route_edit_commit(struct route_edit *e, uint32_t worker)
 {
 	struct route_slot *slot = &e->table->slots[e->plugin];
 
-	assert(slot->edit == e);
+	assert(slot->edit == e && !e->is_open);
 	if (!e->unchanged)
 		edit_apply(e, slot);
 	slot->worker = worker;

@@ -75,6 +75,21 @@ struct route_edit *route_edit_prepare(struct route_table *t, uint32_t plugin,
 	const struct registration_set *set, const char *mount,
 	const char *name_space, const char *(*plugin_name)(uint32_t, void *),
 	void *user, struct error *err);
+/* The same of several plugins whose edits are committed in one go (or all
+ * discarded): what is refused or not is decided by the table as it is after
+ * all of them, so a row may move from one to another. 0 with every edit set,
+ * or -1 with none. set NULL: not known yet; such an edit says only that the
+ * plugin's rows may go, and can but be discarded. */
+struct route_wish {
+	uint32_t plugin;
+	const struct registration_set *set;
+	const char *mount, *name_space;
+	struct route_edit *edit; /* the result */
+	bool refused;		 /* with -1: this is the one */
+};
+int route_edit_prepare_all(struct route_table *t, struct route_wish *wishes,
+	size_t count, const char *(*plugin_name)(uint32_t, void *), void *user,
+	struct error *err);
 /* Puts the rows, their indices and the slot's worker in place in one step,
  * without allocating. A set that is equal in order and in all it declares
  * costs one assignment. Both free the edit; NULL is discarded as well. */

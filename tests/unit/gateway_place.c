@@ -144,6 +144,7 @@ begin(struct plugin *p, const char *what, const struct reload_options *options,
 		.plugin = p, .watcher = watcher, .what = what};
 	if (options)
 		r->options = *options;
+	r->in_set = options && options->set && place.sets;
 	snprintf(id_out, 24, "r-%u", place.begun_count);
 	return RELOAD_ACCEPTED;
 }
@@ -154,6 +155,35 @@ reload_begin(struct gateway *g, struct plugin *p,
 	char *id_out, struct error *err)
 {
 	return begin(p, "reload", options, watcher, id_out, err);
+}
+
+struct reload_set *
+reload_set_create(struct gateway *g)
+{
+	place.sets++;
+	return (struct reload_set *)&place; /* only passed on */
+}
+
+struct reload_set *
+reload_sequence_create(struct gateway *g)
+{
+	place.sequences++;
+	return (struct reload_set *)&place;
+}
+
+void
+reload_set_close(struct reload_set *set)
+{
+	cr_assert_eq(set, (struct reload_set *)&place);
+}
+
+enum reload_refusal
+reload_check(struct gateway *g, const struct plugin *p, struct error *err)
+{
+	if (!place.refuse)
+		return RELOAD_ACCEPTED;
+	error_set(err, "%s", place.refuse);
+	return RELOAD_BUSY;
 }
 
 enum reload_refusal
@@ -189,6 +219,19 @@ reload_begin_disable(struct gateway *g, struct plugin *p, const char *trigger,
 	struct reload_watcher *watcher, char *id_out, struct error *err)
 {
 	return begin(p, "disable", NULL, watcher, id_out, err);
+}
+
+void
+apply_begin(struct gateway *g, struct apply_request *r)
+{
+	place.apply = r;
+}
+
+void
+apply_leave(struct apply_request *r)
+{
+	if (place.apply == r)
+		place.apply = NULL;
 }
 
 void

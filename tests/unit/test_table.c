@@ -425,6 +425,135 @@ Test(table, edits_of_several_plugins_hold_their_names_until_they_end)
 	cr_expect_str_eq(rows_of(3), "3:GET /c#0,3:GET /b/{x}/{y}#1");
 }
 
+/* ---- several in one go ---- */
+
+#define WISHES_MAX 3
+
+static struct route_wish wishes[WISHES_MAX];
+
+/* rows[i] of plugin i + 1; NULL: not known yet. */
+static int
+prepare_all(const char *const *rows, size_t count)
+{
+	static struct declared d[WISHES_MAX];
+	int result;
+
+	for (size_t i = 0; i < count; i++) {
+		wishes[i] = (struct route_wish){.plugin = (uint32_t)i + 1};
+		if (!rows[i])
+			continue;
+		declare(&d[i], rows[i]);
+		wishes[i].set = &d[i].set;
+	}
+	result = route_edit_prepare_all(
+		table, wishes, count, plugin_name, NULL, &err);
+	for (size_t i = 0; i < count; i++)
+		if (rows[i])
+			declared_finish(&d[i]);
+	return result;
+}
+
+static void
+commit_all(size_t count, bool backwards)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t at = backwards ? count - 1 - i : i;
+
+		route_edit_commit(wishes[at].edit, 10 + (uint32_t)at);
+	}
+}
+
+Test(table, a_row_moves_between_members_of_one_commit)
+{
+	for (int order = 0; order < 2; order++) {
+		serve(1, "GET /a,GET /moves,tool:moves", 1);
+		serve(2, "GET /b", 2);
+		cr_assert_eq(
+			prepare_all((const char *[]){"GET /a",
+					    "GET /b,GET /moves,tool:moves"},
+				2),
+			0, "%s", err.text);
+		find("GET /moves");
+		cr_expect_eq(match.worker, 1);
+		commit_all(2, order);
+		find("GET /moves");
+		cr_expect_eq(match.worker, 11);
+		cr_expect_eq(match.plugin, 2);
+		cr_expect(has_name(REGISTRATION_TOOL, "moves"));
+		cr_expect_str_eq(rows_of(1), "1:GET /a#0");
+		/* And back, so that it goes both ways in the list. */
+		cr_assert_eq(prepare_all((const char *[]){"GET /a,GET /moves,"
+							  "tool:moves",
+						 "GET /b"},
+				     2),
+			0, "%s", err.text);
+		commit_all(2, order);
+		find("GET /moves");
+		cr_expect_eq(match.worker, 10);
+	}
+}
+
+Test(table, members_of_one_commit_trade_their_rows)
+{
+	serve(1, "GET /one,GET /x/{a}", 1);
+	serve(2, "GET /two", 2);
+	serve(3, "GET /three", 3);
+	cr_assert_eq(prepare_all((const char *[]){"GET /two", "GET /three",
+					 "GET /one,GET /x/{b}"},
+			     3),
+		0, "%s", err.text);
+	commit_all(3, false);
+	cr_expect_str_eq(rows_of(1), "1:GET /two#0");
+	cr_expect_str_eq(rows_of(2), "2:GET /three#0");
+	cr_expect_str_eq(rows_of(3), "3:GET /one#0,3:GET /x/{b}#1");
+	cr_expect_str_eq(find("GET /x/1"), "GET /x/{b} b=1");
+}
+
+Test(table, members_conflict_as_the_table_after_all_of_them_would)
+{
+	static const struct {
+		const char *one, *two;
+		int refused;
+		const char *why;
+	} cases[] = {
+		{"GET /a,GET /n", "GET /n", 1, "taken by plugin 'one'"},
+		{"GET /n", "GET /n,GET /b", 1, "taken by plugin 'one'"},
+		{"GET /a", "GET /b,GET /a", 1, "taken by plugin 'one'"},
+		{"GET /a,GET /b", "GET /b", 1, "taken by plugin 'one'"},
+		{"GET /c", "GET /b", 0, "taken by plugin 'three'"},
+	};
+
+	serve(1, "GET /a", 1);
+	serve(2, "GET /b", 2);
+	serve(3, "GET /c", 3);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *rows[] = {cases[i].one, cases[i].two};
+		int refused = cases[i].refused;
+
+		cr_expect_eq(prepare_all(rows, 2), -1, "case %zu", i);
+		cr_expect(wishes[refused].refused, "case %zu", i);
+		cr_expect(!wishes[1 - refused].refused, "case %zu", i);
+		cr_expect_null(wishes[0].edit);
+		cr_expect_null(wishes[1].edit);
+		cr_expect(strstr(err.text, cases[i].why), "%s", err.text);
+		cr_expect_str_eq(rows_of(1), "1:GET /a#0");
+		cr_expect_str_eq(rows_of(2), "2:GET /b#0");
+	}
+	/* Nothing is held by what was refused. */
+	serve(3, "GET /c,GET /n", 3);
+}
+
+Test(table, rows_of_a_member_that_is_not_known_yet_may_go)
+{
+	serve(1, "GET /a", 1);
+	serve(3, "GET /c", 3);
+	cr_assert_eq(prepare_all((const char *[]){NULL, "GET /a"}, 2), 0);
+	route_edit_discard(wishes[0].edit);
+	route_edit_discard(wishes[1].edit);
+	cr_expect_eq(prepare_all((const char *[]){NULL, "GET /c"}, 2), -1);
+	cr_expect_str_eq(rows_of(1), "1:GET /a#0");
+}
+
 Test(table, removing_a_plugin_leaves_the_others)
 {
 	serve(1, "GET /a/{x},tool:one,GET /m", 1);

@@ -44,6 +44,7 @@ reload_args(const struct options *o)
 	set_flag(args, "force", o->force);
 	set_flag(args, "noDrop", o->no_drop);
 	set_flag(args, "ifSafe", o->if_safe);
+	set_flag(args, "atomic", o->atomic);
 	if (o->wait && !strcmp(o->wait, "settled"))
 		json_object_set_new(args, "wait", json_string("settled"));
 	if (o->no_wait)

@@ -218,6 +218,21 @@ def _pack_into(out, value, depth):
         raise TypeError("cannot send a %s" % type(value).__name__)
 
 
+def _check_value(value, depth):
+    """What supd would not take, and the library would send."""
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError("a key that is no str: %r" % (key,))
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return
+    if depth >= DEPTH_MAX:
+        raise ValueError("a value nested deeper than %d" % DEPTH_MAX)
+    for item in value:
+        _check_value(item, depth + 1)
+
+
 def pack(value):
     """The value as MessagePack. TypeError, ValueError, OverflowError."""
     out = []
@@ -803,6 +818,8 @@ class Event:
         for name in ("event", "id", "retry"):
             value = getattr(self, name)
             if value is not None:
+                if any(mark in str(value) for mark in "\r\n\0"):
+                    raise ValueError("a line break in %s" % name)
                 lines.append("%s: %s\n" % (name, value))
         text = self.data if isinstance(self.data, str) else to_json(self.data)
         for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
@@ -1231,6 +1248,7 @@ class Plugin:
     def emit(self, event, data=None):
         """Puts an event into the gateway's stream; from any thread, after
         run(). TypeError, ValueError if data cannot be sent."""
+        _check_value(data, 2)
         if self._on_loop():
             self._notify("emit", event, data)
         else:
@@ -1262,6 +1280,7 @@ class Plugin:
         self._last_id += 1
         self._calls[self._last_id] = answered
         try:
+            _check_value(parameters, 1)
             self._send([0, self._last_id, "call", parameters])
         except (TypeError, ValueError, OverflowError) as problem:
             del self._calls[self._last_id]
@@ -1454,11 +1473,10 @@ class Plugin:
                 offer.function, arguments)
         else:
             try:
-                value = offer.function(*arguments)
-            except Exception as problem:
-                self._served(req, None, problem)
-            else:
-                self._served(req, value, None)
+                value, problem = offer.function(*arguments), None
+            except (Exception, SystemExit) as caught:
+                value, problem = None, caught
+            self._served(req, value, problem)
 
     @staticmethod
     def _unless_cancelled(req, function, arguments):
@@ -1490,12 +1508,15 @@ class Plugin:
             self._fail_by(req, problem or Cancelled())
 
     async def _serve(self, req, function, arguments):
-        value = function(*arguments)
-        if hasattr(value, "__await__"):
-            value = await value
-        rest = self._answer(req, value)
-        if rest:
-            await rest
+        try:
+            value = function(*arguments)
+            if hasattr(value, "__await__"):
+                value = await value
+            rest = self._answer(req, value)
+            if rest:
+                await rest
+        except SystemExit as problem:  # asyncio would end with it
+            raise RuntimeError("sys.exit() in a handler") from problem
 
     async def _serve_collected(self, req):
         """A plain handler whose body is still coming."""
@@ -1556,6 +1577,7 @@ class Plugin:
                 return self._answer_http(req, _response_of(value))
             if req.kind == "command" and not isinstance(value, str):
                 value = "" if value is None else to_json(value)
+            _check_value(value, 1)
             self._send([1, req.id, None, value])
         except _TooLarge:
             self._fail(req, "too_large", "the answer is larger than 1 MiB")
@@ -1780,16 +1802,11 @@ class Plugin:
         return await future
 
     def _print_problem(self, what, problem):
-        from traceback import format_exception
-        text = "".join(format_exception(
-            type(problem), problem, problem.__traceback__))
-        print("%s failed:\n%s" % (what, text.rstrip()), file=sys.stderr)
+        print("%s failed: %s" % (what, _traceback_of(problem)),
+              file=sys.stderr)
 
     def _log_problem(self, what, problem):
-        from traceback import format_exception
-        text = "".join(format_exception(
-            type(problem), problem, problem.__traceback__))
-        self.log("error", "%s failed: %s" % (what, text.rstrip()))
+        self.log("error", "%s failed: %s" % (what, _traceback_of(problem)))
 
 
 _REQUESTS = {
@@ -1802,6 +1819,16 @@ _NOTIFICATIONS = {
     "chunk": Plugin._on_chunk, "credit": Plugin._on_credit,
     "cancel": Plugin._on_cancel, "drain": Plugin._on_drain,
     "resume": Plugin._on_resume}
+
+
+def _traceback_of(problem):
+    """As text, without the frames of this file at its top."""
+    from traceback import format_exception
+    frame = problem.__traceback__
+    while frame and frame.tb_frame.f_code.co_filename == __file__:
+        frame = frame.tb_next
+    return "".join(format_exception(
+        type(problem), problem, frame)).rstrip()
 
 
 class _Waiter:

@@ -1,9 +1,25 @@
 """raw-python: a worker without any SDK: SP framing and MessagePack by hand,
-from the standard library alone. It proves the wire from outside."""
+from the standard library alone. It proves the wire from outside.
+
+It registers GET /raw and the tool raw; settings make it do more:
+  routes: [GET /x, ...]  more rows, answered with pid and generation
+  only: true             those rows alone
+  label: TEXT            in the answers of GET /raw
+  ready_ms: N            so long until ready (a slow start)
+  fail: before_ready | after_ready | health
+  die_ms: N              dies so long after it was ready
+  count: true            GET and POST /count (JSON; POST counts up and can be
+                         told ?later=MS), GET /stream (never ends by itself)
+  state: {...}           what export and import do, see class State
+  configure: ok | refuse | hang | die"""
+import hashlib
+import json
 import os
+import select
 import socket
 import struct
 import sys
+import time
 
 GREETING = b"\0SP\0\0\x10\0\0"  # pair0
 
@@ -96,31 +112,136 @@ class Link:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(path)
         self.socket.sendall(GREETING)
-        if self.exactly(8) != GREETING:
+        self.input = bytearray()
+        while len(self.input) < 8:
+            self.read()
+        if self.input[:8] != GREETING:
             sys.exit("supd does not greet as pair0")
+        del self.input[:8]
 
-    def exactly(self, size):
-        data = b""
-        while len(data) < size:
-            piece = self.socket.recv(size - len(data))
-            if not piece:
-                sys.exit(0)  # supd closed the socket: the normal end
-            data += piece
-        return data
+    def read(self):
+        piece = self.socket.recv(256 * 1024)
+        if not piece:
+            sys.exit(0)  # supd closed the socket: the normal end
+        self.input += piece
 
     def send(self, *objects):
         data = b"".join(map(pack, objects))
         self.socket.sendall(b"\1" + struct.pack(">Q", len(data)) + data)
 
-    def receive(self):
-        """The objects of one message."""
-        kind, size = struct.unpack(">BQ", self.exactly(9))
-        if kind != 1:
-            sys.exit("supd sent a frame of kind %d" % kind)
-        data, at = self.exactly(size), 0
-        while at < size:
-            value, at = unpack(data, at)
-            yield value
+    def receive(self, timeout):
+        """The objects of the messages that are there, waiting for the first
+        at most timeout seconds (None: for ever)."""
+        if select.select([self.socket], [], [], timeout)[0]:
+            self.read()
+        while len(self.input) >= 9:
+            kind, size = struct.unpack_from(">BQ", self.input)
+            if kind != 1:
+                sys.exit("supd sent a frame of kind %d" % kind)
+            if len(self.input) < 9 + size:
+                return
+            data, at = bytes(self.input[9:9 + size]), 0
+            del self.input[:9 + size]
+            while at < size:
+                value, at = unpack(data, at)
+                yield value
+
+
+# ---- state ----
+
+INLINE = 64 * 1024  # the first piece of a blob
+PIECE = 32 * 1024
+CREDIT = 256 * 1024
+
+
+class State:
+    """The count, filled up to `size` bytes, goes from worker to worker.
+    settings.state: size, version (exported), accepts (versions imported,
+    default: its own), fault: export_hang | export_error | export_die |
+    export_sum | export_short | import_error | import_hang | import_die |
+    import_starve (gives no credit) | export_malformed"""
+
+    def __init__(self, link, settings):
+        self.link = link
+        self.settings = settings
+        self.version = settings.get("version", 1)
+        self.fault = settings.get("fault", "")
+        self.count = 0
+        self.imports = 0  # bytes of the last one
+        self.sending = None  # [id, bytes left, credit]
+        self.taking = None  # [id, version, pieces, sum]
+
+    def pump(self):
+        number, left, credit = self.sending
+        while left and credit >= min(PIECE, len(left)):
+            piece, left = left[:PIECE], left[PIECE:]
+            credit -= len(piece)
+            self.link.send([2, "chunk", [number, piece, bool(left)]])
+        self.sending = [number, left, credit] if left else None
+
+    def export(self, number):
+        if self.fault == "export_die":
+            os._exit(3)
+        if self.fault == "export_hang":
+            return
+        if self.fault == "export_error":
+            self.link.send([1, number, ["failed", "cannot export"], None])
+            return
+        if self.fault == "export_malformed":
+            self.link.send([1, number, None, "state"])
+            return
+        blob = json.dumps({"count": self.count}).encode()
+        blob += b" " * (self.settings.get("size", 0) - len(blob))
+        total = hashlib.sha256(blob).hexdigest()
+        if self.fault == "export_sum":
+            total = hashlib.sha256(b"other").hexdigest()
+        more = len(blob) > INLINE
+        self.link.send([1, number, None,
+                        [self.version, blob[:INLINE], more, total]])
+        if more:
+            left = blob[INLINE:]
+            if self.fault == "export_short":
+                left = left[:PIECE]
+            self.sending = [number, left, CREDIT]
+            self.pump()
+
+    def take(self, number, version, blob, more=False, total=""):
+        self.taking = [number, version, [blob], total]
+        if not more:
+            self.taken()
+
+    def on_chunk(self, number, piece, more):
+        if not self.taking or self.taking[0] != number:
+            return
+        self.taking[2].append(piece)
+        if self.fault != "import_starve":
+            self.link.send([2, "credit", [number, len(piece)]])
+        if not more:
+            self.taken()
+
+    def taken(self):
+        number, version, pieces, total = self.taking
+        blob = b"".join(pieces)
+        self.taking = None
+        if self.fault == "import_die":
+            os._exit(4)
+        if self.fault == "import_hang":
+            return
+        accepts = self.settings.get("accepts", [self.version])
+        if self.fault == "import_error" or version not in accepts:
+            self.link.send([1, number, ["failed", "cannot import version %d"
+                                        % version], None])
+            return
+        if hashlib.sha256(blob).hexdigest() != total:
+            sys.exit("supd gave a wrong sum")
+        self.count = json.loads(blob)["count"]
+        self.imports = len(blob)
+        self.link.send([1, number, None, None])
+
+    def on_credit(self, number, size):
+        if self.sending and self.sending[0] == number:
+            self.sending[2] += size
+            self.pump()
 
 
 # ---- the plugin ----
@@ -132,48 +253,136 @@ REGISTRATIONS = [
 ]
 
 
+def route(text):
+    method, path = text.split(" ")
+    return {"kind": "http", "name": text, "method": method, "path": path}
+
+
 class Worker:
     def __init__(self):
+        self.settings = {}
+        self.later = []  # (when, what to send)
+        self.streams = []
         self.link = Link(os.environ["SUPD_SOCKET"])
         self.link.send([0, 1, "hello", [int(os.environ["SUPD_PROTOCOL"]),
                                         os.environ["SUPD_NONCE"],
                                         "raw-python/" + VERSION]])
 
-    def answer(self, method, params):
-        if method == "http":
-            body = "raw %s generation %d pid %d\n" % (
-                self.plugin, self.generation, os.getpid())
-            return [200, [["Content-Type", b"text/plain"]], body.encode(),
-                    False]
-        if method == "tool":
-            return {"name": params[0], "args": params[1],
-                    "pid": os.getpid()}
-        if method in ("ping", "health"):
-            return None
-        raise LookupError("no %s here" % method)
+    # ---- requests ----
+
+    def http(self, number, params):
+        name = self.rows[params[0]]["name"]
+        if name == "GET /stream":
+            self.streams.append(number)
+            self.link.send([1, number, None, [200, [], b"", True]],
+                           [2, "chunk", [number, b"begun\n", True]])
+            return
+        if name.endswith("/count"):
+            self.state.count += name.startswith("POST")
+            text = json.dumps({"count": self.state.count, "pid": os.getpid(),
+                               "imported": self.state.imports})
+        else:
+            text = "raw %s generation %d pid %d %s\n" % (
+                self.plugin, self.generation, os.getpid(),
+                self.settings.get("label", ""))
+        answer = [1, number, None, [200, [["Content-Type", b"text/plain"]],
+                                    text.encode(), False]]
+        if params[4].startswith("later="):
+            due = time.monotonic() + int(params[4][6:]) / 1000
+            self.later.append((due, answer))
+        else:
+            self.link.send(answer)
+
+    def configure(self, number, settings):
+        how = settings.get("configure", "ok")
+        if how == "die":
+            os._exit(5)
+        if how == "refuse":
+            self.link.send([1, number, ["failed", "not these"], None])
+        elif how == "ok":
+            self.settings = settings
+            self.link.send([1, number, None, None])
 
     def on_request(self, number, method, params):
-        try:
-            self.link.send([1, number, None, self.answer(method, params)])
-        except LookupError as problem:
-            self.link.send([1, number, ["not_found", str(problem)], None])
+        if method == "http":
+            self.http(number, params)
+        elif method == "tool":
+            self.link.send([1, number, None, {
+                "name": params[0], "args": params[1], "pid": os.getpid()}])
+        elif method == "health" and self.settings.get("fail") == "health":
+            self.link.send([1, number, ["failed", "not well"], None])
+        elif method in ("ping", "health"):
+            self.link.send([1, number, None, None])
+        elif method == "export":
+            self.state.export(number)
+        elif method == "import":
+            self.state.take(number, *params)
+        elif method == "configure":
+            self.configure(number, params[0])
+        else:
+            self.link.send([1, number, ["not_found", "no %s here" % method],
+                            None])
+
+    # ---- the rest ----
+
+    def on_hello(self, plugin, generation, settings, limits):
+        self.plugin, self.generation = plugin, generation
+        self.settings = settings
+        self.state = State(self.link, settings.get("state", {}))
+        self.rows = [] if settings.get("only") else list(REGISTRATIONS)
+        self.rows += [route(text) for text in settings.get("routes", [])]
+        if settings.get("count"):
+            self.rows += [route("GET /count"), route("POST /count"),
+                          route("GET /stream")]
+        if settings.get("fail") == "before_ready":
+            sys.exit("failing before ready")
+        print("raw: starting", file=sys.stderr, flush=True)
+        time.sleep(settings.get("ready_ms", 0) / 1000)
+        print("raw: ready", file=sys.stderr, flush=True)
+        self.link.send([0, 2, "ready", [VERSION, self.rows]])
+        if "die_ms" in settings:
+            self.later.append((time.monotonic() + settings["die_ms"] / 1000,
+                               None))
 
     def on_response(self, number, error, result):
         if error:
             sys.exit("supd refused: %s" % error)
         if number == 1:
-            self.plugin, self.generation = result[0], result[1]
-            self.link.send([0, 2, "ready", [VERSION, REGISTRATIONS]])
+            self.on_hello(*result)
+        elif self.settings.get("fail") == "after_ready":
+            sys.exit("failing after ready")
+
+    def on_notification(self, method, params):
+        if method == "drain":
+            self.link.send([2, "drained", []])
+        elif method == "chunk":
+            self.state.on_chunk(*params)
+        elif method == "credit":
+            self.state.on_credit(*params)
+        elif method == "cancel" and params[0] in self.streams:
+            self.streams.remove(params[0])
+            self.link.send([2, "chunk", [params[0], b"", False]])
+
+    def send_due(self):
+        now = time.monotonic()
+        for due, answer in [x for x in self.later if x[0] <= now]:
+            self.later.remove((due, answer))
+            if answer is None:
+                os._exit(6)
+            self.link.send(answer)
+        if not self.later:
+            return None
+        return max(0, min(due for due, _ in self.later) - now)
 
     def run(self):
         while True:
-            for message in self.link.receive():
+            for message in self.link.receive(self.send_due()):
                 if message[0] == 0:
                     self.on_request(*message[1:])
                 elif message[0] == 1:
                     self.on_response(*message[1:])
-                elif message[1] == "drain":
-                    self.link.send([2, "drained", []])
+                else:
+                    self.on_notification(*message[1:])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,187 @@
+/* commit: the swap: rows, slots, workers and held work, of one plugin or of all
+ * members of a set, in one loop callback. Everything that can fail is done
+ * before it begins to write. */
+#include <stdlib.h>
+
+#include "proto/util/clock.h"
+#include "proto/util/memory.h"
+#include "supervisor/gateway/build.h"
+#include "supervisor/gateway/dispatch.h"
+#include "supervisor/gateway/transaction.h"
+
+/* ---- rows ---- */
+
+static const char *
+name_of_plugin(uint32_t number, void *user)
+{
+	struct plugin *p = gateway_plugin_by_number(user, number);
+
+	return p ? p->id : "?";
+}
+
+struct route_edit *
+reload_prepare_rows(struct plugin *p, const struct registration_set *set,
+	const struct plugin_config *config, struct error *err)
+{
+	struct gateway *g = p->gateway;
+
+	return route_edit_prepare(g->routes, p->number, set, config->mount,
+		config->namespace, name_of_plugin, g, err);
+}
+
+static bool
+has_declared(const struct reload *r)
+{
+	return r->fresh && r->fresh->state >= WORKER_CHECKING &&
+	       r->fresh->state < WORKER_STOPPING;
+}
+
+static struct route_wish
+wish_of(const struct reload *r)
+{
+	struct route_wish wish = {.plugin = r->plugin->number};
+
+	if (has_declared(r)) {
+		wish.set = &r->fresh->registrations;
+		wish.mount = r->config->mount;
+		wish.name_space = r->config->namespace;
+	}
+	return wish;
+}
+
+/* Others first: what is refused then is of r. */
+int
+commit_check(struct reload *r, struct error *err)
+{
+	struct gateway *g = r->gateway;
+	struct list *others = NULL;
+	struct route_wish *wishes;
+	size_t count = 0, room = 1;
+	int result;
+
+	if (r->set && r->set->is_atomic)
+		others = &r->set->members;
+	if (others)
+		list_for_each (node, others)
+			room++;
+	wishes = memory_alloc(room * sizeof(*wishes));
+	if (others)
+		list_for_each (node, others)
+			if (node != &r->member)
+				wishes[count++] = wish_of(container_of(
+					node, struct reload, member));
+	wishes[count++] = wish_of(r);
+	result = route_edit_prepare_all(
+		g->routes, wishes, count, name_of_plugin, g, err);
+	for (size_t i = 0; i < count; i++)
+		route_edit_discard(wishes[i].edit);
+	free(wishes);
+	return result;
+}
+
+/* -1: that of one of them is no good; it has failed, and its set with it. */
+static int
+prepare_all(struct reload **members, struct route_wish *wishes, size_t count)
+{
+	struct gateway *g = members[0]->gateway;
+	struct error err;
+
+	for (size_t i = 0; i < count; i++)
+		wishes[i] = wish_of(members[i]);
+	if (route_edit_prepare_all(
+		    g->routes, wishes, count, name_of_plugin, g, &err) == 0)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!wishes[i].refused)
+			continue;
+		members[i]->error = err;
+		reload_fail(members[i]);
+		break;
+	}
+	return -1;
+}
+
+/* ---- the swap ---- */
+
+static void
+note_change(struct reload *r)
+{
+	struct worker *old = plugin_serving(r->plugin);
+
+	if (old) { /* else a restart has noted what it stopped */
+		r->previous_generation = old->generation;
+		r->previous_pid = old->pid;
+		r->removed = receipt_counts(&old->registrations);
+	}
+	r->registered = receipt_counts(&r->fresh->registrations);
+	r->dropped = receipt_dropped(
+		old ? &old->registrations : NULL, &r->fresh->registrations);
+}
+
+static void
+swap(struct reload *r, struct route_edit *edit)
+{
+	struct plugin *p = r->plugin;
+
+	r->old = plugin_serving(p);
+	r->held = p->hold.count;
+	dispatch_follow(r->gateway, p, &r->fresh->registrations);
+	route_edit_commit(edit, r->fresh->id);
+	p->candidate = NULL;
+	p->active = r->fresh;
+	worker_serve(r->fresh);
+	plugin_configure(p, r->config);
+}
+
+/* What the swap sets free. Owners of requests that end here may send others at
+ * once, so every member has been swapped before. */
+static void
+hand_over(struct reload *r)
+{
+	struct plugin *p = r->plugin;
+	struct worker *old = r->old;
+
+	if (old) {
+		r->in_flight_at_swap = old->in_flight_count;
+		r->answered_at_swap = old->answered_total;
+		list_append(&p->others, &old->node);
+		worker_retire(old);
+		if (r->force)
+			worker_end_requests(old, "ended by a forced reload");
+	}
+	dispatch_release(r->gateway, p);
+	build_note_proven(r);
+	r->committed_us = clock_us();
+}
+
+static void
+commit(struct reload **members, const struct route_wish *wishes, size_t count)
+{
+	if (members[0]->set)
+		set_on_commit(members[0]->set);
+	for (size_t i = 0; i < count; i++)
+		note_change(members[i]);
+	for (size_t i = 0; i < count; i++)
+		swap(members[i], wishes[i].edit);
+	for (size_t i = 0; i < count; i++)
+		hand_over(members[i]);
+	for (size_t i = 0; i < count; i++) {
+		reload_leave_phase(members[i], PHASE_COMMIT);
+		reload_step(members[i], RELOAD_EVENT_COMMIT);
+		members[i]->plugin->counters.reloads++;
+	}
+	for (size_t i = 0; i < count; i++)
+		reload_give_verdict(members[i]);
+}
+
+void
+commit_all(struct reload **members, size_t count)
+{
+	struct route_wish *wishes = memory_alloc(count * sizeof(*wishes));
+
+	for (size_t i = 0; i < count; i++)
+		reload_enter_phase(members[i], PHASE_COMMIT);
+	if (prepare_all(members, wishes, count) == 0)
+		commit(members, wishes, count);
+	free(wishes);
+}
