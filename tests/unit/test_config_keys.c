@@ -29,6 +29,8 @@ static const struct key file_keys[] = {
 	{"listen.tls", "[{http: \"127.0.0.1:1\", tls: {cert: a, key: b}}]",
 		true},
 	{"plugin_dirs", "[/p]", false},
+	{"log.access", "json", false},
+	{"log.access_file", "a.log", false},
 	{"limits.head", "2KiB", false},
 	{"limits.headers", "7", false},
 	{"limits.body", "7B", false},
