@@ -223,6 +223,10 @@ Test(pieces, a_client_that_leaves_cancels)
 	cr_assert_eq(recv(c.fd, &byte, 1, 0), 1);
 	client_close(&c);
 	run_await_log(g, 0, "the echo was cancelled");
+	c = begin(g, "/pieces/count", MIB);
+	ctl_await_number(g, "pieces", "inFlight", 1);
+	client_close(&c);
+	run_await_log(g, 0, "a body was lost");
 	ctl_await_number(g, "pieces", "inFlight", 0);
 	run_end(g);
 }
