@@ -22,7 +22,7 @@ TestSuite(pieces, .fini = run_fini, .timeout = 600);
 
 /* What ASan has freed waits in its quarantine. */
 #ifdef __SANITIZE_ADDRESS__
-#define RSS_SLACK_KIB (256 * 1024)
+#define RSS_SLACK_KIB (640 * 1024)
 #else
 #define RSS_SLACK_KIB (4 * 1024)
 #endif
