@@ -198,7 +198,8 @@ static const struct schema_table admin_table = {
 			       "of a token."},
 		{ROW(config_admin, metrics), .type = SCHEMA_CHOICE,
 			.choices = metrics_words, .fallback = "open",
-			.doc = "Who may read /metrics: everybody, or any token."},
+			.doc = "Who may read /metrics: everybody, or any "
+			       "token."},
 		{0}},
 };
 
