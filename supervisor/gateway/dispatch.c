@@ -109,7 +109,7 @@ dispatch_submit(struct gateway *g, struct request *r,
 		r->ops->fail(r, REQUEST_OVERFLOW, NULL);
 	} else if (g->stopping) {
 		refuse(g, r, REQUEST_STOPPING, NULL);
-	} else if (w && !p->hold.count && worker_has_room(w)) {
+	} else if (w && !p->is_held && !p->hold.count && worker_has_room(w)) {
 		wheel_set(&g->wheel, &r->deadline, r->due_ms);
 		send_to(p, w, r);
 	} else if (!plugin_will_be_back(p)) {
@@ -214,6 +214,21 @@ dispatch_is_available(const struct gateway *g, const struct route_match *match)
 	return !g->stopping && (plugin_serving(p) || plugin_will_be_back(p));
 }
 
+const char *
+dispatch_plugin_id(const struct gateway *g, const struct route_match *match)
+{
+	return gateway_plugin_by_number(g, match->plugin)->id;
+}
+
+uint32_t
+dispatch_generation(const struct gateway *g, const struct request *r)
+{
+	struct plugin *p = plugin_of(g, r);
+	struct worker *w = p ? plugin_worker(p, r->worker) : NULL;
+
+	return w ? w->generation : 0;
+}
+
 size_t
 dispatch_backlog(const struct gateway *g, const struct request *r)
 {
@@ -237,7 +252,7 @@ dispatch_release(struct gateway *g, struct plugin *p)
 	struct request *r;
 
 	(void)g;
-	while (w && p->hold.count && worker_has_room(w)) {
+	while (w && !p->is_held && p->hold.count && worker_has_room(w)) {
 		r = hold_pop(&p->hold);
 		if (r->registration == GONE)
 			refuse(g, r, REQUEST_UNAVAILABLE,
