@@ -7,6 +7,7 @@
  *   sup-worker stage SRC DST [--limit BYTES] [--share NAME]...
  *                                    copies a package
  *   sup-worker unstage DIR...        removes such copies
+ *   sup-worker survey                tells which packages changed
  *
  * host and exec: the working directory is the staged copy and FILE and PROG
  * are relative to it (PROG without a slash is looked up in PATH). stdin is
@@ -17,9 +18,21 @@
  * worker. The normal end is supd closing the socket.
  *
  * stage: DST must not exist, its parent must. One line on stdout and exit 0:
- *   {"digest":"sha256:<64 hex digits>","bytes":N,"files":N}
+ *   {"digest":"sha256:<64 hex digits>","bytes":N,"files":N,
+ *    "fingerprint":"<hex digits>"}
  * or what went wrong in one line on stderr and LAUNCH_EXIT_FAILED; then
  * nothing is left of DST.
+ *
+ * The fingerprint is over the place, type, size, times and inode of all that
+ * is copied: while it is the same, so is the digest. It is "" where something
+ * was touched so lately that its times could not tell a further change.
+ *
+ * survey: a line of JSON per package on stdin, in any number:
+ *   {"folder":PATH,"shares":[NAME...],"known":FINGERPRINT or ""}
+ * and in the same order on stdout, where a digest is there only if the
+ * fingerprint is not the known one, and is what stage would give:
+ *   {"fingerprint":"...","digest":"sha256:..."}
+ *   {"error":"what went wrong, in one line"}
  *
  * unstage: removes DIR and all in it, read-only folders too; no DIR is fine. */
 #pragma once
@@ -28,6 +41,7 @@
 #define LAUNCH_EXEC "exec"
 #define LAUNCH_STAGE "stage"
 #define LAUNCH_UNSTAGE "unstage"
+#define LAUNCH_SURVEY "survey"
 #define LAUNCH_STAGE_LIMIT "--limit" /* bytes, decimal */
 #define LAUNCH_STAGE_SHARE "--share" /* a name at the top of the package */
 #define LAUNCH_STAGE_LIMIT_BYTES (256ull * 1024 * 1024)

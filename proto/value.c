@@ -145,3 +145,27 @@ value_from(const msgpack_object *o, struct error *err)
 		return value_scalar(o, err);
 	}
 }
+
+bool
+value_is_deeper(const json_t *value, unsigned depth)
+{
+	json_t *child, *object = (json_t *)(uintptr_t)value;
+	const char *key;
+	size_t i;
+
+	if (!json_is_object(value) && !json_is_array(value))
+		return false;
+	if (!depth)
+		return true;
+	json_object_foreach(object, key, child)
+	{
+		if (value_is_deeper(child, depth - 1))
+			return true;
+	}
+	json_array_foreach(value, i, child)
+	{
+		if (value_is_deeper(child, depth - 1))
+			return true;
+	}
+	return false;
+}

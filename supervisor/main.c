@@ -1,40 +1,13 @@
 /* main: supd's command line. */
-#include <argp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/util/places.h"
+#include "supervisor/arguments.h"
 #include "supervisor/supervisor.h"
 
 const char *argp_program_version = "supd " SUPD_VERSION;
-
-enum {
-	KEY_CHECK = 256,
-	KEY_WATCH,
-	KEY_RUNTIME,
-	KEY_STATE,
-	KEY_LEVEL,
-	KEY_FORMAT
-};
-
-static const struct argp_option option_rows[] = {
-	{"config", 'c', "FILE", 0,
-		"the configuration (default: $SUPD_CONFIG, then "
-		"/etc/supd/supd.yaml)",
-		0},
-	{"check", KEY_CHECK, 0, 0,
-		"check the configuration and manifests, print every problem, "
-		"start nothing",
-		0},
-	{"watch", KEY_WATCH, 0, 0, "not supported yet", 0},
-	{"runtime-dir", KEY_RUNTIME, "DIR", 0, "where the control socket is",
-		0},
-	{"state-dir", KEY_STATE, "DIR", 0, "what outlives supd", 0},
-	{"log-level", KEY_LEVEL, "LEVEL", 0, "error, warn, info or debug", 0},
-	{"log-format", KEY_FORMAT, "FORMAT", 0, "text or json", 0},
-	{0},
-};
 
 struct arguments {
 	struct supervisor_options options;
@@ -47,27 +20,27 @@ parse(int key, char *value, struct argp_state *state)
 	struct arguments *a = state->input;
 
 	switch (key) {
-	case 'c':
+	case ARGUMENT_CONFIG:
 		a->options.config_file = value;
 		return 0;
-	case KEY_CHECK:
+	case ARGUMENT_CHECK:
 		a->check = true;
 		return 0;
-	case KEY_WATCH:
+	case ARGUMENT_WATCH:
 		argp_error(state, "--watch is not supported yet");
 		return 0;
-	case KEY_RUNTIME:
+	case ARGUMENT_RUNTIME:
 		a->options.runtime_dir = value;
 		return 0;
-	case KEY_STATE:
+	case ARGUMENT_STATE:
 		a->options.state_dir = value;
 		return 0;
-	case KEY_LEVEL:
+	case ARGUMENT_LEVEL:
 		a->options.level_is_set = true;
 		if (!log_level_parse(value, &a->options.level))
 			argp_error(state, "no such log level: %s", value);
 		return 0;
-	case KEY_FORMAT:
+	case ARGUMENT_FORMAT:
 		a->options.format_is_set = true;
 		if (!log_format_parse(value, &a->options.format))
 			argp_error(state, "no such log format: %s", value);
@@ -80,7 +53,7 @@ parse(int key, char *value, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = {option_rows, parse, NULL,
+static const struct argp argp = {argument_rows, parse, NULL,
 	"A plugin gateway: one table of routes, a process per plugin, reloads "
 	"that nobody notices. Signals: TERM and INT stop, HUP applies the "
 	"configuration, USR1 reopens the log.",

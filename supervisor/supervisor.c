@@ -156,12 +156,8 @@ on_signal(struct ev_loop *loop, ev_signal *signal, int events)
 	(void)events;
 	switch (signal->signum) {
 	case SIGHUP:
-		if (s->stopping)
-			break;
-		if (s->gateway.apply)
-			s->hup_pending = true;
-		else
-			supervisor_apply(s);
+		if (!s->stopping)
+			supervisor_on_hup(s);
 		break;
 	case SIGUSR1:
 		if (log_reopen() < 0)
@@ -284,6 +280,7 @@ open_gateway(struct supervisor *s, struct error *err)
 	s->gateway.on_settled = on_settled;
 	s->gateway.on_stopped = on_stopped;
 	s->gateway.on_call = commands_worker_call;
+	supervisor_serve_applies(s);
 	s->gateway.history = history_open(s->runtime.state_dir);
 	s->gateway.next_reload = history_last_number(s->gateway.history);
 	return 0;

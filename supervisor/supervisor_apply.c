@@ -1,44 +1,11 @@
-/* supervisor_apply: a HUP: the config is read again and put in force; a broken
- * one changes nothing. Paths are logged, values never. */
+/* supervisor_apply: a HUP, and the supervisor's part of every apply: listeners,
+ * limits, tokens and the log. What is applied and when is the gateway's. */
 #include <stdlib.h>
+#include <string.h>
 
-#include "proto/util/clock.h"
-#include "supervisor/config/compare.h"
+#include "supervisor/gateway/news.h"
 #include "supervisor/ops/notify.h"
 #include "supervisor/supervisor_parts.h"
-
-/* To a service manager that waits for the start or the stop, RELOADING or READY
- * now would mean that everything serves. */
-static void
-tell_reload(const struct supervisor *s, void (*notify)(void))
-{
-	if (s->announced && !s->stopping)
-		notify();
-}
-
-static void
-applied(void *user, const json_t *receipts)
-{
-	struct supervisor *s = user;
-	size_t failed = 0, i;
-	json_t *receipt;
-
-	json_array_foreach(receipts, i, receipt) failed +=
-		!json_is_true(json_object_get(receipt, "success"));
-	log_write(failed ? LOG_WARN : LOG_INFO, NULL,
-		"configuration applied in %llu ms: %zu transactions, %zu "
-		"failed",
-		(unsigned long long)(clock_ms() - s->hup_ms),
-		json_array_size(receipts), failed);
-	tell_reload(s, notify_ready);
-	notify_status("serving; last reload of the configuration: %zu of %zu "
-		      "transactions failed",
-		failed, json_array_size(receipts));
-	if (s->hup_pending && !s->stopping) {
-		s->hup_pending = false;
-		supervisor_apply(s);
-	}
-}
 
 void
 supervisor_log_problems(const struct problems *problems)
@@ -54,67 +21,145 @@ supervisor_log_problems(const struct problems *problems)
 	}
 }
 
-static void
-log_changes(const struct config_changes *changes)
-{
-	for (uint32_t i = 0; i < changes->count; i++) {
-		const struct config_change *c = &changes->items[i];
+/* ---- the supervisor's part ---- */
 
-		if (c->inherited)
-			continue;
-		log_info("configuration: %s %s (%s)", c->path,
-			config_change_kind_name(c->kind),
-			config_class_name(c->class));
-		if (c->class == CLASS_RESTART)
-			log_warn("%s takes effect only when supd is restarted",
-				c->path);
-	}
+static int
+on_config_prepare(
+	struct gateway *g, const struct config *config, struct error *err)
+{
+	struct supervisor *s = g->user;
+
+	return http_server_open_new(s->http, config, err);
 }
 
-/* What can fail comes first: reading, and opening listeners. */
 static void
-put_in_force(struct supervisor *s, struct config *config)
+on_config_keep(struct gateway *g, struct config *config)
 {
-	struct config_changes changes;
-	struct error err;
+	struct supervisor *s = g->user;
 
-	if (http_server_listen(s->http, config, &err) < 0) {
-		log_error("configuration not applied: %s", err.text);
-		tell_reload(s, notify_ready);
-		notify_status("configuration not applied: %s", err.text);
-		return;
-	}
-	config_compare(s->config, config, NULL, &changes);
-	log_changes(&changes);
-	config_changes_finish(&changes);
 	config_unref(s->config);
 	s->config = config_ref(config);
 	supervisor_set_log(s, config);
+	http_server_keep_new(s->http, config);
 	http_server_configure(s->http, config);
 	control_configure(s->control, config);
-	gateway_apply(&s->gateway, config, "hup", applied, s);
+}
+
+static void
+on_config_discard(struct gateway *g)
+{
+	struct supervisor *s = g->user;
+
+	http_server_close_new(s->http);
 }
 
 void
-supervisor_apply(struct supervisor *s)
+supervisor_serve_applies(struct supervisor *s)
 {
-	struct problems problems = {0};
-	struct config *config;
+	s->gateway.config_file = s->config_file;
+	s->gateway.on_config_prepare = on_config_prepare;
+	s->gateway.on_config_keep = on_config_keep;
+	s->gateway.on_config_discard = on_config_discard;
+}
 
-	s->hup_ms = clock_ms();
+/* ---- HUP ---- */
+
+/* To a service manager that waits for the start or the stop, RELOADING or READY
+ * now would mean that everything serves. */
+static void
+tell_reload(const struct supervisor *s, void (*notify)(void))
+{
+	if (s->announced && !s->stopping)
+		notify();
+}
+
+static void
+ask(struct supervisor *s)
+{
+	s->hup_is_asked = true;
+	s->hup_pending = false;
+	s->hup.kind = s->config->reload.on_sighup == ON_SIGHUP_ADVISE
+			      ? APPLY_PLAN
+			      : APPLY_ALL;
 	tell_reload(s, notify_reloading);
-	config = config_load(s->config_file, &problems);
-	supervisor_log_problems(&problems);
-	if (config) {
-		put_in_force(s, config);
-	} else {
-		log_error("configuration not applied: %u errors; everything "
-			  "serves as before",
-			problems.errors);
-		tell_reload(s, notify_ready);
-		notify_status("configuration not applied: %u errors",
-			problems.errors);
+	apply_begin(&s->gateway, &s->hup);
+}
+
+/* With `advise`: what an apply would do, for a person to read. */
+static void
+log_plan(struct supervisor *s, const json_t *document)
+{
+	const char *words[] = {"path", "kind", "class"};
+	const json_t *changes = json_object_get(document, "changes");
+	const json_t *plugins = json_object_get(document, "plugins");
+	const json_t *row, *problem;
+	size_t i;
+
+	json_array_foreach(changes, i, row) log_info("plan: %s %s (%s)",
+		json_string_value(json_object_get(row, words[0])),
+		json_string_value(json_object_get(row, words[1])),
+		json_string_value(json_object_get(row, words[2])));
+	json_array_foreach(plugins, i, row)
+	{
+		char *why = json_dumps(
+			json_object_get(row, "reasons"), JSON_COMPACT);
+
+		log_info("plan: %s %s %s",
+			json_string_value(json_object_get(row, "action")),
+			json_string_value(json_object_get(row, "pluginId")),
+			why ? why : "");
+		free(why);
 	}
-	config_unref(config);
-	problems_finish(&problems);
+	json_array_foreach(json_object_get(document, "problems"), i, problem)
+		log_warn("plan: %s",
+			json_string_value(json_object_get(problem, "text")));
+	news_gateway(&s->gateway, "config.planned",
+		json_incref((json_t *)(uintptr_t)document));
+	log_info("nothing was applied: reload.on_sighup is advise, and "
+		 "'supctl apply' does it");
+}
+
+static void
+tell_status(const json_t *document)
+{
+	const json_t *results = json_object_get(document, "results"), *receipt;
+	const char *error =
+		json_string_value(json_object_get(document, "error"));
+	size_t failed = 0, i;
+
+	json_array_foreach(results, i, receipt) failed +=
+		!json_is_true(json_object_get(receipt, "success"));
+	if (error)
+		notify_status("configuration not applied: %s", error);
+	else
+		notify_status("serving; last reload of the configuration: %zu "
+			      "of %zu transactions failed",
+			failed, json_array_size(results));
+}
+
+static void
+hup_done(struct apply_request *r, enum outcome outcome, json_t *document)
+{
+	struct supervisor *s = container_of(r, struct supervisor, hup);
+
+	(void)outcome;
+	s->hup_is_asked = false;
+	if (r->kind == APPLY_PLAN)
+		log_plan(s, document);
+	else
+		tell_status(document);
+	tell_reload(s, notify_ready);
+	if (s->hup_pending && !s->stopping)
+		ask(s);
+}
+
+void
+supervisor_on_hup(struct supervisor *s)
+{
+	s->hup.trigger = "hup";
+	s->hup.on_done = hup_done;
+	if (!s->hup_is_asked)
+		ask(s);
+	else if (s->hup.begun)
+		s->hup_pending = true;
 }

@@ -5,7 +5,7 @@
 
 #include "supervisor/config/config.h"
 #include "supervisor/control/control.h"
-#include "supervisor/gateway/gateway.h"
+#include "supervisor/gateway/apply.h"
 #include "supervisor/http/server.h"
 #include "supervisor/ops/reaper.h"
 #include "supervisor/ops/runtime.h"
@@ -28,9 +28,10 @@ struct supervisor {
 	ev_io log_writable;
 	ev_timer stop_guard;
 	bool ready, stopping, workers_gone, doors_drained;
-	bool announced;	  /* the service manager was told READY once */
-	bool hup_pending; /* one more pass when the one under way is done */
-	uint64_t hup_ms;
+	bool announced; /* the service manager was told READY once */
+	struct apply_request hup;
+	bool hup_is_asked; /* until its verdict */
+	bool hup_pending;  /* one more when that is there */
 };
 
 /* ---- supervisor.c ---- */
@@ -39,6 +40,8 @@ void supervisor_set_log(
 	const struct supervisor *s, const struct config *config);
 
 /* ---- supervisor_apply.c ---- */
-/* HUP: reads the config again and puts it in force. */
-void supervisor_apply(struct supervisor *s);
+/* HUP: asks for an apply, or with `on_sighup: advise` for a plan of one. */
+void supervisor_on_hup(struct supervisor *s);
+/* Gives the gateway the supervisor's part of an apply. */
+void supervisor_serve_applies(struct supervisor *s);
 void supervisor_log_problems(const struct problems *problems);

@@ -246,7 +246,9 @@ sup_fail(struct sup_req *req, enum sup_error code, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	if (request_is_wanted(req))
+	if (req->state == REQUEST_STREAMING)
+		request_give_up(req, text);
+	else if (request_is_wanted(req))
 		request_answer_error(req,
 			(unsigned)code < WIRE_ERROR_COUNT
 				? (enum wire_error)code

@@ -65,3 +65,11 @@ copy_file(int from, int to, uint64_t limit_bytes, SHA256_CTX *digest,
 	posix_fadvise(from, 0, 0, POSIX_FADV_SEQUENTIAL);
 	return copy_pieces(from, to, limit_bytes, digest, bytes_out, path, err);
 }
+
+int
+copy_hash(int from, uint64_t limit_bytes, SHA256_CTX *digest,
+	uint64_t *bytes_out, const char *path, struct error *err)
+{
+	posix_fadvise(from, 0, 0, POSIX_FADV_SEQUENTIAL);
+	return copy_pieces(from, -1, limit_bytes, digest, bytes_out, path, err);
+}

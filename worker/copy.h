@@ -13,3 +13,6 @@
  * copied bytes to digest; fails beyond limit_bytes. path is for messages. */
 int copy_file(int from, int to, uint64_t limit_bytes, SHA256_CTX *digest,
 	uint64_t *bytes_out, const char *path, struct error *err);
+/* The same digest, and no copy. */
+int copy_hash(int from, uint64_t limit_bytes, SHA256_CTX *digest,
+	uint64_t *bytes_out, const char *path, struct error *err);

@@ -3,7 +3,10 @@
 #include "worker/launch.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -51,10 +54,52 @@ launch_prepare(struct error *err)
 	return 0;
 }
 
+/* Puts the folder of an SDK behind what the plugin itself says. */
+static void
+launch_add_path(const char *name, const char *folder)
+{
+	const char *own = getenv(name);
+	char path[2 * PATH_MAX];
+	int length = snprintf(path, sizeof(path), "%s%s%s", own ? own : "",
+		own && *own ? ":" : "", folder);
+
+	if (length > 0 && (size_t)length < sizeof(path))
+		setenv(name, path, 1);
+}
+
+/* The SDKs of other languages are beside sup-worker in a build, and where
+ * SUPD_SDK_DIR leads from there when it is installed, so that an installed
+ * tree can be moved. */
+static void
+launch_find_sdk(const char *name, const char *language)
+{
+	static const char *const places[] = {".", SUPD_SDK_DIR};
+	char self[PATH_MAX], place[2 * PATH_MAX], folder[PATH_MAX];
+	ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (size < 0)
+		return;
+	self[size] = '\0';
+	*strrchr(self, '/') = '\0';
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		bool absolute = places[i][0] == '/';
+
+		snprintf(place, sizeof(place), "%s%s%s/%s",
+			absolute ? "" : self, absolute ? "" : "/", places[i],
+			language);
+		if (!realpath(place, folder))
+			continue;
+		launch_add_path(name, folder);
+		return;
+	}
+}
+
 int
 launch_exec(char **argv, struct error *err)
 {
 	unsetenv(LAUNCH_LINK);
+	launch_find_sdk("PYTHONPATH", "python");
+	launch_find_sdk("NODE_PATH", "node");
 	execvp(argv[0], argv);
 	return error_set(err, "cannot run %s: %s", argv[0], strerror(errno));
 }

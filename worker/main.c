@@ -12,6 +12,7 @@
 #include "worker/launch.h"
 #include "worker/polite.h"
 #include "worker/stage.h"
+#include "worker/survey.h"
 #include "worker/unstage.h"
 
 static int
@@ -22,6 +23,7 @@ main_usage(void)
 	      "       sup-worker stage SRC DST [--limit BYTES] [--share "
 	      "NAME]...\n"
 	      "       sup-worker unstage DIR...\n"
+	      "       sup-worker survey\n"
 	      "supd starts it; see supd(8)\n",
 		stderr);
 	return LAUNCH_EXIT_USAGE;
@@ -111,9 +113,10 @@ main_stage(int argc, char **argv)
 		fprintf(stderr, "%s\n", err.text);
 		return LAUNCH_EXIT_FAILED;
 	}
-	printf("{\"digest\":\"%s\",\"bytes\":%llu,\"files\":%llu}\n",
+	printf("{\"digest\":\"%s\",\"bytes\":%llu,\"files\":%llu,"
+	       "\"fingerprint\":\"%s\"}\n",
 		result.digest, (unsigned long long)result.bytes,
-		(unsigned long long)result.files);
+		(unsigned long long)result.files, result.fingerprint);
 	return fflush(stdout) ? LAUNCH_EXIT_FAILED : LAUNCH_EXIT_DONE;
 }
 
@@ -135,6 +138,17 @@ main_unstage(int argc, char **argv)
 	return rc;
 }
 
+static int
+main_survey(int argc, char **argv)
+{
+	(void)argv;
+	if (argc)
+		return main_usage();
+	main_helper();
+	return survey_run(stdin, stdout) ? LAUNCH_EXIT_FAILED
+					 : LAUNCH_EXIT_DONE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -146,6 +160,7 @@ main(int argc, char **argv)
 		{LAUNCH_EXEC, main_exec},
 		{LAUNCH_STAGE, main_stage},
 		{LAUNCH_UNSTAGE, main_unstage},
+		{LAUNCH_SURVEY, main_survey},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]);

@@ -107,6 +107,8 @@ void request_expect(const struct sup_req *req, enum request_state expected);
 bool request_is_wanted(struct sup_req *req);
 /* stream.c */
 void request_pump(struct sup_req *req); /* queue to chunks, as credit allows */
+/* The head is out, and the rest does not come: the client sees it cut. */
+void request_give_up(struct sup_req *req, const char *why);
 /* The head is out and the queue holds the rest of the answer. */
 void request_flush(struct sup_req *req);
 

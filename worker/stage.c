@@ -21,13 +21,8 @@
 static void
 stage_result(struct walk *w, struct stage_result *result_out)
 {
-	unsigned char bytes[SHA256_DIGEST_LENGTH];
-	char *at = result_out->digest;
-
-	SHA256_Final(bytes, &w->digest);
-	at += sprintf(at, "sha256:");
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		at += sprintf(at, "%02x", bytes[i]);
+	walk_digest(w, result_out->digest);
+	fingerprint_end(&w->fingerprint, result_out->fingerprint);
 	result_out->bytes = w->bytes;
 	result_out->files = w->files;
 }

@@ -17,6 +17,7 @@ struct stage_order {
 struct stage_result {
 	char digest[sizeof("sha256:") + 64];
 	uint64_t bytes, files;
+	char fingerprint[33]; /* see fingerprint.h */
 };
 
 /* On failure nothing is left of target, unless it was there before. A source

@@ -2,7 +2,7 @@
  * what the plugin hears about the other side meanwhile. */
 #include "worker/request.h"
 
-#define CHUNK_BYTES (32 * 1024) /* so that short answers get between */
+#define CHUNK_BYTES (120 * 1024) /* so that short answers get between */
 
 static void
 stream_chunk(struct sup_req *req, struct bytes bytes, bool more)
@@ -107,6 +107,25 @@ sup_chunk(struct sup_req *req, const void *body, size_t bytes, bool more)
 	if (!more)
 		request_pump(req);
 	return left;
+}
+
+void
+request_give_up(struct sup_req *req, const char *why)
+{
+	struct link *link = req->plugin->link;
+	msgpack_packer *out;
+
+	if (req->cancelled) {
+		stream_last(req);
+		return;
+	}
+	sup_log(req->plugin, SUP_WARN, "gave up the answer of %s: %s",
+		sup_req_path(req), why);
+	out = link_begin(link);
+	codec_notification(out, MESSAGE_CANCEL, 1);
+	msgpack_pack_uint32(out, req->id);
+	link_end(link);
+	request_finish(req);
 }
 
 void

@@ -1,6 +1,6 @@
 /* walk: in sorted order. Hidden files and byte-code caches stay behind, shared
  * names become links and are no part of the digest. It never follows a link,
- * and what changes while it is copied makes the copy void. */
+ * and what changes meanwhile makes the walk void. */
 #include "worker/walk.h"
 
 #include <dirent.h>
@@ -67,8 +67,8 @@ static int
 walk_tear(struct walk *w, const char *path)
 {
 	w->torn = true;
-	return error_set(
-		w->err, "the package changes while it is copied, at %s", path);
+	return error_set(w->err, "the package changes while it is %s, at %s",
+		w->kind == WALK_COPY ? "copied" : "read", path);
 }
 
 static void
@@ -78,6 +78,7 @@ walk_remember(struct walk *w, const char *path, const struct stat *stat)
 
 	seen->stat = *stat;
 	memcpy(seen->path, path, strlen(path) + 1);
+	fingerprint_add(&w->fingerprint, path, stat);
 	seen->next = w->seen;
 	w->seen = seen;
 }
@@ -127,23 +128,36 @@ walk_hash_size(struct walk *w, uint64_t size)
 /* ---- one entry ---- */
 
 static int
-walk_copy_opened(
-	struct walk *w, int from, const char *path, const struct stat *stat)
+walk_copy_file(struct walk *w, int from, const char *path,
+	const struct stat *stat, uint64_t *bytes_out)
 {
-	uint64_t bytes;
 	int to, rc;
 
 	to = openat(
 		w->target, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (to < 0)
 		return walk_fail(w, "create the copy of", path);
-	walk_hash_head(w, stat->st_mode & 0111 ? 'x' : 'f', path);
 	rc = copy_file(from, to, w->order->limit_bytes - w->bytes, &w->digest,
-		&bytes, path, w->err);
+		bytes_out, path, w->err);
 	if (!rc && fchmod(to, stat->st_mode & 0777))
 		rc = walk_fail(w, "set the mode of the copy of", path);
 	if (close(to) && !rc)
 		rc = walk_fail(w, "write the copy of", path);
+	return rc;
+}
+
+static int
+walk_opened(struct walk *w, int from, const char *path, const struct stat *stat)
+{
+	uint64_t bytes;
+	int rc;
+
+	walk_hash_head(w, stat->st_mode & 0111 ? 'x' : 'f', path);
+	if (w->kind == WALK_COPY)
+		rc = walk_copy_file(w, from, path, stat, &bytes);
+	else
+		rc = copy_hash(from, w->order->limit_bytes - w->bytes,
+			&w->digest, &bytes, path, w->err);
 	if (rc)
 		return rc;
 	walk_hash_size(w, bytes);
@@ -168,7 +182,7 @@ walk_file(struct walk *w, const char *path, const struct stat *stat)
 	if (fstat(from, &opened) || !walk_is_same(stat, &opened))
 		rc = walk_tear(w, path);
 	else
-		rc = walk_copy_opened(w, from, path, stat);
+		rc = walk_opened(w, from, path, stat);
 	close(from);
 	return rc;
 }
@@ -182,7 +196,7 @@ walk_link(struct walk *w, const char *path)
 	if (length < 0)
 		return walk_tear(w, path);
 	text[length] = 0;
-	if (symlinkat(text, w->target, path))
+	if (w->kind == WALK_COPY && symlinkat(text, w->target, path))
 		return walk_fail(w, "link the copy of", path);
 	walk_hash_head(w, 'l', path);
 	SHA256_Update(&w->digest, text, (size_t)length);
@@ -196,7 +210,7 @@ walk_share(struct walk *w, const char *name)
 	char *text = memory_format("%s/%s", w->order->source, name);
 	int rc = 0;
 
-	if (symlinkat(text, w->target, name))
+	if (w->kind == WALK_COPY && symlinkat(text, w->target, name))
 		rc = walk_fail(w, "link", name);
 	free(text);
 	return rc;
@@ -221,8 +235,10 @@ walk_subfolder(
 			path, DEPTH_MAX);
 	walk_hash_head(w, 'd', path);
 	/* always writable for its owner, so that it can be removed again */
-	if (mkdirat(w->target, path, 0700) ||
-		fchmodat(w->target, path, (stat->st_mode & 0777) | 0700, 0))
+	if (w->kind == WALK_COPY &&
+		(mkdirat(w->target, path, 0700) ||
+			fchmodat(w->target, path, (stat->st_mode & 0777) | 0700,
+				0)))
 		return walk_fail(w, "create the copy of", path);
 	return walk_folder(w, path, depth + 1);
 }
@@ -238,6 +254,8 @@ walk_entry(struct walk *w, const char *path, int depth)
 		stat.st_dev == w->target_stat.st_dev)
 		return 0; /* the copy itself */
 	walk_remember(w, path, &stat);
+	if (w->kind == WALK_LOOK && !S_ISDIR(stat.st_mode))
+		return 0;
 	if (S_ISREG(stat.st_mode))
 		return walk_file(w, path, &stat);
 	if (S_ISLNK(stat.st_mode))
@@ -298,20 +316,43 @@ walk_folder(struct walk *w, const char *path, int depth)
 	return rc;
 }
 
+static int
+walk_begin_copy(struct walk *w, const struct stat *top)
+{
+	if (fstat(w->target, &w->target_stat))
+		return walk_fail(w, "look at", w->order->target);
+	if (fchmod(w->target, (top->st_mode & 0777) | 0700))
+		return walk_fail(w, "set the mode of", w->order->target);
+	return 0;
+}
+
 int
 walk_run(struct walk *w)
 {
 	struct stat top;
 
-	if (fstat(w->source, &top) || fstat(w->target, &w->target_stat))
+	fingerprint_begin(&w->fingerprint);
+	if (fstat(w->source, &top))
 		return walk_fail(w, "look at", w->order->source);
 	walk_remember(w, ".", &top);
 	SHA256_Init(&w->digest);
-	if (fchmod(w->target, (top.st_mode & 0777) | 0700))
-		return walk_fail(w, "set the mode of", w->order->target);
+	if (w->kind == WALK_COPY && walk_begin_copy(w, &top))
+		return -1;
 	if (walk_folder(w, ".", 0))
 		return -1;
-	return walk_look_again(w);
+	return w->kind == WALK_LOOK ? 0 : walk_look_again(w);
+}
+
+void
+walk_digest(struct walk *w, char text_out[sizeof("sha256:") + 64])
+{
+	unsigned char bytes[SHA256_DIGEST_LENGTH];
+	char *at = text_out;
+
+	SHA256_Final(bytes, &w->digest);
+	at += sprintf(at, "sha256:");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		at += sprintf(at, "%02x", bytes[i]);
 }
 
 void

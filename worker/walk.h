@@ -1,5 +1,5 @@
 /* walk: one pass over a package: each entry copied, hashed and remembered as it
- * looked. Knows no tries and removes nothing. */
+ * looked, or only some of that. Knows no tries and removes nothing. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,15 +7,24 @@
 #include <sys/stat.h>
 
 #include "worker/copy.h"
+#include "worker/fingerprint.h"
 #include "worker/stage.h"
 
 struct seen; /* what was copied, as it looked when it was */
 
+enum walk_kind {
+	WALK_COPY,   /* to order->target */
+	WALK_DIGEST, /* what a copy's digest would be; target is not used */
+	WALK_LOOK,   /* no file is opened: the fingerprint only */
+};
+
 struct walk {
 	const struct stage_order *order;
+	enum walk_kind kind;
 	int source, target; /* open folders */
 	struct stat target_stat;
 	SHA256_CTX digest;
+	struct fingerprint fingerprint;
 	uint64_t bytes, files;
 	struct seen *seen;
 	bool polite;
@@ -23,7 +32,9 @@ struct walk {
 	struct error *err;
 };
 
-/* Copies all of source to target and looks again at all of source. */
+/* Goes through all of source, and then looks again at all that was read. */
 int walk_run(struct walk *w);
+/* After it: "sha256:..." of what was copied or read. */
+void walk_digest(struct walk *w, char text_out[sizeof("sha256:") + 64]);
 int walk_fail(struct walk *w, const char *what, const char *path); /* errno */
 void walk_finish(struct walk *w); /* forgets; closes nothing */

@@ -57,7 +57,7 @@ check_plugins(const struct config *config, struct finding *findings,
 	for (uint32_t i = 0; i < config->plugin_count; i++) {
 		const struct plugin_config *plugin = config->plugins[i];
 		struct finding *f = &findings[i];
-		if (!plugin->enabled ||
+		if (!plugin->enabled || !config_id_is_valid(plugin->use) ||
 			package_find(config, plugin, &f->dir, problems) < 0)
 			continue;
 		uint32_t same = find_same(findings, i, f->dir);
@@ -74,8 +74,28 @@ check_plugins(const struct config *config, struct finding *findings,
 	}
 }
 
+/* It starts, but who said so had another thing in mind. */
 static void
-check_all(const struct config *config, struct problems *problems)
+warn_of_disabled(const struct config *config, struct problems *problems)
+{
+	for (uint32_t i = 0; i < config->plugin_count; i++) {
+		const struct plugin_config *plugin = config->plugins[i];
+		for (uint32_t j = 0; j < plugin->requires.count; j++) {
+			const struct plugin_config *other = config_plugin(
+				config, plugin->requires.items[j]);
+			if (plugin->enabled && other && !other->enabled)
+				problems_warn(problems, plugin->file,
+					plugin->requires_at[j].line,
+					plugin->requires_at[j].column,
+					"'%s' requires '%s', which is disabled",
+					plugin->id, other->id);
+		}
+	}
+}
+
+static void
+check_all(const struct config *config, const struct config_known *known,
+	struct problems *problems)
 {
 	uint32_t count = config->plugin_count;
 	struct finding *findings =
@@ -83,8 +103,12 @@ check_all(const struct config *config, struct problems *problems)
 	const struct manifest **manifests =
 		memory_alloc((count + 1) * sizeof(*manifests));
 	uint32_t *order = memory_alloc((count + 1) * sizeof(*order));
-	check_plugins(config, findings, manifests, problems);
-	config_start_order(config, manifests, order, problems);
+	if (known->dirs)
+		check_plugins(config, findings, manifests, problems);
+	if (known->plugins) {
+		config_start_order(config, manifests, order, problems);
+		warn_of_disabled(config, problems);
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		free(findings[i].dir);
 		manifest_destroy(findings[i].manifest);
@@ -98,9 +122,9 @@ uint32_t
 config_check(const char *path, FILE *out)
 {
 	struct problems problems = {0};
-	struct config *config = config_load_unordered(path, &problems);
-	if (config)
-		check_all(config, &problems);
+	struct config_known known;
+	struct config *config = config_load_broken(path, &known, &problems);
+	check_all(config, &known, &problems);
 	config_unref(config);
 	problems_sort(&problems);
 	problems_print(&problems, out);

@@ -1,6 +1,11 @@
-/* checks: what an id, a mount and a namespace may look like. */
+/* checks: what an id, a mount and a namespace may look like; whether a folder
+ * is there. */
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "proto/util/memory.h"
+#include "supervisor/config/network.h"
 #include "supervisor/config/tables.h"
 
 bool
@@ -21,6 +26,42 @@ check_id(struct problems *problems, const struct node *node, void *base)
 			"'%s' is not an id: lower-case letters, digits, - and "
 			"_, at most 64, first a letter or digit",
 			node->text);
+}
+
+void
+check_requirement(struct problems *problems, const struct node *node,
+	const struct text_list *list, struct config_place **places)
+{
+	uint32_t last = list->count - 1;
+	check_id(problems, node, NULL);
+	*places = memory_resize(*places, list->count * sizeof(**places));
+	(*places)[last] = (struct config_place){node->line, node->column};
+	for (uint32_t i = 0; i < last; i++)
+		if (!strcmp(list->items[i], list->items[last])) {
+			problems_warn(problems, node->file, node->line,
+				node->column, "'%s' is required twice",
+				node->text);
+			break;
+		}
+}
+
+void
+check_requires(struct problems *problems, const struct node *node, void *base)
+{
+	struct plugin_config *plugin = base;
+	check_requirement(
+		problems, node, &plugin->requires, &plugin->requires_at);
+}
+
+void
+check_folder(struct problems *problems, const struct node *node, void *base)
+{
+	char *path = path_beside(node->file, node->text);
+	struct stat status;
+	if (stat(path, &status) < 0 || !S_ISDIR(status.st_mode))
+		problems_warn(problems, node->file, node->line, node->column,
+			"there is no folder %s", path);
+	free(path);
 }
 
 static bool
@@ -81,4 +122,15 @@ check_namespace(struct problems *problems, const struct node *node, void *base)
 		node_problem(problems, node,
 			"'namespace' must be letters, digits, -, _ and inner "
 			"dots; the dot after it is added");
+}
+
+void
+network_check(struct problems *problems, const struct node *node, void *base)
+{
+	struct network network;
+	struct error err;
+
+	(void)base;
+	if (network_read(&network, node->text, &err))
+		node_problem(problems, node, "'trusted_proxies': %s", err.text);
 }

@@ -183,6 +183,49 @@ config_plugin_differs(const struct plugin_config *in_force,
 	return cost.dearest >= 0;
 }
 
+static void
+note_reason(void *user, const char *path, enum config_change_kind kind,
+	const struct schema_row *row, const void *old, const void *new)
+{
+	json_t *reasons = user;
+	json_t *word = json_stringn(path, strcspn(path, ".["));
+	size_t i;
+	json_t *before;
+	json_array_foreach(reasons, i, before)
+	{
+		if (!json_equal(before, word))
+			continue;
+		json_decref(word);
+		return;
+	}
+	json_array_append_new(reasons, word);
+}
+
+json_t *
+config_plugin_reasons(const struct plugin_config *in_force,
+	const struct plugin_config *wanted)
+{
+	json_t *reasons = json_array();
+	schema_compare(
+		&plugin_table, in_force, wanted, "", note_reason, reasons);
+	return reasons;
+}
+
+void
+config_keep_unchangeable(struct config *new, const struct config *old)
+{
+	for (const struct schema_row *row = config_table.rows; row->type;
+		row++) {
+		if (row->class != CLASS_RESTART || row->type != SCHEMA_PATH)
+			continue;
+		char **mine = schema_field(row, new);
+		char *const *theirs = schema_field_const(row, old);
+		char *kept = *theirs ? memory_copy_text(*theirs) : NULL;
+		free(*mine);
+		*mine = kept;
+	}
+}
+
 bool
 config_changes_touch(const struct config_changes *changes, const char *path)
 {

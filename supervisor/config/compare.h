@@ -47,6 +47,14 @@ bool config_plugin_differs(const struct plugin_config *in_force,
 	const struct plugin_config *wanted, bool configures,
 	enum config_class *class_out);
 
+/* The keys of its entry that differ ("settings", "env", "hold_max"), once
+ * each: a new array of texts. */
+json_t *config_plugin_reasons(const struct plugin_config *in_force,
+	const struct plugin_config *wanted);
+/* What only a restart changes stays in `new` as it is in `old`, so that it is
+ * told again each time. `new` is nobody else's yet. */
+void config_keep_unchangeable(struct config *new, const struct config *old);
+
 /* The dearest class among the changes of one plugin (NULL: the global ones).
  * False if nothing changed; a plugin added or removed has class RELOAD. */
 bool config_changes_class(const struct config_changes *changes,

@@ -45,6 +45,7 @@ plugin_config_unref(struct plugin_config *plugin)
 	if (!plugin || --plugin->references)
 		return;
 	schema_finish(&plugin_table, plugin);
+	free(plugin->requires_at);
 	free(plugin->id);
 	free(plugin->file);
 	free(plugin);
@@ -162,9 +163,8 @@ add_defaults(struct config *config, const struct node *root)
 /* ---- loading ---- */
 
 /* Takes root, which may be NULL after a problem. */
-static struct config *
-config_finish_load(struct config *config, struct node *root,
-	struct problems *problems, uint32_t errors_before)
+static void
+config_fill(struct config *config, struct node *root, struct problems *problems)
 {
 	if (root) {
 		schema_read(problems, &config_table, root, config);
@@ -172,6 +172,13 @@ config_finish_load(struct config *config, struct node *root,
 	}
 	node_destroy(root);
 	problems_sort(problems);
+}
+
+/* Takes config; NULL if there were errors. */
+static struct config *
+config_if_good(struct config *config, const struct problems *problems,
+	uint32_t errors_before)
+{
 	if (problems->errors == errors_before)
 		return config;
 	config_unref(config);
@@ -212,9 +219,9 @@ config_load_text(const char *name, const char *text, size_t length,
 	text_list_append(&config->files, memory_copy_text(name));
 	struct node *root =
 		node_parse(config->files.items[0], text, length, problems);
+	config_fill(config, root, problems);
 	return config_order(
-		config_finish_load(config, root, problems, errors_before),
-		problems);
+		config_if_good(config, problems, errors_before), problems);
 }
 
 struct config *
@@ -223,27 +230,55 @@ config_load(const char *path, struct problems *problems)
 	return config_order(config_load_unordered(path, problems), problems);
 }
 
-struct config *
-config_load_unordered(const char *path, struct problems *problems)
+/* All files as one tree; NULL if none could be read. */
+static struct node *
+read_files(struct config *config, const char *path, bool *complete_out,
+	struct problems *problems)
 {
-	uint32_t errors_before = problems->errors;
-	struct config *config = config_create();
-	source_files(path, &config->files, problems);
 	struct node *root = NULL;
+	source_files(path, &config->files, problems);
+	*complete_out = true;
 	for (uint32_t i = 0; i < config->files.count; i++) {
 		const char *file = config->files.items[i];
 		size_t length;
 		char *text = source_read(file, &length, problems);
-		if (!text)
-			continue;
-		struct node *part = node_parse(file, text, length, problems);
+		struct node *part =
+			text ? node_parse(file, text, length, problems) : NULL;
 		free(text);
+		*complete_out &= part != NULL;
 		if (root && part)
 			node_merge(root, part, "plugins", problems);
 		else if (part)
 			root = part;
 	}
-	return config_finish_load(config, root, problems, errors_before);
+	return root;
+}
+
+struct config *
+config_load_unordered(const char *path, struct problems *problems)
+{
+	uint32_t errors_before = problems->errors;
+	struct config *config = config_create();
+	bool complete;
+	config_fill(config, read_files(config, path, &complete, problems),
+		problems);
+	return config_if_good(config, problems, errors_before);
+}
+
+struct config *
+config_load_broken(const char *path, struct config_known *known_out,
+	struct problems *problems)
+{
+	struct config *config = config_create();
+	struct node *root =
+		read_files(config, path, &known_out->plugins, problems);
+	const struct node *dirs = root ? node_get(root, "plugin_dirs") : NULL;
+	uint32_t dir_count = dirs ? dirs->count : 0;
+	bool is_list = !dirs || dirs->kind == NODE_LIST;
+	config_fill(config, root, problems);
+	known_out->dirs = known_out->plugins && is_list &&
+			  (!dirs || dir_count == config->plugin_dirs.count);
+	return config;
 }
 
 struct config *

@@ -44,6 +44,10 @@ struct text_list {
 	uint32_t count;
 };
 
+struct config_place {
+	uint32_t line, column;
+};
+
 /* [a-z0-9][a-z0-9_-]{0,63} */
 bool config_id_is_valid(const char *id);
 
@@ -121,7 +125,8 @@ struct plugin_config {
 	char *mount;		   /* "/bot-a", or "" */
 	char *namespace;	   /* "bot-a" without the dot, or "" */
 	struct text_list requires; /* ids */
-	struct text_list env;	   /* "NAME=value" */
+	struct config_place *requires_at; /* of each, in `file` */
+	struct text_list env;		  /* "NAME=value" */
 	json_t *settings; /* an object; what the config says, see settings.h */
 	/* Both as they may be shown: references as written, secrets masked. */
 	struct text_list env_shown;
@@ -150,7 +155,7 @@ struct config {
 	struct text_list plugin_dirs; /* absolute */
 	struct config_limits limits;
 	struct config_admin admin;
-	struct text_list trusted_proxies; /* empty until supported */
+	struct text_list trusted_proxies; /* see network.h */
 	struct plugin_limits defaults;
 	struct {
 		int on_sighup; /* enum config_on_sighup */
@@ -180,6 +185,15 @@ struct config *config_load(const char *path, struct problems *problems);
  * that with the manifests in hand. */
 struct config *config_load_unordered(
 	const char *path, struct problems *problems);
+/* With all that could be read, whatever is wrong with the rest, for who wants
+ * to look further; never NULL. No start_order, no promise about values that
+ * had a problem. */
+struct config_known {
+	bool plugins; /* no file is missing: so these are all plugins */
+	bool dirs;    /* and these all folders of packages */
+};
+struct config *config_load_broken(const char *path,
+	struct config_known *known_out, struct problems *problems);
 /* The same for one text; relative paths start at the folder of `name`. */
 struct config *config_load_text(const char *name, const char *text,
 	size_t length, struct problems *problems);
@@ -209,3 +223,5 @@ uint32_t config_check(const char *path, FILE *out);
 
 /* The reference of supd.yaml and plugin.yaml in Markdown, from the tables. */
 void config_print_reference(FILE *out);
+/* The keys of one of them as a list of a manual page. */
+void config_print_man_keys(FILE *out, bool of_manifest);

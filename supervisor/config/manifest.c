@@ -78,6 +78,15 @@ check_keep(struct problems *problems, const struct node *node, void *base)
 }
 
 static void
+check_manifest_requires(
+	struct problems *problems, const struct node *node, void *base)
+{
+	struct manifest *manifest = base;
+	check_requirement(
+		problems, node, &manifest->requires, &manifest->requires_at);
+}
+
+static void
 check_probe(struct problems *problems, const struct node *node, void *base)
 {
 	struct manifest_probe *probe = base;
@@ -91,6 +100,24 @@ check_probe(struct problems *problems, const struct node *node, void *base)
 	}
 	probe->method = memory_copy_bytes(node->text, method);
 	probe->path = memory_copy_text(path);
+}
+
+/* What is said of a state that nobody asks for is a mistake, but no harm. */
+static void
+check_state(struct problems *problems, const struct node *state,
+	const struct manifest *manifest)
+{
+	static const char *const keys[] = {"version", "optional"};
+	if (!state || state->kind != NODE_MAP || manifest->state.export)
+		return;
+	for (size_t i = 0; i < SCHEMA_COUNT_OF(keys); i++) {
+		const struct node *node = node_get(state, keys[i]);
+		if (node)
+			problems_warn(problems, node->file, node->line,
+				node->column,
+				"'%s' means nothing without 'export: true'",
+				keys[i]);
+	}
 }
 
 static void
@@ -109,6 +136,7 @@ check_whole(struct problems *problems, const struct node *map, void *base)
 		 !node_get(map, "exec")->count)
 		node_problem(problems, node_get(map, "exec"),
 			"'exec' must name a program");
+	check_state(problems, node_get(map, "state"), manifest);
 	manifest->link_is_set = link;
 	if (link && has_exec && manifest->link == LINK_NATIVE)
 		node_problem(problems, link,
@@ -216,7 +244,8 @@ const struct schema_table manifest_table = {
 			       "reloaded."},
 		{ROW(keep), .type = SCHEMA_TEXTS, .min = 1, .check = check_keep,
 			.doc = "Registrations whose loss fails a reload."},
-		{ROW(requires), .type = SCHEMA_TEXTS, .check = check_id,
+		{ROW(requires), .type = SCHEMA_TEXTS,
+			.check = check_manifest_requires,
 			.doc = "Ids of plugins that start before it."},
 		{ROW(share), .type = SCHEMA_TEXTS, .min = 1,
 			.check = check_share,
@@ -287,6 +316,7 @@ manifest_destroy(struct manifest *manifest)
 		free(manifest->health.probes.items[i].path);
 	}
 	schema_finish(&manifest_table, manifest);
+	free(manifest->requires_at);
 	free(manifest->file);
 	free(manifest);
 }

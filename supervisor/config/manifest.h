@@ -37,8 +37,9 @@ struct manifest {
 	} state;
 	bool configure;	       /* new settings are told to the running worker */
 	struct text_list keep; /* "http:GET /hello": registration_label() */
-	struct text_list requires; /* plugin ids */
-	struct text_list share;	   /* names in the package folder */
+	struct text_list requires;	  /* plugin ids */
+	struct config_place *requires_at; /* of each, in `file` */
+	struct text_list share;		  /* names in the package folder */
 	bool link_is_set;
 	int link;		  /* enum config_link, if link_is_set */
 	json_t *settings;	  /* an object: defaults */

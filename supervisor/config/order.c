@@ -8,6 +8,8 @@
 #include "supervisor/config/manifest.h"
 #include "supervisor/config/units.h"
 
+#define CHAIN_MAX 6 /* links of a circle that are told */
+
 enum mark { UNSEEN, ON_PATH, PLACED };
 
 struct walk {
@@ -26,52 +28,86 @@ struct walk {
 	bool failed;
 };
 
-/* The plugin's own requirements, then its manifest's. NULL past the end. */
-static const char *
+/* "PLUGIN requires ID", and where that is said. */
+struct requirement {
+	const char *id; /* NULL past the end */
+	const char *file;
+	struct config_place at;
+};
+
+/* The plugin's own, then those of its manifest. */
+static struct requirement
 requirement(const struct walk *w, uint32_t place, uint32_t i)
 {
-	const struct text_list *own = &w->config->plugins[place]->requires;
-	if (i < own->count)
-		return own->items[i];
+	const struct plugin_config *plugin = w->config->plugins[place];
 	const struct manifest *manifest =
 		w->manifests ? w->manifests[place] : NULL;
-	i -= own->count;
-	return manifest && i < manifest->requires.count
-		       ? manifest->requires.items[i]
-		       : NULL;
+	uint32_t own = plugin->requires.count;
+	if (i < own)
+		return (struct requirement){plugin->requires.items[i],
+			plugin->file, plugin->requires_at[i]};
+	i -= own;
+	if (manifest && i < manifest->requires.count)
+		return (struct requirement){manifest->requires.items[i],
+			manifest->file, manifest->requires_at[i]};
+	return (struct requirement){0};
 }
 
 static void
-problem_of_unknown(struct walk *w, uint32_t place, const char *id)
+problem_of_unknown(
+	struct walk *w, uint32_t place, const struct requirement *found)
 {
-	const struct plugin_config *plugin = w->config->plugins[place];
+	const char *id = w->config->plugins[place]->id;
 	struct near near;
-	near_init(&near, id);
+	near_init(&near, found->id);
 	bool is_told = w->problems->count < PROBLEMS_MAX;
 	for (uint32_t i = 0; is_told && i < w->config->plugin_count; i++)
-		near_offer(&near, w->config->plugins[i]->id);
-	problems_add(w->problems, plugin->file, plugin->line, plugin->column,
-		"'%s' requires '%s', which is not among the plugins%s",
-		plugin->id, id, near_hint(&near));
+		if (i != place)
+			near_offer(&near, w->config->plugins[i]->id);
+	problems_add(w->problems, found->file, found->at.line, found->at.column,
+		"'%s' requires '%s', which is not among the plugins%s", id,
+		found->id, near_hint(&near));
 	w->failed = true;
+}
+
+/* What the plugin at this step of the path requires next. */
+static struct requirement
+step_of(const struct walk *w, uint32_t step)
+{
+	const struct visit *visit = &w->path[step];
+	return requirement(w, visit->place, visit->next - 1);
 }
 
 /* The path from `place` to its end requires `place` again. */
 static void
 problem_of_cycle(struct walk *w, uint32_t place)
 {
-	uint32_t from = w->path_count;
-	while (w->path[from - 1].place != place)
+	uint32_t from = w->path_count - 1;
+	while (w->path[from].place != place)
 		from--;
+	struct requirement first = step_of(w, from);
 	struct buffer text = {0};
-	for (uint32_t i = from - 1; i < w->path_count; i++)
-		buffer_format(&text, "'%s' requires ",
-			w->config->plugins[w->path[i].place]->id);
-	const struct plugin_config *plugin = w->config->plugins[place];
-	problems_add(w->problems, plugin->file, plugin->line, plugin->column,
-		"plugins require each other in a circle: %.*s'%s'",
-		(int)buffer_length(&text), (const char *)buffer_bytes(&text),
-		plugin->id);
+	for (uint32_t i = from; i < w->path_count; i++) {
+		struct requirement next = step_of(w, i);
+		if (i - from == CHAIN_MAX) {
+			buffer_format(
+				&text, ", and %u more", w->path_count - i);
+			break;
+		}
+		buffer_format(&text, "%s'%s' requires '%s' (%s:%u)",
+			i > from ? ", " : "",
+			w->config->plugins[w->path[i].place]->id, next.id,
+			next.file, next.at.line);
+	}
+	if (from + 1 == w->path_count)
+		problems_add(w->problems, first.file, first.at.line,
+			first.at.column, "'%s' requires itself", first.id);
+	else
+		problems_add(w->problems, first.file, first.at.line,
+			first.at.column,
+			"plugins require each other in a circle: %.*s",
+			(int)buffer_length(&text),
+			(const char *)buffer_bytes(&text));
 	buffer_finish(&text);
 	w->failed = true;
 }
@@ -84,11 +120,11 @@ enter(struct walk *w, uint32_t place)
 }
 
 static void
-follow(struct walk *w, uint32_t place, const char *id)
+follow(struct walk *w, uint32_t place, const struct requirement *found)
 {
-	enum mark *mark = map_get(&w->places, id, strlen(id));
+	enum mark *mark = map_get(&w->places, found->id, strlen(found->id));
 	if (!mark) {
-		problem_of_unknown(w, place, id);
+		problem_of_unknown(w, place, found);
 		return;
 	}
 	uint32_t next = (uint32_t)(mark - w->marks);
@@ -105,9 +141,10 @@ visit(struct walk *w, uint32_t start)
 	enter(w, start);
 	while (w->path_count) {
 		struct visit *now = &w->path[w->path_count - 1];
-		const char *id = requirement(w, now->place, now->next++);
-		if (id) {
-			follow(w, now->place, id);
+		struct requirement found =
+			requirement(w, now->place, now->next++);
+		if (found.id) {
+			follow(w, now->place, &found);
 			continue;
 		}
 		w->marks[now->place] = PLACED;

@@ -1,7 +1,8 @@
 /* reference: the tables as Markdown, so that the manual cannot lag behind. */
+#include "supervisor/config/reference.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "proto/util/memory.h"
 #include "supervisor/config/tables.h"
@@ -23,8 +24,8 @@ static const char *const type_words[] = {
 	[SCHEMA_OWN] = "map",
 };
 
-static void
-print_type(const struct schema_row *row, FILE *out)
+void
+reference_print_type(const struct schema_row *row, FILE *out)
 {
 	char least[UNIT_TEXT_BYTES], most[UNIT_TEXT_BYTES];
 	if (row->type == SCHEMA_CHOICE) {
@@ -41,41 +42,21 @@ print_type(const struct schema_row *row, FILE *out)
 	else if (row->type == SCHEMA_DURATION)
 		fprintf(out, " %s-%s", duration_format(row->min, least),
 			duration_format(row->max, most));
+	else if (row->type == SCHEMA_TEXT && row->max)
+		fprintf(out, " of at most %" PRIu64 " bytes", row->max);
 }
 
 static void
-print_row(const struct schema_row *row, const char *key, bool with_class,
-	FILE *out)
-{
-	fprintf(out, "| `%s` | ", key);
-	print_type(row, out);
-	if (row->required)
-		fputs(" | *required*", out);
-	else if (row->fallback && *row->fallback)
-		fprintf(out, " | `%s`", row->fallback);
-	else
-		fputs(" |", out);
-	if (with_class)
-		fprintf(out, " | %s%s",
-			row->can_configure ? "configure or " : "",
-			config_class_name(row->class));
-	fprintf(out, " | %s%s |\n", row->doc,
-		row->later ? " *Not supported yet.*" : "");
-}
-
-static void
-print_rows(const struct schema_table *table, const char *prefix,
-	bool with_class, FILE *out)
+walk(const struct schema_table *table, const char *prefix, reference_key *tell,
+	void *user)
 {
 	for (const struct schema_row *row = table->rows; row->type; row++) {
 		if (row->type == SCHEMA_INLINE) {
-			fprintf(out,
-				"| `%s…` | | |%s Any key of `defaults`. |\n",
-				prefix, with_class ? " |" : "");
+			tell(user, row, prefix);
 			continue;
 		}
 		char *key = memory_format("%s%s", prefix, row->name);
-		print_row(row, key, with_class, out);
+		tell(user, row, key);
 		if (row->table) {
 			const char *join = ".";
 			if (row->type == SCHEMA_LIST)
@@ -83,11 +64,48 @@ print_rows(const struct schema_table *table, const char *prefix,
 			else if (row->type == SCHEMA_OWN)
 				join = ".ID.";
 			char *inner = memory_format("%s%s", key, join);
-			print_rows(row->table, inner, with_class, out);
+			walk(row->table, inner, tell, user);
 			free(inner);
 		}
 		free(key);
 	}
+}
+
+void
+reference_walk(
+	const struct schema_table *table, reference_key *tell, void *user)
+{
+	walk(table, "", tell, user);
+}
+
+struct printing {
+	FILE *out;
+	bool with_class;
+};
+
+static void
+print_row(void *user, const struct schema_row *row, const char *key)
+{
+	const struct printing *p = user;
+	if (row->type == SCHEMA_INLINE) {
+		fprintf(p->out, "| `%s…` | | |%s Any key of `defaults`. |\n",
+			key, p->with_class ? " |" : "");
+		return;
+	}
+	fprintf(p->out, "| `%s` | ", key);
+	reference_print_type(row, p->out);
+	if (row->required)
+		fputs(" | *required*", p->out);
+	else if (row->fallback && *row->fallback)
+		fprintf(p->out, " | `%s`", row->fallback);
+	else
+		fputs(" |", p->out);
+	if (p->with_class)
+		fprintf(p->out, " | %s%s",
+			row->can_configure ? "configure or " : "",
+			config_class_name(row->class));
+	fprintf(p->out, " | %s%s |\n", row->doc,
+		row->later ? " *Not supported yet.*" : "");
 }
 
 void
@@ -97,10 +115,11 @@ config_print_reference(FILE *out)
 	      "| Key | Type | Default | A change is | Meaning |\n"
 	      "| --- | --- | --- | --- | --- |\n",
 		out);
-	print_rows(&config_table, "", true, out);
+	reference_walk(&config_table, print_row, &(struct printing){out, true});
 	fputs("\n### plugin.yaml\n\n"
 	      "| Key | Type | Default | Meaning |\n"
 	      "| --- | --- | --- | --- |\n",
 		out);
-	print_rows(&manifest_table, "", false, out);
+	reference_walk(
+		&manifest_table, print_row, &(struct printing){out, false});
 }

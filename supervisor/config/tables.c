@@ -198,7 +198,7 @@ static const struct schema_table admin_table = {
 			       "of a token."},
 		{ROW(config_admin, metrics), .type = SCHEMA_CHOICE,
 			.choices = metrics_words, .fallback = "open",
-			.later = true, .doc = "Who may read /metrics."},
+			.doc = "Who may read /metrics: everybody, or any token."},
 		{0}},
 };
 
@@ -341,7 +341,7 @@ const struct schema_table plugin_table = {
 			.fallback = "false", .later = true,
 			.doc = "Whether a change of its package reloads it."},
 		{ROW(plugin_config, requires), .type = SCHEMA_TEXTS,
-			.check = check_id,
+			.check = check_requires,
 			.doc = "Ids of plugins that start before it."},
 		{ROW(plugin_config, mount), .type = SCHEMA_TEXT, .max = 256,
 			.fallback = "", .class = CLASS_RELOAD,
@@ -396,7 +396,7 @@ const struct schema_table config_table = {
 			.table = &listen_table, .class = CLASS_REBIND,
 			.doc = "Where clients connect."},
 		{ROW(config, plugin_dirs), .type = SCHEMA_PATHS, .min = 1,
-			.class = CLASS_RELOAD,
+			.class = CLASS_RELOAD, .check = check_folder,
 			.doc = "Folders of packages, relative to the file; "
 			       "the first that has a package is used. Without "
 			       "the key the folder that supd was installed "
@@ -408,8 +408,11 @@ const struct schema_table config_table = {
 			.table = &admin_table,
 			.doc = "Who may look and who may touch."},
 		{ROW(config, trusted_proxies), .type = SCHEMA_TEXTS,
-			.fallback = "[]", .later = true,
-			.doc = "Whose X-Forwarded-For is believed."},
+			.fallback = "[]", .min = 1, .max = 64,
+			.check = network_check,
+			.doc = "Networks (or `unix`) whose X-Forwarded-For, "
+			       "X-Forwarded-Proto and PROXY header are "
+			       "believed."},
 		{ROW(config, defaults), .type = SCHEMA_SECTION,
 			.table = &plugin_limits_table,
 			.doc = "For every plugin that does not say "

@@ -52,6 +52,16 @@ batch_add(struct batch *b, struct plugin *p)
 	b->items[b->count++] = (struct batch_item){.plugin = p};
 }
 
+json_t *
+batch_ids(const struct batch *b)
+{
+	json_t *ids = json_array();
+
+	for (size_t i = 0; i < b->count; i++)
+		json_array_append_new(ids, json_string(b->items[i].plugin->id));
+	return ids;
+}
+
 /* The one place that judges a receipt. */
 static enum outcome
 receipt_outcome(const json_t *receipt)

@@ -30,7 +30,11 @@ typedef enum reload_refusal batch_begin_function(struct batch *b,
 struct batch *batch_create(struct command_call *call);
 /* Once each, in the order of the results. */
 void batch_add(struct batch *b, struct plugin *p);
+json_t *batch_ids(const struct batch *b); /* a new array */
 /* Owns itself from here on and ends the call. */
 void batch_begin(struct batch *b, batch_begin_function *begin);
+/* A call whose `id` names the one plugin, from its arguments to its end. */
+void batch_run_one(struct command_call *call, const json_t *args,
+	batch_begin_function *begin);
 /* Instead of batch_begin(). */
 void batch_discard(struct batch *b);

@@ -34,9 +34,7 @@ job_done(struct invoke *v, const struct invoke_end *end)
 	if (end->ok) {
 		result = json_pack("{s:O}", "result", end->value);
 	} else {
-		outcome = end->code == WIRE_NOT_FOUND && end->http_status == 404
-				  ? OUTCOME_NOT_FOUND
-				  : OUTCOME_FAILED;
+		outcome = v->is_unknown ? OUTCOME_NOT_FOUND : OUTCOME_FAILED;
 		result = json_pack("{s:s,s:s,s:i}", "error", end->text, "code",
 			wire_error_text(end->code), "status", end->http_status);
 	}

@@ -104,11 +104,15 @@ select_plugins(struct batch *b, const json_t *args, struct error *err)
 	const json_t *ids = json_object_get(args, "pluginIds");
 	bool all = command_flag(args, "all");
 
-	if ((id != NULL) + (package != NULL) + json_is_array(ids) + all != 1) {
+	if ((id != NULL) + (package != NULL) + json_is_array(ids) + all +
+			command_flag(args, "changed") !=
+		1) {
 		error_set(err, "reload: give one of pluginId, pluginIds, all, "
-			       "package");
+			       "changed, package");
 		return OUTCOME_BAD_CALL;
 	}
+	if (command_flag(args, "changed"))
+		return OUTCOME_DONE; /* not known yet */
 	b->several = !id;
 	if (id) {
 		struct plugin *p =
@@ -121,6 +125,25 @@ select_plugins(struct batch *b, const json_t *args, struct error *err)
 	}
 	return json_is_array(ids) ? select_ids(b, ids, err)
 				  : select_many(b, package, err);
+}
+
+/* What begins by a look at all that there is. */
+static bool
+begin_plan(struct batch *b, const json_t *args)
+{
+	bool changed = command_flag(args, "changed");
+	struct command_call *call = b->call;
+	json_t *ids;
+
+	if (!changed && !command_flag(args, "plan"))
+		return false;
+	ids = changed ? NULL : batch_ids(b);
+	batch_discard(b);
+	if (command_flag(args, "plan"))
+		command_reload_plan(call, ids);
+	else
+		command_reload_changed(call, args);
+	return true;
 }
 
 void
@@ -142,6 +165,8 @@ command_reload(struct command_call *call, const json_t *args)
 			&err, "reload: 'wait' must be verdict, settled or no");
 		outcome = OUTCOME_BAD_CALL;
 	}
+	if (outcome == OUTCOME_DONE && begin_plan(b, args))
+		return;
 	if (outcome == OUTCOME_DONE) {
 		batch_begin(b, begin_reload);
 		return;
@@ -150,8 +175,8 @@ command_reload(struct command_call *call, const json_t *args)
 	command_fail(call, outcome, "%s", err.text);
 }
 
-static void
-run_lifecycle(struct command_call *call, const json_t *args,
+void
+batch_run_one(struct command_call *call, const json_t *args,
 	batch_begin_function *begin)
 {
 	struct error err;
@@ -171,17 +196,17 @@ run_lifecycle(struct command_call *call, const json_t *args,
 void
 command_start(struct command_call *call, const json_t *args)
 {
-	run_lifecycle(call, args, begin_start);
+	batch_run_one(call, args, begin_start);
 }
 
 void
 command_stop(struct command_call *call, const json_t *args)
 {
-	run_lifecycle(call, args, begin_stop);
+	batch_run_one(call, args, begin_stop);
 }
 
 void
 command_restart(struct command_call *call, const json_t *args)
 {
-	run_lifecycle(call, args, begin_restart);
+	batch_run_one(call, args, begin_restart);
 }

@@ -54,15 +54,15 @@ static const struct command commands[VERB_COUNT] = {
 			{"force", ARGUMENT_FLAG, false},
 			{"noDrop", ARGUMENT_FLAG, false},
 			{"ifSafe", ARGUMENT_FLAG, false},
-			{"changed", ARGUMENT_PLANNED, false},
+			{"changed", ARGUMENT_FLAG, false},
 			{"atomic", ARGUMENT_FLAG, false},
-			{"plan", ARGUMENT_PLANNED, false},
+			{"plan", ARGUMENT_FLAG, false},
 			{"prove", ARGUMENT_FLAG, false}}},
-	[VERB_ENABLE] = {NULL, ID_ARGUMENT},
-	[VERB_DISABLE] = {NULL, ID_ARGUMENT},
-	[VERB_PLAN] = {NULL, {{0}}},
-	[VERB_APPLY] = {NULL, {{"atomic", ARGUMENT_FLAG, false}}},
-	[VERB_SCAN] = {NULL, {{0}}},
+	[VERB_ENABLE] = {command_enable, ID_ARGUMENT},
+	[VERB_DISABLE] = {command_disable, ID_ARGUMENT},
+	[VERB_PLAN] = {command_plan, {{0}}},
+	[VERB_APPLY] = {command_apply, {{"atomic", ARGUMENT_FLAG, false}}},
+	[VERB_SCAN] = {command_scan, {{0}}},
 	[VERB_EMIT] = {command_emit,
 		{{"name", ARGUMENT_TEXT, true}, {"data", ARGUMENT_ANY, false}}},
 	[VERB_EVENTS] = {command_events,
@@ -250,9 +250,9 @@ command_run(
 	call->job = NULL;
 	if (call->nobody)
 		command_fail(call, OUTCOME_DENIED, "permission denied");
-	else if (verb == VERB_UNKNOWN || !commands[verb].run)
+	else if (verb == VERB_UNKNOWN)
 		command_fail(call, OUTCOME_BAD_CALL,
-			verb != VERB_UNKNOWN || verb_is_planned(verb_name)
+			verb_is_planned(verb_name)
 				? "'%.40s' is not supported yet"
 				: "there is no command '%.40s'",
 			verb_name);
@@ -261,6 +261,9 @@ command_run(
 			"permission denied: '%s' needs the role %s",
 			verb_rows[verb].name,
 			role_name((enum role)verb_rows[verb].role));
+	else if (!commands[verb].run)
+		command_fail(call, OUTCOME_BAD_CALL,
+			"'%.40s' is not supported yet", verb_name);
 	else if (arguments_check(&commands[verb], args, &err))
 		command_fail(call, OUTCOME_BAD_CALL, "%s: %s",
 			verb_rows[verb].name, err.text);

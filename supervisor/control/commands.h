@@ -36,10 +36,11 @@ struct command_call {
 /* args is an object (or NULL: none), borrowed; an argument that the verb does
  * not have is refused. Verbs and arguments ("x?" may be absent):
  *   status {id?}   list {}   show {id}   routes {kind?, plugin?}
- *   reload {pluginId | pluginIds | all | package, wait?, force?, noDrop?,
- *	ifSafe?, atomic?, prove?}; wait: "verdict" (default, or true),
- *"settled", "no" (or false: OUTCOME_ACCEPTED with {"id","pluginId"}, or
- *{"results":[...]}) can-reload {id}   start {id}   stop {id}   restart {id}
+ *   reload {pluginId | pluginIds | all | changed | package, wait?, force?,
+ *	noDrop?, ifSafe?, atomic?, prove?, plan?}; wait: "verdict" (default, or
+ *	true), "settled", "no" (or false: OUTCOME_ACCEPTED with
+ *	{"id","pluginId"}, or {"results":[...]})
+ *   can-reload {id}   start {id}   stop {id}   restart {id}
  *   logs {id, lines?, follow?}   call {kind, name, args?, timeoutMs?}
  *   enable {id}   disable {id}   plan {}   apply {atomic?}   scan {}
  *   emit {name, data?}   events {lines?, after?, follow?}; after: a seq, then

@@ -70,7 +70,7 @@ invoke_answer(struct request *r, const struct message *m)
 		enum wire_error code =
 			codec_read_error(m->error, text, sizeof(text));
 
-		end_with(v, code, 502, text);
+		end_with(v, code, wire_error_status(code), text);
 		return false;
 	}
 	end.value = value_from(m->result, &err);
@@ -169,6 +169,7 @@ invoke_begin(struct invoke *v, enum registration_kind kind, struct bytes name,
 		snprintf(text, sizeof(text), "no plugin has the %s '%.*s'",
 			registration_kinds[kind].wire,
 			(int)(name.length > 128 ? 128 : name.length), name.at);
+		v->is_unknown = true;
 		end_with(v, WIRE_NOT_FOUND, 404, text);
 		return;
 	}

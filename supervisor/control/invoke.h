@@ -25,6 +25,7 @@ struct invoke {
 	struct request request;
 	struct gateway *gateway;
 	enum registration_kind kind; /* tool, command or method */
+	bool is_unknown;	     /* nobody registered it */
 	char *name;		     /* as the worker registered it */
 	struct buffer args;	     /* packed; a command's is its text */
 	struct buffer caller;	     /* packed: who calls */

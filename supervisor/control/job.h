@@ -38,6 +38,11 @@ bool command_flag(const json_t *args, const char *key);
 uint64_t command_number(
 	const json_t *args, const char *key, uint64_t if_absent);
 
+/* reload with `changed` (its args), which goes on by command_reload(); and with
+ * `plan`: ids is an array and taken. */
+void command_reload_changed(struct command_call *call, const json_t *args);
+void command_reload_plan(struct command_call *call, json_t *ids);
+
 typedef void command_handler(struct command_call *call, const json_t *args);
 command_handler command_status, command_list, command_show, command_routes,
 	command_can_reload, command_version, command_reload, command_start,

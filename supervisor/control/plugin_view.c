@@ -64,7 +64,8 @@ plugin_view_status(const struct plugin *p)
 	put_text(row, "version", w ? w->version : p->store.proven_version);
 	put_text(row, "state", plugin_state_text(state));
 	put_flag(row, "enabled", p->enabled);
-	put_text(row, "enabledBy", "config");
+	put_text(row, "enabledBy",
+		p->store.enabled_by_person ? "person" : "config");
 	put_number_or_null(row, "generation", w ? w->generation : 0);
 	put_number_or_null(row, "pid", w ? (uint64_t)w->pid : 0);
 	if (w && w->serving_ms)

@@ -45,12 +45,14 @@ log_warnings(const struct plugin *p, const struct problems *problems)
 static int
 find_package(struct reload *r)
 {
+	const struct gateway *g = r->gateway;
 	struct plugin *p = r->plugin;
 	struct problems problems = {0};
 	char *dir = NULL;
 	int result = 0;
 
-	if (package_find(r->gateway->config, r->config, &dir, &problems) < 0) {
+	if (package_find(g->config_to_come ? g->config_to_come : g->config,
+		    r->config, &dir, &problems) < 0) {
 		result = fail_with(&r->error, &problems);
 	} else {
 		log_warnings(p, &problems);
@@ -111,6 +113,8 @@ build_take_stage(struct reload *r, const struct stage_result *result)
 		return error_set(&r->error, "%s", result->err->text);
 	r->stage_dir = memory_copy_text(result->dir);
 	r->digest = memory_copy_text(result->digest);
+	plugin_note_seen(r->plugin, r->plugin->source, result->fingerprint,
+		result->digest);
 	if (read_manifest(r, r->stage_dir) < 0)
 		return -1;
 	r->settings = plugin_settings(r->config, r->manifest);

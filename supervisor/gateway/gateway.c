@@ -10,9 +10,11 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
+#include "supervisor/gateway/apply.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/gateway/transaction.h"
+#include "supervisor/ops/history.h"
 #include "supervisor/ops/journal.h"
 
 /* The loop sleeps until something may be due. */
@@ -85,6 +87,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 		.nofile = WORKER_NOFILE,
 	};
 	children_init(&g->room.children, loop);
+	apply_init(g);
 }
 
 uint64_t
@@ -113,6 +116,43 @@ gateway_plugin_by_number(const struct gateway *g, uint32_t n)
 	return n < g->plugin_count ? g->plugins[n] : NULL;
 }
 
+/* Generations that failed leave no trace but in the store. */
+#define LOST_GENERATIONS 100
+
+/* The greatest that a receipt of the past or a stage tells of. */
+static uint32_t
+last_known_generation(const struct gateway *g, const struct plugin *p)
+{
+	uint32_t newest = stage_newest(g->state_dir, p->id);
+	json_t *past = g->history ? history_last(g->history, p->id,
+					    HISTORY_RECEIPTS_MAX)
+				  : json_array();
+	json_t *receipt;
+	size_t i;
+
+	json_array_foreach(past, i, receipt)
+	{
+		json_int_t n = json_integer_value(
+			json_object_get(receipt, "generation"));
+
+		if (n > newest && n < UINT32_MAX - LOST_GENERATIONS)
+			newest = (uint32_t)n;
+	}
+	json_decref(past);
+	return newest;
+}
+
+/* What a person said and which generations there were is not known any more:
+ * nothing starts by itself, and no generation may come twice. */
+static void
+take_broken_store(struct gateway *g, struct plugin *p, const struct error *err)
+{
+	snprintf(p->failure, sizeof(p->failure), "%s", err->text);
+	log_error("%s", err->text);
+	p->given_up = p->settled_once = true;
+	p->store.generation = last_known_generation(g, p) + LOST_GENERATIONS;
+}
+
 struct plugin *
 gateway_add(struct gateway *g, const struct plugin_config *config)
 {
@@ -120,14 +160,11 @@ gateway_add(struct gateway *g, const struct plugin_config *config)
 	struct error err;
 
 	p->gateway = g;
-	p->enabled = config->enabled;
 	plugin_want(p, config);
 	plugin_configure(p, config);
-	if (store_load(&p->store, g->state_dir, p->id, &err) < 0) {
-		snprintf(p->failure, sizeof(p->failure), "%s", err.text);
-		log_error("%s", err.text);
-		p->given_up = p->settled_once = true;
-	}
+	if (store_load(&p->store, g->state_dir, p->id, &err) < 0)
+		take_broken_store(g, p, &err);
+	enable_follow(p);
 	p->stopped = p->store.stopped;
 	/* Not while a removed plugin of that id still runs from some, nor if
 	 * it is not known which one counts. */
@@ -185,8 +222,8 @@ is_settled(const struct plugin *p)
 	return p->settled_once || !p->enabled || p->stopped;
 }
 
-static bool
-requirements_are_met(const struct gateway *g, const struct plugin *p)
+bool
+gateway_may_start(const struct gateway *g, const struct plugin *p)
 {
 	for (uint32_t i = 0; i < p->wanted->requires.count; i++) {
 		struct plugin *other =
@@ -198,6 +235,7 @@ requirements_are_met(const struct gateway *g, const struct plugin *p)
 	return true;
 }
 
+/* An apply begins some itself, and wants to hear their verdicts. */
 void
 gateway_start_waiting(struct gateway *g)
 {
@@ -208,11 +246,18 @@ gateway_start_waiting(struct gateway *g)
 	for (uint32_t i = 0; i < g->plugin_count; i++) {
 		struct plugin *p = g->plugins[i];
 
-		if (!p || is_settled(p) || p->reload || has_workers(p))
+		if (!p || is_settled(p) || p->reload || has_workers(p) ||
+			p->start_is_applied)
 			continue;
-		if (requirements_are_met(g, p))
+		if (gateway_may_start(g, p))
 			reload_begin(g, p, &options, NULL, NULL, NULL);
 	}
+}
+
+static bool
+is_known(const void *user, const char *plugin_id)
+{
+	return gateway_plugin(user, plugin_id) != NULL;
 }
 
 void
@@ -220,6 +265,7 @@ gateway_start(struct gateway *g)
 {
 	for (uint32_t i = 0; i < g->config->plugin_count; i++)
 		gateway_add(g, g->config->plugins[g->config->start_order[i]]);
+	stage_sweep_unknown(&g->room, g->state_dir, is_known, g);
 	gateway_start_waiting(g);
 }
 
@@ -344,6 +390,7 @@ gateway_finish(struct gateway *g)
 {
 	g->stopping = true;
 	g->on_settled = g->on_stopped = NULL;
+	apply_finish(g);
 	for (uint32_t i = 0; i < g->plugin_count; i++) {
 		if (!g->plugins[i])
 			continue;

@@ -57,7 +57,10 @@ struct gateway {
 	struct peer_group peers;
 	struct request_table *requests;
 	struct route_table *routes;
-	struct config *config;	 /* a reference: the one in force */
+	struct config *config; /* a reference: the one in force */
+	/* A reference: while all or nothing of it comes in force, packages are
+	 * looked for by it; else NULL. */
+	struct config *config_to_come;
 	struct journal *journal; /* never NULL after gateway_init() */
 	struct history *history; /* NULL in tests */
 	char *runtime_dir, *state_dir, *worker_program;
@@ -75,11 +78,19 @@ struct gateway {
 	bool stopping;
 	ev_timer tick; /* turns the wheel when something may be due */
 	struct wheel_timer stop_timer;
-	struct gateway_apply *apply; /* under way, or NULL */
+	struct apply_lanes *applies;
+	const char *config_file; /* borrowed: what an apply reads again */
 	/* Upcalls of the supervisor; may be NULL. */
 	void (*on_settled)(struct gateway *g, void *user); /* readiness may
 							      have changed */
 	void (*on_stopped)(struct gateway *g, void *user); /* after stop */
+	/* An apply's part that is not the plugins' (listeners, log, tokens):
+	 * prepare does all that can fail and changes nothing that is seen,
+	 * then exactly one of keep and discard follows. */
+	int (*on_config_prepare)(struct gateway *g, const struct config *config,
+		struct error *err);
+	void (*on_config_keep)(struct gateway *g, struct config *config);
+	void (*on_config_discard)(struct gateway *g);
 	void *user;
 	/* A worker calls (the wire's `call`); NULL refuses all. */
 	void (*on_call)(
@@ -109,13 +120,3 @@ bool gateway_is_settled(const struct gateway *g);
 /* Every required plugin serves (if none is required: all enabled ones serve
  * or failed), and supd is not stopping. */
 bool gateway_is_ready(const struct gateway *g);
-
-/* Puts another config in force: plugins added, removed and changed, each by
- * its own transaction. Changed package content is found by staging: equal
- * digest and settings end without a new worker. Listeners, limits, tokens and
- * log are the supervisor's part. One at a time (assert !g->apply). done gets
- * the receipts of what was done (borrowed array; what had not changed is not
- * in it). */
-void gateway_apply(struct gateway *g, struct config *config,
-	const char *trigger, void (*done)(void *user, const json_t *receipts),
-	void *user);

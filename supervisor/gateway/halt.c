@@ -13,10 +13,6 @@ after_exit(struct reload *r)
 		reload_run(r);
 		return;
 	}
-	/* The routes of a plugin that is disabled or no longer configured are
-	 * not there; a stopped one's are, and refuse. */
-	if (!r->plugin->enabled || r->plugin->removed)
-		route_table_remove(r->gateway->routes, r->plugin->number);
 	reload_step(r, RELOAD_EVENT_DONE);
 	reload_give_verdict(r);
 }
@@ -41,7 +37,12 @@ halt_begin(struct reload *r)
 	settle_end_all(p);
 	if (r->kind == KIND_STOP)
 		dispatch_fail_held(g, p, REQUEST_UNAVAILABLE);
-	route_table_point(g->routes, p->number, 0);
+	/* The routes of a plugin that is disabled or no longer configured are
+	 * not there; a stopped one's are, and refuse. */
+	if (!p->enabled || p->removed)
+		route_table_remove(g->routes, p->number);
+	else
+		route_table_point(g->routes, p->number, 0);
 	if (!w) {
 		after_exit(r);
 		gateway_on_worker_gone(g, p);

@@ -103,6 +103,15 @@ enum reload_refusal reload_begin_start(struct gateway *g, struct plugin *p,
 enum reload_refusal reload_begin_stop(struct gateway *g, struct plugin *p,
 	const char *trigger, struct reload_watcher *watcher, char *id_out,
 	struct error *err);
+/* What the person says of a plugin holds until its `enabled` changes in the
+ * file. enable: starts it, also if it was stopped. disable: stops it, and its
+ * routes are gone at once. */
+enum reload_refusal reload_begin_enable(struct gateway *g, struct plugin *p,
+	const char *trigger, struct reload_watcher *watcher, char *id_out,
+	struct error *err);
+enum reload_refusal reload_begin_disable(struct gateway *g, struct plugin *p,
+	const char *trigger, struct reload_watcher *watcher, char *id_out,
+	struct error *err);
 /* The wanted config's settings are told to the running worker (the manifest
  * says `configure: true`); the receipt's mode is configure. If the worker
  * refuses them a reload follows by itself and its receipt's fallback says so.

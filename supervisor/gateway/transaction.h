@@ -231,6 +231,11 @@ json_t *receipt_counts(const struct registration_set *set);
 json_t *receipt_dropped(const struct registration_set *before,
 	const struct registration_set *after);
 
+/* ---- enable.c ---- */
+/* Whether it is enabled, by what it is wanted to be and what a person said;
+ * that is forgotten where the file's value has changed since. */
+void enable_follow(struct plugin *p);
+
 /* ---- crash.c ---- */
 /* The plugin has no worker and no transaction: restart it now, later, or give
  * it up. served: the dead one had been serving long enough. */
@@ -242,6 +247,8 @@ struct plugin *gateway_add(
 	struct gateway *g, const struct plugin_config *config);
 /* Starts what waited for others to be settled. */
 void gateway_start_waiting(struct gateway *g);
+/* All that it requires have served or failed once, or are not to run. */
+bool gateway_may_start(const struct gateway *g, const struct plugin *p);
 /* A plugin without workers may be gone for good, and so may supd. */
 void gateway_on_worker_gone(struct gateway *g, struct plugin *p);
 

@@ -1,6 +1,7 @@
 /* verdict: how a transaction ends for those who wait for it, and what may begin
  * now that its plugin is free. */
 #include "proto/util/clock.h"
+#include "supervisor/gateway/apply.h"
 #include "supervisor/gateway/build.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/gateway/transaction.h"
@@ -117,6 +118,7 @@ reload_give_verdict(struct reload *r)
 		after_proof(p);
 	if (!was_settled && p->settled_once)
 		gateway_start_waiting(g);
+	apply_continue(g);
 	if (g->on_settled && (!was_settled || !failed))
 		g->on_settled(g, g->user);
 }

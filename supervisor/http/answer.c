@@ -309,6 +309,32 @@ answer_write_own(struct buffer *out, const struct answer_frame *frame,
 	buffer_commit(out, (size_t)(at - start));
 }
 
+enum answer_body
+answer_write_own_head(struct buffer *out, struct answer_frame *frame,
+	int status, const char *type, const char *fields)
+{
+	enum answer_body body = frame->is_head	  ? ANSWER_NONE
+				: frame->http_1_0 ? ANSWER_UNTIL_CLOSE
+						  : ANSWER_CHUNKED;
+	char *start, *at;
+
+	if (body == ANSWER_UNTIL_CLOSE)
+		frame->keep_alive = false;
+	start = (char *)buffer_reserve(out, OWN_BYTES + strlen(type) +
+						    strlen(fields) +
+						    frame->request_id.length);
+	at = put_status(start, status);
+	at = put(at, BYTES("Content-Type: "));
+	at = put_text(at, type);
+	at = put(at, BYTES("\r\n"));
+	at = put_text(at, fields);
+	if (body == ANSWER_CHUNKED)
+		at = put(at, BYTES("Transfer-Encoding: chunked\r\n"));
+	at = put_own(at, frame, false, false);
+	buffer_commit(out, (size_t)(at - start));
+	return body;
+}
+
 #define CHUNK_EXTRA_BYTES 20 /* the size line and the end of a chunk */
 
 static char *

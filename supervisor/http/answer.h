@@ -53,6 +53,11 @@ enum answer_body answer_write(
 void answer_write_own(struct buffer *out, const struct answer_frame *frame,
 	int status, const char *type, const char *fields, struct bytes body);
 
+/* The same with a body that follows in pieces; says how it goes on. */
+enum answer_body answer_write_own_head(struct buffer *out,
+	struct answer_frame *frame, int status, const char *type,
+	const char *fields);
+
 /* One chunk of a chunked body; nothing for an empty piece. */
 void answer_write_chunk(struct buffer *out, struct bytes piece);
 void answer_write_last_chunk(struct buffer *out);

@@ -1,34 +1,37 @@
-/* A table of calls. What a call needs (role, arguments, receipts) is decided by
- * the command table behind it. */
+/* api: from a request to a call of the command table and back. What a call
+ * needs (arguments, receipts) is decided by the table behind it; who may make
+ * it too, but before a body is read. */
 #include "supervisor/http/api.h"
 
 #include <jansson.h>
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "proto/util/memory.h"
 #include "supervisor/control/commands.h"
 #include "supervisor/http/api_args.h"
+#include "supervisor/http/bearer.h"
 #include "supervisor/http/connection.h"
+#include "supervisor/http/event_stream.h"
 #include "supervisor/http/exchange.h"
 #include "supervisor/http/server.h"
 
 struct api_call {
 	struct command_call call;
 	struct exchange *exchange;
-	const char *verb;
+	const struct api_row *row;
 	json_t *args; /* of the path and the query; a body adds to them */
+	enum api_type type;
+	struct event_stream *stream; /* once it is open */
 };
 
 static void
 answer_json(struct exchange *x, int status, const char *fields,
 	const json_t *document)
 {
-	char *text = json_dumps(document,
-		JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(10));
+	char *text = json_dumps(document, JSON_COMPACT | JSON_PRESERVE_ORDER |
+						  JSON_ENCODE_ANY |
+						  JSON_REAL_PRECISION(12));
 	char *line = memory_format("%s\n", text ? text : "null");
 
 	exchange_answer(x, status, "application/json", fields, bytes_of(line));
@@ -48,120 +51,30 @@ api_refuse(
 	json_decref(document);
 }
 
-/* ---- who asks ---- */
-
-/* Compares with every token, each in constant time, so that the time taken
- * tells nothing. -1: no such token. */
-static int
-role_of_token(const struct config_admin *admin, struct bytes token)
-{
-	uint8_t digest[SHA256_DIGEST_LENGTH];
-	int role = -1;
-
-	SHA256((const unsigned char *)token.at, token.length, digest);
-	for (uint32_t i = 0; i < admin->tokens.count; i++)
-		if (!CRYPTO_memcmp(digest, admin->tokens.items[i].sha256,
-			    sizeof(digest)))
-			role = admin->tokens.items[i].role;
-	return role;
-}
-
-static int
-role_of(const struct http_server *s, const struct head *h)
-{
-	const struct head_field *f = h->known[HEAD_AUTHORIZATION];
-	struct bytes token;
-
-	if (!f || f->value.length < 8 || strncasecmp(f->value.at, "Bearer ", 7))
-		return -1;
-	token = (struct bytes){f->value.at + 7, f->value.length - 7};
-	while (token.length && *token.at == ' ') {
-		token.at++;
-		token.length--;
-	}
-	return role_of_token(&s->config->admin, token);
-}
-
-/* ---- what is asked ---- */
-
-/* Segments after /api; "*" is a plugin's id. */
-struct api_row {
-	const char *method;
-	const char *segments[4];
-	const char *verb; /* NULL: comes later */
-	bool has_body;
-};
-
-static const struct api_row rows[] = {
-	{"POST", {"plugins", "reload"}, "reload", true},
-	{"POST", {"plugins", "scan"}, "scan", true},
-	{"GET", {"plugins"}, "list", false},
-	{"GET", {"plugins", "*"}, "show", false},
-	{"GET", {"plugins", "*", "can-reload"}, "can-reload", false},
-	{"POST", {"plugins", "*", "start"}, "start", true},
-	{"POST", {"plugins", "*", "stop"}, "stop", true},
-	{"POST", {"plugins", "*", "restart"}, "restart", true},
-	{"POST", {"plugins", "*", "enable"}, "enable", true},
-	{"POST", {"plugins", "*", "disable"}, "disable", true},
-	{"GET", {"routes"}, "routes", false},
-	{"GET", {"events"}, NULL, false},
-	{"GET", {"config", "plan"}, "plan", false},
-	{"POST", {"config", "apply"}, "apply", true},
-	{"POST", {"tools", "*"}, NULL, false},
-	{"POST", {"commands", "*"}, NULL, false},
-	{"POST", {"events", "*"}, NULL, false},
-};
-#define ROW_COUNT (sizeof(rows) / sizeof(*rows))
-
-static bool
-row_has_path(const struct api_row *row, const struct path *path)
-{
-	unsigned i;
-
-	for (i = 0; i < 4 && row->segments[i]; i++) {
-		if (i + 1 >= path->count || !path->segments[i + 1].length)
-			return false;
-		if (row->segments[i][0] != '*' &&
-			!bytes_equal(bytes_of(row->segments[i]),
-				path->segments[i + 1]))
-			return false;
-	}
-	return i + 1 == path->count;
-}
-
-/* NULL: answered already, nobody serves it. */
-static const struct api_row *
-find_row(struct exchange *x, const struct head *h, const struct path *path)
-{
-	struct bytes method = h->is_head ? BYTES("GET") : h->method;
-	const struct api_row *other = NULL;
-	char fields[40];
-
-	for (size_t i = 0; i < ROW_COUNT; i++) {
-		if (!row_has_path(&rows[i], path))
-			continue;
-		if (bytes_equal(bytes_of(rows[i].method), method))
-			return &rows[i];
-		other = &rows[i];
-	}
-	if (!other) {
-		exchange_refuse(x, 404, "", "there is no such call");
-		return NULL;
-	}
-	snprintf(fields, sizeof(fields), "Allow: %s\r\n",
-		other->method[0] == 'G' ? "GET, HEAD" : other->method);
-	exchange_refuse(
-		x, 405, fields, "the method is not served on this path");
-	return NULL;
-}
-
-/* ---- calls ---- */
+/* ---- the end of a call ---- */
 
 static void
 api_call_destroy(struct api_call *a)
 {
+	if (a->stream)
+		event_stream_destroy(a->stream);
 	json_decref(a->args);
 	free(a);
+}
+
+/* A call of a plugin says itself which status fits its failure. */
+static int
+status_of(const struct api_call *a, enum outcome outcome, const json_t *result)
+{
+	const json_t *own = json_object_get(result, "status");
+
+	/* Asking is no refusal: the answer says whether it is safe. */
+	if (outcome == OUTCOME_REFUSED && json_object_get(result, "safe"))
+		return 200;
+	if (outcome == OUTCOME_FAILED && a->row->answer == API_ANSWER_RESULT &&
+		json_is_integer(own))
+		return (int)json_integer_value(own);
+	return outcome_rows[outcome].http_status;
 }
 
 static void
@@ -169,13 +82,22 @@ on_done(struct command_call *call, enum outcome outcome, json_t *result)
 {
 	struct api_call *a = call->user;
 	struct exchange *x = a->exchange;
-	int status = outcome_rows[outcome].http_status;
+	int status = status_of(a, outcome, result);
+	const json_t *answer = result;
 
-	/* Asking is no refusal: the answer says whether it is safe. */
-	if (outcome == OUTCOME_REFUSED && json_object_get(result, "safe"))
-		status = 200;
 	x->api = NULL;
-	answer_json(x, status, "Cache-Control: no-store\r\n", result);
+	if (a->row->answer == API_ANSWER_RESULT && outcome == OUTCOME_DONE)
+		answer = json_object_get(result, "result");
+	if (outcome == OUTCOME_DENIED)
+		exchange_note_refusal(x, status);
+	if (a->stream)
+		event_stream_end(a->stream);
+	else
+		answer_json(x, status,
+			status == 503 ? "Cache-Control: no-store\r\n"
+					"Retry-After: 1\r\n"
+				      : "Cache-Control: no-store\r\n",
+			answer);
 	api_call_destroy(a);
 }
 
@@ -187,28 +109,167 @@ api_abandon(struct api_call *a)
 	api_call_destroy(a);
 }
 
+/* ---- streams ---- */
+
+static void
+on_progress(struct command_call *call, json_t *progress)
+{
+	struct api_call *a = call->user;
+
+	if (!a->stream) {
+		a->stream = event_stream_open(a->exchange, call);
+		a->stream->catching_up = true;
+	}
+	event_stream_tell(a->stream, progress);
+}
+
+/* The call goes on: what it told until now was asked for by the client. */
+static void
+follow(struct api_call *a)
+{
+	if (!a->stream)
+		a->stream = event_stream_open(a->exchange, &a->call);
+	a->stream->catching_up = false;
+}
+
+void
+api_end_streams(struct http_server *s)
+{
+	list_for_each_safe (node, &s->streams)
+		command_end(
+			container_of(node, struct event_stream, node)->call);
+}
+
+/* Where the client wants to go on; 0, or the refusal's status. */
+static int
+read_stream_args(struct api_call *a, const struct head *h)
+{
+	uint64_t seq;
+
+	for (unsigned i = 0; i < h->field_count; i++) {
+		const struct head_field *f = &h->fields[i];
+
+		if (!bytes_equal(f->name, BYTES("last-event-id")))
+			continue;
+		if (event_stream_read_id(f->value.at, f->value.length, &seq))
+			return 400;
+		/* A client that comes back says the same query again. */
+		json_object_set_new(
+			a->args, "after", json_integer((json_int_t)seq));
+	}
+	if (!json_object_get(a->args, "follow"))
+		json_object_set_new(
+			a->args, "follow", json_boolean(!h->is_head));
+	if (!json_is_true(json_object_get(a->args, "follow")))
+		return 0;
+	if (!json_object_get(a->args, "lines"))
+		json_object_set_new(a->args, "lines", json_integer(0));
+	return a->exchange->connection->server->gateway->edge.streams <
+			       EVENT_STREAMS_MAX
+		       ? 0
+		       : 503;
+}
+
+/* ---- the begin of a call ---- */
+
 static void
 run(struct exchange *x)
 {
+	struct api_call *a = x->api;
+
 	x->state = EXCHANGE_WAITING;
-	command_run(&x->api->call, x->api->verb, x->api->args);
+	command_run(&a->call, a->row->verb, a->args);
+	if (x->api == a && a->row->answer == API_ANSWER_STREAM)
+		follow(a);
 }
 
-static void
-create_call(struct exchange *x, const char *verb, int role)
+static struct api_call *
+create_call(struct exchange *x, const struct api_row *row, int role)
 {
 	struct http_server *s = x->connection->server;
 	struct api_call *a = memory_alloc(sizeof(*a));
 
 	a->exchange = x;
-	a->verb = verb;
+	a->row = row;
 	a->args = json_object();
 	a->call.gateway = s->gateway;
 	a->call.role = (enum role)role;
 	a->call.door = "http";
 	a->call.on_done = on_done;
+	if (row->answer == API_ANSWER_STREAM)
+		a->call.on_progress = on_progress;
 	a->call.user = a;
 	x->api = a;
+	return a;
+}
+
+/* false: it has been refused. */
+static bool
+read_head(struct api_call *a, const struct head *h, const struct path *path)
+{
+	struct exchange *x = a->exchange;
+	int status;
+
+	if (api_args_read_path(a->args, a->row, path)) {
+		exchange_refuse(x, 400, "", "the name is not UTF-8");
+		return false;
+	}
+	if (api_args_read_query(a->args, h->query)) {
+		exchange_refuse(x, 400, "", "the query is malformed");
+		return false;
+	}
+	command_read_texts(a->row->verb, a->args);
+	status = a->row->answer == API_ANSWER_STREAM ? read_stream_args(a, h)
+						     : 0;
+	if (status == 400)
+		exchange_refuse(x, 400, "", "Last-Event-ID is no number");
+	else if (status)
+		exchange_refuse(x, status, "Retry-After: 5\r\n",
+			"too many clients follow the events");
+	return !status;
+}
+
+/* Its body is wanted, or it is refused for what is said of it. */
+static void
+begin_body(struct api_call *a, const struct head *h)
+{
+	struct exchange *x = a->exchange;
+
+	a->type = api_args_type(h);
+	x->body_limit = a->row->kind ? API_CALL_BODY_MAX : API_BODY_MAX;
+	if (a->row->body == API_BODY_NONE) {
+		exchange_refuse(x, 400, "", "this call takes no body");
+	} else if (a->type == API_TYPE_OTHER ||
+		   (a->type == API_TYPE_TEXT &&
+			   a->row->body != API_BODY_TEXT)) {
+		exchange_refuse(x, 415, "Accept: application/json\r\n",
+			"the body must be JSON in UTF-8: application/json");
+	} else if (h->content_length > x->body_limit) {
+		exchange_refuse(x, 413, "", "the body is too large");
+	} else {
+		x->body_at = (uint32_t)buffer_length(&x->packed);
+		x->sink = SINK_KEEP;
+	}
+}
+
+static void
+begin_call(struct api_call *a, const struct head *h, const struct path *path)
+{
+	enum verb verb = verb_by_name(a->row->verb);
+
+	if (!read_head(a, h, path))
+		return;
+	/* Who may not is told so by the table, whatever the body says. */
+	if ((int)a->call.role >= (int)verb_rows[verb].role &&
+		head_has_body(h)) {
+		begin_body(a, h);
+		return;
+	}
+	/* A tool without arguments gets none, not nothing. */
+	if (a->row->kind && a->row->body == API_BODY_VALUE &&
+		!json_object_get(a->args, "args"))
+		json_object_set_new(a->args, "args", json_object());
+	run(a->exchange);
 }
 
 void
@@ -216,6 +277,7 @@ api_begin(struct exchange *x, const struct head *h, const struct path *path)
 {
 	struct http_server *s = x->connection->server;
 	const struct api_row *row;
+	char allow[API_ALLOW_BYTES], field[API_ALLOW_BYTES + 16];
 	int role;
 
 	x->for_api = true;
@@ -223,34 +285,25 @@ api_begin(struct exchange *x, const struct head *h, const struct path *path)
 		exchange_refuse(x, 404, "", "the API is switched off");
 		return;
 	}
-	role = role_of(s, h);
+	role = bearer_role(&s->config->admin, h);
 	if (role < 0) {
 		exchange_refuse(x, 401, "WWW-Authenticate: Bearer\r\n",
 			"a valid token is needed");
 		return;
 	}
-	row = find_row(x, h, path);
-	if (!row)
-		return;
-	if (!row->verb) {
-		exchange_refuse(x, 404, "", "not supported yet");
-		return;
-	}
-	create_call(x, row->verb, role);
-	if (row->segments[1] && row->segments[1][0] == '*')
-		json_object_set_new(x->api->args, "id",
-			json_stringn(path->segments[2].at,
-				path->segments[2].length));
-	if (api_args_read_query(x->api->args, h->query)) {
-		exchange_refuse(x, 400, "", "the query is malformed");
-	} else if (row->has_body && head_has_body(h)) {
-		x->body_limit = API_BODY_MAX;
-		x->body_at = (uint32_t)buffer_length(&x->packed);
-		x->sink = SINK_KEEP;
+	row = api_row_find(h->is_head ? BYTES("GET") : h->method, path, allow);
+	if (row) {
+		begin_call(create_call(x, row, role), h, path);
+	} else if (allow[0]) {
+		snprintf(field, sizeof(field), "Allow: %s\r\n", allow);
+		exchange_refuse(
+			x, 405, field, "the method is not served on this path");
 	} else {
-		run(x);
+		exchange_refuse(x, 404, "", "there is no such call");
 	}
 }
+
+/* ---- bodies ---- */
 
 static void
 refuse_json(struct exchange *x, const json_error_t *error)
@@ -262,29 +315,31 @@ refuse_json(struct exchange *x, const json_error_t *error)
 		error->line, error->column, error->text);
 	document = json_pack("{s:s, s:i, s:i}", "error", text, "line",
 		error->line, "column", error->column);
-	if (document)
-		answer_json(x, 400, "", document);
-	else
+	if (!document) {
 		exchange_refuse(x, 400, "", "malformed JSON");
+		return;
+	}
+	exchange_note_refusal(x, 400);
+	answer_json(x, 400, "", document);
 	json_decref(document);
 }
 
 void
 api_body_end(struct exchange *x)
 {
-	json_error_t error;
-	json_t *body =
-		json_loadb((const char *)buffer_bytes(&x->packed) + x->body_at,
-			buffer_length(&x->packed) - x->body_at,
-			JSON_REJECT_DUPLICATES, &error);
+	struct api_call *a = x->api;
+	struct bytes body = {
+		(const char *)buffer_bytes(&x->packed) + x->body_at,
+		buffer_length(&x->packed) - x->body_at};
+	json_error_t where;
+	struct error err;
+	int status = api_args_read_body(
+		a->args, a->row, a->type, body, &where, &err);
 
-	if (!body)
-		refuse_json(x, &error);
-	else if (!json_is_object(body))
-		exchange_refuse(x, 400, "", "the body is no JSON object");
-	else if (api_args_add(x->api->args, body))
-		exchange_refuse(x, 400, "", "an argument is there twice");
+	if (where.line)
+		refuse_json(x, &where);
+	else if (status)
+		exchange_refuse(x, status, "", err.text);
 	else
 		run(x);
-	json_decref(body);
 }

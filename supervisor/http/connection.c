@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -39,7 +38,9 @@ connection_create(struct http_server *s, int fd, const char *peer)
 	list_init(&c->dirty_node);
 	list_init(&c->congested_node);
 	list_append(&s->connections, &c->node);
-	snprintf(c->peer, sizeof(c->peer), "%s", peer);
+	address_read(&c->address, bytes_of(peer));
+	address_write(&c->address, true, c->peer);
+	c->may_be_proxied = proxies_trust(&s->proxies, &c->address);
 	ev_io_init(&c->readable, on_readable, fd, EV_READ);
 	ev_io_init(&c->writable, on_writable, fd, EV_WRITE);
 	wheel_timer_init(&c->wait_timer, on_wait_over);

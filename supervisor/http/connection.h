@@ -10,6 +10,7 @@
 #include "proto/util/buffer.h"
 #include "proto/util/list.h"
 #include "proto/util/wheel.h"
+#include "supervisor/http/address.h"
 #include "supervisor/http/body.h"
 
 #define CONNECTION_OUT_MAX (256 * 1024) /* no more is read beyond */
@@ -70,7 +71,9 @@ struct connection {
 	uint64_t sent_bytes;
 	/* when the wait's timer was set */
 	uint64_t body_mark, sent_mark, wait_served;
-	char peer[64]; /* "192.0.2.1:4242" or "unix" */
+	bool may_be_proxied; /* a PROXY header may come first */
+	struct address address;
+	char peer[ADDRESS_TEXT_BYTES]; /* "192.0.2.1:4242" or "unix" */
 };
 
 /* fd is non-blocking and the connection's from here on. */

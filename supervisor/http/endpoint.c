@@ -1,7 +1,9 @@
 /* The own paths as a table. */
 #include "supervisor/http/endpoint.h"
 
+#include "supervisor/control/metrics_view.h"
 #include "supervisor/http/api.h"
+#include "supervisor/http/bearer.h"
 #include "supervisor/http/connection.h"
 #include "supervisor/http/exchange.h"
 #include "supervisor/http/server.h"
@@ -9,14 +11,14 @@
 #define PLAIN "text/plain; charset=utf-8"
 
 static void
-begin_livez(struct exchange *x)
+begin_livez(struct exchange *x, const struct head *h)
 {
 	exchange_answer(
 		x, 200, PLAIN, "Cache-Control: no-store\r\n", BYTES("ok\n"));
 }
 
 static void
-begin_readyz(struct exchange *x)
+begin_readyz(struct exchange *x, const struct head *h)
 {
 	if (gateway_is_ready(x->connection->server->gateway))
 		exchange_answer(x, 200, PLAIN, "Cache-Control: no-store\r\n",
@@ -27,18 +29,39 @@ begin_readyz(struct exchange *x)
 }
 
 static void
-begin_planned(struct exchange *x)
+begin_metrics(struct exchange *x, const struct head *h)
+{
+	struct http_server *s = x->connection->server;
+	struct metrics_writer w;
+
+	if (s->config->admin.metrics == METRICS_TOKEN &&
+		bearer_role(&s->config->admin, h) < 0) {
+		exchange_refuse(x, 401, "WWW-Authenticate: Bearer\r\n",
+			"a valid token is needed");
+		return;
+	}
+	metrics_writer_init(&w, false);
+	metrics_view_write(&w, s->gateway);
+	exchange_answer(x, 200, "text/plain; version=0.0.4; charset=utf-8",
+		"Cache-Control: no-store\r\n",
+		(struct bytes){(const char *)buffer_bytes(&w.text),
+			buffer_length(&w.text)});
+	metrics_writer_finish(&w);
+}
+
+static void
+begin_planned(struct exchange *x, const struct head *h)
 {
 	exchange_refuse(x, 404, "", "not supported yet");
 }
 
 static const struct endpoint_row {
 	struct bytes path;
-	void (*begin)(struct exchange *x);
+	void (*begin)(struct exchange *x, const struct head *h);
 } endpoints[] = {
 	{{"/livez", 6}, begin_livez},
 	{{"/readyz", 7}, begin_readyz},
-	{{"/metrics", 8}, begin_planned},
+	{{"/metrics", 8}, begin_metrics},
 	{{"/ws", 3}, begin_planned},
 };
 
@@ -54,7 +77,7 @@ endpoint_begin(
 		if (!bytes_equal(path->text, endpoints[i].path))
 			continue;
 		if (bytes_equal(h->method, BYTES("GET")) || h->is_head)
-			endpoints[i].begin(x);
+			endpoints[i].begin(x, h);
 		else
 			exchange_refuse(x, 405, "Allow: GET, HEAD\r\n",
 				"the method is not served on this path");

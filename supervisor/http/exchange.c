@@ -264,6 +264,44 @@ write_piece(struct exchange *x, struct bytes piece)
 	return true;
 }
 
+void
+exchange_stream_begin(struct exchange *x, const char *type, const char *fields)
+{
+	struct answer_frame frame;
+
+	leave_body(x);
+	frame = frame_of(x);
+	x->answer_body = answer_write_own_head(
+		connection_output(x), &frame, 200, type, fields);
+	x->keep_alive = frame.keep_alive;
+	x->event_stream = true;
+	x->state = EXCHANGE_STREAMING;
+	connection_touch(x->connection);
+}
+
+void
+exchange_stream_write(struct exchange *x, struct bytes piece)
+{
+	if (x->state == EXCHANGE_STREAMING)
+		write_piece(x, piece);
+}
+
+void
+exchange_stream_end(struct exchange *x)
+{
+	if (x->state != EXCHANGE_STREAMING)
+		return;
+	if (x->answer_body == ANSWER_CHUNKED)
+		answer_write_last_chunk(connection_output(x));
+	finish(x);
+}
+
+size_t
+exchange_stream_backlog(struct exchange *x)
+{
+	return buffer_length(connection_output(x));
+}
+
 static void
 on_chunk(struct request *r, struct bytes piece, bool more)
 {
@@ -312,8 +350,7 @@ answer_error(struct exchange *x, const msgpack_object *error)
 	char text[512];
 	enum wire_error code = codec_read_error(error, text, sizeof(text));
 
-	refuse_for_plugin(
-		x, REQUEST_FAILED, wire_error_status(code), "", text);
+	refuse_for_plugin(x, REQUEST_FAILED, wire_error_status(code), "", text);
 }
 
 static bool

@@ -47,11 +47,13 @@ struct exchange {
 	enum answer_body answer_body;
 	bool is_head, http_1_0, keep_alive;
 	bool for_api, event_stream, encoded;
+	bool by_proxy;	  /* its peer is trusted */
 	bool close_after; /* the connection ends with this answer */
 
-	struct buffer packed; /* the request id, then the message from method
-				 to peer, or the body of an API call */
-	struct exchange_part id, method, path;
+	struct buffer packed; /* the request id and who asks, then the message
+				 from method to peer, or the body of an API
+				 call */
+	struct exchange_part id, client, method, path;
 	uint32_t wire_at; /* where the message's params begin */
 	uint32_t body_at; /* where the kept bytes of the body begin */
 	uint64_t body_limit, body_credit;
@@ -90,6 +92,13 @@ void exchange_refuse_and_close(
 /* supd's own answer, complete. */
 void exchange_answer(struct exchange *x, int status, const char *type,
 	const char *fields, struct bytes body);
+/* supd's own, as a stream: the head, then pieces, then the end. */
+void exchange_stream_begin(
+	struct exchange *x, const char *type, const char *fields);
+void exchange_stream_write(struct exchange *x, struct bytes piece);
+void exchange_stream_end(struct exchange *x);
+/* How much of what was written waits for the client. */
+size_t exchange_stream_backlog(struct exchange *x);
 /* That many bytes of its answer are in the kernel's hands. */
 void exchange_passed(struct exchange *x, uint64_t bytes);
 

@@ -57,6 +57,67 @@ take_request_id(struct exchange *x, const struct head *h)
 	x->id = (struct exchange_part){0, (uint32_t)id.length};
 }
 
+/* Who asks, as far as it can be believed. */
+static void
+take_client(struct exchange *x, const struct head *h)
+{
+	const struct connection *c = x->connection;
+	char text[ADDRESS_TEXT_BYTES];
+	struct bytes client = bytes_of(c->peer);
+	struct address address;
+
+	x->by_proxy = proxies_trust(&server_of(x)->proxies, &c->address);
+	if (x->by_proxy) {
+		address = proxy_client(&server_of(x)->proxies, &c->address, h);
+		client = (struct bytes){
+			text, address_write(&address, true, text)};
+	}
+	x->client = (struct exchange_part){
+		(uint32_t)buffer_length(&x->packed), (uint32_t)client.length};
+	buffer_append(&x->packed, client.at, client.length);
+}
+
+/* A peer without its port. */
+static struct bytes
+host_of(const struct connection *c)
+{
+	const char *text = c->peer, *colon = strrchr(text, ':');
+
+	if (*text == '[')
+		return (struct bytes){text + 1, (size_t)(colon - text) - 2};
+	if (!c->address.port)
+		return bytes_of(text);
+	return (struct bytes){text, (size_t)(colon - text)};
+}
+
+/* X-Forwarded-For as the worker gets it: what a trusted peer said, and the
+ * peer. Empty if nothing is known. */
+static struct bytes
+forwarded_for(struct exchange *x, const struct head *h)
+{
+	struct buffer *all = &server_of(x)->forwarded;
+	const struct connection *c = x->connection;
+	struct bytes host;
+
+	buffer_clear(all);
+	for (unsigned i = 0; x->by_proxy && i < h->field_count; i++) {
+		if (!bytes_equal(h->fields[i].name, BYTES("x-forwarded-for")))
+			continue;
+		if (buffer_length(all))
+			buffer_append_text(all, ", ");
+		buffer_append(
+			all, h->fields[i].value.at, h->fields[i].value.length);
+	}
+	if (c->address.is_known) {
+		host = host_of(c);
+		if (buffer_length(all))
+			buffer_append_text(all, ", ");
+		buffer_append(all, host.at, host.length);
+	}
+	return (struct bytes){
+		(const char *)buffer_bytes(all), buffer_length(all)};
+}
+
 static uint8_t *
 pack_params(uint8_t *at, const struct route_match *match)
 {
@@ -68,42 +129,54 @@ pack_params(uint8_t *at, const struct route_match *match)
 	return at;
 }
 
-/* What ends at this hop is left out; the request id is ours in any case. */
+/* What ends at this hop is left out, and what only a trusted peer may claim;
+ * the request id and how far it came are ours in any case. */
 static bool
-is_passed(const struct head *h, const struct head_field *f)
+is_passed(const struct exchange *x, const struct head_field *f)
 {
-	return !f->hop && (!h->known[HEAD_X_REQUEST_ID] ||
-				  !bytes_equal(f->name, BYTES("x-request-id")));
+	if (f->hop)
+		return false;
+	if (f->name.at[0] != 'x' && f->name.at[0] != 'f')
+		return true;
+	return !bytes_equal(f->name, BYTES("x-request-id")) &&
+	       !proxy_field_is_rewritten(f->name) &&
+	       (x->by_proxy || !proxy_field_is_claim(f->name));
 }
 
 static uint8_t *
-pack_fields(uint8_t *at, const struct exchange *x, const struct head *h)
+pack_field(uint8_t *at, struct bytes name, struct bytes value)
 {
-	unsigned count = 1;
+	at = pack_array(at, 2);
+	at = pack_str(at, name);
+	return pack_bin(at, value);
+}
+
+static uint8_t *
+pack_fields(uint8_t *at, const struct exchange *x, const struct head *h,
+	struct bytes forwarded)
+{
+	unsigned count = 2 + (forwarded.length > 0);
 
 	for (unsigned i = 0; i < h->field_count; i++)
-		count += is_passed(h, &h->fields[i]);
+		count += is_passed(x, &h->fields[i]);
 	at = pack_array(at, count);
-	for (unsigned i = 0; i < h->field_count; i++) {
-		const struct head_field *f = &h->fields[i];
-
-		if (!is_passed(h, f))
-			continue;
-		at = pack_array(at, 2);
-		at = pack_str(at, f->name);
-		at = pack_bin(at, f->value);
-	}
-	at = pack_array(at, 2);
-	at = pack_str(at, BYTES("x-request-id"));
-	return pack_bin(at, exchange_part(x, x->id));
+	for (unsigned i = 0; i < h->field_count; i++)
+		if (is_passed(x, &h->fields[i]))
+			at = pack_field(
+				at, h->fields[i].name, h->fields[i].value);
+	if (forwarded.length)
+		at = pack_field(at, BYTES("x-forwarded-for"), forwarded);
+	at = pack_field(at, BYTES("x-forwarded-proto"),
+		x->by_proxy ? proxy_scheme(h) : BYTES("http"));
+	return pack_field(at, BYTES("x-request-id"), exchange_part(x, x->id));
 }
 
 static size_t
 packed_bound(const struct exchange *x, const struct head *h,
-	const struct route_match *match)
+	const struct route_match *match, struct bytes forwarded)
 {
 	size_t bytes = h->method.length + h->path.length + h->query.length +
-		       x->id.length + 64;
+		       x->id.length + forwarded.length + 160;
 
 	for (unsigned i = 0; i < h->field_count; i++)
 		bytes += h->fields[i].name.length + h->fields[i].value.length +
@@ -127,10 +200,11 @@ static void
 pack_head(struct exchange *x, const struct head *h,
 	const struct route_match *match)
 {
+	struct bytes forwarded = forwarded_for(x, h);
 	uint8_t *at, *start;
 
 	x->wire_at = (uint32_t)buffer_length(&x->packed);
-	at = buffer_reserve(&x->packed, packed_bound(x, h, match));
+	at = buffer_reserve(&x->packed, packed_bound(x, h, match, forwarded));
 	start = buffer_bytes(&x->packed);
 	at = pack_str(at, h->method);
 	x->method = note_part(start, at, h->method.length);
@@ -138,7 +212,7 @@ pack_head(struct exchange *x, const struct head *h,
 	x->path = note_part(start, at, h->path.length);
 	at = pack_params(at, match);
 	at = pack_str(at, h->query);
-	at = pack_fields(at, x, h);
+	at = pack_fields(at, x, h, forwarded);
 	at += PACK_HEAD_BYTES;
 	x->body_at = (uint32_t)(at - start);
 	buffer_commit(&x->packed, x->body_at - buffer_length(&x->packed));
@@ -148,16 +222,15 @@ pack_head(struct exchange *x, const struct head *h,
 static void
 submit(struct exchange *x, const struct route_match *match, bool more)
 {
-	struct bytes peer = bytes_of(x->connection->peer);
 	size_t kept = buffer_length(&x->packed) - x->body_at;
 	uint8_t *start, *at;
 
-	at = buffer_reserve(&x->packed, peer.length + 1 + PACK_HEAD_BYTES);
+	at = buffer_reserve(&x->packed, x->client.length + 1 + PACK_HEAD_BYTES);
 	start = at;
 	pack_u32(buffer_bytes(&x->packed) + x->body_at - PACK_HEAD_BYTES, 0xc6,
 		(uint32_t)kept);
 	at = pack_bool(at, more);
-	at = pack_str(at, peer);
+	at = pack_str(at, exchange_part(x, x->client));
 	buffer_commit(&x->packed, (size_t)(at - start));
 	x->sink = more ? SINK_PASS : SINK_NONE;
 	x->state = EXCHANGE_WAITING;
@@ -249,6 +322,7 @@ exchange_begin(struct exchange *x, const struct head *h)
 	x->http_1_0 = h->http_1_0;
 	x->keep_alive = h->keep_alive;
 	take_request_id(x, h);
+	take_client(x, h);
 	server_of(x)->gateway->edge.requests++;
 	if (h->status)
 		exchange_refuse_and_close(x, h->status, h->reason);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,8 +116,17 @@ explain(const struct config_listener *config, int error, struct error *err)
 		err, "cannot listen on %s: %s", config->http, strerror(error));
 }
 
+static void
+share_port(int fd, bool share)
+{
+	int on = share;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+}
+
 static int
-open_socket(const struct config_listener *config, struct error *err)
+open_socket(
+	const struct config_listener *config, bool shares, struct error *err)
 {
 	int family = config->address.ss_family, on = 1, error;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -125,11 +135,16 @@ open_socket(const struct config_listener *config, struct error *err)
 		return explain(config, errno, err);
 	if (family != AF_UNIX)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (family != AF_UNIX && shares)
+		share_port(fd, true);
 	if (family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (!bind(fd, (const void *)&config->address, config->address_length) &&
-		!listen(fd, BACKLOG))
+		!listen(fd, BACKLOG)) {
+		if (family != AF_UNIX && shares)
+			share_port(fd, false);
 		return fd;
+	}
 	error = errno;
 	close(fd);
 	return explain(config, error, err);
@@ -137,7 +152,7 @@ open_socket(const struct config_listener *config, struct error *err)
 
 struct listener *
 listener_open(struct http_server *server, const struct config_listener *config,
-	struct error *err)
+	bool shares_port, struct error *err)
 {
 	const struct sockaddr_un *un = (const void *)&config->address;
 	bool is_unix = config->address.ss_family == AF_UNIX;
@@ -147,7 +162,7 @@ listener_open(struct http_server *server, const struct config_listener *config,
 
 	if (is_unix && clear_stale(config, err))
 		return NULL;
-	fd = open_socket(config, err);
+	fd = open_socket(config, shares_port, err);
 	if (fd < 0)
 		return NULL;
 	l = memory_alloc(sizeof(*l));
@@ -179,6 +194,24 @@ listener_close(struct listener *l)
 	free(l->unix_path);
 	free(l->name);
 	free(l);
+}
+
+void
+listener_share_port(struct listener *l, bool share)
+{
+	if (!l->unix_path)
+		share_port(l->readable.fd, share);
+}
+
+void
+listener_accept_rest(struct listener *l)
+{
+	struct pollfd waiting = {.fd = l->readable.fd, .events = POLLIN};
+
+	for (int i = 0; i < BACKLOG && ev_is_active(&l->readable) &&
+			poll(&waiting, 1, 0) > 0;
+		i++)
+		on_connection(l->server->loop, &l->readable, EV_READ);
 }
 
 void

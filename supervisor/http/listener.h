@@ -20,9 +20,15 @@ struct listener {
 };
 
 /* Binds and listens; accepts nothing before listener_resume(). A unix socket
- * that nobody listens on is replaced; err names who has the address. */
+ * that nobody listens on is replaced; err names who has the address. Beside a
+ * listener that shares its port this one shares it, too. */
 struct listener *listener_open(struct http_server *server,
-	const struct config_listener *config, struct error *err);
+	const struct config_listener *config, bool share_port,
+	struct error *err);
+/* Whether another of this process may bind its port. */
+void listener_share_port(struct listener *l, bool share);
+/* Who is connected already and not accepted yet is not to be hung up on. */
+void listener_accept_rest(struct listener *l);
 void listener_close(struct listener *l);
 void listener_pause(struct listener *l);
 void listener_resume(struct listener *l);

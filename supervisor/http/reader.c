@@ -2,6 +2,7 @@
  * limit on what a client may send is enforced here. */
 #include "supervisor/http/reader.h"
 
+#include "proto/util/log.h"
 #include "supervisor/http/connection.h"
 #include "supervisor/http/exchange.h"
 #include "supervisor/http/head.h"
@@ -167,6 +168,30 @@ take_head(struct connection *c, char *bytes, size_t size)
 	return length;
 }
 
+/* A trusted peer may say first for whom it connects; how many bytes it used
+ * for that. What is malformed is not answered. */
+static size_t
+take_proxy_header(struct connection *c, const char *bytes, size_t size)
+{
+	size_t used;
+
+	switch (proxy_scan(bytes, size, &used, &c->address)) {
+	case PROXY_MORE:
+		return 0;
+	case PROXY_DONE:
+		address_write(&c->address, true, c->peer);
+		break;
+	case PROXY_BAD:
+		log_debug("http: malformed PROXY header from %s", c->peer);
+		c->closing = true;
+		break;
+	case PROXY_NONE:
+		break;
+	}
+	c->may_be_proxied = false;
+	return used;
+}
+
 size_t
 reader_take(struct connection *c, char *bytes, size_t size)
 {
@@ -174,6 +199,11 @@ reader_take(struct connection *c, char *bytes, size_t size)
 	size_t used = 0, n;
 
 	c->again = false;
+	if (c->may_be_proxied) {
+		used = take_proxy_header(c, bytes, size);
+		if (c->may_be_proxied)
+			return 0;
+	}
 	while (!c->closing) {
 		if (c->in_body) {
 			used += take_body(c, bytes + used, size - used);

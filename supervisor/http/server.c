@@ -12,6 +12,7 @@
 #include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
+#include "supervisor/http/api.h"
 #include "supervisor/http/connection.h"
 #include "supervisor/http/exchange.h"
 #include "supervisor/http/listener.h"
@@ -48,9 +49,12 @@ http_server_create(struct gateway *gateway, struct config *config)
 	s->gateway = gateway;
 	s->loop = gateway->loop;
 	s->config = config_ref(config);
+	proxies_init(&s->proxies, &config->trusted_proxies);
 	list_init(&s->listeners);
+	list_init(&s->fresh);
 	list_init(&s->connections);
 	list_init(&s->dirty);
+	list_init(&s->streams);
 	list_init(&s->congested);
 	list_init(&s->free_exchanges);
 	make_id_prefix(s);
@@ -72,6 +76,7 @@ http_server_destroy(struct http_server *s)
 		return;
 	s->on_drained = NULL;
 	http_server_stop_accepting(s);
+	http_server_close_new(s);
 	list_for_each_safe (node, &s->connections)
 		connection_destroy(container_of(node, struct connection, node));
 	list_for_each_safe (node, &s->free_exchanges) {
@@ -87,6 +92,8 @@ http_server_destroy(struct http_server *s)
 	ev_idle_stop(s->loop, &s->spin);
 	ev_timer_stop(s->loop, &s->accept_again);
 	config_unref(s->config);
+	proxies_finish(&s->proxies);
+	buffer_finish(&s->forwarded);
 	free(s);
 }
 
@@ -120,35 +127,54 @@ close_all(struct list *listeners)
 		listener_close(container_of(node, struct listener, node));
 }
 
+/* Until the old ones are closed both may have the port, if the address is
+ * another: 127.0.0.1:80 and 0.0.0.0:80. */
+static void
+share_ports(struct http_server *s, bool share)
+{
+	list_for_each (node, &s->listeners)
+		listener_share_port(
+			container_of(node, struct listener, node), share);
+}
+
 int
-http_server_listen(
+http_server_open_new(
 	struct http_server *s, const struct config *config, struct error *err)
 {
-	struct list fresh;
+	int result = 0;
 
-	list_init(&fresh);
-	for (uint32_t i = 0; i < config->listen.count; i++) {
+	share_ports(s, true);
+	for (uint32_t i = 0; i < config->listen.count && !result; i++) {
 		const struct config_listener *item = &config->listen.items[i];
 		struct listener *l;
 
 		if (find_listener(s, item->http))
 			continue;
-		l = listener_open(s, item, err);
-		if (!l) {
-			close_all(&fresh);
-			return -1;
-		}
-		list_append(&fresh, &l->node);
+		l = listener_open(s, item, !list_is_empty(&s->listeners), err);
+		if (l)
+			list_append(&s->fresh, &l->node);
+		else
+			result = -1;
 	}
+	share_ports(s, false);
+	if (result)
+		http_server_close_new(s);
+	return result;
+}
+
+void
+http_server_keep_new(struct http_server *s, const struct config *config)
+{
 	list_for_each_safe (node, &s->listeners) {
 		struct listener *l = container_of(node, struct listener, node);
 
 		if (!config_has_listener(config, l->name)) {
 			log_info("http: no longer listening on %s", l->name);
+			listener_accept_rest(l);
 			listener_close(l);
 		}
 	}
-	list_for_each_safe (node, &fresh) {
+	list_for_each_safe (node, &s->fresh) {
 		struct listener *l = container_of(node, struct listener, node);
 
 		list_remove(&l->node);
@@ -157,6 +183,21 @@ http_server_listen(
 			listener_resume(l);
 		log_info("http: listening on %s", l->name);
 	}
+}
+
+void
+http_server_close_new(struct http_server *s)
+{
+	close_all(&s->fresh);
+}
+
+int
+http_server_listen(
+	struct http_server *s, const struct config *config, struct error *err)
+{
+	if (http_server_open_new(s, config, err) < 0)
+		return -1;
+	http_server_keep_new(s, config);
 	return 0;
 }
 
@@ -259,6 +300,8 @@ http_server_configure(struct http_server *s, struct config *config)
 
 	s->config = config_ref(config);
 	config_unref(old);
+	proxies_finish(&s->proxies);
+	proxies_init(&s->proxies, &config->trusted_proxies);
 	resume_accepting(s);
 }
 
@@ -270,6 +313,7 @@ http_server_drain(
 	s->draining = true;
 	s->on_drained = on_drained;
 	s->on_drained_user = user;
+	api_end_streams(s);
 	list_for_each (node, &s->connections)
 		http_server_touch(
 			s, container_of(node, struct connection, node));

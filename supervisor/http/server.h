@@ -14,6 +14,7 @@
 #include "supervisor/config/config.h"
 #include "supervisor/gateway/gateway.h"
 #include "supervisor/http/head.h"
+#include "supervisor/http/proxy.h"
 
 #define HTTP_READ_BYTES (64 * 1024) /* read from a connection per turn */
 #define HTTP_PIPELINE_MAX 16	    /* exchanges open per connection */
@@ -24,9 +25,12 @@ struct http_server {
 	struct gateway *gateway;
 	struct ev_loop *loop;
 	struct config *config;	 /* a reference: limits, tokens, admin.http */
+	struct proxies proxies;	 /* of its trusted_proxies */
 	struct list listeners;	 /* struct listener.node */
+	struct list fresh;	 /* listeners that accept nothing yet */
 	struct list connections; /* struct connection.node */
 	uint32_t connection_count;
+	struct list streams;   /* struct event_stream.node */
 	struct list dirty;     /* struct connection.dirty_node: a turn is due */
 	struct list congested; /* connection.congested_node */
 	ev_prepare flush;      /* before the peers' own, so that what a turn
@@ -40,6 +44,7 @@ struct http_server {
 
 	char input[HTTP_READ_BYTES]; /* shared by all reads */
 	struct head_parser parser;   /* shared by all heads */
+	struct buffer forwarded;     /* scratch: X-Forwarded-For as passed on */
 	struct buffer spares[HTTP_SPARES_MAX];
 	uint32_t spare_count;
 	struct list free_exchanges;
@@ -64,6 +69,12 @@ void http_server_destroy(struct http_server *s); /* NULL is fine */
  * names its address and, if that can be told, who has it) nothing changes. */
 int http_server_listen(
 	struct http_server *s, const struct config *config, struct error *err);
+/* The same in two steps: what is new is opened and accepts nothing yet; then
+ * either all is as in `config`, or what was opened is closed again. */
+int http_server_open_new(
+	struct http_server *s, const struct config *config, struct error *err);
+void http_server_keep_new(struct http_server *s, const struct config *config);
+void http_server_close_new(struct http_server *s);
 /* Puts limits, tokens and admin.http of `config` in force, for connections
  * that are open too. Takes a reference. */
 void http_server_configure(struct http_server *s, struct config *config);

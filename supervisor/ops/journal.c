@@ -8,6 +8,7 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
+#include "proto/value.h"
 #include "supervisor/ops/time_text.h"
 
 #define TEXT_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
@@ -100,6 +101,10 @@ journal_check(const char *event, const json_t *data, struct error *err)
 		return error_set(err,
 			"the data of an event is larger than %d KiB",
 			JOURNAL_DATA_MAX / 1024);
+	if (data && value_is_deeper(data, JOURNAL_DEPTH_MAX))
+		return error_set(err,
+			"the data of an event is nested deeper than %d",
+			JOURNAL_DEPTH_MAX);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #define JOURNAL_EVENTS_MAX 1000		    /* kept; older ones go, */
 #define JOURNAL_BYTES_MAX (4 * 1024 * 1024) /* also beyond this much text */
 #define JOURNAL_NAME_MAX 128
+#define JOURNAL_DEPTH_MAX 24 /* of that, so that every follower can read it */
 #define JOURNAL_DATA_MAX (64 * 1024) /* of what others emit, as JSON text */
 
 /* An event as everybody sees it (supctl events, GET /api/events):

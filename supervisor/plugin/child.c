@@ -183,8 +183,10 @@ child_start(struct child *c, struct children *all,
 {
 	int ends[CHILD_STREAMS] = {-1, -1}, failed;
 	pid_t pid;
-	struct spawn_order order = {
-		.argv = start->argv, .env = start->env, .dir = start->dir};
+	struct spawn_order order = {.argv = start->argv,
+		.env = start->env,
+		.dir = start->dir,
+		.input = start->input};
 
 	*c = (struct child){.loop = all->loop, .ops = ops, .pidfd = -1};
 	list_init(&c->node);

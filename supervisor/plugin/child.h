@@ -42,8 +42,9 @@ struct child_ops {
 struct child_start {
 	const char *const *argv; /* argv[0] is an absolute path */
 	const char *const *env;
-	const char *dir; /* working directory, NULL: as supd's */
-	uint64_t nofile; /* soft RLIMIT_NOFILE, 0: as supd's */
+	const char *dir;   /* working directory, NULL: as supd's */
+	const char *input; /* path of its stdin, NULL: /dev/null */
+	uint64_t nofile;   /* soft RLIMIT_NOFILE, 0: as supd's */
 };
 
 struct child {

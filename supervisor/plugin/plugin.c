@@ -39,6 +39,7 @@ plugin_destroy(struct plugin *p)
 	store_finish(&p->store);
 	json_decref(p->last_reload);
 	free(p->source);
+	plugin_note_seen(p, NULL, NULL, NULL);
 	free(p->id);
 	free(p);
 }
@@ -63,6 +64,25 @@ plugin_configure(struct plugin *p, const struct plugin_config *config)
 		worker_configure(p->active, config);
 	p->hold.count_max = config->limits.hold_max;
 	p->hold.bytes_max = config->limits.hold_bytes;
+}
+
+static char *
+copy_or_null(const char *text)
+{
+	return text ? memory_copy_text(text) : NULL;
+}
+
+void
+plugin_note_seen(struct plugin *p, const char *folder, const char *fingerprint,
+	const char *digest)
+{
+	char *old[] = {p->seen.folder, p->seen.fingerprint, p->seen.digest};
+
+	p->seen.folder = copy_or_null(folder);
+	p->seen.fingerprint = copy_or_null(fingerprint);
+	p->seen.digest = copy_or_null(digest);
+	for (unsigned i = 0; i < sizeof(old) / sizeof(*old); i++)
+		free(old[i]);
 }
 
 struct worker *

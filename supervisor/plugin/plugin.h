@@ -77,11 +77,17 @@ struct plugin {
 	struct plugin_config *wanted; /* a reference: what the file says and
 					 the next reload starts */
 	char *source; /* package folder, as last found; NULL if never */
+	/* What was in it when it was last read, by a staging or a survey. */
+	struct {
+		char *folder, *fingerprint, *digest; /* NULL: never read */
+	} seen;
 	bool enabled;
+	bool announced; /* its enabled has been told of since supd began */
 	bool stopped;  /* by a person */
 	bool removed;  /* no longer configured: goes when its workers went */
 	bool given_up; /* crash policy: `failed` */
-	bool settled_once; /* was serving or failed once since supd began */
+	bool start_is_applied; /* an apply begins its first start */
+	bool settled_once;     /* was serving or failed once since supd began */
 	char failure[512]; /* why it is failed, or the last rollback's cause */
 	struct worker *active, *candidate;
 	struct list others;    /* struct worker.node, oldest first: retiring,
@@ -109,6 +115,9 @@ void plugin_destroy(struct plugin *p);
  * in force now; hold limits and those of the active worker follow at once. */
 void plugin_want(struct plugin *p, const struct plugin_config *config);
 void plugin_configure(struct plugin *p, const struct plugin_config *config);
+/* NULL texts forget what was seen. */
+void plugin_note_seen(struct plugin *p, const char *folder,
+	const char *fingerprint, const char *digest);
 enum plugin_state plugin_state(const struct plugin *p);
 const char *plugin_state_text(enum plugin_state s);
 /* The worker that requests go to, or NULL. */

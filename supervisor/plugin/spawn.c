@@ -164,8 +164,8 @@ static int
 prepare_files(
 	posix_spawn_file_actions_t *files, const struct spawn_order *order)
 {
-	int failed = posix_spawn_file_actions_addopen(
-		files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	int failed = posix_spawn_file_actions_addopen(files, STDIN_FILENO,
+		order->input ? order->input : "/dev/null", O_RDONLY, 0);
 
 	if (!failed)
 		failed = posix_spawn_file_actions_adddup2(
@@ -219,7 +219,7 @@ pid_t
 spawn(const struct spawn_order *order, struct error *err)
 {
 	int error = 0;
-	pid_t pid = spawn_sharing(order, &error);
+	pid_t pid = order->input ? 0 : spawn_sharing(order, &error);
 
 	if (!pid)
 		pid = spawn_plainly(order, &error);

@@ -1,5 +1,5 @@
 /* spawn: one process from a program, as children of supd begin: a session of
- * its own, no descriptors but /dev/null and two given ones, all signals at
+ * its own, no descriptors but its stdin and two given ones, all signals at
  * their defaults. Watches nothing; child.h does. */
 #pragma once
 
@@ -12,6 +12,7 @@ struct spawn_order {
 	const char *const *argv; /* argv[0] is an absolute path */
 	const char *const *env;
 	const char *dir;    /* working directory, NULL: as supd's */
+	const char *input;  /* path of its stdin, NULL: /dev/null */
 	int output, errors; /* its stdout and stderr */
 };
 

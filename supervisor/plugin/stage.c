@@ -105,6 +105,8 @@ copied(struct stage *s)
 		return;
 	}
 	result.digest = json_string_value(json_object_get(root, "digest"));
+	result.fingerprint =
+		json_string_value(json_object_get(root, "fingerprint"));
 	result.bytes =
 		(uint64_t)json_integer_value(json_object_get(root, "bytes"));
 	s->done(s->user, &result);

@@ -11,8 +11,9 @@
 struct stage; /* one staging under way */
 
 struct stage_result {
-	const char *dir;    /* absolute */
-	const char *digest; /* "sha256:..." */
+	const char *dir;	 /* absolute */
+	const char *digest;	 /* "sha256:..." */
+	const char *fingerprint; /* of the package then: proto/launch.h */
 	uint64_t bytes;
 	struct error *err; /* NULL: success */
 };
@@ -30,10 +31,15 @@ void stage_cancel(struct stage *s);
 /* Removes a stage in the background (a child does it); its name is free for
  * another when this returns. NULL-safe. */
 void stage_remove(struct worker_room *room, const char *dir);
-/* At start: removes every stage of the plugin but two generations (0: none);
- * also stages of ids that no longer exist are somebody's to call this for. */
+/* At start: removes every stage of the plugin but two generations (0: none). */
 void stage_sweep(struct worker_room *room, const char *state_dir,
 	const char *plugin_id, uint32_t keep_a, uint32_t keep_b);
+/* At start: removes all stages of ids that is_known() does not know. */
+void stage_sweep_unknown(struct worker_room *room, const char *state_dir,
+	bool (*is_known)(const void *user, const char *plugin_id),
+	const void *user);
+/* The greatest generation that a stage of the plugin is there of; 0: none. */
+uint32_t stage_newest(const char *state_dir, const char *plugin_id);
 
 /* The loop turns no more: ends and forgets all of the above. */
 void stage_finish(struct worker_room *room);

@@ -161,6 +161,51 @@ stage_sweep(struct worker_room *room, const char *state_dir,
 }
 
 void
+stage_sweep_unknown(struct worker_room *room, const char *state_dir,
+	bool (*is_known)(const void *user, const char *plugin_id),
+	const void *user)
+{
+	char *all = memory_format("%s/run", state_dir);
+	DIR *dir = opendir(all);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		char *path;
+
+		if (!strcmp(entry->d_name, ".") ||
+			!strcmp(entry->d_name, "..") ||
+			is_known(user, entry->d_name))
+			continue;
+		path = memory_format("%s/%s", all, entry->d_name);
+		stage_remove(room, path);
+		free(path);
+	}
+	if (dir)
+		closedir(dir);
+	free(all);
+}
+
+uint32_t
+stage_newest(const char *state_dir, const char *plugin_id)
+{
+	char *all = memory_format("%s/run/%s", state_dir, plugin_id);
+	DIR *dir = opendir(all);
+	const struct dirent *entry;
+	uint32_t newest = 0;
+
+	while (dir && (entry = readdir(dir))) {
+		unsigned long number = strtoul(entry->d_name, NULL, 10);
+
+		if (number <= UINT32_MAX && number > newest)
+			newest = (uint32_t)number;
+	}
+	if (dir)
+		closedir(dir);
+	free(all);
+	return newest;
+}
+
+void
 stage_finish_removals(struct worker_room *room)
 {
 	while (!list_is_empty(&room->removals)) {

@@ -60,16 +60,43 @@ read_text(const json_t *root, const char *key, char **out, struct error *err)
 	return 0;
 }
 
+/* 1: read, 0: it is not there */
+static int
+read_flag(const json_t *root, const char *key, bool *out, struct error *err)
+{
+	const json_t *value = json_object_get(root, key);
+
+	*out = json_is_true(value);
+	if (!value)
+		return 0;
+	if (!json_is_boolean(value))
+		return error_set(err, "`%s` is neither true nor false", key);
+	return 1;
+}
+
+/* Both or neither: what the person said, and what over. */
+static int
+read_enabled(struct store *s, const json_t *root, struct error *err)
+{
+	int person = read_flag(root, "personEnabled", &s->person_enabled, err);
+	int file = person < 0 ? -1
+			      : read_flag(root, "fileEnabled", &s->file_enabled,
+					err);
+
+	if (file < 0)
+		return -1;
+	s->enabled_by_person = person > 0 && file > 0;
+	return 0;
+}
+
 static int
 read_root(struct store *s, const json_t *root, struct error *err)
 {
-	const json_t *stopped = json_object_get(root, "stopped");
-
 	if (!json_is_object(root))
 		return error_set(err, "it is not an object");
-	if (stopped && !json_is_boolean(stopped))
-		return error_set(err, "`stopped` is neither true nor false");
-	s->stopped = json_is_true(stopped);
+	if (read_flag(root, "stopped", &s->stopped, err) < 0 ||
+		read_enabled(s, root, err) < 0)
+		return -1;
 	if (read_number(root, "generation", &s->generation, err) < 0 ||
 		read_number(root, "provenGeneration", &s->proven_generation,
 			err) < 0 ||
@@ -151,9 +178,16 @@ store_text(const struct store *s, size_t *length_out)
 		(json_int_t)s->proven_generation, "provenDigest",
 		s->proven_digest, "provenVersion", s->proven_version, "stopped",
 		s->stopped);
-	char *json = json_dumps(root, JSON_INDENT(1));
-	char *text = memory_format("%-*s\n", STORE_RECORD_BYTES - 1, json);
+	char *json, *text;
 
+	if (s->enabled_by_person) {
+		json_object_set_new(
+			root, "personEnabled", json_boolean(s->person_enabled));
+		json_object_set_new(
+			root, "fileEnabled", json_boolean(s->file_enabled));
+	}
+	json = json_dumps(root, JSON_INDENT(1));
+	text = memory_format("%-*s\n", STORE_RECORD_BYTES - 1, json);
 	json_decref(root);
 	free(json);
 	*length_out = strlen(text);

@@ -18,6 +18,15 @@ struct store {
 	bool enabled_by_person, person_enabled, file_enabled;
 };
 
+/* Whether a plugin is enabled whose file says file_enabled: the one rule. */
+static inline bool
+store_is_enabled(const struct store *s, bool file_enabled)
+{
+	return s->enabled_by_person && s->file_enabled == file_enabled
+		       ? s->person_enabled
+		       : file_enabled;
+}
+
 /* A missing file is an empty store; a broken one is an error with its path. */
 int store_load(struct store *s, const char *state_dir, const char *plugin_id,
 	struct error *err);

@@ -193,10 +193,7 @@ Test(control, exit_codes_are_those_of_the_contract)
 	ctl_destroy(ctl_expect(g, 2, "status", "--force", NULL));
 	ctl_destroy(ctl_expect(g, 2, "reload", "--no-such", "fault", NULL));
 	ctl_destroy(ctl_expect(g, 5, "reload", "other", NULL));
-	c = ctl_expect(g, 2, "enable", "fault", NULL);
-	cr_expect(strstr(c->err, "not supported yet"), "%s", c->err);
-	ctl_destroy(c);
-	c = ctl_expect(g, 2, "reload", "--atomic", "fault", NULL);
+	c = ctl_expect(g, 2, "watch", "on", "fault", NULL);
 	cr_expect(strstr(c->err, "not supported yet"), "%s", c->err);
 	ctl_destroy(c);
 	cr_expect_eq(ctl_status_number(g, "fault", "generation"), 1);

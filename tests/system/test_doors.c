@@ -186,8 +186,10 @@ Test(doors, a_terminal_sees_progress_and_a_pipe_sees_lines)
 	text = shell(g, "$0 -s $1 reload hello 2>/dev/null", &code);
 	cr_expect(!strncmp(text, "hello: reloaded 2 -> 3 in ", 26), "%s", text);
 	free(text);
-	text = shell(
-		g, "script -qec \"$0 -s $1 reload hello\" /dev/null", &code);
+	text = shell(g,
+		"script -qec \"$0 -s $1 --no-color reload hello\" "
+		"/dev/null",
+		&code);
 	cr_expect(strstr(text, "\r\033[Khello: checking") &&
 			  strstr(text, "\r\033[Khello: reloaded 3 -> 4"),
 		"%s", text);

@@ -449,7 +449,7 @@ Test(operate, generations_go_on_and_a_stop_lasts_over_a_restart_of_supd)
 	run_signal(g, SIGTERM);
 	cr_expect_eq(run_wait(g), 0);
 	run_spawn(g);
-	run_await_log(g, 0, "r-1 done (start)");
+	run_await_log(g, 0, "generation 0 -> 3");
 	g->may_grow = true;
 	cr_expect_eq(ctl_status_number(g, "fault", "generation"), 3);
 	state = ctl_status_text(g, "hello", "state");

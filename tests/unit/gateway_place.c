@@ -207,6 +207,33 @@ reload_begin_restart(struct gateway *g, struct plugin *p, const char *trigger,
 	return begin(p, "restart", NULL, watcher, id_out, err);
 }
 
+enum reload_refusal
+reload_begin_enable(struct gateway *g, struct plugin *p, const char *trigger,
+	struct reload_watcher *watcher, char *id_out, struct error *err)
+{
+	return begin(p, "enable", NULL, watcher, id_out, err);
+}
+
+enum reload_refusal
+reload_begin_disable(struct gateway *g, struct plugin *p, const char *trigger,
+	struct reload_watcher *watcher, char *id_out, struct error *err)
+{
+	return begin(p, "disable", NULL, watcher, id_out, err);
+}
+
+void
+apply_begin(struct gateway *g, struct apply_request *r)
+{
+	place.apply = r;
+}
+
+void
+apply_leave(struct apply_request *r)
+{
+	if (place.apply == r)
+		place.apply = NULL;
+}
+
 void
 place_phase(unsigned begun, const char *phase)
 {

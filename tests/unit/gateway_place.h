@@ -3,6 +3,7 @@
 #pragma once
 
 #include "supervisor/gateway/gateway.h"
+#include "supervisor/gateway/apply.h"
 #include "supervisor/gateway/reload.h"
 
 #define PLACE_RELOADS_MAX 32
@@ -12,7 +13,7 @@ struct place_reload {
 	struct reload_watcher *watcher; /* NULL: nobody follows */
 	struct reload_options options;
 	bool in_set;	  /* an atomic one */
-	const char *what; /* "reload", "start", "stop", "restart" */
+	const char *what; /* "reload", "start", "stop", "restart", ... */
 };
 
 struct place {
@@ -22,6 +23,7 @@ struct place {
 	unsigned sets, sequences;
 	const char *refuse; /* the next ones are refused with that reason */
 	const char *unsafe; /* reload_is_safe() says no for that reason */
+	struct apply_request *apply; /* the last one that was begun */
 	/* The request that was submitted last, and was it cancelled? */
 	struct request *request;
 	unsigned cancelled, failures;

@@ -2,9 +2,11 @@
  * reloads however they end. No process, no socket. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "supervisor/control/commands.h"
+#include "supervisor/ops/journal.h"
 #include "tests/unit/gateway_place.h"
 
 static const char yaml[] = "plugins:\n"
@@ -132,7 +134,14 @@ Test(commands, wrong_arguments_are_refused_before_anything_happens)
 		const char *verb, *args, *text;
 	} rows[] = {
 		{"frob", "{}", "there is no command"},
-		{"enable", "{}", "not supported yet"},
+		{"enable", "{}", "'id' is missing"},
+		{"emit", "{}", "'name' is missing"},
+		{"emit", "{\"name\":\"gateway.x\"}", "supd's own"},
+		{"emit", "{\"name\":\"a b\"}", "the name of an event"},
+		{"events", "{\"lines\":\"1\"}", "from 0 on"},
+		{"events", "{\"after\":-1}", "from 0 on"},
+		{"history", "{\"lines\":true}", "from 0 on"},
+		{"metrics", "{\"format\":\"xml\"}", "text or json"},
 		{"status", "[]", "must be a map"},
 		{"status", "{\"id\":5}", "must be a text"},
 		{"status", "{\"id\":\"a\\u0000b\"}", "must be a text"},
@@ -149,8 +158,8 @@ Test(commands, wrong_arguments_are_refused_before_anything_happens)
 			"true or false"},
 		{"reload", "{\"pluginId\":\"hello\",\"wait\":\"x\"}", "wait"},
 		{"reload", "{\"all\":true,\"atomic\":1}", "true or false"},
-		{"reload", "{\"all\":true,\"plan\":true}", "not supported yet"},
-		{"reload", "{\"changed\":true}", "not supported yet"},
+		{"reload", "{\"changed\":true,\"all\":true}", "give one of"},
+		{"apply", "{\"id\":\"hello\"}", "no argument 'id'"},
 		{"logs", "{\"id\":\"hello\",\"lines\":-1}", "from 0 on"},
 		{"call", "{\"kind\":\"http\",\"name\":\"x\"}", "kind"},
 		{"call", "{\"kind\":\"command\",\"name\":\"x\",\"args\":[1]}",
@@ -449,4 +458,185 @@ Test(commands, verbs_are_found_by_name)
 	cr_expect_str_eq(command_by_method("plugins.reload", 14), "reload");
 	cr_expect_null(command_by_method("plugins.reloads", 15));
 	cr_expect_null(command_by_method("plugins.reloa", 13));
+}
+
+/* ---- events, history, metrics ---- */
+
+static json_t *
+result(const char *key)
+{
+	return json_object_get(heard.result, key);
+}
+
+Test(commands, what_is_emitted_is_among_the_events)
+{
+	expect("emit", "{\"name\":\"a.b\",\"data\":{\"x\":1}}", OUTCOME_DONE);
+	cr_expect_gt(json_integer_value(result("seq")), 0);
+	expect("emit", "{\"name\":\"a.c\"}", OUTCOME_DONE);
+	expect("events", "{}", OUTCOME_DONE);
+	cr_expect_eq(json_array_size(result("events")), 2);
+	expect("events", "{\"lines\":1}", OUTCOME_DONE);
+	cr_expect_eq(json_array_size(result("events")), 1);
+	cr_expect_str_eq(json_string_value(json_object_get(
+				 json_array_get(result("events"), 0), "event")),
+		"a.c");
+	expect("events", "{\"after\":0}", OUTCOME_DONE);
+	cr_expect_eq(json_array_size(result("events")), 2);
+	cr_expect_eq(json_integer_value(result("missed")), 1);
+}
+
+Test(commands, following_events_ends_when_the_caller_leaves)
+{
+	call.role = ROLE_ADMIN;
+	run("emit", "{\"name\":\"a\"}");
+	heard.done = 0;
+	run("events", "{\"follow\":true}");
+	cr_expect_eq(heard.done, 0);
+	cr_assert(call.job);
+	cr_expect_eq(journal_followers(place.gateway.journal), 1);
+	journal_note(place.gateway.journal, "b", NULL, NULL);
+	command_abandon(&call);
+	cr_expect_null(call.job);
+	cr_expect_eq(journal_followers(place.gateway.journal), 0);
+	run("events", "{\"follow\":true}");
+	command_end(&call);
+	cr_expect_eq(heard.done, 1);
+	cr_expect_eq(heard.outcome, OUTCOME_DONE);
+	cr_expect_eq(journal_followers(place.gateway.journal), 0);
+}
+
+Test(commands, the_history_of_nobody_is_no_history)
+{
+	expect("history", "{}", OUTCOME_DONE);
+	cr_expect(json_is_array(result("receipts")));
+	expect("history", "{\"id\":\"other\"}", OUTCOME_NOT_FOUND);
+	expect("history", "{\"id\":\"../x\"}", OUTCOME_NOT_FOUND);
+	expect("history", "{\"id\":\"hello\"}", OUTCOME_DONE);
+}
+
+Test(commands, texts_of_a_query_become_what_the_verb_takes)
+{
+	static const struct {
+		const char *verb, *before, *after;
+	} rows[] = {
+		{"events", "{\"lines\":\"7\",\"follow\":\"true\"}",
+			"{\"lines\":7,\"follow\":true}"},
+		{"events", "{\"lines\":\"x7\",\"follow\":\"yes\"}",
+			"{\"lines\":\"x7\",\"follow\":\"yes\"}"},
+		{"events", "{\"lines\":\"-7\",\"follow\":\"false\"}",
+			"{\"lines\":\"-7\",\"follow\":false}"},
+		{"show", "{\"id\":\"7\"}", "{\"id\":\"7\"}"},
+		{"frob", "{\"id\":\"7\"}", "{\"id\":\"7\"}"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		json_t *args = json_loads(rows[i].before, 0, NULL);
+		char *text;
+
+		command_read_texts(rows[i].verb, args);
+		text = json_dumps(args, JSON_COMPACT);
+		cr_expect_str_eq(text, rows[i].after);
+		free(text);
+		json_decref(args);
+	}
+}
+
+/* ---- applies ---- */
+
+static void
+end_apply(enum outcome outcome, const char *text)
+{
+	struct apply_request *r = place.apply;
+	json_t *document = json_loads(text, 0, NULL);
+
+	cr_assert(r && document);
+	place.apply = NULL;
+	r->on_done(r, outcome, document);
+	json_decref(document);
+}
+
+Test(commands, plan_apply_and_scan_hand_on_what_the_pass_says)
+{
+	static const struct {
+		const char *verb;
+		enum apply_kind kind;
+	} rows[] = {{"plan", APPLY_PLAN}, {"apply", APPLY_ALL},
+		{"scan", APPLY_SCAN}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		unsigned before = heard.done;
+
+		run(rows[i].verb, "{}");
+		cr_assert(place.apply, "%s", rows[i].verb);
+		cr_expect_eq(place.apply->kind, rows[i].kind);
+		cr_expect_str_eq(place.apply->trigger, "test");
+		cr_expect_eq(heard.done, before);
+		end_apply(OUTCOME_SOME_FAILED, "{\"plugins\":[]}");
+		cr_expect_eq(heard.done, before + 1);
+		cr_expect_eq(heard.outcome, OUTCOME_SOME_FAILED);
+		cr_expect(json_object_get(heard.result, "plugins"));
+	}
+}
+
+Test(commands, who_leaves_an_apply_hears_nothing_of_it)
+{
+	run("apply", "{}");
+	command_abandon(&call);
+	cr_expect_null(place.apply);
+	cr_expect_eq(heard.done, 0);
+}
+
+Test(commands, reload_of_what_changed_reloads_what_the_plan_names)
+{
+	run("reload", "{\"changed\":true,\"force\":true}");
+	cr_assert_eq(place.apply->kind, APPLY_COMPARE);
+	cr_expect_eq(place.begun_count, 0);
+	end_apply(OUTCOME_DONE, "{\"plugins\":[{\"pluginId\":\"lone\"}]}");
+	cr_assert_eq(place.begun_count, 1);
+	cr_expect_str_eq(place.begun[0].plugin->id, "lone");
+	cr_expect(place.begun[0].options.force);
+	place_verdict(0, "done");
+	cr_expect_eq(
+		json_array_size(json_object_get(heard.result, "results")), 1);
+	run("reload", "{\"changed\":true}");
+	end_apply(OUTCOME_DONE, "{\"plugins\":[]}");
+	cr_expect_eq(heard.outcome, OUTCOME_DONE);
+	cr_expect_eq(
+		json_array_size(json_object_get(heard.result, "results")), 0);
+	cr_expect(json_is_true(json_object_get(heard.result, "success")));
+	cr_expect_eq(place.begun_count, 1);
+}
+
+Test(commands, reload_that_is_only_planned_begins_nothing)
+{
+	json_t *rows;
+
+	run("reload", "{\"pluginIds\":[\"hello\",\"lone\"],\"plan\":true}");
+	cr_assert_eq(place.apply->kind, APPLY_COMPARE);
+	end_apply(OUTCOME_DONE,
+		"{\"plugins\":[{\"pluginId\":\"a\",\"action\":\"reload\"},"
+		"{\"pluginId\":\"lone\",\"action\":\"reload\"}]}");
+	rows = json_object_get(heard.result, "plugins");
+	cr_assert_eq(json_array_size(rows), 2);
+	cr_expect_str_eq(json_string_value(json_object_get(
+				 json_array_get(rows, 0), "action")),
+		"none");
+	cr_expect_str_eq(json_string_value(json_object_get(
+				 json_array_get(rows, 1), "action")),
+		"reload");
+	cr_expect_eq(place.begun_count, 0);
+	expect("reload", "{\"pluginId\":\"nobody\",\"plan\":true}",
+		OUTCOME_NOT_FOUND);
+}
+
+Test(commands, enable_and_disable_are_transactions)
+{
+	run("enable", "{\"id\":\"off\"}");
+	run("disable", "{\"id\":\"hello\"}");
+	cr_assert_eq(place.begun_count, 2);
+	cr_expect_str_eq(place.begun[0].what, "enable");
+	cr_expect_str_eq(place.begun[1].what, "disable");
+	place_verdict(0, "done");
+	place_verdict(1, "done");
+	cr_expect_eq(heard.outcome, OUTCOME_DONE);
 }

@@ -214,27 +214,41 @@ static const struct {
 	{"plugins: {a: {settings: {n: 99999999999999999999}}}\n",
 		"t.yaml:1:29: 'n': the number is too large; quote it to make "
 		"it text\n"},
-	{"plugins: {alpha: {requires: [alhpa]}}\n",
-		"t.yaml:1:11: 'alpha' requires 'alhpa', which is not among "
-		"the plugins; did you mean 'alpha'?\n"},
+	{"plugins: {alpha: {requires: [bteta]}, beta: {}}\n",
+		"t.yaml:1:30: 'alpha' requires 'bteta', which is not among "
+		"the plugins; did you mean 'beta'?\n"},
 	{"plugins: {a: {requires: [a]}}\n",
-		"t.yaml:1:11: plugins require each other in a circle: 'a' "
-		"requires 'a'\n"},
+		"t.yaml:1:26: 'a' requires itself\n"},
 	{"plugins:\n  x: {requires: [a]}\n  a: {requires: [b]}\n"
 	 "  b: {requires: [c]}\n  c: {requires: [a]}\n",
-		"t.yaml:3:3: plugins require each other in a circle: 'a' "
-		"requires 'b' requires 'c' requires 'a'\n"},
+		"t.yaml:3:18: plugins require each other in a circle: 'a' "
+		"requires 'b' (t.yaml:3), 'b' requires 'c' (t.yaml:4), 'c' "
+		"requires 'a' (t.yaml:5)\n"},
+	{"plugins:\n  a: {requires: [b]}\n  b: {requires: [c]}\n"
+	 "  c: {requires: [d]}\n  d: {requires: [e]}\n"
+	 "  e: {requires: [f]}\n  f: {requires: [g]}\n"
+	 "  g: {requires: [h]}\n  h: {requires: [a]}\n",
+		"t.yaml:2:18: plugins require each other in a circle: 'a' "
+		"requires 'b' (t.yaml:2), 'b' requires 'c' (t.yaml:3), 'c' "
+		"requires 'd' (t.yaml:4), 'd' requires 'e' (t.yaml:5), 'e' "
+		"requires 'f' (t.yaml:6), 'f' requires 'g' (t.yaml:7), and 2 "
+		"more\n"},
 	/* later */
 	{"listen: [{http: \"127.0.0.1:80\", tls: {cert: a, key: b}}]\n",
 		"t.yaml:1:38: 'tls' is not supported yet\n"},
 	{"listen: [{http: \"fd:web\"}]\n",
 		"t.yaml:1:17: fd: listeners are not supported yet\n"},
-	{"trusted_proxies: [127.0.0.1/32]\n",
-		"t.yaml:1:18: 'trusted_proxies' is not supported yet; only [] "
-		"works so far\n"},
-	{"admin: {metrics: token}\n",
-		"t.yaml:1:18: 'metrics' is not supported yet; only open works "
-		"so far\n"},
+	{"trusted_proxies: [10.0.0.0/8, here, 10.0.0.1/8, \"::1/129\", "
+	 "1.2.3/24, \"\"]\n",
+		"t.yaml:1:31: 'trusted_proxies': it must be a network such as "
+		"192.0.2.0/24 or 2001:db8::/32, an address, or unix\n"
+		"t.yaml:1:37: 'trusted_proxies': the address has bits beyond "
+		"the /8; the network is 10.0.0.0/8\n"
+		"t.yaml:1:49: 'trusted_proxies': the prefix length must be "
+		"from 0 to 128\n"
+		"t.yaml:1:60: 'trusted_proxies': it must be a network such as "
+		"192.0.2.0/24 or 2001:db8::/32, an address, or unix\n"
+		"t.yaml:1:70: 'trusted_proxies' must not be empty\n"},
 	{"reload: {on_sighup: advice}\n",
 		"t.yaml:1:21: 'on_sighup' must be one of apply, advise; did "
 		"you mean 'advise'?\n"},
@@ -384,7 +398,7 @@ static const char full[] =
 	"  peers: [{uid: root, role: admin}, {gid: 12, role: viewer}]\n"
 	"  http: false\n"
 	"  metrics: open\n"
-	"trusted_proxies: []\n"
+	"trusted_proxies: [127.0.0.1/32, \"2001:db8::/32\", unix]\n"
 	"plugins:\n"
 	"  later: {requires: [kv]}\n"
 	"  kv:\n"
@@ -635,6 +649,33 @@ Test(units, round_trip)
 		cr_expect_not(duration_parse(bad[i], &value), "%s", bad[i]);
 }
 
+/* The roff of a page would fail only when somebody reads it. */
+Test(config, prints_every_key_for_a_manual_page)
+{
+	static const char *const rows[] = {
+		"\n.TP\n\\fBlimits.head\\fR (size 1KiB\\-1MiB; default "
+		"16KiB)\nRequest line and headers together; beyond it 431. A "
+		"change: live.\n",
+		"\n.TP\n\\fBplugins.ID.\\fR...\nAny key of \\fBdefaults\\fR.",
+		"A change: configure or reload.\n",
+		"\n.TP\n\\fBlisten[].tls\\fR (map)\nCertificate and key. Not "
+		"supported yet.\n",
+		"\n.TP\n\\fBhealth.probes[].expect\\fR (number 100\\-599; "
+		"default 200)\n",
+		"\n.TP\n\\fBname\\fR (text; required)\n",
+	};
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+	putc('\n', out);
+	config_print_man_keys(out, false);
+	config_print_man_keys(out, true);
+	fclose(out);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		cr_expect(strstr(text, rows[i]), "%s", rows[i]);
+	free(text);
+}
+
 Test(config, prints_a_reference_of_every_key)
 {
 	char *text = NULL;
@@ -646,7 +687,8 @@ Test(config, prints_a_reference_of_every_key)
 		"| `limits.head` | size 1KiB-1MiB | `16KiB` | live |",
 		"| `listen[].http` | text | *required* | rebind |",
 		"| `defaults.crash.within` | time 100ms-24h | `5m` | live |",
-		"| `plugins.ID.mount` | text | | reload |",
+		"| `plugins.ID.mount` | text of at most 256 bytes | | "
+		"reload |",
 		"| `health.probes[].expect` | number 100-599 | `200` |",
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

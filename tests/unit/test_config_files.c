@@ -55,7 +55,8 @@ static const struct {
 		"D/conf.d/1.yaml:1:1: 'plugin_dirs' is set already in "
 		"D/supd.yaml:1:1\n"
 		"D/conf.d/2.yaml:1:9: 'peers' is set already in "
-		"D/supd.yaml:2:9\n"},
+		"D/supd.yaml:2:9\n"
+		"D/supd.yaml:1:15: warning: there is no folder D/p\n"},
 	{"a map and a value", "log: {level: warn}\n", "log: warn\n", "", NULL,
 		"D/conf.d/1.yaml:1:1: 'log' is set already in "
 		"D/supd.yaml:1:1\n"},

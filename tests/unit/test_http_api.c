@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "proto/util/memory.h"
 #include "supervisor/control/commands.h"
 
 static int client;
@@ -72,6 +73,19 @@ Test(http_api, calls_what_supctl_calls)
 		{"POST /api/plugins/hello/restart HTTP/1.1", "restart",
 			"{\"id\":\"hello\"}"},
 		{"GET /api/routes HTTP/1.1", "routes", "{}"},
+		{"GET /api/history?id=hello HTTP/1.1", "history",
+			"{\"id\":\"hello\"}"},
+		{"POST /api/plugins/scan HTTP/1.1", "scan", "{}"},
+		{"POST /api/plugins/a/enable HTTP/1.1", "enable",
+			"{\"id\":\"a\"}"},
+		{"POST /api/plugins/a/disable HTTP/1.1", "disable",
+			"{\"id\":\"a\"}"},
+		{"GET /api/config/plan HTTP/1.1", "plan", "{}"},
+		{"POST /api/config/apply HTTP/1.1", "apply", "{}"},
+		{"POST /api/events/a.b HTTP/1.1", "emit", "{\"name\":\"a.b\"}"},
+		{"GET /api/events?follow=false HTTP/1.1", "events",
+			"{\"follow\":\"false\"}"},
+		{"HEAD /api/events HTTP/1.1", "events", "{\"follow\":false}"},
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -81,6 +95,8 @@ Test(http_api, calls_what_supctl_calls)
 			rows[i].ask);
 		snprintf(end, sizeof(end), "\r\n\r\n{\"verb\":\"%s\"}\n",
 			rows[i].verb);
+		if (!strncmp(rows[i].ask, "HEAD", 4))
+			strcpy(end, "\r\n\r\n");
 		expect_answer(ask, "HTTP/1.1 200 OK\r\n", end);
 		cr_expect_str_eq(door.verb, rows[i].verb);
 		cr_expect_str_eq(door.args, rows[i].args);
@@ -95,8 +111,6 @@ Test(http_api, tells_what_there_is_not)
 		"GET /api/ HTTP/1.1",
 		"GET /api/nothing HTTP/1.1",
 		"GET /api/plugins/ HTTP/1.1",
-		"POST /api/plugins/scan HTTP/1.1",
-		"GET /api/events HTTP/1.1",
 		"GET /api/plugins/a/b HTTP/1.1",
 	};
 
@@ -114,8 +128,6 @@ Test(http_api, tells_what_there_is_not)
 		"}\n");
 	expect_answer("GET /ws HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 ",
 		"not supported yet\n");
-	expect_answer("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
-		"HTTP/1.1 404 ", "not supported yet\n");
 	cr_expect_str_eq(door.verb, "");
 }
 
@@ -182,4 +194,314 @@ Test(http_api, says_where_json_is_malformed)
 	expect_answer("", "HTTP/1.1 400 ",
 		"{\"error\":\"the body is no JSON object\"}\n");
 	cr_expect_str_eq(door.verb, "");
+}
+
+Test(http_api, a_literal_path_is_no_id)
+{
+	static const struct {
+		const char *ask, *allow;
+	} rows[] = {
+		{"GET /api/plugins/reload HTTP/1.1", "POST"},
+		{"GET /api/plugins/scan HTTP/1.1", "POST"},
+		{"DELETE /api/plugins/reload HTTP/1.1", "POST"},
+		{"POST /api/plugins/a HTTP/1.1", "GET, HEAD"},
+		{"GET /api/tools/a HTTP/1.1", "POST"},
+		{"POST /api/events HTTP/1.1", "GET, HEAD"},
+		{"GET /api/events/a HTTP/1.1", "POST"},
+		{"OPTIONS /api/config/apply HTTP/1.1", "POST"},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char ask[200], begin[200];
+
+		snprintf(ask, sizeof(ask), "%s\r\nHost: x\r\n" TOKEN "\r\n",
+			rows[i].ask);
+		snprintf(begin, sizeof(begin),
+			"HTTP/1.1 405 Method Not Allowed\r\nContent-Type: "
+			"application/json\r\nAllow: %s\r\n",
+			rows[i].allow);
+		expect_answer(ask, begin, "}\n");
+	}
+	cr_expect_str_eq(door.verb, "");
+}
+
+static void
+post(const char *path, const char *fields, const char *body)
+{
+	char ask[500];
+
+	door.verb[0] = 0;
+	snprintf(ask, sizeof(ask),
+		"POST %s HTTP/1.1\r\nHost: x\r\n" TOKEN
+		"%sContent-Length: %zu\r\n\r\n%s",
+		path, fields, strlen(body), body);
+	door_send(client, ask);
+	door_turn();
+}
+
+Test(http_api, a_call_of_a_plugin_takes_the_body_as_it_stands)
+{
+	static const struct {
+		const char *path, *fields, *body, *args;
+	} rows[] = {
+		{"/api/tools/t", "", "",
+			"{\"kind\":\"tool\",\"name\":\"t\",\"args\":{}}"},
+		{"/api/tools/t", "", "[1,\"a\"]",
+			"{\"kind\":\"tool\",\"name\":\"t\",\"args\":[1,\"a\"]"
+			"}"},
+		{"/api/tools/a.b", "", "null",
+			"{\"kind\":\"tool\",\"name\":\"a.b\",\"args\":null}"},
+		{"/api/commands/c", "", "\"x y\"",
+			"{\"kind\":\"command\",\"name\":\"c\",\"args\":\"x "
+			"y\"}"},
+		{"/api/commands/c", "", "{\"text\":\"x\"}",
+			"{\"kind\":\"command\",\"name\":\"c\",\"args\":\"x\"}"},
+		{"/api/commands/c", "Content-Type: text/plain\r\n", "x y",
+			"{\"kind\":\"command\",\"name\":\"c\",\"args\":\"x "
+			"y\"}"},
+		{"/api/commands/c", "", "",
+			"{\"kind\":\"command\",\"name\":\"c\"}"},
+		{"/api/events/e", "Content-Type: application/json\r\n", "7",
+			"{\"name\":\"e\",\"data\":7}"},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		post(rows[i].path, rows[i].fields, rows[i].body);
+		cr_expect_str_eq(door.args, rows[i].args, "%s", door.args);
+		free(door_read(client, NULL));
+	}
+}
+
+Test(http_api, a_body_is_what_it_is_said_to_be)
+{
+	static const struct {
+		const char *path, *fields, *body;
+		int status;
+	} rows[] = {
+		{"/api/tools/t", "Content-Type: application/json\r\n", "{}",
+			200},
+		{"/api/tools/t",
+			"Content-Type: Application/JSON ; "
+			"charset=\"UTF-8\"\r\n",
+			"{}", 200},
+		{"/api/tools/t", "Content-Type: application/ld+json\r\n", "{}",
+			200},
+		{"/api/tools/t",
+			"Content-Type: application/x-www-form-urlencoded\r\n",
+			"{}", 200},
+		{"/api/tools/t", "Content-Type: text/plain\r\n", "{}", 415},
+		{"/api/tools/t", "Content-Type: text/html\r\n", "{}", 415},
+		{"/api/tools/t", "Content-Type: application/jsonx\r\n", "{}",
+			415},
+		{"/api/tools/t", "Content-Type: +json\r\n", "{}", 415},
+		{"/api/tools/t",
+			"Content-Type: application/json; charset=latin1\r\n",
+			"{}", 415},
+		{"/api/tools/t", "Content-Encoding: gzip\r\n", "{}", 415},
+		{"/api/tools/t", "Content-Encoding: identity\r\n", "{}", 200},
+		{"/api/commands/c", "", "7", 400},
+		{"/api/commands/c", "", "{\"text\":1}", 400},
+		{"/api/commands/c", "", "{\"text\":\"a\",\"b\":1}", 400},
+		{"/api/tools/t", "", "{\"a\":1,\"a\":2}", 400},
+		{"/api/tools/t?args=x", "", "{}", 400},
+		{"/api/tools/t?kind=x", "", "{}", 400},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char *text;
+
+		post(rows[i].path, rows[i].fields, rows[i].body);
+		text = door_read(client, NULL);
+		cr_expect_eq(atoi(text + 9), rows[i].status, "%u %s%s: %s", i,
+			rows[i].fields, rows[i].body, text);
+		cr_expect_eq(!*door.verb, rows[i].status != 200);
+		free(text);
+	}
+}
+
+static void
+post_deep(unsigned depth, const char *expected)
+{
+	char body[200] = "";
+	char *text;
+
+	for (unsigned i = 0; i < depth; i++)
+		body[i] = '[';
+	for (unsigned i = 0; i < depth; i++)
+		body[depth + i] = ']';
+	post("/api/tools/t", "", body);
+	text = door_read(client, NULL);
+	cr_expect(!strncmp(text, expected, strlen(expected)), "%u: %s", depth,
+		text);
+	free(text);
+}
+
+Test(http_api, what_no_worker_could_read_is_refused)
+{
+	post_deep(24, "HTTP/1.1 200 ");
+	post_deep(25, "HTTP/1.1 400 ");
+}
+
+Test(http_api, counts_what_it_refuses)
+{
+	free(door_ask(
+		client, "GET /api/plugins HTTP/1.1\r\nHost: x\r\n\r\n", NULL));
+	free(door_ask(client,
+		"GET /api/none HTTP/1.1\r\nHost: x\r\n" TOKEN "\r\n", NULL));
+	post("/api/tools/t", "", "{");
+	cr_expect_eq(
+		door.gateway.edge.refused[GATEWAY_REFUSED_UNAUTHORIZED], 1);
+	cr_expect_eq(door.gateway.edge.refused[GATEWAY_REFUSED_NO_ROUTE], 1);
+	cr_expect_eq(door.gateway.edge.refused[GATEWAY_REFUSED_MALFORMED], 1);
+	cr_expect_eq(door.gateway.edge.requests, 3);
+	cr_expect_eq(door.gateway.edge.connections, 1);
+}
+
+/* ---- /metrics ---- */
+
+Test(http_api, metrics_are_open_or_for_a_token)
+{
+	expect_answer("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Type: text/plain; "
+		"version=0.0.4; charset=utf-8\r\n",
+		"\r\n\r\n# HELP supd_door A door.\n# TYPE supd_door gauge\n"
+		"supd_door 1\n");
+	door.config.admin.metrics = METRICS_TOKEN;
+	expect_answer("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+		"HTTP/1.1 401 ", "\n");
+	expect_answer("GET /metrics HTTP/1.1\r\nHost: x\r\n"
+		      "Authorization: Bearer wrong\r\n\r\n",
+		"HTTP/1.1 401 ", "\n");
+	expect_answer("GET /metrics HTTP/1.1\r\nHost: x\r\n" TOKEN "\r\n",
+		"HTTP/1.1 200 ", "supd_door 1\n");
+	expect_answer("POST /metrics HTTP/1.1\r\nHost: x\r\n" TOKEN "\r\n",
+		"HTTP/1.1 405 ", "\n");
+}
+
+/* ---- streams of events ---- */
+
+#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+#define ASK_EVENTS "GET /api/events HTTP/1.1\r\nHost: x\r\n" TOKEN "\r\n"
+
+static void
+tell(const char *key, json_t *value)
+{
+	json_t *progress = json_pack("{s:o}", key, value);
+
+	cr_assert(door.pending);
+	door.pending->on_progress(door.pending, progress);
+	json_decref(progress);
+	door_turn();
+}
+
+static void
+tell_event(int seq, const char *data)
+{
+	tell("event", json_pack("{s:i,s:s,s:s}", "seq", seq, "event", "a.b",
+			      "data", data));
+}
+
+static void
+expect_text(const char *end)
+{
+	char *text = door_read(client, NULL);
+	size_t length = strlen(text), tail = strlen(end);
+
+	cr_expect(length >= tail && !strcmp(text + length - tail, end),
+		"got %s\nnot %s", text, end);
+	free(text);
+}
+
+Test(http_api, events_come_as_they_happen)
+{
+	expect_answer(ASK_EVENTS, HEAD, "\r\n\r\na\r\n: events\n\n\r\n");
+	cr_expect_str_eq(door.args, "{\"follow\":true,\"lines\":0}");
+	tell_event(7, "x\ny");
+	expect_text("\r\nid: 7\nevent: a.b\ndata: {\"seq\":7,\"event\":\"a.b\","
+		    "\"data\":\"x\\ny\"}\n\n\r\n");
+	tell("dropped", json_integer(3));
+	expect_text("\r\nevent: gateway.missed\ndata: {\"missed\":3}\n\n\r\n");
+	door_pass_ms(15000);
+	expect_text("\r\n: keep-alive\n\n\r\n");
+	cr_expect_eq(door.gateway.edge.streams, 1);
+}
+
+Test(http_api, a_client_that_comes_back_says_what_it_had)
+{
+	expect_answer("GET /api/events?lines=5&after=3 HTTP/1.1\r\nHost: x\r\n"
+		      "Last-Event-ID: 41\r\n" TOKEN "\r\n",
+		HEAD, ": events\n\n\r\n");
+	cr_expect_str_eq(
+		door.args, "{\"lines\":\"5\",\"after\":41,\"follow\":true}");
+	close(client);
+	client = door_client();
+	expect_answer("GET /api/events HTTP/1.1\r\nHost: x\r\n"
+		      "Last-Event-ID: x41\r\n" TOKEN "\r\n",
+		"HTTP/1.1 400 ", "}\n");
+}
+
+Test(http_api, a_slow_client_is_told_what_it_missed)
+{
+	char *big = memory_alloc(64 * 1024);
+	unsigned sent = 0;
+	char *text;
+
+	memset(big, 'x', 64 * 1024 - 1);
+	free(door_ask(client, ASK_EVENTS, NULL));
+	while (!door.gateway.edge.events_missed && sent++ < 100)
+		tell_event((int)sent, big);
+	cr_assert_lt(sent, 100, "what one client costs has no bound");
+	tell_event(500, big);
+	cr_expect_eq(door.gateway.edge.events_missed, 2);
+	text = door_read(client, NULL);
+	cr_expect(!strstr(text, "gateway.missed"));
+	free(text);
+	tell_event(501, "now");
+	text = door_read(client, NULL);
+	cr_expect(strstr(text, "event: gateway.missed\ndata: {\"missed\":2}\n"),
+		"%s", text);
+	cr_expect(strstr(text, "id: 501\n"));
+	cr_expect(!strstr(text, "id: 500\n"));
+	free(text);
+	free(big);
+}
+
+Test(http_api, a_stream_ends_with_supd_and_with_its_client)
+{
+	bool eof;
+	char *text;
+
+	free(door_ask(client, ASK_EVENTS, NULL));
+	close(client);
+	door_turn();
+	door_pass_ms(2000);
+	cr_expect_null(door.pending, "abandoned");
+	cr_expect_eq(door.gateway.edge.streams, 0);
+	client = door_client();
+	free(door_ask(client, ASK_EVENTS, NULL));
+	http_server_drain(door.server, NULL, NULL);
+	door_turn();
+	text = door_read(client, &eof);
+	cr_expect_str_eq(text, "0\r\n\r\n");
+	cr_expect(eof);
+	free(text);
+	cr_expect_eq(door.gateway.edge.streams, 0);
+}
+
+Test(http_api, followers_are_counted)
+{
+	int clients[101];
+	char *text;
+
+	for (unsigned i = 0; i < 100; i++) {
+		clients[i] = door_client();
+		free(door_ask(clients[i], ASK_EVENTS, NULL));
+		door.pending = NULL;
+	}
+	cr_expect_eq(door.gateway.edge.streams, 100);
+	text = door_ask(client, ASK_EVENTS, NULL);
+	cr_expect(!strncmp(text, "HTTP/1.1 503 ", 13), "%s", text);
+	free(text);
+	for (unsigned i = 0; i < 100; i++)
+		close(clients[i]);
 }

@@ -73,7 +73,7 @@ Test(http, a_request_reaches_the_worker_and_its_answer_the_client)
 	cr_expect(bytes_equal(
 		codec_bytes(codec_field(&params[3], "id")), BYTES("a b")));
 	cr_expect(bytes_equal(codec_bytes(&params[4]), BYTES("q=1&r")));
-	cr_expect_eq(params[5].via.array.size, 4);
+	cr_expect_eq(params[5].via.array.size, 6);
 	cr_expect_eq(codec_bytes(&params[6]).length, 0);
 	cr_expect_not(params[7].via.boolean);
 	cr_expect(

@@ -274,8 +274,9 @@ Test(check, finds_a_circle_that_only_the_manifests_close)
 	write_package(&f, "p/b", "");
 	expect_check(&f,
 		"plugin_dirs: [p]\nplugins:\n  a: {}\n  b: {requires: [a]}\n",
-		"D/supd.yaml:3:3: plugins require each other in a circle: 'a' "
-		"requires 'b' requires 'a'\n");
+		"D/p/a/plugin.yaml:4:12: plugins require each other in a "
+		"circle: 'a' requires 'b' (D/p/a/plugin.yaml:4), 'b' requires "
+		"'a' (D/supd.yaml:4)\n");
 }
 
 Test(check, refuses_a_native_link_for_a_program)
@@ -285,4 +286,70 @@ Test(check, refuses_a_native_link_for_a_program)
 	expect_check(&f, "plugin_dirs: [p]\nplugins:\n  a: {link: native}\n",
 		"D/supd.yaml:3:3: 'a': 'link: native' is for C plugins; the "
 		"package 'a' is a program and brings its own\n");
+}
+
+Test(check, finds_what_only_a_manifest_requires)
+{
+	struct folder f = folder_make();
+	write_package(&f, "p/a", "requires: [a, bb]\n");
+	expect_check(&f,
+		"plugin_dirs: [p]\nplugins:\n  a: {}\n  bbb: {use: a}\n",
+		"D/p/a/plugin.yaml:4:12: 'a' requires itself\n"
+		"D/p/a/plugin.yaml:4:15: 'a' requires 'bb', which is not among "
+		"the plugins; did you mean 'bbb'?\n"
+		"D/p/a/plugin.yaml:4:15: 'bbb' requires 'bb', which is not "
+		"among the plugins\n");
+}
+
+/* What is wrong in the config hides nothing of what is wrong elsewhere. */
+Test(check, tells_the_problems_of_config_packages_and_requirements_at_once)
+{
+	struct folder f = folder_make();
+	write_package(&f, "p/a", "bad: 1\n");
+	expect_check(&f,
+		"plugin_dirs: [p]\nlisen: []\nplugins:\n"
+		"  a: {requires: [c]}\n  b: {}\n",
+		"D/supd.yaml:2:1: unknown key 'lisen'; did you mean 'listen'?\n"
+		"D/supd.yaml:4:18: 'a' requires 'c', which is not among the "
+		"plugins; did you mean 'b'?\n"
+		"D/supd.yaml:5:3: 'b': there is no package 'b' in D/p; did you "
+		"mean 'a'?\n"
+		"D/p/a/plugin.yaml:4:1: unknown key 'bad'\n");
+}
+
+Test(check, does_not_guess_where_a_file_or_folder_is_unknown)
+{
+	struct folder f = folder_make();
+	folder_write(&f, "conf.d/1.yaml", "plugins: [\n");
+	folder_write(&f, "supd.yaml", "plugins: {a: {requires: [c]}}\n");
+	char *text = folder_check(&f);
+	cr_expect_str_eq(text,
+		"D/conf.d/1.yaml:2:1: not YAML: did not find expected node "
+		"content while parsing a flow node\n",
+		"%s", text);
+	free(text);
+	folder_remove(&f);
+	f = folder_make();
+	expect_check(&f, "plugin_dirs: [[p]]\nplugins: {a: {}}\n",
+		"D/supd.yaml:1:15: 'plugin_dirs' must be text, not a list\n");
+}
+
+Test(check, warns_of_what_starts_and_is_not_meant)
+{
+	struct folder f = folder_make();
+	write_package(&f, "p/a", "state: {version: 2, optional: true}\n");
+	write_package(&f, "p/b", "state: {export: true, version: 2}\n");
+	expect_check(&f,
+		"plugin_dirs: [p, q]\nplugins:\n  a: {requires: [b, b]}\n"
+		"  b: {enabled: false}\n",
+		"D/supd.yaml:1:18: warning: there is no folder D/q\n"
+		"D/supd.yaml:3:18: warning: 'a' requires 'b', which is "
+		"disabled\n"
+		"D/supd.yaml:3:21: warning: 'b' is required twice\n"
+		"D/supd.yaml:3:21: warning: 'a' requires 'b', which is "
+		"disabled\n"
+		"D/p/a/plugin.yaml:4:18: warning: 'version' means nothing "
+		"without 'export: true'\n"
+		"D/p/a/plugin.yaml:4:31: warning: 'optional' means nothing "
+		"without 'export: true'\n");
 }

@@ -1,6 +1,7 @@
 /* test_stage: the copy of a package, its digest, and what is refused. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "worker/stage.h"
+#include "worker/survey.h"
 #include "worker/unstage.h"
 
 static char folder[64];
@@ -213,4 +215,96 @@ Test(stage, removing_takes_what_is_not_writable_and_minds_nothing_missing)
 	cr_expect(!unstage_run(at("r"), &err), "%s", err.text);
 	cr_expect(access(at("r"), F_OK));
 	cr_expect(!unstage_run(at("r"), &err));
+}
+
+/* ---- the survey ---- */
+
+/* The fingerprint, or with `digest` the digest, of an answer; "" if none. */
+static const char *
+survey(const char *known, bool digest)
+{
+	static char texts[8][2048];
+	static int next;
+	char *line = texts[next++ % 8], *text = texts[next++ % 8], *found;
+	FILE *in, *out;
+
+	snprintf(line, 2048,
+		"{\"folder\":\"%s\",\"shares\":[\"modules\"],\"known\":\"%s\"}"
+		"\n",
+		at("p"), known);
+	in = fmemopen(line, strlen(line), "r");
+	out = fmemopen(text, 2048, "w");
+	cr_assert(!survey_run(in, out));
+	fclose(in);
+	fclose(out);
+	found = strstr(text, digest ? "\"digest\":\"" : "\"fingerprint\":\"");
+	cr_assert(found || digest, "%s", text);
+	if (!found)
+		return "";
+	found = strchr(found + 2, ':') + 2;
+	*strchr(found, '"') = '\0';
+	return found;
+}
+
+/* As if nothing in the package had been touched lately; not so for ctime. */
+static void
+await_old(void)
+{
+	for (int i = 0; i < 1000 && !*survey("", false); i++)
+		poll(NULL, 0, 5);
+}
+
+Test(stage, a_survey_reads_only_what_looks_different)
+{
+	const char *now;
+	char first[64];
+
+	cr_expect(!strcmp(survey("", true), digest()),
+		"the digest is that of a copy");
+	await_old();
+	snprintf(first, sizeof(first), "%s", survey("", false));
+	cr_expect(strlen(first) == 32, "%s", first);
+	cr_expect_str_empty(survey(first, true), "it is as it was known");
+	/* The same content, touched: another fingerprint, the same digest. */
+	cr_assert(!utimensat(AT_FDCWD, at("p/run.sh"), NULL, 0));
+	now = survey(first, false);
+	cr_expect_str_neq(now, first);
+	cr_expect_str_eq(survey(first, true), digest());
+	/* What is not staged is not seen; what is, is. */
+	put("p/.hidden", "x", 0644);
+	cr_expect_str_eq(survey(first, true), digest());
+	put("p/run.sh", "#!/bin/no\n", 0755);
+	cr_expect_str_eq(survey(first, true), digest());
+	cr_expect_str_neq(survey(first, true), "");
+}
+
+Test(stage, what_was_touched_just_now_has_no_fingerprint)
+{
+	struct stage_result result;
+	struct error err;
+
+	put("p/run.sh", "#!/bin/it\n", 0755);
+	cr_assert(!stage("a", &result, &err), "%s", err.text);
+	/* Unless this machine is very slow. */
+	cr_expect(!*result.fingerprint || strlen(result.fingerprint) == 32);
+	put("p/plugin.yaml", "name: q\n", 0644);
+	await_old();
+	cr_assert(!stage("b", &result, &err), "%s", err.text);
+	cr_expect_str_eq(result.fingerprint, survey("", false));
+	cr_expect_str_empty(survey(result.fingerprint, true));
+}
+
+Test(stage, a_survey_says_what_it_cannot_read)
+{
+	char text[512] = "", line[] = "{\"folder\":\"/no/such\",\"shares\":[],"
+				      "\"known\":\"\"}\n{}\n";
+	FILE *in = fmemopen(line, strlen(line), "r");
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	cr_expect(!survey_run(in, out));
+	fclose(in);
+	fclose(out);
+	cr_expect(strstr(text, "cannot read /no/such"), "%s", text);
+	cr_expect(
+		strstr(text, "\n{\"error\":\"this is no order\"}"), "%s", text);
 }

@@ -49,7 +49,9 @@ Test(store, what_is_saved_is_loaded)
 		.proven_generation = 41,
 		.proven_digest = digest,
 		.proven_version = version,
-		.stopped = true};
+		.stopped = true,
+		.enabled_by_person = true,
+		.file_enabled = true};
 	struct store back;
 	struct error err;
 
@@ -57,6 +59,8 @@ Test(store, what_is_saved_is_loaded)
 	cr_assert(store_load(&back, dir, "it", &err) == 0, "%s", err.text);
 	cr_expect(back.generation == UINT32_MAX);
 	cr_expect(back.proven_generation == 41 && back.stopped);
+	cr_expect(back.enabled_by_person && !back.person_enabled &&
+		  back.file_enabled);
 	cr_expect_str_eq(back.proven_digest, digest);
 	cr_expect_str_eq(back.proven_version, version);
 	store_finish(&back);
@@ -64,6 +68,7 @@ Test(store, what_is_saved_is_loaded)
 	cr_assert(store_save(&s, dir, "it", &err) == 0);
 	cr_assert(store_load(&back, dir, "it", &err) == 0);
 	cr_expect(back.generation == 1 && !back.proven_digest);
+	cr_expect(!back.enabled_by_person && !back.stopped);
 	store_finish(&back);
 }
 
@@ -118,6 +123,7 @@ Test(store, a_broken_file_is_an_error_with_its_path)
 		"{\"generation\": 1, \"generation\": 2}",
 		"{\"generation\": 1, \"provenGeneration\": 2}",
 		"{\"stopped\": 1}",
+		"{\"personEnabled\": 1, \"fileEnabled\": true}",
 		"{\"provenDigest\": 5}",
 	};
 	char path[128];
@@ -136,6 +142,18 @@ Test(store, a_broken_file_is_an_error_with_its_path)
 		cr_expect(strstr(err.text, path), "%s", err.text);
 		cr_expect(!s.generation && !s.proven_digest);
 	}
+}
+
+Test(store, a_person_is_heard_until_the_file_says_something_else)
+{
+	struct store s = {0};
+
+	cr_expect(store_is_enabled(&s, true) && !store_is_enabled(&s, false));
+	s.enabled_by_person = s.file_enabled = true;
+	cr_expect(!store_is_enabled(&s, true) && !store_is_enabled(&s, false));
+	s.person_enabled = true;
+	s.file_enabled = false;
+	cr_expect(store_is_enabled(&s, false) && store_is_enabled(&s, true));
 }
 
 Test(store, a_folder_that_cannot_be_written_is_an_error)

@@ -25,8 +25,7 @@ struct client {
 	struct buffer in;
 	bool greeted;
 	struct codec *codec;
-	void (*on_progress)(void *user, json_t *event);
-	void *user;
+	const struct client_watch *watch;
 	struct answer *answer;
 };
 
@@ -163,13 +162,19 @@ static int
 client_fill(struct client *c)
 {
 	struct pollfd wait = {.fd = c->fd, .events = POLLIN};
-	int ready = poll(&wait, 1, time_left(c->deadline_ms));
+	int left = time_left(c->deadline_ms), tick = c->watch->tick_ms;
+	bool ticks = tick > 0 && (left < 0 || left > tick);
+	int ready = poll(&wait, 1, ticks ? tick : left);
 	ssize_t got;
 
 	if (ready < 0)
 		return errno == EINTR ? 0
 				      : answer_fail(c->answer, EXIT_FAILURE,
 						"poll: %s", strerror(errno));
+	if (!ready && ticks) {
+		c->watch->on_tick(c->watch->user);
+		return 0;
+	}
 	if (!ready)
 		return answer_fail(c->answer, EXIT_TIMED_OUT,
 			"timed out waiting for supd");
@@ -187,8 +192,8 @@ take_progress(struct client *c, const struct message *m)
 {
 	json_t *event = answer_take_progress(c->answer, m);
 
-	if (event && c->on_progress)
-		c->on_progress(c->user, event);
+	if (event && c->watch->on_progress)
+		c->watch->on_progress(c->watch->user, event);
 	json_decref(event);
 }
 
@@ -252,13 +257,12 @@ client_deliver(struct client *c)
 
 void
 client_call(const char *path, uint64_t deadline_ms, enum verb verb,
-	const json_t *args, void (*on_progress)(void *user, json_t *event),
-	void *user, struct answer *answer_out)
+	const json_t *args, const struct client_watch *watch,
+	struct answer *answer_out)
 {
 	struct client c = {.fd = -1,
 		.deadline_ms = deadline_ms,
-		.on_progress = on_progress,
-		.user = user,
+		.watch = watch,
 		.answer = answer_out};
 	int result;
 

@@ -9,10 +9,19 @@
 #include "tools/supctl/answer.h"
 #include "tools/supctl/options.h"
 
-/* Runs one call to its end. Progress is borrowed. deadline_ms is clock_ms(),
- * UINT64_MAX: none. */
+/* Who sees what happens during a call. */
+struct client_watch {
+	/* A `progress` message, borrowed. NULL: not of interest. */
+	void (*on_progress)(void *user, json_t *event);
+	/* After each tick_ms without news; 0: never. */
+	void (*on_tick)(void *user);
+	int tick_ms;
+	void *user;
+};
+
+/* Runs one call to its end. deadline_ms is clock_ms(), UINT64_MAX: none. */
 void client_call(const char *path, uint64_t deadline_ms, enum verb verb,
-	const json_t *args, void (*on_progress)(void *user, json_t *event),
-	void *user, struct answer *answer_out);
+	const json_t *args, const struct client_watch *watch,
+	struct answer *answer_out);
 /* After `shutdown`: waits until supd has closed the connection. */
 void client_wait_gone(struct answer *answer, uint64_t deadline_ms);

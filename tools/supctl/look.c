@@ -1,195 +1,17 @@
-/* look: the verbs that only look: status, list, show, routes, can-reload,
- * version. Each asks once and prints a table. */
+/* look: the other verbs that only look: show, routes, can-reload, config,
+ * metrics, version. Each asks once. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/supctl/supctl.h"
-#include "tools/supctl/table.h"
-
-static long long
-number_of(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
-static bool
-is_true(const json_t *o, const char *key)
-{
-	return json_is_true(json_object_get(o, key));
-}
+#include "tools/supctl/view.h"
+#include "tools/supctl/yaml.h"
 
 static json_t *
 id_args(const struct options *o)
 {
-	return o->word_count ? json_pack("{s:s}", "id", o->words[0])
-			     : json_object();
-}
-
-static const char *
-state_color(const char *state)
-{
-	static const struct {
-		const char *state, *color;
-	} colors[] = {{"serving", "green"}, {"failed", "red"},
-		{"holding", "yellow"}, {"reloading", "cyan"},
-		{"starting", "cyan"}};
-
-	for (size_t i = 0; i < sizeof(colors) / sizeof(*colors); i++)
-		if (!strcmp(colors[i].state, state))
-			return colors[i].color;
-	return NULL;
-}
-
-/* "12s", "5m 2s", "3h 4m", "2d 5h" */
-static const char *
-age_text(char *text, size_t size, const json_t *o, const char *key)
-{
-	long long s = number_of(o, key);
-
-	if (!json_is_integer(json_object_get(o, key)))
-		return NULL;
-	if (s < 60)
-		snprintf(text, size, "%llds", s);
-	else if (s < 3600)
-		snprintf(text, size, "%lldm %llds", s / 60, s % 60);
-	else if (s < 86400)
-		snprintf(text, size, "%lldh %lldm", s / 3600, s / 60 % 60);
-	else
-		snprintf(text, size, "%lldd %lldh", s / 86400, s / 3600 % 24);
-	return text;
-}
-
-static void
-number_or_none(struct table *t, const json_t *o, const char *key)
-{
-	if (json_is_integer(json_object_get(o, key)))
-		table_number(t, number_of(o, key));
-	else
-		table_text(t, NULL);
-}
-
-static const char *
-last_text(char *text, size_t size, const json_t *row)
-{
-	const json_t *last = json_object_get(row, "lastReload");
-
-	if (!json_is_object(last))
-		return NULL;
-	snprintf(text, size, "%s %s", supctl_text(last, "id"),
-		supctl_text(last, "state"));
-	return text;
-}
-
-static void
-print_gateway(const json_t *document, const json_t *rows)
-{
-	char age[32] = "";
-
-	age_text(age, sizeof(age), document, "uptimeSeconds");
-	printf("supd %s (pid %lld), %s, up %s, %zu plugin%s\n",
-		supctl_text(document, "version"), number_of(document, "pid"),
-		is_true(document, "stopping") ? "stopping"
-		: is_true(document, "ready")  ? "ready"
-					      : "not ready",
-		age, json_array_size(rows),
-		json_array_size(rows) == 1 ? "" : "s");
-}
-
-static void
-print_failures(const json_t *rows)
-{
-	for (size_t i = 0; i < json_array_size(rows); i++) {
-		const json_t *row = json_array_get(rows, i);
-		const char *failure = supctl_text(row, "failure");
-
-		if (*failure)
-			printf("%s failed: %s\n", supctl_text(row, "id"),
-				failure);
-	}
-}
-
-static void
-print_status(const json_t *rows, bool color)
-{
-	static const struct table_column columns[] = {{"ID", 0, 0},
-		{"STATE", 0, 0}, {"GEN", 1, 0}, {"PID", 1, 0}, {"UP", 1, 0},
-		{"RESTARTS", 1, 0}, {"IN FLIGHT", 1, 0}, {"HELD", 1, 0},
-		{"VERSION", 0, 0}, {"LAST", 0, 1}};
-	struct table *t = table_create(columns, 10, color);
-	char text[96];
-
-	for (size_t i = 0; i < json_array_size(rows); i++) {
-		const json_t *row = json_array_get(rows, i);
-		const char *state = supctl_text(row, "state");
-
-		table_row(t);
-		table_text(t, supctl_text(row, "id"));
-		table_colored(t, state, state_color(state));
-		number_or_none(t, row, "generation");
-		number_or_none(t, row, "pid");
-		table_text(
-			t, age_text(text, sizeof(text), row, "uptimeSeconds"));
-		table_number(t, number_of(row, "restarts"));
-		table_number(t, number_of(row, "inFlight"));
-		table_number(t, number_of(row, "held"));
-		table_text(t, supctl_text(row, "version"));
-		table_text(t, last_text(text, sizeof(text), row));
-	}
-	table_finish(t);
-}
-
-int
-verb_status(const struct options *o)
-{
-	json_t *document;
-	int exit_code = supctl_ask(o, id_args(o), &document);
-
-	if (document) {
-		const json_t *rows = json_object_get(document, "plugins");
-
-		print_gateway(document, rows);
-		print_status(rows, supctl_has_color(o));
-		print_failures(rows);
-	}
-	json_decref(document);
-	return exit_code;
-}
-
-int
-verb_list(const struct options *o)
-{
-	static const struct table_column columns[] = {{"ID", 0, 0},
-		{"PACKAGE", 0, 0}, {"VERSION", 0, 0}, {"TYPE", 0, 0},
-		{"STATE", 0, 0}, {"ENABLED", 0, 0}, {"RELOAD", 0, 0},
-		{"SOURCE", 0, 1}};
-	json_t *document;
-	int exit_code = supctl_ask(o, NULL, &document);
-	const json_t *rows = json_object_get(document, "plugins");
-	struct table *t;
-
-	if (!document)
-		return exit_code;
-	t = table_create(columns, 8, supctl_has_color(o));
-	for (size_t i = 0; i < json_array_size(rows); i++) {
-		const json_t *row = json_array_get(rows, i);
-		const char *state = supctl_text(row, "state");
-
-		table_row(t);
-		table_text(t, supctl_text(row, "id"));
-		table_text(t, supctl_text(row, "package"));
-		table_text(t, supctl_text(row, "version"));
-		table_text(t, supctl_text(row, "type"));
-		table_colored(t, state, state_color(state));
-		table_text(t, is_true(row, "enabled") ? "yes" : "no");
-		table_text(t, is_true(row, "canReload")
-				      ? "yes"
-				      : supctl_text(row, "reason"));
-		table_text(t, supctl_text(row, "source"));
-	}
-	table_finish(t);
-	json_decref(document);
-	return exit_code;
+	return json_pack("{s:s}", "id", o->words[0]);
 }
 
 static void
@@ -318,7 +140,7 @@ verb_can_reload(const struct options *o)
 	int exit_code;
 	bool safe;
 
-	supctl_call(o, id_args(o), NULL, NULL, &answer);
+	supctl_call(o, id_args(o), NULL, &answer);
 	exit_code = answer.exit_code;
 	safe = is_true(answer.data, "safe");
 	if (answer.error) {
@@ -338,12 +160,38 @@ verb_can_reload(const struct options *o)
 }
 
 int
+verb_config(const struct options *o)
+{
+	json_t *document;
+	int exit_code = supctl_ask(o, NULL, &document);
+
+	if (document)
+		yaml_print(stdout, document);
+	json_decref(document);
+	return exit_code;
+}
+
+int
+verb_metrics(const struct options *o)
+{
+	json_t *document;
+	int exit_code = supctl_ask(o,
+		json_pack("{s:s}", "format", o->json ? "json" : "text"),
+		&document);
+
+	if (document)
+		fputs(supctl_text(document, "text"), stdout);
+	json_decref(document);
+	return exit_code;
+}
+
+int
 verb_version(const struct options *o)
 {
 	struct answer answer;
 	int exit_code;
 
-	supctl_call(o, NULL, NULL, NULL, &answer);
+	supctl_call(o, NULL, NULL, &answer);
 	exit_code = answer.exit_code;
 	if (answer.error) {
 		supctl_print_error(o, &answer);

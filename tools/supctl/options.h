@@ -3,22 +3,57 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "proto/util/error.h"
 #include "proto/verbs.h"
 
-/* Exit codes that are supctl's own; the others come with the answer. */
+/* Exit codes of a call that never reached supd; the others come with the
+ * answer. All are described in exit_rows. */
 #define EXIT_USAGE 2
 #define EXIT_NOT_RUNNING 3
 #define EXIT_DENIED 4
 #define EXIT_TIMED_OUT 7
 #define EXIT_INTERRUPTED 130
 
+struct exit_row {
+	int code;
+	const char *text; /* a few words, for help and the manual */
+	const char *more; /* a sentence for the manual alone, or NULL */
+};
+extern const struct exit_row exit_rows[]; /* ends with a NULL text */
+
 #define TIMEOUT_UNSET UINT64_MAX
 
+enum option_id {
+	OPTION_SOCKET,
+	OPTION_JSON,
+	OPTION_TIMEOUT,
+	OPTION_NO_COLOR,
+	OPTION_HELP,
+	OPTION_VERSION,
+	OPTION_KIND,
+	OPTION_PLUGIN,
+	OPTION_ALL,
+	OPTION_CHANGED,
+	OPTION_PACKAGE,
+	OPTION_ATOMIC,
+	OPTION_PLAN,
+	OPTION_PROVE,
+	OPTION_FORCE,
+	OPTION_NO_DROP,
+	OPTION_IF_SAFE,
+	OPTION_WAIT,
+	OPTION_NO_WAIT,
+	OPTION_FOLLOW,
+	OPTION_LINES,
+	OPTION_DIR,
+	OPTION_COUNT,
+};
+
 struct options {
+	uint64_t given; /* bits by option_id */
 	const char *socket;
 	bool json, no_color, help, own_version;
 	uint64_t timeout_ms; /* TIMEOUT_UNSET: the verb's own */
@@ -26,15 +61,41 @@ struct options {
 	char **words; /* after the verb */
 	int word_count;
 	/* of verbs */
-	const char *kind, *plugin, *package, *wait;
-	bool all, force, no_drop, if_safe, atomic, prove, no_wait, follow;
-	bool lines_set;
+	const char *kind, *plugin, *package, *wait, *dir;
+	bool all, changed, atomic, plan, prove;
+	bool force, no_drop, if_safe, no_wait, follow;
 	unsigned lines;
 };
 
-/* -1 with err: usage. argv is reordered. */
+struct option_row {
+	const char *name;
+	char letter;	      /* 0: none */
+	const char *argument; /* as help shows it ("ID", "a|b"), or NULL */
+	uint64_t verbs;	      /* bits by verb, 0: every verb */
+	const char *help;
+	/* Where it goes in struct options: a bool without an argument, else a
+	 * text; `read` does it instead if it is set. */
+	size_t place;
+	int (*read)(struct options *o, const char *text, struct error *err);
+};
+extern const struct option_row option_rows[OPTION_COUNT];
+
+static inline bool
+option_is_of(enum option_id id, enum verb verb)
+{
+	uint64_t verbs = option_rows[id].verbs;
+
+	return verb == VERB_UNKNOWN ? !verbs : (verbs >> verb) & 1;
+}
+
+static inline bool
+option_is_given(const struct options *o, enum option_id id)
+{
+	return (o->given >> id) & 1;
+}
+
+/* -1 with err: usage. argv is reordered. Even then o->json says whether the
+ * error is wanted as a document. */
 int options_read(struct options *o, int argc, char **argv, struct error *err);
-/* All verbs and global options, or one verb with its own. */
-void options_print_help(FILE *out, enum verb verb);
 /* "500ms", "10s", "5m", "1h", or a number of seconds. */
 int duration_read(const char *text, uint64_t *ms_out);

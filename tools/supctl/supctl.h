@@ -10,21 +10,29 @@
  * Returns the exit code; data_out (new reference) is set only if there is
  * something left to print for people. */
 int supctl_ask(const struct options *o, json_t *args, json_t **data_out);
-/* The same in parts, for verbs that follow what happens. */
+/* The same in parts, for verbs that follow what happens. watch: NULL, if
+ * nothing of it is of interest. */
 void supctl_call(const struct options *o, json_t *args,
-	void (*on_progress)(void *user, json_t *event), void *user,
-	struct answer *answer_out);
+	const struct client_watch *watch, struct answer *answer_out);
 void supctl_print_json(const json_t *document);
 /* Prints the error, with --json as a document too; returns the exit code. */
 int supctl_print_error(const struct options *o, const struct answer *answer);
+/* The same for an error of supctl's own. */
+int supctl_fail(const struct options *o, int exit_code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* A text of an object, "" if it is absent or no text. */
 const char *supctl_text(const json_t *object, const char *key);
-bool supctl_has_color(const struct options *o);
+/* Whether what is written to this descriptor is coloured. */
+bool supctl_has_color(const struct options *o, int fd);
 /* What a text from elsewhere may not do to a terminal: control bytes become
  * '?', tabs stay. In place. */
 char *supctl_clean(char *text);
+/* Folder of the running program, without its last slash; the caller frees. */
+char *supctl_own_folder(void);
 
 typedef int verb_function(const struct options *o);
 verb_function verb_status, verb_list, verb_show, verb_routes, verb_can_reload,
-	verb_version, verb_reload, verb_lifecycle, verb_logs, verb_call,
-	verb_shutdown, verb_events, verb_emit, verb_history, verb_metrics;
+	verb_version, verb_reload, verb_lifecycle, verb_check, verb_plan,
+	verb_apply, verb_scan, verb_logs, verb_call, verb_emit, verb_events,
+	verb_history, verb_config, verb_metrics, verb_token, verb_new,
+	verb_completion, verb_shutdown;

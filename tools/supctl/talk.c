@@ -1,84 +1,12 @@
-/* talk: logs, call and shutdown. */
+/* talk: call and shutdown. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "proto/util/buffer.h"
 #include "proto/util/clock.h"
-#include "proto/util/memory.h"
 #include "tools/supctl/supctl.h"
-
-/* ---- logs ---- */
-
-static void
-print_line(const json_t *line)
-{
-	json_int_t wall_ms = json_integer_value(json_object_get(line, "time"));
-	time_t seconds = (time_t)(wall_ms / 1000);
-	struct tm local;
-	char clock[32] = "";
-	char *text = supctl_clean(memory_copy_text(supctl_text(line, "text")));
-
-	if (localtime_r(&seconds, &local))
-		strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", &local);
-	printf("%s.%03d g%lld[%lld] %s| %s\n", clock, (int)(wall_ms % 1000),
-		(long long)json_integer_value(
-			json_object_get(line, "generation")),
-		(long long)json_integer_value(json_object_get(line, "pid")),
-		supctl_text(line, "stream"), text);
-	free(text);
-}
-
-static void
-on_line(void *user, json_t *event)
-{
-	const struct options *o = user;
-	const json_t *line = json_object_get(event, "line");
-	const json_t *dropped = json_object_get(event, "dropped");
-
-	if (dropped)
-		fprintf(stderr, "supctl: %lld lines were lost: read faster\n",
-			(long long)json_integer_value(dropped));
-	if (!line)
-		return;
-	if (o->json)
-		supctl_print_json(line);
-	else
-		print_line(line);
-	fflush(stdout);
-}
-
-int
-verb_logs(const struct options *o)
-{
-	json_t *args = json_pack("{s:s}", "id", o->words[0]);
-	struct answer answer;
-	const json_t *lines;
-	int exit_code;
-
-	if (o->lines_set)
-		json_object_set_new(
-			args, "lines", json_integer((json_int_t)o->lines));
-	if (o->follow)
-		json_object_set_new(args, "follow", json_true());
-	supctl_call(o, args, on_line, (void *)(uintptr_t)o, &answer);
-	exit_code = answer.exit_code;
-	lines = json_object_get(answer.data, "lines");
-	if (answer.error)
-		supctl_print_error(o, &answer);
-	else if (o->follow)
-		fputs("supctl: supd has stopped\n", stderr);
-	else if (o->json)
-		supctl_print_json(answer.data);
-	else
-		for (size_t i = 0; i < json_array_size(lines); i++)
-			print_line(json_array_get(lines, i));
-	answer_finish(&answer);
-	return exit_code;
-}
 
 /* ---- call ---- */
 
@@ -99,7 +27,7 @@ join_words(const struct options *o)
 	return value;
 }
 
-/* NULL: it is not JSON, and said so. */
+/* NULL: it is not what it should be, and said so. */
 static json_t *
 read_args(const struct options *o)
 {
@@ -109,18 +37,18 @@ read_args(const struct options *o)
 	if (!strcmp(o->words[0], "command")) {
 		value = join_words(o);
 		if (!value)
-			fputs("supctl: the text is not UTF-8\n", stderr);
+			supctl_fail(o, EXIT_USAGE, "the text is not UTF-8");
 		return value;
 	}
 	if (o->word_count == 2)
 		return json_object();
 	if (o->word_count > 3) {
-		fputs("supctl: ARGS is one JSON value: quote it\n", stderr);
+		supctl_fail(o, EXIT_USAGE, "ARGS is one JSON value: quote it");
 		return NULL;
 	}
 	value = json_loads(o->words[2], JSON_DECODE_ANY, &where);
 	if (!value)
-		fprintf(stderr, "supctl: ARGS is not JSON: %s at column %d\n",
+		supctl_fail(o, EXIT_USAGE, "ARGS is not JSON: %s at column %d",
 			where.text, where.column);
 	return value;
 }
@@ -153,7 +81,7 @@ verb_call(const struct options *o)
 	if (args && o->timeout_ms != TIMEOUT_UNSET)
 		json_object_set_new(args, "timeoutMs",
 			json_integer((json_int_t)o->timeout_ms + 1000));
-	supctl_call(o, args, NULL, NULL, &answer);
+	supctl_call(o, args, NULL, &answer);
 	exit_code = answer.exit_code;
 	result = json_object_get(answer.data, "result");
 	if (answer.error)
@@ -177,7 +105,7 @@ verb_shutdown(const struct options *o)
 	struct answer answer;
 	int exit_code;
 
-	supctl_call(o, NULL, NULL, NULL, &answer);
+	supctl_call(o, NULL, NULL, &answer);
 	if (!answer.error && !o->no_wait)
 		client_wait_gone(&answer, deadline_ms);
 	exit_code = answer.exit_code;

@@ -255,7 +255,8 @@ SUP_API void sup_reply_state(
 /* nothing to say: http 204, others null; what sup_health(), sup_on_configure()
  * and an import want to hear */
 SUP_API void sup_ok(struct sup_req *req);
-/* The gateway makes it an answer of the caller's kind (http: a status). */
+/* The gateway makes it an answer of the caller's kind (http: a status). After
+ * sup_reply_begin() the client sees the answer cut, and the text is logged. */
 SUP_API void sup_fail(struct sup_req *req, enum sup_error code,
 	const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -1,0 +1,259 @@
+"""What python_wire.py talks to: a plugin that uses all of supd.py. With LOOP in
+its environment it does so on that loop, with WITHOUT_MSGPACK as if there was no such package."""
+import os
+import sys
+import threading
+
+import supd
+
+if os.environ.get("WITHOUT_MSGPACK"):
+    sys.modules["msgpack"] = None
+plugin = supd.Plugin("wire", "1.2.3", threads=2,
+                     loop=os.environ.get("LOOP", "auto"))
+state = {"released": threading.Event(), "cancelled": 0, "blob": b"nothing"}
+if os.environ.get("LOOP") == "asyncio":
+    import asyncio
+    sleep = asyncio.sleep
+    CancelledError = asyncio.CancelledError
+else:
+    sleep = supd.sleep
+    CancelledError = supd.Cancelled
+
+
+@plugin.on_start
+async def start():
+    await sleep(0.001)
+    if plugin.settings.get("refuses"):
+        raise ValueError("it does not want to")
+
+
+@plugin.health
+def health():
+    if plugin.settings.get("sick"):
+        raise supd.Error("busy", "not well")
+
+
+@plugin.on_configure
+async def configure(settings):
+    if "bad" in settings:
+        raise ValueError("bad is not wanted")
+
+
+@plugin.export_state(version=3)
+def export():
+    return state["blob"]
+
+
+@plugin.import_state
+async def take(version, blob):
+    if version != 3:
+        raise supd.Error("version", "only 3")
+    state["blob"] = blob
+
+
+@plugin.tool("state", inline=True)
+def show(args):
+    return [len(state["blob"]), state["cancelled"], plugin.settings,
+            plugin.id, plugin.generation, plugin.setting("a.b", 1),
+            plugin.setting("a.b", "text"), plugin.setting("a.c", 2)]
+
+
+@plugin.tool("fill", inline=True)
+def fill(args):
+    state["blob"] = bytes(i & 0xff for i in range(args))
+
+
+@plugin.tool("block")
+def block(args):
+    return state["released"].wait(20)
+
+
+@plugin.tool("release", inline=True)
+def release(args):
+    state["released"].set()
+
+
+@plugin.http("GET", "/value/{what}", inline=True)
+def value(req):
+    return {"none": None, "text": "t", "bytes": b"b", "json": {"a": ["\u00e9"]},
+            "pair": (201, [1]), "three": (202, "x", {"X-A": "1"}),
+            "response": supd.Response(203, [("X-A", "1"), ("X-A", "2")], "y"),
+            "deep": [[[[[[[[[[[[]]]]]]]]]]]],
+            }[req.params["what"]]
+
+
+@plugin.http("GET", "/request")
+async def request(req):
+    return [req.method, req.path, req.params, req.query, req.query_args(),
+            req.headers, req.header("X-One"), req.header("no", "fallback"),
+            req.peer, 0 < req.time_left() <= 5]
+
+
+@plugin.http("POST", "/length")
+async def length(req):
+    return len(await req.body())
+
+
+@plugin.http("POST", "/small", body_limit=100000)
+async def small(req):
+    return len(await req.body())
+
+
+@plugin.http("POST", "/plain")
+def plain(req):
+    return [len(req.body()), sum(map(len, req.stream()))]
+
+
+@plugin.http("POST", "/json")
+async def parsed(req):
+    return await req.json()
+
+
+@plugin.http("POST", "/held")
+async def held(req):
+    while not state["released"].is_set():
+        await sleep(0.001)
+    total = 0
+    async for piece in req.stream():
+        total += len(piece)
+    return total
+
+
+@plugin.http("GET", "/big")
+async def big(req):
+    return b"x" * 1000000
+
+
+@plugin.http("GET", "/pieces")
+async def pieces(req):
+    for number in range(3):
+        yield "piece %d\n" % number
+        await sleep(0)
+
+
+@plugin.http("GET", "/generator")
+def generator(req):
+    for number in range(3):
+        yield {"n": number}
+
+
+@plugin.http("GET", "/events")
+async def ticks(req):
+    yield supd.Event(1, event="tick")
+
+
+@plugin.http("GET", "/cut")
+async def cut(req):
+    yield b"begun"
+    raise ValueError("in the middle")
+
+
+@plugin.http("GET", "/forever")
+async def forever(req):
+    try:
+        yield b"begun"
+        while True:
+            await sleep(10)
+    finally:
+        state["cancelled"] += 1
+
+
+@plugin.tool("wait")
+async def wait(args):
+    try:
+        await sleep(20)
+    except CancelledError:
+        state["cancelled"] += 1
+        raise
+
+
+@plugin.tool("stubborn")
+async def stubborn(args):
+    try:
+        await sleep(20)
+    except CancelledError:
+        state["cancelled"] += 1
+    return "done anyhow"
+
+
+@plugin.tool("asks")
+def asks(args, req):
+    called = threading.Event()
+    req.on_cancel(called.set)
+    plugin.log("info", "asked")
+    return called.wait(20) and req.cancelled
+
+
+@plugin.tool("fails")
+async def fails(args):
+    if args == "error":
+        raise supd.Error("conflict", "as asked")
+    if args == "exit":
+        sys.exit(3)
+    if args == "exception":
+        raise KeyError("gone")
+    if args == "set":
+        return set()
+    if args == "large":
+        return b"x" * (1 << 20)
+    return "fine"
+
+
+@plugin.tool("fails-plain")
+def fails_plain(args):
+    if args == "exit":
+        sys.exit(3)
+    raise KeyError("gone")
+
+
+@plugin.http("GET", "/boom")
+async def boom(req):
+    raise KeyError("gone")
+
+
+@plugin.method("calls")
+async def calls(args):
+    return await plugin.call("tool", args["name"], args["args"], timeout=2.5)
+
+
+@plugin.method("calls-plain")
+def calls_plain(args):
+    try:
+        return plugin.call("tool", args["name"], args["args"])
+    except supd.Error as problem:
+        return [problem.code, problem.text]
+
+
+@plugin.command("says", help="says it")
+async def says(text, req):
+    for level in ("error", "warn", "info", "debug"):
+        plugin.log(level, text)
+    plugin.logger.warning("from %s", "logging")
+    plugin.emit("said", {"text": text, "context": req.caller})
+    return text.upper()
+
+
+@plugin.command("says-plain")
+def says_plain(text):
+    plugin.log("info", text)
+    plugin.emit("said", text)
+    return 17
+
+
+@plugin.tool("in-thread")
+async def in_thread(args):
+    here = threading.get_ident()
+    return here != await plugin.in_thread(threading.get_ident)
+
+
+@plugin.tool("spawns")
+async def spawns(args):
+    async def background():
+        await sleep(0.001)
+        raise ValueError("in the background")
+    plugin.spawn(background())
+    plugin.post(divmod, 1, 0)
+
+
+print("a line of stdout")
+plugin.run()

@@ -1,0 +1,224 @@
+/* journal: the ring, its numbers, its followers, and which names are free. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/memory.h"
+#include "supervisor/ops/journal.h"
+
+static struct journal *j;
+
+static void
+make(void)
+{
+	j = journal_create();
+}
+
+static void
+unmake(void)
+{
+	journal_destroy(j);
+}
+
+TestSuite(journal, .init = make, .fini = unmake);
+
+static long long
+number(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+Test(journal, keeps_the_last_thousand_in_order)
+{
+	json_t *events;
+
+	for (int i = 0; i < 1500; i++)
+		journal_note(j, "a.b", i % 2 ? "p" : NULL, json_integer(i));
+	events = journal_last(j, 5000);
+	cr_assert_eq(json_array_size(events), JOURNAL_EVENTS_MAX);
+	for (size_t i = 0; i < JOURNAL_EVENTS_MAX; i++)
+		cr_assert_eq(number(json_array_get(events, i), "data"),
+			(long long)i + 500);
+	cr_expect_eq(number(json_array_get(events, 999), "seq"),
+		(long long)journal_seq(j));
+	cr_expect_eq(journal_total(j), 1500);
+	json_decref(events);
+	events = journal_last(j, 2);
+	cr_assert_eq(json_array_size(events), 2);
+	cr_expect_eq(number(json_array_get(events, 0), "data"), 1498);
+	json_decref(events);
+	events = journal_last(j, 0);
+	cr_expect_eq(json_array_size(events), 0);
+	json_decref(events);
+}
+
+Test(journal, an_event_has_all_its_keys)
+{
+	json_t *events, *event;
+	const char *at;
+
+	journal_note(j, "x", NULL, NULL);
+	events = journal_last(j, 1);
+	event = json_array_get(events, 0);
+	cr_expect_eq(json_object_size(event), 5);
+	cr_expect(json_is_null(json_object_get(event, "pluginId")));
+	cr_expect(json_is_null(json_object_get(event, "data")));
+	at = json_string_value(json_object_get(event, "at"));
+	cr_expect_eq(strlen(at), 24, "%s", at);
+	cr_expect_eq(at[10], 'T');
+	cr_expect_eq(at[23], 'Z');
+	json_decref(events);
+}
+
+Test(journal, large_events_leave_room_for_themselves)
+{
+	char *text = memory_alloc(100 * 1024);
+	json_t *events;
+
+	memset(text, 'x', 100 * 1024 - 1);
+	for (int i = 0; i < 100; i++)
+		journal_note(j, "x", NULL, json_string(text));
+	events = journal_last(j, 1000);
+	cr_expect_lt(
+		json_array_size(events), JOURNAL_BYTES_MAX / (100 * 1024) + 1);
+	cr_expect_gt(json_array_size(events), 30);
+	json_decref(events);
+	free(text);
+}
+
+Test(journal, tells_what_came_since_and_what_was_missed)
+{
+	uint64_t missed, first;
+	json_t *events;
+
+	journal_note(j, "x", NULL, NULL);
+	first = journal_seq(j);
+	for (int i = 0; i < 1200; i++)
+		journal_note(j, "x", NULL, json_integer(i));
+	events = journal_since(j, journal_seq(j) - 3, &missed);
+	cr_expect_eq(json_array_size(events), 3);
+	cr_expect_eq(missed, 0);
+	json_decref(events);
+	events = journal_since(j, first, &missed);
+	cr_expect_eq(json_array_size(events), 1000);
+	cr_expect_eq(missed, 200);
+	json_decref(events);
+	events = journal_since(j, journal_seq(j) + 5, &missed);
+	cr_expect_eq(json_array_size(events), 0);
+	cr_expect_eq(missed, 0);
+	json_decref(events);
+	/* Of a supd that ran before. */
+	events = journal_since(j, first - 1000000, &missed);
+	cr_expect_eq(json_array_size(events), 1000);
+	cr_expect_eq(missed, 202);
+	json_decref(events);
+}
+
+Test(journal, numbers_go_on_over_restarts)
+{
+	struct journal *next;
+
+	for (int i = 0; i < 1000; i++)
+		journal_note(j, "x", NULL, NULL);
+	next = journal_create();
+	cr_expect_geq(journal_seq(next) + 1000, journal_seq(j));
+	journal_destroy(next);
+}
+
+/* ---- followers ---- */
+
+struct follower {
+	struct journal_reader reader;
+	unsigned heard;
+	bool leaves;
+};
+
+static void
+on_event(struct journal_reader *r, json_t *event)
+{
+	struct follower *f = container_of(r, struct follower, reader);
+
+	f->heard++;
+	if (f->leaves)
+		journal_leave(r);
+}
+
+Test(journal, followers_hear_all_until_they_leave)
+{
+	struct follower a = {.reader.on_event = on_event};
+	struct follower b = {.reader.on_event = on_event, .leaves = true};
+	struct follower c = {.reader.on_event = on_event};
+
+	journal_follow(j, &a.reader);
+	journal_follow(j, &b.reader);
+	journal_follow(j, &c.reader);
+	cr_expect_eq(journal_followers(j), 3);
+	journal_note(j, "x", NULL, NULL);
+	journal_note(j, "x", NULL, NULL);
+	cr_expect_eq(a.heard, 2);
+	cr_expect_eq(b.heard, 1);
+	cr_expect_eq(c.heard, 2);
+	cr_expect_eq(journal_followers(j), 2);
+	journal_leave(&b.reader);
+	journal_leave(&a.reader);
+	journal_leave(&c.reader);
+	journal_note(j, "x", NULL, NULL);
+	cr_expect_eq(a.heard, 2);
+}
+
+/* ---- names ---- */
+
+Test(journal, names_of_supds_own_and_malformed_ones_are_not_free)
+{
+	static const char *const taken[] = {"gateway.x", "config.applied",
+		"reload.verdict", "worker.a", "plugin.x", "hold.overflow"};
+	static const char *const malformed[] = {"", "a b", "a\nb", "a/b", "..",
+		"a..b", ".a", "a.", "h\xc3\xb6", "a\"b", "a\rb", "\x7f",
+		"../x"};
+	static const char *const open[] = {"a", "a.b", "reloaded", "gateway",
+		"hold", "plugins.x", "User:joined-1_2", "x.gateway.y"};
+	char name[JOURNAL_NAME_MAX + 2];
+	struct error err;
+
+	for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++) {
+		cr_expect_not(journal_name_is_free(taken[i]));
+		cr_expect_lt(journal_check(taken[i], NULL, &err), 0);
+		cr_expect(strstr(err.text, "supd's own"), "%s", err.text);
+	}
+	for (size_t i = 0; i < sizeof(malformed) / sizeof(*malformed); i++) {
+		cr_expect_not(journal_name_is_free(malformed[i]), "%zu", i);
+		cr_expect_lt(journal_check(malformed[i], NULL, &err), 0);
+	}
+	for (size_t i = 0; i < sizeof(open) / sizeof(*open); i++)
+		cr_expect(journal_name_is_free(open[i]), "%s", open[i]);
+	memset(name, 'a', sizeof(name));
+	name[JOURNAL_NAME_MAX] = 0;
+	cr_expect(journal_name_is_free(name));
+	name[JOURNAL_NAME_MAX] = 'a';
+	name[JOURNAL_NAME_MAX + 1] = 0;
+	cr_expect_not(journal_name_is_free(name));
+}
+
+Test(journal, data_has_a_limit_in_size_and_depth)
+{
+	char *text = memory_alloc(JOURNAL_DATA_MAX + 1);
+	json_t *data, *deep = json_array();
+	struct error err;
+
+	memset(text, 'x', JOURNAL_DATA_MAX);
+	text[JOURNAL_DATA_MAX - 2] = 0;
+	data = json_string(text);
+	cr_expect_eq(journal_check("x", data, &err), 0);
+	json_decref(data);
+	text[JOURNAL_DATA_MAX - 2] = 'x';
+	data = json_string(text);
+	cr_expect_lt(journal_check("x", data, &err), 0);
+	json_decref(data);
+	free(text);
+	for (int i = 1; i < JOURNAL_DEPTH_MAX; i++)
+		deep = json_pack("[o]", deep);
+	cr_expect_eq(journal_check("x", deep, &err), 0);
+	deep = json_pack("[o]", deep);
+	cr_expect_lt(journal_check("x", deep, &err), 0);
+	json_decref(deep);
+}

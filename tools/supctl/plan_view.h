@@ -1,0 +1,7 @@
+/* plan_view: what a plan says, for people. */
+#pragma once
+
+#include <jansson.h>
+
+/* "changes", "plugins" and "problems" of plan, reload --plan and apply. */
+void plan_print(const json_t *document);

@@ -1,0 +1,158 @@
+/* status: status and list: the tables of all plugins. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/supctl/supctl.h"
+#include "tools/supctl/view.h"
+
+static const char *
+last_text(char *text, size_t size, const json_t *row)
+{
+	const json_t *last = json_object_get(row, "lastReload");
+
+	if (!json_is_object(last))
+		return NULL;
+	snprintf(text, size, "%s %s", supctl_text(last, "id"),
+		supctl_text(last, "state"));
+	return text;
+}
+
+/* "998 serving, 1 failed": states in the order in which they are met. */
+static void
+print_states(const json_t *rows)
+{
+	json_t *counts = json_object(), *count;
+	const char *state, *join = ": ";
+
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		state = supctl_text(json_array_get(rows, i), "state");
+		json_object_set_new(counts, state,
+			json_integer(number_of(counts, state) + 1));
+	}
+	json_object_foreach(counts, state, count)
+	{
+		printf("%s%lld %s", join, number_of(counts, state), state);
+		join = ", ";
+	}
+	json_decref(counts);
+}
+
+static void
+print_gateway(const json_t *document, const json_t *rows)
+{
+	char age[32] = "";
+
+	age_text(age, sizeof(age), document, "uptimeSeconds");
+	printf("supd %s (pid %lld), %s, up %s, %zu plugin%s",
+		supctl_text(document, "version"), number_of(document, "pid"),
+		is_true(document, "stopping") ? "stopping"
+		: is_true(document, "ready")  ? "ready"
+					      : "not ready",
+		age, json_array_size(rows),
+		json_array_size(rows) == 1 ? "" : "s");
+	print_states(rows);
+	putchar('\n');
+}
+
+/* "yes", "no", "no (person)": with who said so, if it is not the file. */
+static const char *
+enabled_text(char *text, size_t size, const json_t *row)
+{
+	const char *by = supctl_text(row, "enabledBy");
+	bool told = *by && strcmp(by, "config");
+
+	snprintf(text, size, "%s%s%s%s", is_true(row, "enabled") ? "yes" : "no",
+		told ? " (" : "", told ? by : "", told ? ")" : "");
+	return text;
+}
+
+static void
+print_status(const json_t *rows, bool color)
+{
+	static const struct table_column columns[] = {{"ID", 0, 0},
+		{"STATE", 0, 0}, {"ENABLED", 0, 0}, {"GEN", 1, 0},
+		{"PID", 1, 0}, {"UP", 1, 0}, {"RESTARTS", 1, 0},
+		{"IN FLIGHT", 1, 0}, {"HELD", 1, 0}, {"VERSION", 0, 0},
+		{"LAST", 0, 1}};
+	struct table *t = table_create(columns, 11, color);
+	char text[96];
+
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *row = json_array_get(rows, i);
+		const char *state = supctl_text(row, "state");
+
+		table_row(t);
+		table_text(t, supctl_text(row, "id"));
+		table_colored(t, state, state_color(state));
+		table_text(t, enabled_text(text, sizeof(text), row));
+		number_or_none(t, row, "generation");
+		number_or_none(t, row, "pid");
+		table_text(
+			t, age_text(text, sizeof(text), row, "uptimeSeconds"));
+		table_number(t, number_of(row, "restarts"));
+		table_number(t, number_of(row, "inFlight"));
+		table_number(t, number_of(row, "held"));
+		table_text(t, supctl_text(row, "version"));
+		table_text(t, last_text(text, sizeof(text), row));
+	}
+	table_finish(t);
+}
+
+int
+verb_status(const struct options *o)
+{
+	json_t *document;
+	int exit_code = supctl_ask(o,
+		o->word_count ? json_pack("{s:s}", "id", o->words[0]) : NULL,
+		&document);
+
+	if (document) {
+		const json_t *rows = json_object_get(document, "plugins");
+
+		print_gateway(document, rows);
+		print_status(rows, supctl_has_color(o, STDOUT_FILENO));
+		print_failures(rows);
+	}
+	json_decref(document);
+	return exit_code;
+}
+
+int
+verb_list(const struct options *o)
+{
+	static const struct table_column columns[] = {{"ID", 0, 0},
+		{"PACKAGE", 0, 0}, {"VERSION", 0, 0}, {"TYPE", 0, 0},
+		{"STATE", 0, 0}, {"ENABLED", 0, 0}, {"RELOAD", 0, 0},
+		{"SOURCE", 0, 1}};
+	json_t *document;
+	int exit_code = supctl_ask(o, NULL, &document);
+	const json_t *rows = json_object_get(document, "plugins");
+	struct table *t;
+	char text[96];
+
+	if (!document)
+		return exit_code;
+	t = table_create(columns, 8, supctl_has_color(o, STDOUT_FILENO));
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *row = json_array_get(rows, i);
+		const char *state = supctl_text(row, "state");
+
+		table_row(t);
+		table_text(t, supctl_text(row, "id"));
+		table_text(t, supctl_text(row, "package"));
+		table_text(t, supctl_text(row, "version"));
+		table_text(t, supctl_text(row, "type"));
+		table_colored(t, state, state_color(state));
+		table_text(t, enabled_text(text, sizeof(text), row));
+		table_text(t, is_true(row, "canReload")
+				      ? "yes"
+				      : supctl_text(row, "reason"));
+		table_text(t, supctl_text(row, "source"));
+	}
+	table_finish(t);
+	print_failures(rows);
+	json_decref(document);
+	return exit_code;
+}

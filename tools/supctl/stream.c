@@ -1,0 +1,228 @@
+/* stream: logs, events, history and emit: what was said and what happened. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/util/memory.h"
+#include "tools/supctl/receipt_view.h"
+#include "tools/supctl/supctl.h"
+#include "tools/supctl/table.h"
+
+/* "2026-11-21T10:00:00.123Z" as people write it; it is UTC still. */
+static const char *
+time_text(char *text, size_t size, const char *at)
+{
+	snprintf(text, size, "%.10s %.12s", at, strlen(at) > 11 ? at + 11 : "");
+	return text;
+}
+
+/* ---- what logs and events have in common ---- */
+
+struct stream {
+	const struct options *options;
+	const char *one;  /* key of one in a progress message: "line" */
+	const char *all;  /* key of the array in the document: "lines" */
+	const char *name; /* what was lost: "lines" */
+	void (*print)(const json_t *one);
+};
+
+static void
+on_one(void *user, json_t *event)
+{
+	const struct stream *s = user;
+	const json_t *one = json_object_get(event, s->one);
+	const json_t *dropped = json_object_get(event, "dropped");
+
+	if (dropped)
+		fprintf(stderr, "supctl: %lld %s were lost: read faster\n",
+			(long long)json_integer_value(dropped), s->name);
+	if (!one)
+		return;
+	if (s->options->json)
+		supctl_print_json(one);
+	else
+		s->print(one);
+	fflush(stdout);
+}
+
+static int
+stream_run(const struct stream *s, json_t *args)
+{
+	const struct options *o = s->options;
+	struct client_watch watch = {
+		.on_progress = on_one, .user = (void *)(uintptr_t)s};
+	struct answer answer;
+	const json_t *all;
+	int exit_code;
+
+	if (option_is_given(o, OPTION_LINES))
+		json_object_set_new(
+			args, "lines", json_integer((json_int_t)o->lines));
+	if (o->follow)
+		json_object_set_new(args, "follow", json_true());
+	supctl_call(o, args, &watch, &answer);
+	exit_code = answer.exit_code;
+	all = json_object_get(answer.data, s->all);
+	if (answer.error)
+		supctl_print_error(o, &answer);
+	else if (o->follow)
+		fputs("supctl: supd has stopped\n", stderr);
+	else if (o->json)
+		supctl_print_json(answer.data);
+	else
+		for (size_t i = 0; i < json_array_size(all); i++)
+			s->print(json_array_get(all, i));
+	answer_finish(&answer);
+	return exit_code;
+}
+
+/* ---- logs ---- */
+
+static void
+print_line(const json_t *line)
+{
+	json_int_t wall_ms = json_integer_value(json_object_get(line, "time"));
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm local;
+	char clock[32] = "";
+	char *text = supctl_clean(memory_copy_text(supctl_text(line, "text")));
+
+	if (localtime_r(&seconds, &local))
+		strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", &local);
+	printf("%s.%03d g%lld[%lld] %s| %s\n", clock, (int)(wall_ms % 1000),
+		(long long)json_integer_value(
+			json_object_get(line, "generation")),
+		(long long)json_integer_value(json_object_get(line, "pid")),
+		supctl_text(line, "stream"), text);
+	free(text);
+}
+
+int
+verb_logs(const struct options *o)
+{
+	struct stream s = {o, "line", "lines", "lines", print_line};
+
+	return stream_run(&s, json_pack("{s:s}", "id", o->words[0]));
+}
+
+/* ---- events ---- */
+
+/* A receipt reads as its sentence, all else as JSON. */
+static char *
+event_text(const json_t *data)
+{
+	if (!data || json_is_null(data))
+		return memory_copy_text("");
+	if (json_is_object(json_object_get(data, "phases")))
+		return receipt_sentence(data, VERB_RELOAD);
+	return json_dumps(
+		data, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
+}
+
+static void
+print_event(const json_t *event)
+{
+	const char *id = supctl_text(event, "pluginId");
+	char *text = supctl_clean(event_text(json_object_get(event, "data")));
+	char *name =
+		supctl_clean(memory_copy_text(supctl_text(event, "event")));
+
+	printf("%s %s %s%s%s\n", supctl_text(event, "at"), name, *id ? id : "-",
+		*text ? " " : "", text);
+	free(name);
+	free(text);
+}
+
+int
+verb_events(const struct options *o)
+{
+	struct stream s = {o, "event", "events", "events", print_event};
+
+	return stream_run(&s, json_object());
+}
+
+int
+verb_emit(const struct options *o)
+{
+	json_t *args = json_pack("{s:s}", "name", o->words[0]), *document;
+	json_error_t where;
+	int exit_code;
+
+	if (!args)
+		return supctl_fail(
+			o, EXIT_USAGE, "the event's name is not UTF-8");
+	if (o->word_count == 2) {
+		json_t *data = json_loads(o->words[1], JSON_DECODE_ANY, &where);
+
+		if (!data) {
+			json_decref(args);
+			return supctl_fail(o, EXIT_USAGE,
+				"that is not JSON: %s at column %d", where.text,
+				where.column);
+		}
+		json_object_set_new(args, "data", data);
+	}
+	exit_code = supctl_ask(o, args, &document);
+	if (document)
+		printf("%s emitted\n", o->words[0]);
+	json_decref(document);
+	return exit_code;
+}
+
+/* ---- history ---- */
+
+static void
+history_row(struct table *t, const json_t *receipt)
+{
+	json_int_t generation =
+		json_integer_value(json_object_get(receipt, "generation"));
+	bool good = receipt_is_success(receipt);
+	char time[24], at[40];
+
+	duration_text(time, sizeof(time),
+		json_number_value(json_object_get(receipt, "durationMs")));
+	table_row(t);
+	table_text(t, time_text(at, sizeof(at), supctl_text(receipt, "at")));
+	table_text(t, supctl_text(receipt, "id"));
+	table_text(t, supctl_text(receipt, "pluginId"));
+	table_colored(t, supctl_text(receipt, "state"), good ? "green" : "red");
+	if (generation)
+		table_number(t, generation);
+	else
+		table_text(t, NULL);
+	table_text(t, supctl_text(receipt, "trigger"));
+	table_text(t, time);
+	table_text(t, supctl_text(receipt, "version"));
+	table_text(t, supctl_text(receipt, "error"));
+}
+
+int
+verb_history(const struct options *o)
+{
+	static const struct table_column columns[] = {{"AT (UTC)", 0, 0},
+		{"ID", 0, 0}, {"PLUGIN", 0, 0}, {"STATE", 0, 0}, {"GEN", 1, 0},
+		{"BY", 0, 0}, {"TOOK", 1, 0}, {"VERSION", 0, 0},
+		{"ERROR", 0, 1}};
+	json_t *args = json_object(), *document;
+	const json_t *receipts;
+	struct table *t;
+	int exit_code;
+
+	if (o->word_count)
+		json_object_set_new(args, "id", json_string(o->words[0]));
+	if (option_is_given(o, OPTION_LINES))
+		json_object_set_new(
+			args, "lines", json_integer((json_int_t)o->lines));
+	exit_code = supctl_ask(o, args, &document);
+	if (!document)
+		return exit_code;
+	receipts = json_object_get(document, "receipts");
+	t = table_create(columns, 9, supctl_has_color(o, STDOUT_FILENO));
+	for (size_t i = 0; i < json_array_size(receipts); i++)
+		history_row(t, json_array_get(receipts, i));
+	table_finish(t);
+	json_decref(document);
+	return exit_code;
+}

@@ -1,0 +1,1901 @@
+"""supd: plugins for the gateway supd in Python, with nothing but this file.
+
+    # plugin.yaml                       # main.py, complete
+    name: shelf                         import supd
+    version: 1.0.0
+    exec: [python3, main.py]            plugin = supd.Plugin("shelf", "1.0.0")
+    state: {export: true}               books = {}
+    settings: {greeting: Hello}
+
+    @plugin.http("GET", "/hello/{name}")
+    async def hello(req):                       # a value is answered as JSON
+        return {plugin.setting("greeting", "Hello"): req.params["name"]}
+
+    @plugin.http("PUT", "/books/{title}")
+    async def put(req):
+        books[req.params["title"]] = await req.body()     # all of it, as bytes
+        return 201, {"books": len(books)}                 # a status and a value
+
+    @plugin.http("POST", "/length", body_limit=1 << 40)
+    async def length(req):
+        total = 0
+        async for piece in req.stream():        # as it comes; while this waits
+            total += len(piece)                 # the client is made to wait
+        return total
+
+    @plugin.http("GET", "/clock")
+    async def clock(req):                       # pieces: a streamed answer;
+        while True:                             # Events: text/event-stream
+            yield supd.Event("tick")
+            await supd.sleep(plugin.setting("interval", 1))
+
+    @plugin.http("GET", "/report")
+    def report(req):                            # no `async`: may block, since
+        return supd.Response(200, {"Content-Type": "text/csv"}, slow_query())
+
+    @plugin.tool("add", "adds", schema={"type": "object"})
+    async def add(args):
+        if "a" not in args:
+            raise supd.Error("bad_message", "there is no a")
+        return args["a"] + args["b"]
+
+    @plugin.command("books", help="counts the books")
+    async def count(text, req):                 # whoever takes two gets `req`
+        return "%d books" % len(books)
+
+    @plugin.export_state(version=1)             # from the old worker ...
+    def save():
+        return json.dumps(books).encode()
+
+    @plugin.import_state                        # ... to the new one
+    def load(version, blob):
+        books.update(json.loads(blob))
+
+    plugin.run()                                # returns never
+
+Handlers. `async def` handlers run on the one loop. Plain ones run in a pool of
+`threads` (8) threads, so that they may block; `inline=True` runs one on the
+loop, for what only computes a little. The loop is a light one of this file, as
+importing asyncio costs more than all the rest of a start; if the plugin, or
+what it imports, has imported asyncio before run(), it is asyncio's, and
+handlers may await what they like. Without it they may await what is here:
+req.body(), req.stream(), plugin.call(), supd.sleep(), plugin.in_thread().
+
+Answers. None is 204, a str text/plain, bytes application/octet-stream, any
+other value JSON; (status, value) and (status, value, headers) say more, a
+Response all. An async generator, a generator (run in the pool), or one of them
+as body of a Response, is sent piece by piece, never more than the client
+takes. Tools and methods answer with any value of lists, dicts with str keys,
+str, bytes, int, float, bool, None; commands with text.
+
+Errors. An exception is logged with its traceback and answered: http 500,
+others `failed`. supd.Error(code, text) is answered as it is (codes: ERRORS).
+An exception in the middle of a stream ends it. Nothing of this ends the worker.
+
+Cancels. When nobody waits any more an async handler gets supd.Cancelled (which
+is asyncio.CancelledError where asyncio runs) at its next await; a plain one may
+ask `req.cancelled` or give `req.on_cancel` a function, called on the loop.
+
+Units. Times are seconds as float, sizes bytes. Everything but Plugin.post(),
+log(), emit(), in_thread() and, in plain handlers, call() belongs to the loop.
+What stdout and stderr get is in the plugin's log, too. When the gateway closes
+the link the process ends at once, without exit handlers.
+"""
+import os
+import select
+import sys
+import time
+from struct import Struct, error as _StructError
+
+try:  # the package `socket` costs as much as all that is here
+    from _socket import AF_UNIX, SOCK_STREAM, socket as _Socket
+except ImportError:
+    from socket import AF_UNIX, SOCK_STREAM, socket as _Socket
+try:
+    from _collections import deque
+except ImportError:
+    from collections import deque
+
+__version__ = "0.1.0"
+__all__ = ["Plugin", "Request", "Response", "Event", "Error", "Cancelled",
+           "events", "sleep", "ERRORS"]
+
+PROTOCOL = 1
+ERRORS = ("bad_message", "version", "denied", "not_found", "conflict", "busy",
+          "timeout", "cancelled", "too_large", "failed")
+MESSAGE_MAX = 1024 * 1024  # bytes of one message on the wire
+DEPTH_MAX = 32             # nesting of values
+BATCH_BYTES = 60 * 1024    # a batch is cut after these
+CHUNK_BYTES = 32 * 1024    # so that short answers get between
+STATE_MAX = 16 * 1024 * 1024
+LOG_MAX = 16 * 1024
+EXIT_DONE, EXIT_USAGE, EXIT_INIT, EXIT_LINK, EXIT_REFUSED = 0, 64, 66, 67, 68
+
+
+class Error(Exception):
+    """An answer that is an error: one of ERRORS and a text for the caller.
+    call() raises it, too."""
+
+    def __init__(self, code, text=""):
+        super().__init__(code, text)
+        self.code = code if code in ERRORS else "failed"
+        self.text = text
+
+    def __str__(self):
+        return "%s: %s" % (self.code, self.text)
+
+
+class _LightCancelled(BaseException):
+    """Nobody waits for what the handler does."""
+
+
+Cancelled = _LightCancelled
+if "asyncio" in sys.modules:
+    Cancelled = sys.modules["asyncio"].CancelledError
+
+
+class Malformed(ValueError):
+    """Bytes that are no MessagePack, or no message."""
+
+
+# ---- MessagePack ----
+# Enough for the wire: nil, bool, int, float, str, bin, array, map with str
+# keys. A count is believed only if that many bytes are left.
+
+_U16, _U32, _U64 = Struct(">H"), Struct(">I"), Struct(">Q")
+_NUMBERS = {0xca: Struct(">f"), 0xcb: Struct(">d"), 0xcc: Struct(">B"),
+            0xcd: _U16, 0xce: _U32, 0xcf: _U64, 0xd0: Struct(">b"),
+            0xd1: Struct(">h"), 0xd2: Struct(">i"), 0xd3: Struct(">q")}
+_F64, _I64 = _NUMBERS[0xcb], _NUMBERS[0xd3]
+_BIN, _STR, _ARRAY, _MAP = range(4)
+# tag -> (what, bytes of its length)
+_SIZED = {0xc4: (_BIN, 1), 0xc5: (_BIN, 2), 0xc6: (_BIN, 4),
+          0xd9: (_STR, 1), 0xda: (_STR, 2), 0xdb: (_STR, 4),
+          0xdc: (_ARRAY, 2), 0xdd: (_ARRAY, 4),
+          0xde: (_MAP, 2), 0xdf: (_MAP, 4)}
+
+
+def _pack_head(out, small, small_max, tags, length):
+    if length <= small_max:
+        out.append(bytes((small | length,)))
+    elif length <= 0xff and tags[0]:
+        out.append(bytes((tags[0], length)))
+    elif length <= 0xffff:
+        out.append(bytes((tags[1],)) + _U16.pack(length))
+    elif length <= 0xffffffff:
+        out.append(bytes((tags[2],)) + _U32.pack(length))
+    else:
+        raise ValueError("too long for MessagePack")
+
+
+def _pack_int(out, value):
+    if -32 <= value < 128:
+        out.append(bytes((value & 0xff,)))
+    elif 0 <= value <= 0xffff:
+        out.append(b"\xcd" + _U16.pack(value))
+    elif 0 <= value <= 0xffffffff:
+        out.append(b"\xce" + _U32.pack(value))
+    elif 0 <= value <= 0xffffffffffffffff:
+        out.append(b"\xcf" + _U64.pack(value))
+    elif -1 << 63 <= value < 0:
+        out.append(b"\xd3" + _I64.pack(value))
+    else:
+        raise OverflowError("an integer of more than 64 bits")
+
+
+def _pack_into(out, value, depth):
+    if value is None:
+        out.append(b"\xc0")
+    elif value is True:
+        out.append(b"\xc3")
+    elif value is False:
+        out.append(b"\xc2")
+    elif isinstance(value, str):
+        text = value.encode()
+        _pack_head(out, 0xa0, 31, (0xd9, 0xda, 0xdb), len(text))
+        out.append(text)
+    elif isinstance(value, int):
+        _pack_int(out, value)
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        _pack_head(out, 0, -1, (0xc4, 0xc5, 0xc6), len(value))
+        out.append(bytes(value))
+    elif isinstance(value, float):
+        out.append(b"\xcb" + _F64.pack(value))
+    elif depth >= DEPTH_MAX:
+        raise ValueError("a value nested deeper than %d" % DEPTH_MAX)
+    elif isinstance(value, (list, tuple)):
+        _pack_head(out, 0x90, 15, (0, 0xdc, 0xdd), len(value))
+        for item in value:
+            _pack_into(out, item, depth + 1)
+    elif isinstance(value, dict):
+        _pack_head(out, 0x80, 15, (0, 0xde, 0xdf), len(value))
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError("a key that is no str: %r" % (key,))
+            _pack_into(out, key, depth + 1)
+            _pack_into(out, item, depth + 1)
+    else:
+        raise TypeError("cannot send a %s" % type(value).__name__)
+
+
+def _check_value(value, depth):
+    """What supd would not take, and the library would send."""
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError("a key that is no str: %r" % (key,))
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return
+    if depth >= DEPTH_MAX:
+        raise ValueError("a value nested deeper than %d" % DEPTH_MAX)
+    for item in value:
+        _check_value(item, depth + 1)
+
+
+def pack(value):
+    """The value as MessagePack. TypeError, ValueError, OverflowError."""
+    out = []
+    _pack_into(out, value, 0)
+    return b"".join(out)
+
+
+def _unpack_sized(data, at, end, what, length, depth):
+    if what <= _STR:
+        stop = at + length
+        if stop > end:
+            raise Malformed("cut short")
+        piece = data[at:stop]
+        return (piece.decode() if what == _STR else piece), stop
+    if length * (2 if what == _MAP else 1) > end - at:
+        raise Malformed("a count of more than there is")
+    if depth >= DEPTH_MAX:
+        raise Malformed("nested deeper than %d" % DEPTH_MAX)
+    if what == _ARRAY:
+        items = []
+        for _ in range(length):
+            item, at = _unpack(data, at, end, depth + 1)
+            items.append(item)
+        return items, at
+    pairs = {}
+    for _ in range(length):
+        key, at = _unpack(data, at, end, depth + 1)
+        if not isinstance(key, str):
+            raise Malformed("a key that is no str")
+        pairs[key], at = _unpack(data, at, end, depth + 1)
+    return pairs, at
+
+
+def _unpack(data, at, end, depth):
+    """The value at `at` and the place behind it."""
+    if at >= end:
+        raise Malformed("cut short")
+    tag = data[at]
+    at += 1
+    if tag < 0x80:
+        return tag, at
+    if tag >= 0xe0:
+        return tag - 256, at
+    if tag < 0xc0:
+        if tag >= 0xa0:
+            stop = at + (tag & 31)
+            if stop > end:
+                raise Malformed("cut short")
+            return data[at:stop].decode(), stop
+        return _unpack_sized(data, at, end, _ARRAY if tag >= 0x90 else _MAP,
+                             tag & 15, depth)
+    if tag == 0xc0:
+        return None, at
+    if tag in (0xc2, 0xc3):
+        return tag == 0xc3, at
+    if tag in _NUMBERS:
+        number = _NUMBERS[tag]
+        return number.unpack_from(data, at)[0], at + number.size
+    if tag not in _SIZED:
+        raise Malformed("the unknown tag %#x" % tag)
+    what, size = _SIZED[tag]
+    length = int.from_bytes(data[at:at + size], "big")
+    if at + size > end:
+        raise Malformed("cut short")
+    return _unpack_sized(data, at + size, end, what, length, depth)
+
+
+def unpack_all(data):
+    """The values that lie back to back in bytes, as a list. Malformed."""
+    at, end, values = 0, len(data), []
+    try:
+        while at < end:
+            value, at = _unpack(data, at, end, 0)
+            values.append(value)
+    except (UnicodeDecodeError, _StructError) as problem:
+        raise Malformed(str(problem)) from None
+    return values
+
+
+def _no_ext(code, data):
+    raise Malformed("an extension type")
+
+
+def library_codec():
+    """pack and unpack_all by the package `msgpack`; ImportError."""
+    import msgpack
+    packer = msgpack.Packer(use_bin_type=True)
+
+    def library_pack(value):
+        try:
+            return packer.pack(value)
+        except Exception:
+            packer.reset()
+            return pack(value)  # says it in our words, or takes it
+
+    def library_unpack_all(data):
+        if len(data) > MESSAGE_MAX:
+            raise Malformed("too long")
+        unpacker = msgpack.Unpacker(
+            raw=False, ext_hook=_no_ext, max_buffer_size=MESSAGE_MAX,
+            max_array_len=len(data), max_map_len=len(data))
+        unpacker.feed(data)
+        try:
+            values = []
+            while unpacker.tell() < len(data):
+                values.append(unpacker.unpack())
+            return values
+        except Malformed:
+            raise
+        except msgpack.OutOfData:
+            raise Malformed("cut short") from None
+        except Exception as problem:
+            raise Malformed(str(problem)) from None
+
+    return library_pack, library_unpack_all
+
+
+# ---- JSON: the encoder without the package, which costs 5 ms to import ----
+
+_json_encode = None
+
+
+def _json_encoder():
+    try:
+        from _json import encode_basestring, make_encoder
+
+        def refuse(value):
+            raise TypeError("%s is no JSON" % type(value).__name__)
+
+        def encode(value):
+            coder = make_encoder({}, refuse, encode_basestring, None, ":", ",",
+                                 False, False, True)
+            return "".join(coder(value, 0))
+        if encode({"a": [1, "\u00e9"]}) == '{"a":[1,"\u00e9"]}':
+            return encode
+    except (ImportError, TypeError):
+        pass
+    import json
+    return json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def to_json(value):
+    """Compact JSON text, not escaped to ASCII. TypeError, ValueError."""
+    global _json_encode
+    if _json_encode is None:
+        _json_encode = _json_encoder()
+    return _json_encode(value)
+
+
+# ---- the link: SP's pair0 over a unix socket ----
+
+_GREETING = b"\0SP\0\0\x10\0\0"
+_FRAME = Struct(">BQ")
+_LIBRARY_AFTER = 64  # objects: then importing msgpack (2 ms) pays
+
+
+class _TooLarge(ValueError):
+    """It does not fit into a message."""
+
+
+class _Closed(Exception):
+    """supd closed the link (text ""), or it broke."""
+
+
+class _Link:
+    """Frames in, batches out. send() from the loop only."""
+
+    def __init__(self, path):
+        self.socket = _Socket(AF_UNIX, SOCK_STREAM)
+        self.socket.connect(path)
+        self.socket.sendall(_GREETING)
+        self.pack, self.unpack_all = pack, unpack_all
+        self.dirty = False   # flush() is due
+        self.blocked = False  # the socket took not all
+        self._greeted = False
+        self._input = b""
+        self._batch = []
+        self._unsent = deque()
+        self._objects = 0
+        self._greet()
+        self.socket.setblocking(False)
+
+    def _greet(self):
+        greeting = b""
+        while len(greeting) < 8:
+            piece = self.socket.recv(8 - len(greeting))
+            if not piece:
+                raise _Closed("supd closed the link before its greeting")
+            greeting += piece
+        if greeting != _GREETING:
+            raise _Closed("supd does not greet as pair0")
+
+    def fileno(self):
+        return self.socket.fileno()
+
+    def send(self, message):
+        """Queues one object; it goes with the next flush(). ValueError if it
+        is too large, and what else pack() raises; then nothing is queued."""
+        data = self.pack(message)
+        if len(data) > MESSAGE_MAX:
+            raise _TooLarge("larger than a message may be")
+        self._batch.append(data)
+        self.dirty = True
+
+    def _frames(self):
+        batch, size = [], 0
+        for data in self._batch:
+            if size and size + len(data) > BATCH_BYTES:
+                yield size, batch
+                batch, size = [], 0
+            batch.append(data)
+            size += len(data)
+        yield size, batch
+
+    def flush(self):
+        self.dirty = False
+        if self._batch:
+            parts = []
+            for size, batch in self._frames():
+                parts.append(_FRAME.pack(1, size))
+                parts += batch
+            self._batch = []
+            self._unsent.append(memoryview(b"".join(parts)))
+        while self._unsent:
+            data = self._unsent[0]
+            try:
+                sent = self.socket.send(data)
+            except (BlockingIOError, InterruptedError):
+                self.blocked = True
+                return
+            except OSError:
+                self._unsent.clear()  # what is there to read tells why
+                return
+            if sent < len(data):
+                self._unsent[0] = data[sent:]
+            else:
+                self._unsent.popleft()
+        self.blocked = False
+
+    def receive(self):
+        """The objects of the frames that are there. _Closed, Malformed."""
+        try:
+            data = self.socket.recv(256 * 1024)
+        except (BlockingIOError, InterruptedError):
+            return ()
+        except OSError as problem:
+            raise _Closed(str(problem)) from None
+        if not data:
+            raise _Closed("")
+        if self._input:
+            data = self._input + data
+        at, size, objects = 0, len(data), []
+        while size - at >= 9:
+            kind, length = _FRAME.unpack_from(data, at)
+            if kind != 1 or length > MESSAGE_MAX:
+                raise Malformed("a frame of kind %d and %d bytes" % (
+                    kind, length))
+            if size - at - 9 < length:
+                break
+            objects += self.unpack_all(data[at + 9:at + 9 + length])
+            at += 9 + length
+        self._input = data[at:]
+        self._objects += len(objects)
+        if self._objects > _LIBRARY_AFTER:
+            self._use_library()
+        return objects
+
+    def _use_library(self):
+        self._objects = -sys.maxsize
+        try:
+            self.pack, self.unpack_all = library_codec()
+        except ImportError:
+            pass
+
+
+# ---- loops: the light one, and asyncio's ----
+
+class _Future:
+    """What an async handler awaits on the light loop."""
+    __slots__ = ("ended", "value", "problem", "waiter")
+
+    def __init__(self):
+        self.ended = False
+        self.value = self.problem = self.waiter = None
+
+    def done(self):
+        return self.ended
+
+    def set_result(self, value):
+        self._end(value, None)
+
+    def set_exception(self, problem):
+        self._end(None, problem)
+
+    def _end(self, value, problem):
+        if self.ended:
+            return
+        self.ended, self.value, self.problem = True, value, problem
+        if self.waiter:
+            self.waiter.wake()
+
+    def __await__(self):
+        if not self.ended:
+            yield self
+        if self.problem:
+            raise self.problem
+        return self.value
+
+
+class _Task:
+    """Drives one coroutine on the light loop; finished(exception) at its end."""
+    __slots__ = ("loop", "coroutine", "finished", "waits", "cancelling")
+
+    def __init__(self, loop, coroutine, finished):
+        self.loop, self.coroutine, self.finished = loop, coroutine, finished
+        self.waits = None
+        self.cancelling = False
+        self.step()
+
+    def wake(self):
+        self.waits = None
+        self.loop.soon(self.step)
+
+    def cancel(self):
+        if self.coroutine is None:
+            return
+        self.cancelling = True
+        if self.waits:
+            self.waits.waiter = None
+            self.wake()
+
+    def step(self):
+        problem = None
+        try:
+            if self.cancelling:
+                self.cancelling = False
+                got = self.coroutine.throw(_LightCancelled())
+            else:
+                got = self.coroutine.send(None)
+            while type(got) is not _Future and got is not None:
+                got = self.coroutine.throw(RuntimeError(
+                    "this awaits something of asyncio: import asyncio at the "
+                    "top of the plugin, so that its loop is used"))
+        except StopIteration:
+            pass
+        except BaseException as caught:
+            problem = caught
+        else:
+            self._wait_for(got)
+            return
+        self.coroutine = None
+        self.finished(problem)
+
+    def _wait_for(self, future):
+        if future is None or future.ended or self.cancelling:
+            self.loop.soon(self.step)
+        else:
+            self.waits, future.waiter = future, self
+
+
+class _Loop:
+    """What both loops share: jobs from other threads come through a pipe."""
+
+    def __init__(self):
+        self._posted = deque()
+        self._signalled = False
+        self._pipe = None
+
+    def open_pipe(self):
+        self._pipe = os.pipe()
+        for end in self._pipe:
+            os.set_blocking(end, False)
+        self.watch(self._pipe[0])
+
+    def post(self, function, *arguments):
+        """From any thread."""
+        self._posted.append((function, arguments))
+        if not self._signalled:
+            self._signalled = True
+            os.write(self._pipe[1], b"\0")
+
+    def run_posted(self):
+        os.read(self._pipe[0], 64)
+        self._signalled = False
+        for _ in range(len(self._posted)):
+            function, arguments = self._posted.popleft()
+            function(*arguments)
+
+
+class _LightLoop(_Loop):
+    def __init__(self):
+        super().__init__()
+        self._poll = select.poll()
+        self._ready = deque()
+        self._timers = []
+        self._timer_count = 0
+
+    def watch(self, fd):
+        self._poll.register(fd, select.POLLIN)
+
+    def soon(self, function, *arguments):
+        self._ready.append((function, arguments))
+
+    def later(self, seconds, function):
+        from heapq import heappush
+        self._timer_count += 1
+        heappush(self._timers, (time.monotonic() + max(0, seconds),
+                                self._timer_count, function))
+
+    future = staticmethod(_Future)
+
+    def start(self, coroutine, finished):
+        return _Task(self, coroutine, finished)
+
+    def flush_soon(self, link):
+        pass  # every turn ends with a flush
+
+    def _run_timers(self):
+        from heapq import heappop
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            heappop(self._timers)[2]()
+
+    def _pause_ms(self):
+        if self._ready:
+            return 0
+        if self._timers:
+            left = self._timers[0][0] - time.monotonic()
+            return max(0, int(left * 1000) + 1)
+        return None
+
+    def run(self, link, on_readable):
+        poll, ready, link_fd = self._poll, self._ready, link.fileno()
+        watched = select.POLLIN
+        poll.register(link_fd, watched)
+        while True:
+            for fd, events in poll.poll(self._pause_ms()):
+                if fd != link_fd:
+                    self.run_posted()
+                elif events & ~select.POLLOUT:
+                    on_readable()
+            if self._timers:
+                self._run_timers()
+            for _ in range(len(ready)):
+                function, arguments = ready.popleft()
+                function(*arguments)
+            if link.dirty or link.blocked:
+                link.flush()
+                wanted = select.POLLIN | (link.blocked and select.POLLOUT)
+                if wanted != watched:
+                    watched = wanted
+                    poll.modify(link_fd, watched)
+
+
+class _AsyncioLoop(_Loop):
+    def __init__(self):
+        global Cancelled
+        super().__init__()
+        import asyncio
+        Cancelled = asyncio.CancelledError
+        self.asyncio = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.asyncio)
+        self._flushing = self._writing = False
+
+    def watch(self, fd):
+        self.asyncio.add_reader(fd, self.run_posted)
+
+    def soon(self, function, *arguments):
+        self.asyncio.call_soon(function, *arguments)
+
+    def later(self, seconds, function):
+        self.asyncio.call_later(seconds, function)
+
+    def future(self):
+        return self.asyncio.create_future()
+
+    def start(self, coroutine, finished):
+        task = self.asyncio.create_task(coroutine)
+        task.add_done_callback(lambda t: finished(
+            Cancelled() if t.cancelled() else t.exception()))
+        return task
+
+    def flush_soon(self, link):
+        if not self._flushing:
+            self._flushing = True
+            self.asyncio.call_soon(self._flush, link)
+
+    def _flush(self, link):
+        self._flushing = False
+        link.flush()
+        if link.blocked != self._writing:
+            self._writing = link.blocked
+            if link.blocked:
+                self.asyncio.add_writer(link.fileno(), self._flush, link)
+            else:
+                self.asyncio.remove_writer(link.fileno())
+
+    def run(self, link, on_readable):
+        self.asyncio.add_reader(link.fileno(), on_readable)
+        self.flush_soon(link)
+        self.asyncio.run_forever()
+
+
+_loop = None  # the one that runs
+
+
+def _resolve(future, value=None):
+    if not future.done():
+        future.set_result(value)
+
+
+def _fail(future, problem):
+    if not future.done():
+        future.set_exception(problem)
+
+
+async def sleep(seconds):
+    """asyncio.sleep() for whoever does without asyncio."""
+    future = _loop.future()
+    _loop.later(seconds, lambda: _resolve(future))
+    await future
+
+
+# ---- the pool for plain functions ----
+
+class _Pool:
+    """At most `limit` threads, made when they are needed."""
+
+    def __init__(self, loop, limit):
+        import threading
+        from queue import SimpleQueue
+        self._loop, self._limit = loop, limit
+        self._thread = threading.Thread
+        self._jobs = SimpleQueue()
+        self._count = self._idle = 0
+
+    def submit(self, finished, function, *arguments):
+        """finished(value, exception) on the loop."""
+        if self._idle <= 0 and self._count < self._limit:
+            self._count += 1
+            self._thread(target=self._work, daemon=True,
+                         name="supd-%d" % self._count).start()
+        else:
+            self._idle -= 1
+        self._jobs.put((finished, function, arguments))
+
+    def _work(self):
+        while True:
+            finished, function, arguments = self._jobs.get()
+            value = problem = None
+            try:
+                value = function(*arguments)
+            except BaseException as caught:
+                problem = caught
+            self._loop.post(self._end, finished, value, problem)
+            finished = function = arguments = value = problem = None
+
+    def _end(self, finished, value, problem):
+        self._idle += 1
+        finished(value, problem)
+
+
+# ---- requests and answers ----
+
+class Response:
+    """An http answer: status, headers (a dict, or a list of pairs) and body,
+    which is what a handler may return: a value, or pieces."""
+    __slots__ = ("status", "headers", "body")
+
+    def __init__(self, status=200, headers=None, body=None):
+        self.status, self.headers, self.body = status, headers or (), body
+
+
+class Event:
+    """One server-sent event; data that is no str is sent as JSON. retry: ms"""
+    __slots__ = ("data", "event", "id", "retry")
+
+    def __init__(self, data="", event=None, id=None, retry=None):
+        self.data, self.event, self.id, self.retry = data, event, id, retry
+
+    def __bytes__(self):
+        lines = []
+        for name in ("event", "id", "retry"):
+            value = getattr(self, name)
+            if value is not None:
+                if any(mark in str(value) for mark in "\r\n\0"):
+                    raise ValueError("a line break in %s" % name)
+                lines.append("%s: %s\n" % (name, value))
+        text = self.data if isinstance(self.data, str) else to_json(self.data)
+        for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+            lines.append("data: %s\n" % line)
+        return ("".join(lines) + "\n").encode()
+
+
+def events(pieces, status=200):
+    """A Response of Events whose head goes out before the first of them."""
+    return Response(status, {"Content-Type": "text/event-stream",
+                             "Cache-Control": "no-cache"}, pieces)
+
+
+_OPEN, _STREAMING, _DONE = range(3)
+
+
+class Request:
+    """One request, the gateway's until it is answered. http: method, path and
+    query (raw), params (of the pattern), headers, peer. Others: name, args
+    (command: its text), and caller (command: its context)."""
+    __slots__ = (
+        "plugin", "kind", "id", "name", "args", "caller", "method", "path",
+        "params", "query", "peer", "cancelled", "deadline", "_headers",
+        "_offer", "_pieces", "_more", "_taken", "_arrival", "_credit",
+        "_writable", "_state", "_task", "_on_cancel")
+
+    def __init__(self, plugin, kind, number, deadline_ms):
+        self.plugin, self.kind, self.id = plugin, kind, number
+        self.deadline = deadline_ms and time.monotonic() + deadline_ms / 1000
+        self.cancelled = False
+        self._pieces = None
+        self._more = False
+        self._taken = 0
+        self._arrival = self._writable = self._task = self._on_cancel = None
+        self._offer = None
+        self._state = _OPEN
+
+    def time_left(self):
+        """Seconds until nobody waits for the answer; None without end."""
+        if not self.deadline:
+            return None
+        return max(0.0, self.deadline - time.monotonic())
+
+    def on_cancel(self, function):
+        """function() is called on the loop when nobody waits any more."""
+        self._on_cancel = function
+        return function
+
+    @property
+    def headers(self):
+        """Pairs of name, in lower case, and value."""
+        return [(name, value.decode("latin-1"))
+                for name, value in self._headers]
+
+    def header(self, name, fallback=None):
+        """The first of this name; case does not matter."""
+        name = name.lower()
+        for key, value in self._headers:
+            if key == name:
+                return value.decode("latin-1")
+        return fallback
+
+    def query_args(self):
+        """The query's arguments; of several of a name the last."""
+        from urllib.parse import parse_qsl
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+    # The body. An async handler awaits these; to a plain one, which begins
+    # when the body is complete, they are values at once.
+
+    def body(self):
+        """All of it as bytes. Error too_large beyond the route's limit."""
+        if self._offer.mode == _POOL:
+            return b"".join(self._pieces)
+        return self._collect()
+
+    def json(self):
+        """The body as a value; Error bad_message if it is no JSON."""
+        if self._offer.mode == _POOL:
+            return _from_json(self.body())
+        return self._collect_json()
+
+    def stream(self):
+        """Its pieces as they come, for `async for` (plain handler: `for`)."""
+        if self._offer.mode == _POOL:
+            return iter(list(self._pieces))
+        return self._stream()
+
+    async def _stream(self):
+        pieces = self._pieces
+        while True:
+            while pieces:
+                piece = pieces.popleft()
+                self._give_credit()
+                if piece:
+                    yield piece
+            if not self._more:
+                return
+            self._arrival = self.plugin._loop.future()
+            await self._arrival
+
+    async def _collect(self):
+        total = 0
+        taken = []
+        limit = self._offer.body_limit or self.plugin._body_max
+        async for piece in self._stream():
+            total += len(piece)
+            if total > limit:
+                raise Error("too_large",
+                            "the body is larger than the route accepts")
+            taken.append(piece)
+        return taken[0] if len(taken) == 1 else b"".join(taken)
+
+    async def _collect_json(self):
+        return _from_json(await self._collect())
+
+    def _arrive(self, piece, more):
+        self._pieces.append(piece)
+        self._taken += len(piece)
+        self._more = more
+        if self._arrival:
+            arrival, self._arrival = self._arrival, None
+            _resolve(arrival)
+
+    def _give_credit(self):
+        """For chunks that were taken, in few messages."""
+        if self._more and self._taken and (
+                not self._pieces or self._taken >= 2 * CHUNK_BYTES):
+            waiting = sum(map(len, self._pieces))
+            if self._taken > waiting:
+                self.plugin._notify("credit", self.id, self._taken - waiting)
+                self._taken = waiting
+
+
+def _from_json(data):
+    import json
+    try:
+        return json.loads(data)
+    except ValueError as problem:
+        raise Error("bad_message", "the body is no JSON: %s" % problem)
+
+
+def _body_of(value):
+    """Content type and bytes of a value."""
+    if value is None:
+        return None, b""
+    if isinstance(value, str):
+        return "text/plain; charset=utf-8", value.encode()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return "application/octet-stream", bytes(value)
+    return "application/json", to_json(value).encode()
+
+
+def _piece_of(value):
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, (bytearray, memoryview, Event)):
+        return bytes(value)
+    return to_json(value).encode() + b"\n"
+
+
+def _type_of_pieces(first):
+    if isinstance(first, Event):
+        return "text/event-stream"
+    if isinstance(first, str):
+        return "text/plain; charset=utf-8"
+    if isinstance(first, (bytes, bytearray, memoryview)):
+        return "application/octet-stream"
+    return "application/x-ndjson"
+
+
+def _no_cache(first):
+    return {"Cache-Control": "no-cache"} if isinstance(first, Event) else ()
+
+
+def _header_bytes(value):
+    if isinstance(value, bytes):
+        return value
+    text = str(value)
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
+
+
+def _headers_of(headers, content_type):
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    out = [[str(name), _header_bytes(value)] for name, value in pairs]
+    if content_type and not any(
+            name.lower() == "content-type" for name, _ in out):
+        out.append(["Content-Type", content_type.encode()])
+    return out
+
+
+def _response_of(value):
+    if isinstance(value, Response):
+        return value
+    if isinstance(value, tuple) and 2 <= len(value) <= 3 \
+            and type(value[0]) is int:
+        return Response(value[0], value[2] if len(value) == 3 else None,
+                        value[1])
+    return Response(204 if value is None else 200, None, value)
+
+
+def _is_pieces(value):
+    return hasattr(value, "__aiter__") or hasattr(value, "__next__")
+
+
+# ---- what a plugin offers ----
+
+_POOL, _INLINE, _ASYNC = range(3)
+_CO_ASYNC = 0x80 | 0x200  # coroutine, async generator
+
+
+def _code_of(function):
+    while hasattr(function, "func"):  # functools.partial
+        function = function.func
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        call = getattr(type(function), "__call__", None)
+        code = getattr(call, "__code__", None)
+        return code, code is not None
+    return code, False
+
+
+def _count_arguments(function, code, bound):
+    """Those that it must be given; at least one where it takes any."""
+    if code is None:
+        return 1
+    most = code.co_argcount - (bound or hasattr(function, "__self__"))
+    most -= len(getattr(function, "args", ()))  # of a partial
+    fallbacks = len(getattr(function, "__defaults__", None) or ())
+    if code.co_flags & 0x04:  # *args
+        return 2
+    return max(most - fallbacks, min(most, 1))
+
+
+class _Offer:
+    __slots__ = ("function", "mode", "takes", "body_limit", "fields")
+
+    def __init__(self, function, inline=False, fields=None, body_limit=None):
+        code, bound = _code_of(function)
+        flags = code.co_flags if code else 0
+        if flags & _CO_ASYNC and "asyncio" in code.co_names:
+            import asyncio  # it would be imported too late  # noqa: F401
+        self.function = function
+        self.mode = (_ASYNC if flags & _CO_ASYNC
+                     else _INLINE if inline else _POOL)
+        self.takes = _count_arguments(function, code, bound)
+        self.body_limit = body_limit
+        self.fields = fields
+
+    def arguments(self, *all_of_them):
+        """As many of them as the function takes."""
+        return all_of_them[:max(self.takes, 0)]
+
+
+class Plugin:
+    """One plugin: register with the decorators, then run().
+
+    name and version are the package's; threads bounds the pool; loop is
+    "light", "asyncio" or "auto" (asyncio if that is imported by then)."""
+
+    def __init__(self, name, version, threads=8, loop="auto"):
+        self.name, self.version = name, version
+        self.id = os.environ.get("SUPD_PLUGIN", name)
+        self.generation = int(os.environ.get("SUPD_GENERATION", "0"))
+        self.data_dir = os.environ.get("SUPD_DATA_DIR", ".")
+        self.settings = {}
+        self._threads, self._loop_wish = threads, loop
+        self._offers = []   # in the order of `ready`
+        self._named = {}    # (kind, name) -> offer
+        self._hooks = {}    # health, export, import, configure, start
+        self._state_version = 1
+        self._loop = self._link = self._pool = self._logger = None
+        self._loop_thread = None
+        self._requests = {}  # id -> Request, until its last word
+        self._calls = {}
+        self._last_id = 0
+        self._draining = self._drained = False
+        self._body_max, self._inline_max = 10 * 1024 * 1024, 64 * 1024
+        self._credit_bytes = 256 * 1024
+
+    # ---- offering something ----
+
+    def _offer(self, kind, name, function, inline, fields, body_limit=None):
+        if self._loop:
+            raise RuntimeError("register before run()")
+        fields = {k: v for k, v in fields.items() if v is not None}
+        fields.update(kind=kind, name=name)
+        offer = _Offer(function, inline, fields, body_limit)
+        self._offers.append(offer)
+        self._named[kind, name] = offer
+        return function
+
+    def http(self, method, path, idempotent=None, body_limit=None,
+             inline=False):
+        """A route: handler(req). path: "/a/{id}", "/files/*"; idempotent: may
+        it be repeated if the worker dies (None: as the method says)."""
+        fields = {"method": method, "path": path, "idempotent": idempotent,
+                  "body_limit": body_limit}
+        return lambda function: self._offer(
+            "http", "%s %s" % (method, path), function, inline, fields,
+            body_limit)
+
+    def tool(self, name, description=None, schema=None, idempotent=None,
+             inline=False):
+        """handler(args) or handler(args, req); schema: JSON Schema of args, a
+        dict or JSON text."""
+        fields = {"description": description, "schema": schema,
+                  "idempotent": idempotent}
+        return lambda function: self._offer("tool", name, function, inline,
+                                            fields)
+
+    def method(self, name, idempotent=None, inline=False):
+        """handler(args) or handler(args, req)."""
+        return lambda function: self._offer(
+            "method", name, function, inline, {"idempotent": idempotent})
+
+    def command(self, name, help=None, inline=False):
+        """handler(text) or handler(text, req); answers with text."""
+        return lambda function: self._offer("command", name, function, inline,
+                                            {"help": help})
+
+    def _hook(self, name, function):
+        self._hooks[name] = _Offer(function)
+        return function
+
+    def health(self, function):
+        """function(): asked before the plugin takes over from an older one;
+        what it raises is why not. Without it the plugin counts as healthy."""
+        return self._hook("health", function)
+
+    def on_start(self, function):
+        """function(): runs when settings and id are known; the plugin is ready
+        when it has returned. If it raises, the worker does not start."""
+        return self._hook("start", function)
+
+    def on_configure(self, function):
+        """function(settings): settings that are to be in force from now on;
+        it raises if they cannot be, and the old ones stay. The manifest says
+        `configure: true`."""
+        return self._hook("configure", function)
+
+    def export_state(self, function=None, version=1):
+        """function() -> bytes, or (version, bytes): what the next worker is
+        given; at most 16 MiB. The manifest says `state: {export: true}`."""
+        if function is None:
+            return lambda f: self.export_state(f, version)
+        self._state_version = version
+        return self._hook("export", function)
+
+    def import_state(self, function):
+        """function(version, bytes): what the old worker gave, before this one
+        serves; what it raises refuses the state."""
+        return self._hook("import", function)
+
+    # ---- the plugin itself ----
+
+    def setting(self, path, fallback=None):
+        """The setting at "server.port"; the fallback if there is none or its
+        type is not the fallback's."""
+        value = self.settings
+        for key in path.split("."):
+            if not isinstance(value, dict) or key not in value:
+                return fallback
+            value = value[key]
+        if fallback is None or type(value) is type(fallback) or (
+                type(fallback) is float and type(value) is int):
+            return value
+        return fallback
+
+    def post(self, function, *arguments):
+        """Calls it on the loop; from any thread, after run()."""
+        if self._loop is None:
+            raise RuntimeError("nothing can be posted before run()")
+        if self._on_loop():
+            self._loop.soon(self._guard, function, arguments)
+        else:
+            self._loop.post(self._guard, function, arguments)
+
+    def _guard(self, function, arguments):
+        try:
+            function(*arguments)
+        except Exception as problem:
+            self._log_problem("what was posted", problem)
+
+    def spawn(self, coroutine):
+        """Runs a coroutine in the background, on the loop; it has cancel()."""
+        self._need_loop_thread()
+        return self._loop.start(coroutine, self._background_ended)
+
+    def _background_ended(self, problem):
+        if problem and not isinstance(problem, Cancelled):
+            self._log_problem("in the background", problem)
+
+    async def in_thread(self, function, *arguments):
+        """What a plain function returns, run in the pool."""
+        return await self._in_pool(function, *arguments)
+
+    def log(self, level, text):
+        """level: error, warn, info, debug. From any thread, before run(),
+        too: then it is written to stderr."""
+        text = str(text)[:LOG_MAX].encode("utf-8", "replace").decode()
+        if self._link is None:
+            print("%s: %s" % (level, text), file=sys.stderr)
+        elif self._on_loop():
+            self._notify("log", level, text)
+        else:
+            self._loop.post(self._notify, "log", level, text)
+
+    @property
+    def logger(self):
+        """A logging.Logger whose records go to supd with their levels."""
+        if self._logger is None:
+            import logging
+            self._logger = logging.getLogger(self.name)
+            self._logger.setLevel(logging.DEBUG)
+            self._logger.propagate = False
+            self._logger.addHandler(_log_handler()(self))
+        return self._logger
+
+    def emit(self, event, data=None):
+        """Puts an event into the gateway's stream; from any thread, after
+        run(). TypeError, ValueError if data cannot be sent."""
+        _check_value(data, 2)
+        if self._on_loop():
+            self._notify("emit", event, data)
+        else:
+            self.post(self._notify, "emit", event, data)
+
+    def call(self, kind, name, args=None, timeout=0):
+        """Uses the gateway: kind "tool", "method" or "command", a name as the
+        table has it. The result, awaited on the loop, or waited for in a plain
+        handler. Raises Error. timeout: seconds, 0 the gateway's."""
+        parameters = [kind, name, args, int(timeout * 1000)]
+        if self._on_loop():
+            return self._call(parameters)
+        done = _Waiter()
+        self._loop.post(self._begin_call, parameters, done.end)
+        return done.wait()
+
+    async def _call(self, parameters):
+        future = self._loop.future()
+
+        def answered(value, problem):
+            if problem:
+                _fail(future, problem)
+            else:
+                _resolve(future, value)
+        self._begin_call(parameters, answered)
+        return await future
+
+    def _begin_call(self, parameters, answered):
+        self._last_id += 1
+        self._calls[self._last_id] = answered
+        try:
+            _check_value(parameters, 1)
+            self._send([0, self._last_id, "call", parameters])
+        except (TypeError, ValueError, OverflowError) as problem:
+            del self._calls[self._last_id]
+            answered(None, Error("bad_message", str(problem)))
+
+    # ---- running ----
+
+    def run(self):
+        """Connects, serves, and ends the process when supd closes the link.
+        What cannot start exits with a text on stderr."""
+        for name in ("SUPD_SOCKET", "SUPD_NONCE"):
+            if name not in os.environ:
+                self._leave(EXIT_USAGE, "%s is not set: supd starts plugins"
+                            % name)
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(line_buffering=True)
+        try:
+            self._link = _Link(os.environ["SUPD_SOCKET"])
+        except (OSError, _Closed) as problem:
+            self._leave(EXIT_LINK, "cannot connect to supd: %s" % problem)
+        self._make_loop()
+        self._take_over_logging()
+        self._request_own("hello", [PROTOCOL, os.environ["SUPD_NONCE"],
+                                    "python/" + __version__], self._on_hello)
+        self._link.flush()
+        try:
+            self._loop.run(self._link, self._on_readable)
+        except KeyboardInterrupt:
+            self._leave(130, "interrupted")
+
+    def _make_loop(self):
+        global _loop
+        asyncio = self._loop_wish == "asyncio" or (
+            self._loop_wish == "auto" and "asyncio" in sys.modules)
+        _loop = self._loop = _AsyncioLoop() if asyncio else _LightLoop()
+        self._loop.open_pipe()
+        self._loop_thread = _thread_id()
+
+    def _take_over_logging(self):
+        """Records that nobody else handles go to supd with their levels."""
+        logging = sys.modules.get("logging")
+        if logging and not logging.getLogger().handlers:
+            logging.getLogger().addHandler(_log_handler()(self))
+
+    def _leave(self, code, why=None):
+        if why:
+            print("supd.py: %s" % why, file=sys.stderr)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):
+                pass
+        os._exit(code)
+
+    def _on_loop(self):
+        return _thread_id() == self._loop_thread
+
+    def _need_loop_thread(self):
+        if not self._on_loop():
+            raise RuntimeError("only on the loop; post() gets there")
+
+    # ---- the conversation ----
+
+    def _send(self, message):
+        self._link.send(message)
+        self._loop.flush_soon(self._link)
+
+    def _notify(self, name, *parameters):
+        self._send([2, name, parameters])
+
+    def _request_own(self, name, parameters, answered):
+        self._last_id += 1
+        self._calls[self._last_id] = answered
+        self._send([0, self._last_id, name, parameters])
+
+    def _on_readable(self):
+        try:
+            for message in self._link.receive():
+                self._on_message(message)
+        except _Closed as closed:
+            self._link.flush()
+            text = str(closed)
+            self._leave(EXIT_LINK if text else EXIT_DONE, text and
+                        "the link to supd broke: %s" % text)
+        except Malformed as problem:
+            self._leave(EXIT_LINK, "supd sent what is no message: %s" % problem)
+
+    def _on_message(self, message):
+        if type(message) is not list or len(message) < 3:
+            raise Malformed("not an array of three or four")
+        kind = message[0]
+        if kind != 1 and type(message[2 - (kind == 2)]) is not str:
+            raise Malformed("a name that is no str")
+        if kind == 0 and len(message) == 4:
+            self._on_request(message[1], message[2], message[3])
+        elif kind == 2:
+            handler = _NOTIFICATIONS.get(message[1])
+            if handler:
+                handler(self, *message[2])
+        elif kind == 1 and len(message) == 4:
+            self._on_response(message[1], message[2], message[3])
+        else:
+            raise Malformed("a message of kind %r" % (kind,))
+
+    def _on_request(self, number, name, parameters):
+        handler = _REQUESTS.get(name)
+        if handler:
+            handler(self, number, name, *parameters)
+        else:
+            self._send([1, number, ["not_found",
+                                    "the worker knows no such request"], None])
+
+    def _on_response(self, number, error, result):
+        answered = self._calls.pop(number, None)
+        if answered:
+            answered(result, Error(*map(str, error[:2])) if error else None)
+
+    def _on_hello(self, result, error):
+        if error:
+            self._leave(EXIT_REFUSED, "supd refused hello: %s" % error.text)
+        self.id, self.generation, self.settings, limits = result[:4]
+        self._body_max = limits.get("body", self._body_max)
+        self._inline_max = limits.get("inline_body", self._inline_max)
+        self._credit_bytes = limits.get("credit", self._credit_bytes)
+        if "start" in self._hooks:
+            self._loop.start(self._run_hook("start"), self._started)
+        else:
+            self._started(None)
+
+    def _started(self, problem):
+        if problem:
+            self._print_problem("the start of %s" % self.id, problem)
+            self._leave(EXIT_INIT)
+        try:
+            self._request_own("ready", [self.version, [
+                offer.fields for offer in self._offers]], self._on_ready)
+        except (TypeError, ValueError) as problem:
+            self._leave(EXIT_INIT, "the registrations: %s" % problem)
+
+    def _on_ready(self, result, error):
+        if error:
+            self._leave(EXIT_REFUSED, "supd refused ready: %s" % error.text)
+
+    # ---- requests ----
+
+    def _take_http(self, number, _, registration, method, path, params, query,
+                   headers, body, more, peer, deadline_ms):
+        req = Request(self, "http", number, deadline_ms)
+        req.method, req.path, req.params, req.query = (
+            method, path, params, query)
+        req.name = req.args = req.caller = None
+        req._headers, req.peer = headers, peer
+        req._pieces = deque((body,))
+        req._more = more
+        self._requests[number] = req
+        if registration >= len(self._offers) or \
+                self._offers[registration].fields["kind"] != "http":
+            self._fail(req, "not_found", "no http registration has this number")
+            return
+        req._offer = offer = self._offers[registration]
+        if more and offer.mode != _ASYNC:
+            self._start(req, self._serve_collected(req))
+        else:
+            self._dispatch(req, req)
+
+    def _take_named(self, number, kind, name, args, third, fourth):
+        command = kind == "command"
+        req = Request(self, kind, number, fourth if command else third)
+        req.name, req.args = name, args
+        req.caller = third if command else fourth
+        req._headers = ()
+        self._requests[number] = req
+        req._offer = self._named.get((kind, name))
+        if req._offer:
+            self._dispatch(req, args, req)
+        else:
+            self._fail(req, "not_found", "the plugin has nothing of this name")
+
+    def _take_ping(self, number, _):
+        self._send([1, number, None, None])
+
+    def _dispatch(self, req, *arguments):
+        offer = req._offer
+        arguments = offer.arguments(*arguments)
+        if offer.mode == _ASYNC:
+            self._start(req, self._serve(req, offer.function, arguments))
+        elif offer.mode == _POOL:
+            self._submit(lambda value, problem: self._served(
+                req, value, problem), self._unless_cancelled, req,
+                offer.function, arguments)
+        else:
+            try:
+                value, problem = offer.function(*arguments), None
+            except (Exception, SystemExit) as caught:
+                value, problem = None, caught
+            self._served(req, value, problem)
+
+    @staticmethod
+    def _unless_cancelled(req, function, arguments):
+        if req.cancelled:
+            raise Error("cancelled", "cancelled")
+        return function(*arguments)
+
+    def _served(self, req, value, problem):
+        """A plain handler came back, on the loop."""
+        if problem:
+            self._fail_by(req, problem)
+        elif hasattr(value, "__await__"):
+            self._start(req, self._serve(req, lambda: value, ()))
+        else:
+            rest = self._answer(req, value)
+            if rest:
+                self._start(req, rest)
+
+    def _start(self, req, coroutine):
+        task = self._loop.start(
+            coroutine, lambda problem: self._serve_ended(req, problem))
+        if req._state != _DONE:
+            req._task = task
+
+    def _serve_ended(self, req, problem):
+        """Whatever its coroutine forgot, the request gets its answer."""
+        req._task = None
+        if problem or (req._state != _DONE and req.cancelled):
+            self._fail_by(req, problem or Cancelled())
+
+    async def _serve(self, req, function, arguments):
+        try:
+            value = function(*arguments)
+            if hasattr(value, "__await__"):
+                value = await value
+            rest = self._answer(req, value)
+            if rest:
+                await rest
+        except SystemExit as problem:  # asyncio would end with it
+            raise RuntimeError("sys.exit() in a handler") from problem
+
+    async def _serve_collected(self, req):
+        """A plain handler whose body is still coming."""
+        req._pieces = deque((await req._collect(),))
+        function = req._offer.function
+        arguments = req._offer.arguments(req)
+        if req._offer.mode == _POOL:
+            value = await self._in_pool(
+                self._unless_cancelled, req, function, arguments)
+            await self._serve(req, lambda: value, ())
+        else:
+            await self._serve(req, function, arguments)
+
+    # ---- answers ----
+
+    def _finish(self, req):
+        req._state = _DONE
+        self._requests.pop(req.id, None)
+        if self._draining:
+            self._check_drained()
+
+    def _fail(self, req, code, text):
+        if req._state == _DONE:
+            return
+        if req._state == _STREAMING and req.cancelled:
+            self._notify("chunk", req.id, b"", False)
+        elif req._state == _STREAMING:
+            self._notify("cancel", req.id)  # the client sees it cut
+        else:
+            self._send([1, req.id, [code, text[:1024]], None])
+        self._finish(req)
+
+    def _fail_by(self, req, problem):
+        """The answer to what a handler raised."""
+        what = req.name or "%s %s" % (req.method, req.path) \
+            if req.kind in ("http", "tool", "method", "command") else req.kind
+        if req.cancelled or isinstance(problem, (Cancelled, _LightCancelled)):
+            self._fail(req, "cancelled", "cancelled")
+        elif isinstance(problem, Error):
+            if req._state == _STREAMING:
+                self._log_problem(what, problem)
+            self._fail(req, problem.code, problem.text)
+        else:
+            self._log_problem(what, problem)
+            if req.kind == "http" and req._state == _OPEN:
+                self._answer(req, Response(500, None, "the plugin failed\n"))
+            else:
+                self._fail(req, "failed", "%s: %s" % (
+                    type(problem).__name__, problem))
+
+    def _answer(self, req, value):
+        """With what a handler returned: done, or a coroutine that does it."""
+        if req.cancelled:
+            self._fail(req, "cancelled", "cancelled")
+            return None
+        try:
+            if req.kind == "http":
+                return self._answer_http(req, _response_of(value))
+            if req.kind == "command" and not isinstance(value, str):
+                value = "" if value is None else to_json(value)
+            _check_value(value, 1)
+            self._send([1, req.id, None, value])
+        except _TooLarge:
+            self._fail(req, "too_large", "the answer is larger than 1 MiB")
+        except (TypeError, ValueError, OverflowError) as problem:
+            self._fail_by(req, problem)
+        else:
+            self._finish(req)
+        return None
+
+    def _answer_http(self, req, response):
+        if _is_pieces(response.body):
+            return self._answer_pieces(req, response)
+        content_type, body = _body_of(response.body)
+        headers = _headers_of(response.headers, content_type)
+        if len(body) > self._inline_max:
+            return self._answer_long(req, response.status, headers, body)
+        self._send([1, req.id, None, [response.status, headers, body, False]])
+        self._finish(req)
+        return None
+
+    def _begin_answer(self, req, head):
+        self._send([1, req.id, None, head])
+        req._state = _STREAMING
+        req._credit = self._credit_bytes
+
+    async def _answer_long(self, req, status, headers, body):
+        self._begin_answer(req, [status, headers, b"", True])
+        await self._push(req, body)
+        self._end_answer(req)
+
+    async def _answer_pieces(self, req, response):
+        pieces = response.body
+        if not hasattr(pieces, "__aiter__"):
+            pieces = self._pieces_of_pool(pieces)
+        try:
+            if response.headers:  # all is said: the head need not wait
+                self._begin_answer(req, [response.status, _headers_of(
+                    response.headers, "application/octet-stream"), b"", True])
+            async for piece in pieces:
+                if req._state == _OPEN:
+                    self._begin_answer(req, [response.status, _headers_of(
+                        _no_cache(piece), _type_of_pieces(piece)), b"", True])
+                await self._push(req, _piece_of(piece))
+        finally:
+            close = getattr(pieces, "aclose", None)
+            if close:
+                await close()
+        if req._state == _OPEN:
+            self._answer(req, Response(response.status, response.headers, b""))
+        else:
+            self._end_answer(req)
+
+    async def _pieces_of_pool(self, generator):
+        end = object()
+        try:
+            while True:
+                piece = await self._in_pool(next, generator, end)
+                if piece is end:
+                    return
+                yield piece
+        finally:
+            close = getattr(generator, "close", None)
+            if close:
+                self._submit(lambda value, problem: None, close)
+
+    async def _push(self, req, data):
+        """Sends bytes of an answer as far as there is credit, then waits."""
+        at, size = 0, len(data)
+        while at < size:
+            if req.cancelled:
+                raise Error("cancelled", "cancelled")
+            while req._credit <= 0:
+                req._writable = self._loop.future()
+                await req._writable
+            length = min(CHUNK_BYTES, req._credit, size - at)
+            self._notify("chunk", req.id, data[at:at + length]
+                         if length < size else data, True)
+            req._credit -= length
+            at += length
+
+    def _end_answer(self, req):
+        self._notify("chunk", req.id, b"", False)
+        self._finish(req)
+
+    # ---- notifications ----
+
+    def _on_chunk(self, number, piece, more):
+        req = self._requests.get(number)
+        if req and req._pieces is not None and req._more:
+            req._arrive(piece, more)
+
+    def _on_credit(self, number, size):
+        req = self._requests.get(number)
+        if req and req._state == _STREAMING:
+            req._credit += size
+            if req._writable:
+                writable, req._writable = req._writable, None
+                _resolve(writable)
+
+    def _on_cancel(self, number):
+        req = self._requests.get(number)
+        if not req or req.cancelled:
+            return
+        req.cancelled = True
+        if req._on_cancel:
+            try:
+                req._on_cancel()
+            except Exception as problem:
+                self._log_problem("on_cancel", problem)
+        if req._task:
+            req._task.cancel()
+
+    def _on_drain(self):
+        self._draining = True
+        self._check_drained()
+
+    def _on_resume(self):
+        self._draining = self._drained = False
+
+    def _check_drained(self):
+        if self._draining and not self._drained and not self._requests:
+            self._drained = True
+            self._notify("drained")
+
+    # ---- health, settings, state ----
+
+    async def _run_hook(self, name, *arguments):
+        hook = self._hooks[name]
+        arguments = hook.arguments(*arguments)
+        if hook.mode == _POOL:
+            value = await self._in_pool(hook.function, *arguments)
+        else:
+            value = hook.function(*arguments)
+        return await value if hasattr(value, "__await__") else value
+
+    def _begin_inner(self, number, kind, coroutine_of):
+        req = Request(self, kind, number, 0)
+        req.name = req.path = None
+        self._requests[number] = req
+        self._start(req, coroutine_of(req))
+
+    def _take_health(self, number, _):
+        if "health" not in self._hooks:
+            self._send([1, number, None, None])
+            return
+
+        async def check(req):
+            await self._run_hook("health")
+            self._answer(req, None)
+        self._begin_inner(number, "health", check)
+
+    def _lacks(self, number, hook, text):
+        if hook in self._hooks:
+            return False
+        self._send([1, number, ["not_found", text], None])
+        return True
+
+    def _take_configure(self, number, _, settings):
+        if self._lacks(number, "configure",
+                       "the plugin takes no settings while it runs"):
+            return
+
+        async def configure(req):
+            await self._run_hook("configure", settings)
+            self.settings = settings
+            self._answer(req, None)
+        self._begin_inner(number, "configure", configure)
+
+    def _take_export(self, number, _):
+        if not self._lacks(number, "export", "the plugin exports no state"):
+            self._begin_inner(number, "export", self._export)
+
+    async def _export(self, req):
+        got = await self._run_hook("export")
+        version, blob = got if isinstance(got, tuple) else (
+            self._state_version, got)
+        blob = bytes(blob)
+        if len(blob) > STATE_MAX:
+            raise Error("too_large", "the state is larger than 16 MiB")
+        first, rest = blob[:self._inline_max], blob[self._inline_max:]
+        if req.cancelled:
+            raise Error("cancelled", "cancelled")
+        self._send([1, req.id, None, [version, first, bool(rest),
+                                      _sha256(blob)]])
+        if rest:
+            req._state = _STREAMING
+            req._credit = self._credit_bytes
+            await self._push(req, rest)
+            self._notify("chunk", req.id, b"", False)
+        self._finish(req)
+
+    def _take_import(self, number, _, version, blob, more=False, sha256=""):
+        if self._lacks(number, "import", "the plugin imports no state"):
+            return
+
+        async def load(req):
+            req._pieces, req._more = deque((blob,)), more
+            req._offer = _Offer(load, body_limit=STATE_MAX)
+            whole = await req._collect()
+            if sha256 and _sha256(whole) != sha256:
+                raise Error("bad_message", "the state's checksum is wrong")
+            await self._run_hook("import", version, whole)
+            self._answer(req, None)
+        self._begin_inner(number, "import", load)
+
+    # ---- threads and troubles ----
+
+    def _submit(self, finished, function, *arguments):
+        if self._pool is None:
+            self._pool = _Pool(self._loop, self._threads)
+        self._pool.submit(finished, function, *arguments)
+
+    async def _in_pool(self, function, *arguments):
+        future = self._loop.future()
+
+        def finished(value, problem):
+            if problem:
+                _fail(future, problem)
+            else:
+                _resolve(future, value)
+        self._submit(finished, function, *arguments)
+        return await future
+
+    def _print_problem(self, what, problem):
+        print("%s failed: %s" % (what, _traceback_of(problem)),
+              file=sys.stderr)
+
+    def _log_problem(self, what, problem):
+        self.log("error", "%s failed: %s" % (what, _traceback_of(problem)))
+
+
+_REQUESTS = {
+    "http": Plugin._take_http, "tool": Plugin._take_named,
+    "method": Plugin._take_named, "command": Plugin._take_named,
+    "ping": Plugin._take_ping, "health": Plugin._take_health,
+    "configure": Plugin._take_configure, "export": Plugin._take_export,
+    "import": Plugin._take_import}
+_NOTIFICATIONS = {
+    "chunk": Plugin._on_chunk, "credit": Plugin._on_credit,
+    "cancel": Plugin._on_cancel, "drain": Plugin._on_drain,
+    "resume": Plugin._on_resume}
+
+
+def _traceback_of(problem):
+    """As text, without the frames of this file at its top."""
+    from traceback import format_exception
+    frame = problem.__traceback__
+    while frame and frame.tb_frame.f_code.co_filename == __file__:
+        frame = frame.tb_next
+    return "".join(format_exception(
+        type(problem), problem, frame)).rstrip()
+
+
+class _Waiter:
+    """What a thread of the pool waits for."""
+
+    def __init__(self):
+        from _thread import allocate_lock
+        self._lock = allocate_lock()
+        self._lock.acquire()
+
+    def end(self, value, problem):
+        self._value, self._problem = value, problem
+        self._lock.release()
+
+    def wait(self):
+        self._lock.acquire()
+        if self._problem:
+            raise self._problem
+        return self._value
+
+
+def _thread_id():
+    from _thread import get_ident
+    return get_ident()
+
+
+def _sha256(data):
+    try:
+        from _sha2 import sha256
+    except ImportError:
+        try:
+            from _sha256 import sha256
+        except ImportError:
+            from hashlib import sha256
+    return sha256(data).hexdigest()
+
+
+def _log_handler():
+    """The class LogHandler: made late, because importing logging costs."""
+    if "LogHandler" in globals():
+        return globals()["LogHandler"]
+    import logging
+
+    class LogHandler(logging.Handler):
+        """Sends a plugin's log records to supd with their levels."""
+
+        def __init__(self, plugin, level=logging.NOTSET):
+            super().__init__(level)
+            self.plugin = plugin
+
+        def emit(self, record):
+            try:
+                number = record.levelno
+                level = ("error" if number >= logging.ERROR else
+                         "warn" if number >= logging.WARNING else
+                         "info" if number >= logging.INFO else "debug")
+                self.plugin.log(level, self.format(record))
+            except Exception:
+                self.handleError(record)
+
+    LogHandler.__module__ = __name__
+    LogHandler.__qualname__ = "LogHandler"
+    globals()["LogHandler"] = LogHandler
+    return LogHandler
+
+
+def __getattr__(name):
+    if name == "LogHandler":
+        return _log_handler()
+    raise AttributeError("module 'supd' has no attribute %r" % name)
