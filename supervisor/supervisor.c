@@ -149,6 +149,19 @@ on_settled(struct gateway *g, void *user)
 /* ---- signals ---- */
 
 static void
+reopen_logs(struct supervisor *s)
+{
+	struct error err;
+
+	if (log_reopen() < 0)
+		log_error("cannot reopen the log: %s", strerror(errno));
+	else
+		log_info("log reopened");
+	if (http_server_reopen_access(s->http, &err) < 0)
+		log_error("%s", err.text);
+}
+
+static void
 on_signal(struct ev_loop *loop, ev_signal *signal, int events)
 {
 	struct supervisor *s = ev_userdata(loop);
@@ -160,10 +173,7 @@ on_signal(struct ev_loop *loop, ev_signal *signal, int events)
 			supervisor_on_hup(s);
 		break;
 	case SIGUSR1:
-		if (log_reopen() < 0)
-			log_error("cannot reopen the log: %s", strerror(errno));
-		else
-			log_info("log reopened");
+		reopen_logs(s);
 		break;
 	case SIGUSR2:
 		log_warn("USR2 (upgrade) is not supported yet");

@@ -167,28 +167,35 @@ sup_reply_text(struct sup_req *req, int status, const char *format, ...)
 		buffer_length(text));
 }
 
-/* The text as a value, for tools and methods. */
+/* For tools and methods; takes the value over. */
 static void
-answer_value(struct sup_req *req, const struct buffer *text)
+answer_value(struct sup_req *req, json_t *value)
 {
 	msgpack_packer *out;
-	json_error_t problem;
-	json_t *value;
 
-	if (!answer_has_content(req))
-		return;
-	value = json_loadb((const char *)buffer_bytes(text),
-		buffer_length(text), JSON_DECODE_ANY, &problem);
-	if (!value) {
-		request_answer_error(
-			req, WIRE_FAILED, "the plugin's answer is not JSON");
-		return;
+	if (answer_has_content(req)) {
+		out = link_begin(req->plugin->link);
+		codec_result(out, req->id);
+		value_pack(out, value);
+		answer_end(req);
 	}
-	out = link_begin(req->plugin->link);
-	codec_result(out, req->id);
-	value_pack(out, value);
 	json_decref(value);
-	answer_end(req);
+}
+
+int
+sup_reply_value(struct sup_req *req, int status, const char *json, size_t bytes)
+{
+	json_t *value = json_loadb(json, bytes, JSON_DECODE_ANY, NULL);
+
+	if (!value)
+		return -1;
+	if (req->message == MESSAGE_TOOL || req->message == MESSAGE_METHOD) {
+		answer_value(req, value);
+		return 0;
+	}
+	json_decref(value);
+	sup_reply(req, status, "application/json", json, bytes);
+	return 0;
 }
 
 void
@@ -201,11 +208,14 @@ sup_reply_json(struct sup_req *req, int status, const char *format, ...)
 	va_start(arguments, format);
 	json_format(text, format, arguments);
 	va_end(arguments);
-	if (req->message == MESSAGE_TOOL || req->message == MESSAGE_METHOD)
-		answer_value(req, text);
-	else
+	if (req->message != MESSAGE_TOOL && req->message != MESSAGE_METHOD)
 		sup_reply(req, status, "application/json", buffer_bytes(text),
 			buffer_length(text));
+	else if (sup_reply_value(req, status, (const char *)buffer_bytes(text),
+			 buffer_length(text)) &&
+		 request_is_wanted(req))
+		request_answer_error(
+			req, WIRE_FAILED, "the plugin's answer is not JSON");
 }
 
 void

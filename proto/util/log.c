@@ -126,6 +126,18 @@ log_dropped_total(void)
 	return logger.dropped_total;
 }
 
+/* Puts logger.line in the ring; what may wait leaves room for what may not. */
+static void
+log_put_line(bool may_wait)
+{
+	if (logger.length > LOG_RING_BYTES / 2)
+		log_flush();
+	if ((may_wait && logger.length > LOG_RING_BYTES / 2) ||
+		(logger.dropped && !log_tell_dropped()) ||
+		!log_ring_put(&logger.line))
+		log_drop();
+}
+
 void
 log_write(enum log_level level, const struct log_subject *subject,
 	const char *format, ...)
@@ -154,16 +166,30 @@ log_write(enum log_level level, const struct log_subject *subject,
 			0)
 			log_drop();
 	} else {
-		if (logger.length > LOG_RING_BYTES / 2)
-			log_flush();
 		/* A worker that floods leaves room for supd's own lines. */
-		if ((subject && subject->stream &&
-			    logger.length > LOG_RING_BYTES / 2) ||
-			(logger.dropped && !log_tell_dropped()) ||
-			!log_ring_put(line))
-			log_drop();
+		log_put_line(subject && subject->stream);
 	}
 	errno = saved;
+}
+
+void
+log_record(const struct buffer *text, bool is_line)
+{
+	struct buffer *line = &logger.line;
+
+	if (!logger.opened)
+		return;
+	buffer_clear(line);
+	if (!is_line) {
+		log_line(line, logger.format, logger.journald, LOG_INFO, NULL,
+			text);
+	} else {
+		if (logger.journald)
+			buffer_append_text(line, "<6>");
+		buffer_append(line, buffer_bytes(text), buffer_length(text));
+		buffer_append_byte(line, '\n');
+	}
+	log_put_line(true);
 }
 
 /* ---- where it goes ---- */

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/util/buffer.h"
+
 #define LOG_LEVELS(X)                                                          \
 	X(ERROR, "error", 3)                                                   \
 	X(WARN, "warn", 4)                                                     \
@@ -40,6 +42,10 @@ bool log_is_on(enum log_level level);
 
 void log_write(enum log_level level, const struct log_subject *subject,
 	const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A record that is no event of supd's (an access line): at any level, in the
+ * log's format, or as the line that it is already. It gives way to events. */
+void log_record(const struct buffer *text, bool is_line);
 
 #define log_error(...) log_write(LOG_ERROR, NULL, __VA_ARGS__)
 #define log_warn(...) log_write(LOG_WARN, NULL, __VA_ARGS__)

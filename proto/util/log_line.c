@@ -56,9 +56,7 @@ log_escape_one(struct buffer *b, const uint8_t *at, size_t left, bool json)
 	return length ? length : 1;
 }
 
-/* Appends text so that it can neither end the line nor leave a JSON string;
- * what is not UTF-8 is shown as such. */
-static void
+void
 log_escape(struct buffer *b, const char *text, size_t left, bool json)
 {
 	const uint8_t *at = (const uint8_t *)text;

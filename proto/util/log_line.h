@@ -9,3 +9,6 @@
 void log_line(struct buffer *b, enum log_format format, bool journald,
 	enum log_level level, const struct log_subject *subject,
 	const struct buffer *text);
+/* Appends text so that it can neither end the line nor leave a JSON string;
+ * what is not UTF-8 is shown as such. */
+void log_escape(struct buffer *b, const char *text, size_t length, bool json);

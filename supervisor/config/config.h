@@ -17,6 +17,7 @@
 
 enum role { ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN }; /* each can all before */
 enum config_link { LINK_NNG, LINK_NATIVE };
+enum config_access { ACCESS_OFF, ACCESS_TEXT, ACCESS_JSON };
 enum config_metrics { METRICS_OPEN, METRICS_TOKEN };
 enum config_on_sighup { ON_SIGHUP_APPLY, ON_SIGHUP_ADVISE };
 
@@ -145,8 +146,10 @@ struct config {
 	char *runtime_dir, *state_dir; /* absolute; NULL if not in the file:
 					  see proto/util/places.h */
 	struct {
-		int level;  /* enum log_level */
-		int format; /* enum log_format */
+		int level;	   /* enum log_level */
+		int format;	   /* enum log_format */
+		int access;	   /* enum config_access */
+		char *access_file; /* absolute; NULL: the log itself */
 	} log;
 	struct {
 		struct config_listener *items;

@@ -110,6 +110,9 @@ check_state(struct problems *problems, const struct node *state,
 	static const char *const keys[] = {"version", "optional"};
 	if (!state || state->kind != NODE_MAP || manifest->state.export)
 		return;
+	const struct node *said = node_get(state, "export");
+	if (said && (said->kind != NODE_SCALAR || !strchr("fF", *said->text)))
+		return; /* something else, and told */
 	for (size_t i = 0; i < SCHEMA_COUNT_OF(keys); i++) {
 		const struct node *node = node_get(state, keys[i]);
 		if (node)

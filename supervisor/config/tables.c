@@ -18,6 +18,7 @@ static const char *const level_words[] = {
 #undef X
 		NULL};
 static const char *const format_words[] = {"text", "json", NULL};
+static const char *const access_words[] = {"off", "text", "json", NULL};
 static const char *const role_words[] = {"viewer", "operator", "admin", NULL};
 static const char *const metrics_words[] = {"open", "token", NULL};
 static const char *const on_sighup_words[] = {"apply", "advise", NULL};
@@ -71,6 +72,22 @@ static const struct schema_table log_table = {
 			.choices = format_words,
 			.fallback = "text",
 			.doc = "Lines for people, or a JSON object a line."},
+		{.name = "access",
+			.type = SCHEMA_CHOICE,
+			.offset = offsetof(struct config, log.access) -
+				  offsetof(struct config, log),
+			.choices = access_words,
+			.fallback = "off",
+			.doc = "A line for each request: in the combined "
+			       "format with milliseconds, plugin/generation "
+			       "and request id at its end, or as JSON."},
+		{.name = "access_file",
+			.type = SCHEMA_PATH,
+			.offset = offsetof(struct config, log.access_file) -
+				  offsetof(struct config, log),
+			.min = 1,
+			.doc = "Where those lines go; else the log itself. "
+			       "USR1 opens it again."},
 		{0}},
 };
 
@@ -198,7 +215,8 @@ static const struct schema_table admin_table = {
 			       "of a token."},
 		{ROW(config_admin, metrics), .type = SCHEMA_CHOICE,
 			.choices = metrics_words, .fallback = "open",
-			.doc = "Who may read /metrics: everybody, or any token."},
+			.doc = "Who may read /metrics: everybody, or any "
+			       "token."},
 		{0}},
 };
 

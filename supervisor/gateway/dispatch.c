@@ -214,6 +214,21 @@ dispatch_is_available(const struct gateway *g, const struct route_match *match)
 	return !g->stopping && (plugin_serving(p) || plugin_will_be_back(p));
 }
 
+const char *
+dispatch_plugin_id(const struct gateway *g, const struct route_match *match)
+{
+	return gateway_plugin_by_number(g, match->plugin)->id;
+}
+
+uint32_t
+dispatch_generation(const struct gateway *g, const struct request *r)
+{
+	struct plugin *p = plugin_of(g, r);
+	struct worker *w = p ? plugin_worker(p, r->worker) : NULL;
+
+	return w ? w->generation : 0;
+}
+
 size_t
 dispatch_backlog(const struct gateway *g, const struct request *r)
 {

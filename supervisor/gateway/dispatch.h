@@ -39,6 +39,10 @@ void dispatch_note_failure(
 /* Whether submitting would send or hold it, but for what is full. */
 bool dispatch_is_available(
 	const struct gateway *g, const struct route_match *match);
+const char *dispatch_plugin_id(
+	const struct gateway *g, const struct route_match *match);
+/* Of the worker that answers; 0: none. */
+uint32_t dispatch_generation(const struct gateway *g, const struct request *r);
 /* Bytes that the worker of a sent request has not read yet; 0 if it is held. */
 size_t dispatch_backlog(const struct gateway *g, const struct request *r);
 

@@ -40,7 +40,6 @@ say(struct gateway *g, struct plugin *p, bool enabled, struct error *err)
 	p->enabled = enabled;
 	p->stopped = p->store.stopped;
 	crash_forget(p);
-	news_enabled(p, enabled, "person");
 	return 0;
 }
 

@@ -51,6 +51,23 @@ exchange_create(struct connection *c)
 	return x;
 }
 
+/* Its line in the access log. */
+static void
+note_end(struct exchange *x)
+{
+	struct access_end end = {
+		.client = exchange_part(x, x->client),
+		.request_id = exchange_part(x, x->id),
+		.status = x->status ? x->status : ACCESS_LEFT,
+		.body_bytes = x->body_bytes,
+	};
+
+	if (!x->note)
+		return;
+	access_write(&server_of(x)->access, x->note, &end);
+	free(x->note);
+}
+
 void
 exchange_destroy(struct exchange *x)
 {
@@ -63,6 +80,7 @@ exchange_destroy(struct exchange *x)
 		api_abandon(x->api);
 	if (c->reader == x)
 		c->reader = NULL;
+	note_end(x);
 	list_remove(&x->node);
 	c->exchange_count--;
 	buffer_finish(&x->answer);
@@ -135,6 +153,8 @@ exchange_answer(struct exchange *x, int status, const char *type,
 	frame = frame_of(x);
 	answer_write_own(
 		connection_output(x), &frame, status, type, fields, body);
+	x->status = status;
+	x->body_bytes = x->is_head ? 0 : body.length;
 	finish(x);
 }
 
@@ -260,6 +280,8 @@ write_piece(struct exchange *x, struct bytes piece)
 	default:
 		break;
 	}
+	if (x->answer_body != ANSWER_NONE)
+		x->body_bytes += piece.length;
 	connection_touch(x->connection);
 	return true;
 }
@@ -383,6 +405,12 @@ on_answer(struct request *r, const struct message *m)
 	x->keep_alive = frame.keep_alive;
 	x->event_stream = a.is_event_stream;
 	x->answer_left = a.length;
+	x->status = a.status;
+	if (x->answer_body == ANSWER_WHOLE)
+		x->body_bytes = a.body.length;
+	if (x->note)
+		x->note->generation =
+			dispatch_generation(server_of(x)->gateway, r);
 	x->state = EXCHANGE_STREAMING;
 	if (a.more && x->answer_body != ANSWER_NONE) {
 		if (a.body.length && !write_piece(x, a.body))

@@ -62,6 +62,10 @@ struct exchange {
 	uint64_t answer_left; /* ANSWER_LENGTH: bytes still promised */
 	uint64_t uncredited;  /* bytes of chunks the worker got no credit for */
 	struct api_call *api;
+
+	struct access_note *note; /* NULL: no line is wanted */
+	int status;		  /* of its answer; 0: none yet */
+	uint64_t body_bytes;	  /* of its answer */
 };
 
 /* At the end of the connection's line. */

@@ -240,6 +240,9 @@ submit(struct exchange *x, const struct route_match *match, bool more)
 			exchange_part(x, x->method).at, x->method.length);
 	x->request.held_bytes =
 		buffer_length(&x->packed) + sizeof(struct exchange);
+	if (x->note)
+		snprintf(x->note->plugin, sizeof(x->note->plugin), "%s",
+			dispatch_plugin_id(server_of(x)->gateway, match));
 	dispatch_submit(server_of(x)->gateway, &x->request, match, 0);
 }
 
@@ -323,6 +326,7 @@ exchange_begin(struct exchange *x, const struct head *h)
 	x->keep_alive = h->keep_alive;
 	take_request_id(x, h);
 	take_client(x, h);
+	x->note = access_begin(&server_of(x)->access, h);
 	server_of(x)->gateway->edge.requests++;
 	if (h->status)
 		exchange_refuse_and_close(x, h->status, h->reason);

@@ -50,6 +50,7 @@ http_server_create(struct gateway *gateway, struct config *config)
 	s->loop = gateway->loop;
 	s->config = config_ref(config);
 	proxies_init(&s->proxies, &config->trusted_proxies);
+	access_init(&s->access, s->loop);
 	list_init(&s->listeners);
 	list_init(&s->fresh);
 	list_init(&s->connections);
@@ -93,6 +94,7 @@ http_server_destroy(struct http_server *s)
 	ev_timer_stop(s->loop, &s->accept_again);
 	config_unref(s->config);
 	proxies_finish(&s->proxies);
+	access_finish(&s->access);
 	buffer_finish(&s->forwarded);
 	free(s);
 }
@@ -157,6 +159,8 @@ http_server_open_new(
 			result = -1;
 	}
 	share_ports(s, false);
+	if (!result)
+		result = access_open_new(&s->access, config, err);
 	if (result)
 		http_server_close_new(s);
 	return result;
@@ -165,6 +169,7 @@ http_server_open_new(
 void
 http_server_keep_new(struct http_server *s, const struct config *config)
 {
+	access_keep_new(&s->access, config);
 	list_for_each_safe (node, &s->listeners) {
 		struct listener *l = container_of(node, struct listener, node);
 
@@ -189,6 +194,7 @@ void
 http_server_close_new(struct http_server *s)
 {
 	close_all(&s->fresh);
+	access_close_new(&s->access);
 }
 
 int
@@ -199,6 +205,12 @@ http_server_listen(
 		return -1;
 	http_server_keep_new(s, config);
 	return 0;
+}
+
+int
+http_server_reopen_access(struct http_server *s, struct error *err)
+{
+	return access_reopen(&s->access, err);
 }
 
 void
@@ -379,6 +391,7 @@ on_late(struct ev_loop *loop, ev_prepare *watcher, int events)
 	struct http_server *s = container_of(watcher, struct http_server, late);
 
 	touch_uncongested(s);
+	access_flush(&s->access);
 	if (!list_is_empty(&s->dirty))
 		ev_idle_start(s->loop, &s->spin);
 }

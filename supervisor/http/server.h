@@ -13,6 +13,7 @@
 #include "proto/util/list.h"
 #include "supervisor/config/config.h"
 #include "supervisor/gateway/gateway.h"
+#include "supervisor/http/access.h"
 #include "supervisor/http/head.h"
 #include "supervisor/http/proxy.h"
 
@@ -24,7 +25,8 @@
 struct http_server {
 	struct gateway *gateway;
 	struct ev_loop *loop;
-	struct config *config;	 /* a reference: limits, tokens, admin.http */
+	struct config *config; /* a reference: limits, tokens, admin.http */
+	struct access_log access;
 	struct proxies proxies;	 /* of its trusted_proxies */
 	struct list listeners;	 /* struct listener.node */
 	struct list fresh;	 /* listeners that accept nothing yet */
@@ -65,8 +67,9 @@ struct http_server *http_server_create(
 void http_server_destroy(struct http_server *s); /* NULL is fine */
 
 /* Makes the listeners equal to those of `config`: opens what is new, then
- * closes what is gone; live connections stay. If one cannot be opened (err
- * names its address and, if that can be told, who has it) nothing changes. */
+ * closes what is gone; live connections stay. The access log follows. If one
+ * cannot be opened (err names its address and, if that can be told, who has
+ * it) nothing changes. */
 int http_server_listen(
 	struct http_server *s, const struct config *config, struct error *err);
 /* The same in two steps: what is new is opened and accepts nothing yet; then
@@ -78,6 +81,9 @@ void http_server_close_new(struct http_server *s);
 /* Puts limits, tokens and admin.http of `config` in force, for connections
  * that are open too. Takes a reference. */
 void http_server_configure(struct http_server *s, struct config *config);
+
+/* The access log's file, after a rotation. -1: the old one stays. */
+int http_server_reopen_access(struct http_server *s, struct error *err);
 
 /* Closes the listeners; connections live on. */
 void http_server_stop_accepting(struct http_server *s);

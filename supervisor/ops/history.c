@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/util/buffer.h"
 #include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
@@ -130,25 +131,39 @@ read_line(struct history *h, const char *line, size_t length)
 }
 
 static void
+read_lines(struct history *h, const char *text, size_t length)
+{
+	const char *end = text + length, *next;
+
+	for (; text < end; text = next + 1) {
+		next = memchr(text, '\n', (size_t)(end - text));
+		h->torn = !next;
+		if (!next)
+			return;
+		read_line(h, text, (size_t)(next - text));
+	}
+}
+
+/* What is no file of ours, or too long for one, does not keep supd from
+ * starting. */
+static void
 read_file(struct history *h, const char *path)
 {
-	FILE *file = fopen(path, "re");
-	char *line = NULL;
-	size_t size = 0, read = 0;
-	ssize_t length;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct buffer text = {0};
+	struct stat now;
+	ssize_t got;
 
-	if (!file)
+	if (fd < 0)
 		return;
-	/* Somebody else's file of any size does not keep supd from starting. */
-	while (read < 2 * BYTES_MAX &&
-		(length = getline(&line, &size, file)) > 0) {
-		read += (size_t)length;
-		h->torn = line[length - 1] != '\n';
-		if (!h->torn)
-			read_line(h, line, (size_t)length - 1);
-	}
-	free(line);
-	fclose(file);
+	if (!fstat(fd, &now) && S_ISREG(now.st_mode))
+		while (buffer_length(&text) < BYTES_MAX &&
+			(got = read(fd, buffer_reserve(&text, 65536), 65536)) >
+				0)
+			buffer_commit(&text, (size_t)got);
+	close(fd);
+	read_lines(h, (const char *)buffer_bytes(&text), buffer_length(&text));
+	buffer_finish(&text);
 }
 
 struct history *

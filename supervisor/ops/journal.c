@@ -35,9 +35,9 @@ journal_create(void)
 {
 	struct journal *j = memory_alloc(sizeof(*j));
 
-	/* A million events a second fit before a later start's first one, and
-	 * a number in JSON holds it exactly. */
-	j->begin = j->last = clock_wall_ms() / 1000 * 1000000;
+	/* Microseconds: no supd has told as many events by the time that
+	 * another starts, and a number in JSON holds them exactly. */
+	j->begin = j->last = clock_wall_ms() * 1000;
 	list_init(&j->readers);
 	return j;
 }

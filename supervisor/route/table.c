@@ -74,12 +74,13 @@ route_table_remove(struct route_table *t, uint32_t plugin)
 		return;
 	slot = &t->slots[plugin];
 	assert(!slot->edit);
+	/* What never served is no change. */
+	t->generation += slot->set.count || slot->worker;
 	for (uint32_t i = 0; i < slot->set.count; i++)
 		route_entry_remove(t, slot->entries[i]);
 	free(slot->entries);
 	registration_set_finish(&slot->set);
 	*slot = (struct route_slot){0};
-	t->generation++;
 }
 
 void

@@ -366,9 +366,10 @@ fake_await_drained(struct fake *f, unsigned times)
 
 /* ---- what supd says ---- */
 
-void
-fake_http(struct fake *f, uint32_t id, const char *method, const char *path,
-	const char *query, const char *body, size_t bytes, bool more)
+/* rest: what `*` of the pattern matched, NULL for a path without params. */
+static void
+fake_say_http(struct fake *f, uint32_t id, const char *method, const char *path,
+	const char *rest, const char *query, struct bytes body, bool more)
 {
 	char *name = memory_format("%s %s", method, path);
 	const struct registration *r =
@@ -380,13 +381,17 @@ fake_http(struct fake *f, uint32_t id, const char *method, const char *path,
 	msgpack_pack_uint32(out, (uint32_t)(r - f->offers.items));
 	codec_text(out, method);
 	codec_text(out, path);
-	msgpack_pack_map(out, 0);
+	msgpack_pack_map(out, !!rest);
+	if (rest) {
+		codec_text(out, "*");
+		codec_text(out, rest);
+	}
 	codec_text(out, query);
 	msgpack_pack_array(out, 1);
 	msgpack_pack_array(out, 2);
 	codec_text(out, "host");
 	codec_bin(out, BYTES("example"));
-	codec_bin(out, (struct bytes){body, bytes});
+	codec_bin(out, body);
 	if (more)
 		msgpack_pack_true(out);
 	else
@@ -395,6 +400,21 @@ fake_http(struct fake *f, uint32_t id, const char *method, const char *path,
 	msgpack_pack_uint64(out, 0);
 	cr_assert(!peer_end(&f->peer));
 	free(name);
+}
+
+void
+fake_http(struct fake *f, uint32_t id, const char *method, const char *path,
+	const char *query, const char *body, size_t bytes, bool more)
+{
+	fake_say_http(f, id, method, path, NULL, query,
+		(struct bytes){body, bytes}, more);
+}
+
+void
+fake_http_rest(struct fake *f, uint32_t id, const char *method,
+	const char *path, const char *rest)
+{
+	fake_say_http(f, id, method, path, rest, "", BYTES(""), false);
 }
 
 void

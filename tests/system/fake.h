@@ -59,6 +59,8 @@ void fake_turn(struct fake *f); /* one turn, waiting if nothing is there */
 void fake_http(struct fake *f, uint32_t id, const char *method,
 	const char *path, const char *query, const char *body, size_t bytes,
 	bool more);
+void fake_http_rest(struct fake *f, uint32_t id, const char *method,
+	const char *path, const char *rest); /* of a pattern that ends in * */
 void fake_named(struct fake *f, uint32_t id, enum message_name name,
 	const char *text, const char *args_json);
 void fake_plain(struct fake *f, enum message_name name); /* ping 9, drain … */

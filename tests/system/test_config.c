@@ -2,6 +2,8 @@
  * what is shown of it all. */
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -134,6 +136,87 @@ Test(config, a_secret_that_is_gone_changes_nothing)
 	run_end(g);
 }
 
+/* ---- what is shown ---- */
+
+Test(config, shows_references_and_masks_and_no_secret)
+{
+	struct gateway_run *g = start_with_secrets();
+	struct ctl *c = ctl_expect(g, 0, "config", NULL);
+	char *reference = memory_format("${file:%s/secrets/place}", g->dir);
+	char *runtime = memory_format("%s/run", g->dir);
+
+	cr_expect_not(strstr(c->out, "hush-"), "%s", c->out);
+	cr_expect_str_eq(
+		ctl_text(c, "plugins.bench.settings.version_file"), reference);
+	cr_expect_str_eq(ctl_text(c, "plugins.bench.settings.token"), "***");
+	cr_expect_str_eq(
+		ctl_text(c, "plugins.bench.env.WORD"), "<${env:TEST_SECRET}>");
+	cr_expect_str_eq(ctl_text(c, "runtime_dir"), runtime);
+	cr_expect_str_eq(ctl_text(c, "limits.head"), "16KiB");
+	cr_expect_str_eq(ctl_text(c, "log.level"), "debug");
+	cr_expect_str_eq(ctl_text(c, "defaults.probation"), "300ms");
+	ctl_destroy(c);
+	free(reference);
+	free(runtime);
+	run_end(g);
+}
+
+/* What a command of this build prints, and its exit code. */
+static char *
+output_of(int *status_out, const char *format, ...)
+{
+	char *command, *said = memory_alloc(65536);
+	va_list list;
+	size_t got;
+	FILE *pipe;
+
+	va_start(list, format);
+	cr_assert(vasprintf(&command, format, list) > 0);
+	va_end(list);
+	pipe = popen(command, "r");
+	cr_assert(pipe);
+	got = fread(said, 1, 65535, pipe);
+	said[got] = 0;
+	*status_out = WEXITSTATUS(pclose(pipe));
+	free(command);
+	return said;
+}
+
+Test(config, shown_as_yaml_is_the_same_configuration)
+{
+	struct gateway_run *g = run_create();
+	int status;
+	char *yaml, *said;
+	size_t mark;
+
+	run_add_fault(g);
+	run_add_hello(g);
+	free(g->extra);
+	g->extra =
+		memory_copy_text("admin: {peers: [{uid: root, role: admin}]}\n"
+				 "limits: {headers: 7, idle_timeout: 90s}\n");
+	run_plugin(g, "odd",
+		"use: fault, mount: /odd, namespace: odd, hold_timeout: 0, "
+		"settings: {mode: \"true\", n: 1.5, l: [a, {b: \"# \\e[\"}]}");
+	run_start(g);
+	yaml = output_of(&status, "%s/tools/supctl/supctl -s %s config",
+		run_build_root(), g->control);
+	cr_expect_eq(status, 0);
+	cr_expect(strstr(yaml, "\n  idle_timeout: 90s\n"), "%s", yaml);
+	write_beside(g, "supd.yaml", yaml);
+	said = output_of(&status, "%s/supervisor/supd --check -c %s/supd.yaml",
+		run_build_root(), g->dir);
+	cr_expect(!status && !*said, "%s%s", yaml, said);
+	mark = capture_length(&g->log);
+	hup(g, "configuration applied in");
+	cr_expect_not(run_log_has(g, mark, "(live)"));
+	cr_expect_not(run_log_has(g, mark, "(reload)"));
+	cr_expect_eq(ctl_status_number(g, "odd", "generation"), 1);
+	free(said);
+	free(yaml);
+	run_end(g);
+}
+
 /* ---- files ---- */
 
 Test(config, conf_d_adds_plugins_and_keys_at_start_and_at_hup)
@@ -172,19 +255,9 @@ Test(config, conf_d_adds_plugins_and_keys_at_start_and_at_hup)
 static char *
 check(struct gateway_run *g, const char *name, int *status_out)
 {
-	char *command =
-		memory_format("cd %s && %s/supervisor/supd --check -c %s 2>&1",
-			g->dir, run_build_root(), name);
-	FILE *pipe = popen(command, "r");
-	char said[4096];
-	size_t got;
-
-	cr_assert(pipe);
-	got = fread(said, 1, sizeof(said) - 1, pipe);
-	said[got] = 0;
-	*status_out = WEXITSTATUS(pclose(pipe));
-	free(command);
-	return memory_copy_text(said);
+	return output_of(status_out,
+		"cd %s && %s/supervisor/supd --check -c %s 2>&1", g->dir,
+		run_build_root(), name);
 }
 
 Test(config, check_reads_json_and_names_places_of_every_file)

@@ -43,12 +43,6 @@ expect_lines(char *out, const char *const *lines)
 
 /* ---- completion ---- */
 
-#define WORDS(...)                                                             \
-	(const char *const[])                                                  \
-	{                                                                      \
-		__VA_ARGS__, NULL                                              \
-	}
-
 /* What each shell must offer for a line; the last word is being typed. */
 static const struct offer {
 	const char *line;
@@ -78,33 +72,33 @@ static void
 expect_offers(struct gateway_run *g, const char *script)
 {
 	for (size_t i = 0; i < sizeof(offers) / sizeof(*offers); i++)
-		expect_lines(shell_expect(g, 0, script, offers[i].line),
+		expect_lines(shell_expect(g, 0, "export LINE='supctl %s'\n%s",
+				     offers[i].line, script),
 			offers[i].words);
 }
 
 /* As readline calls the function: words, the cursor behind the last one. */
-#define BASH_SCRIPT                                                            \
-	"PATH=$(dirname \"$SUPCTL\"):$PATH\n"                                  \
-	"source <(\"$SUPCTL\" completion bash) || exit 9\n"                    \
-	"complete -p supctl | grep -q 'F _supctl' || exit 8\n"                 \
-	"line='supctl %s'\n"                                                   \
-	"read -ra COMP_WORDS <<<\"$line\"\n"                                   \
-	"[[ $line == *' ' ]] && COMP_WORDS+=('')\n"                            \
-	"COMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n"                              \
-	"compopt() { :; }\n"                                                   \
-	"_supctl\n"                                                            \
-	"printf '%%s\\n' \"${COMPREPLY[@]}\"\n"
+static const char bash_script[] =
+	"PATH=$(dirname \"$SUPCTL\"):$PATH\n"
+	"source <(\"$SUPCTL\" completion bash) || exit 9\n"
+	"complete -p supctl | grep -q 'F _supctl' || exit 8\n"
+	"read -ra COMP_WORDS <<<\"$LINE\"\n"
+	"[[ $LINE == *' ' ]] && COMP_WORDS+=('')\n"
+	"COMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n"
+	"compopt() { :; }\n"
+	"_supctl\n"
+	"printf '%s\\n' \"${COMPREPLY[@]}\"\n";
 
 Test(supctl_shell, bash_completes_verbs_options_and_what_lives)
 {
 	struct gateway_run *g = start();
 	char *out;
 
-	expect_offers(g, BASH_SCRIPT);
+	expect_offers(g, bash_script);
 	/* Silent without a daemon, and what does not live still there. */
-	setenv("SUPCTL_SOCKET", "/none", 1);
-	out = shell_expect(
-		g, 0, "export SUPCTL_SOCKET=/none\n" BASH_SCRIPT, "reload f");
+	out = shell_expect(g, 0,
+		"export SUPCTL_SOCKET=/none LINE='supctl reload f'\n%s",
+		bash_script);
 	cr_expect_str_eq(out, "\n");
 	free(out);
 	/* -s of the line counts. */
@@ -132,29 +126,37 @@ Test(supctl_shell, fish_completes_verbs_options_and_what_lives)
 		"export PATH=$(dirname \"$SUPCTL\"):$PATH HOME=$(mktemp -d)\n"
 		"\"$SUPCTL\" completion fish >$HOME/supctl.fish\n"
 		"fish --no-config -c \"source $HOME/supctl.fish; "
-		"complete -C 'supctl %s'\"; rm -rf \"$HOME\"\n");
+		"complete -C \\$LINE\"; rm -rf \"$HOME\"\n");
 	run_end(g);
 }
 
-/* zsh completes only on a terminal: a pty of its own, where what compadd is
- * given is written to a file. */
-#define ZSH_SCRIPT                                                             \
-	"export PATH=$(dirname \"$SUPCTL\"):$PATH DIR=$(mktemp -d)\n"          \
-	"\"$SUPCTL\" completion zsh >$DIR/_supctl\n"                           \
-	"export LINE='supctl %s'\n"                                            \
-	"cat >$DIR/script <<'END'\n"                                           \
-	"zmodload zsh/zpty\n"                                                  \
-	"zpty shell 'PS1= zsh -f -i'\n"                                        \
-	"zpty -w shell \"\n"                                                   \
-	"fpath=($DIR \\$fpath); autoload -Uz compinit; compinit -u -D\n"       \
-	"compadd() { local -a o; builtin compadd -O o \\\"\\$@\\\" && "        \
-	"print -rl -- \\$o >>$DIR/out; builtin compadd \\\"\\$@\\\" }\n"       \
-	"end() { print DONE >>$DIR/out; exit }; zle -N end\n"                  \
-	"bindkey '^X' end; bindkey '^I' complete-word\"\n"                     \
-	"zpty -w -n shell \"$LINE\"$'\\t\\x18'\n"                              \
-	"while zpty -r shell line; do :; done\n"                               \
-	"END\n"                                                                \
-	"TERM=dumb timeout 30 zsh -f $DIR/script; cat $DIR/out; rm -rf $DIR\n"
+/* zsh completes only on a terminal: one of its own, where what compadd takes
+ * is written to a file. */
+static const char zsh_script[] =
+	"export PATH=$(dirname \"$SUPCTL\"):$PATH DIR=$(mktemp -d) TERM=dumb\n"
+	"export DUMP=$(dirname \"$0\")/zcompdump\n"
+	"\"$SUPCTL\" completion zsh >$DIR/_supctl\n"
+	"cat >$DIR/rc <<'END'\n"
+	"fpath=($DIR $fpath); autoload -Uz compinit; compinit -u -d $DUMP\n"
+	"compadd() {\n"
+	"	[[ ${@[1,(i)(-|--)]} == *-(O|A|D)\\ * ]] || {\n"
+	"		local -a taken; builtin compadd -O taken \"$@\"\n"
+	"		print -rl -- $taken >>$DIR/out\n"
+	"	}\n"
+	"	builtin compadd \"$@\"\n"
+	"}\n"
+	"tell() { print 'TO''LD' }; zle -N tell\n"
+	"bindkey '^X' tell; bindkey '^I' complete-word\n"
+	"END\n"
+	"cat >$DIR/script <<'END'\n"
+	"zmodload zsh/zpty\n"
+	"zpty shell 'PS1= zsh -f -i'\n"
+	"zpty -w shell 'source $DIR/rc'\n"
+	"zpty -w -n shell \"$LINE\"$'\\t\\x18'\n"
+	"zpty -r shell line '*TOLD*'\n"
+	"zpty -d shell\n"
+	"END\n"
+	"timeout 30 zsh -f $DIR/script; cat $DIR/out; rm -rf $DIR\n";
 
 Test(supctl_shell, zsh_completes_verbs_options_and_what_lives)
 {
@@ -163,7 +165,7 @@ Test(supctl_shell, zsh_completes_verbs_options_and_what_lives)
 	if (!shell_has("zsh"))
 		cr_skip_test("needs zsh: apt install zsh");
 	g = start();
-	expect_offers(g, ZSH_SCRIPT);
+	expect_offers(g, zsh_script);
 	run_end(g);
 }
 
@@ -202,7 +204,8 @@ Test(supctl_shell, manual_pages_are_well_formed_and_name_everything)
 	cr_expect_str_eq(out, "");
 	free(out);
 	out = shell_expect(g, 0,
-		"cd %s/tools/manual && mandoc -Tascii supctl.1 | col -b",
+		"cd %s/tools/manual && mandoc -Tascii supctl.1 | sed "
+		"'s/.\\x08//g'",
 		run_build_root());
 	for (int verb = 0; verb < VERB_COUNT; verb++)
 		cr_expect(strstr(out, verb_rows[verb].name));
@@ -210,7 +213,8 @@ Test(supctl_shell, manual_pages_are_well_formed_and_name_everything)
 		cr_expect(strstr(out, option_rows[id].name));
 	free(out);
 	out = shell_expect(g, 0,
-		"cd %s/tools/manual && mandoc -Tascii supd.8 | col -b",
+		"cd %s/tools/manual && mandoc -Tascii supd.8 | sed "
+		"'s/.\\x08//g'",
 		run_build_root());
 	cr_expect(strstr(out, "--runtime-dir DIR"), "%s", out);
 	free(out);

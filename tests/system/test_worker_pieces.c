@@ -386,3 +386,36 @@ ON_BOTH_LINKS(events_are_told_with_their_data)
 	cr_expect(fake.emits == 2);
 	end();
 }
+
+ON_BOTH_LINKS(a_plugin_of_the_first_abi_is_taken_as_it_was)
+{
+	fake_start(&fake, "tests/plugins/older", "older.so", link, "{}", NULL);
+	fake_await_ready(&fake);
+	cr_expect(!fake.offers.items[0].streams_body);
+	post(1, "/older", "abc", true);
+	fake_chunk(&fake, 1, 2, false);
+	expect_content(1, "5");
+	end();
+}
+
+/* ---- static takes a new root while it runs ---- */
+
+ON_BOTH_LINKS(static_takes_new_settings_and_refuses_a_root_that_is_none)
+{
+	fake_start(&fake, "plugins/static", "static.so", link,
+		"{\"root\":\".\",\"index\":\"plugin.yaml\"}", NULL);
+	fake_await_ready(&fake);
+	fake_ask(&fake, 1, MESSAGE_HEALTH, "[]");
+	expect_content(1, "null");
+	fake_ask(&fake, 2, MESSAGE_CONFIGURE, "[{\"root\":\"/no/such\"}]");
+	fake_await_answer(&fake, 2);
+	cr_expect_str_eq(fake.answers[2].error,
+		"not_found: root is no folder: /no/such");
+	fake_http_rest(&fake, 3, "GET", "/*", "");
+	expect_content(3, "name: static");
+	fake_ask(&fake, 4, MESSAGE_CONFIGURE, "[{\"root\":\"public\"}]");
+	expect_content(4, "null");
+	fake_http_rest(&fake, 5, "GET", "/*", "");
+	expect_content(5, "<!doctype html>");
+	end();
+}

@@ -97,6 +97,18 @@ dispatch_is_available(const struct gateway *g, const struct route_match *match)
 	return !door.refuse;
 }
 
+const char *
+dispatch_plugin_id(const struct gateway *g, const struct route_match *match)
+{
+	return "door";
+}
+
+uint32_t
+dispatch_generation(const struct gateway *g, const struct request *r)
+{
+	return 7;
+}
+
 size_t
 dispatch_backlog(const struct gateway *g, const struct request *r)
 {

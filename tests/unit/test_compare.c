@@ -16,6 +16,7 @@ load(const char *yaml)
 	char *text = problems_as_text(&problems);
 	cr_assert(config, "%s", text);
 	free(text);
+	problems_finish(&problems);
 	return config;
 }
 

@@ -582,6 +582,7 @@ Test(config, merges_conf_d_in_name_order)
 	cr_expect_eq(c->files.count, 3);
 	char *dirs = folder_path(&f, "conf.d/p");
 	cr_expect_str_eq(c->plugin_dirs.items[0], dirs);
+	problems_finish(&problems);
 	free(dirs);
 	free(path);
 	config_unref(c);

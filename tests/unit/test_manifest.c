@@ -43,6 +43,12 @@ static const struct {
 	{"+exec: [x]\nreload: both\n",
 		"p/plugin.yaml:4:9: 'reload' must be one of overlap, "
 		"exclusive\n"},
+	{"+exec: [x]\nstate: {export: 1, version: 0, opt: true}\n"
+	 "configure: yes\n",
+		"p/plugin.yaml:4:17: 'export' must be true or false\n"
+		"p/plugin.yaml:4:29: 'version' must be from 1 to 2147483647\n"
+		"p/plugin.yaml:4:32: unknown key 'opt'\n"
+		"p/plugin.yaml:5:12: 'configure' must be true or false\n"},
 	{"+exec: [x]\nwatch: {}\nsandbox: {}\n",
 		"p/plugin.yaml:4:8: 'watch' is not supported yet\n"
 		"p/plugin.yaml:5:10: 'sandbox' is not supported yet\n"},
@@ -105,6 +111,8 @@ static const char full[] =
 	"requires: [kv]\n"
 	"share: [node_modules, .venv]\n"
 	"link: native\n"
+	"state: {export: true, version: 3, optional: true}\n"
+	"configure: true\n"
 	"settings: {a: {b: 1, c: 2}, l: [1]}\n";
 
 Test(manifest, reads_every_key)
@@ -131,6 +139,11 @@ Test(manifest, reads_every_key)
 	cr_expect_str_eq(m->share.items[1], ".venv");
 	cr_expect(m->link_is_set);
 	cr_expect_eq(m->link, LINK_NATIVE);
+	cr_expect(m->state.export);
+	cr_expect_eq(m->state.version, 3);
+	cr_expect(m->state.optional);
+	cr_expect(m->configure);
+	cr_expect_eq(json_object_size(m->settings), 2);
 	manifest_unref(manifest_ref(m));
 	manifest_unref(m);
 	folder_remove(&f);
@@ -147,6 +160,10 @@ Test(manifest, asks_for_no_health_call_unless_declared)
 	cr_expect_eq(m->health.probes.count, 0);
 	cr_expect_eq(m->exec.count, 2);
 	cr_expect_not(m->link_is_set);
+	cr_expect_not(m->state.export);
+	cr_expect_eq(m->state.version, 1);
+	cr_expect_not(m->state.optional);
+	cr_expect_not(m->configure);
 	cr_expect_eq(json_object_size(m->settings), 0);
 	manifest_destroy(m);
 }

@@ -24,9 +24,10 @@ put_word(FILE *out, const struct word *w)
 {
 	static const char *const actions[] = {
 		[WORD_FREE] = " ",
-		[WORD_ID] = "_supctl_live ids",
-		[WORD_PACKAGE] = "_supctl_live packages",
-		[WORD_OFFERED] = "_supctl_live $line[1]",
+		/* Behind a space an action is called as it stands. */
+		[WORD_ID] = " _supctl_live ids",
+		[WORD_PACKAGE] = " _supctl_live packages",
+		[WORD_OFFERED] = " _supctl_live $line[1]",
 		[WORD_FILE] = "_files",
 		[WORD_DIR] = "_files -/",
 	};

@@ -49,7 +49,7 @@ static void
 show_receipt(struct show *s, const json_t *receipt)
 {
 	char *text = supctl_clean(receipt_sentence(receipt, s->options->verb));
-	/* That of a proof is in the sentence: it would go, it did not. */
+	/* A proof's sentence says already what would go. */
 	const json_t *dropped = receipt_is_proof(receipt)
 					? NULL
 					: json_object_get(receipt, "dropped");

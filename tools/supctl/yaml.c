@@ -5,7 +5,22 @@
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* "10s", "64KiB" */
+static bool
+is_measure(const char *text)
+{
+	static const char *const units[] = {
+		"ms", "s", "m", "h", "B", "KiB", "MiB", "GiB"};
+	size_t digits = strspn(text, "0123456789");
+
+	for (size_t i = 0; digits && i < sizeof(units) / sizeof(*units); i++)
+		if (!strcmp(text + digits, units[i]))
+			return true;
+	return false;
+}
 
 /* Letters first, so that it is no number; none of the words that mean
  * something else. */
@@ -15,6 +30,8 @@ is_plain(const char *text)
 	static const char *const taken[] = {
 		"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
 
+	if (is_measure(text))
+		return true;
 	if (!isalpha((unsigned char)*text) && *text != '/')
 		return false;
 	for (const char *c = text; *c; c++)
@@ -26,24 +43,82 @@ is_plain(const char *text)
 	return true;
 }
 
-static void
-put_scalar(FILE *out, const json_t *value)
+/* The character at `at`, which is UTF-8, and its bytes. */
+static uint32_t
+character_at(const unsigned char *at, size_t *bytes_out)
 {
-	if (json_is_string(value) && is_plain(json_string_value(value)))
-		fputs(json_string_value(value), out);
-	else
-		json_dumpf(value, out,
-			JSON_ENCODE_ANY | JSON_COMPACT |
-				JSON_REAL_PRECISION(12));
+	size_t more = *at < 0xc0 ? 0 : *at < 0xe0 ? 1 : *at < 0xf0 ? 2 : 3;
+	uint32_t character = more ? *at & (0x3fu >> more) : *at;
+
+	for (size_t i = 1; i <= more; i++)
+		character = character << 6 | (at[i] & 0x3fu);
+	*bytes_out = more + 1;
+	return character;
+}
+
+/* What a reader of YAML refuses as it is, or a terminal would obey. */
+static bool
+needs_escape(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x2028 ||
+	       c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff;
 }
 
 static void
-put_key(FILE *out, const char *key)
+put_quoted(FILE *out, const char *text, size_t length)
 {
-	json_t *text = json_string(key);
+	size_t bytes;
 
-	put_scalar(out, text);
-	json_decref(text);
+	putc('"', out);
+	for (size_t i = 0; i < length; i += bytes) {
+		const unsigned char *at = (const unsigned char *)text + i;
+		uint32_t c = character_at(at, &bytes);
+
+		if (c == '"' || c == '\\')
+			fprintf(out, "\\%c", (int)c);
+		else if (c == '\n')
+			fputs("\\n", out);
+		else if (needs_escape(c))
+			fprintf(out, "\\u%04x", c);
+		else
+			fwrite(at, 1, bytes, out);
+	}
+	putc('"', out);
+}
+
+static void
+put_text(FILE *out, const char *text, size_t length)
+{
+	if (strlen(text) == length && is_plain(text))
+		fputs(text, out);
+	else
+		put_quoted(out, text, length);
+}
+
+/* As short as it can be and still be the same number. */
+static void
+put_real(FILE *out, double real)
+{
+	char text[40];
+
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, real);
+		if (strtod(text, NULL) == real)
+			break;
+	}
+	fprintf(out, "%s%s", text, strpbrk(text, ".e") ? "" : ".0");
+}
+
+static void
+put_scalar(FILE *out, const json_t *value)
+{
+	if (json_is_string(value))
+		put_text(out, json_string_value(value),
+			json_string_length(value));
+	else if (json_is_real(value))
+		put_real(out, json_real_value(value));
+	else
+		json_dumpf(value, out, JSON_ENCODE_ANY | JSON_COMPACT);
 }
 
 static bool
@@ -89,7 +164,7 @@ put_block(FILE *out, const json_t *value, int indent, bool inside)
 	{
 		fprintf(out, "%*s", inside ? 0 : indent, "");
 		inside = false;
-		put_key(out, key);
+		put_text(out, key, strlen(key));
 		putc(':', out);
 		put_value(out, item, indent + 2);
 	}

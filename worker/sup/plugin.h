@@ -245,6 +245,9 @@ SUP_API void sup_reply(struct sup_req *req, int status,
  * answered with the value, a command with the text. */
 SUP_API void sup_reply_json(struct sup_req *req, int status, const char *format,
 	...) __attribute__((format(printf, 3, 4)));
+/* The same with JSON text as it is. -1: it is none, and nothing is answered. */
+SUP_API int sup_reply_value(
+	struct sup_req *req, int status, const char *json, size_t bytes);
 /* Plain text, as printf. */
 SUP_API void sup_reply_text(struct sup_req *req, int status, const char *format,
 	...) __attribute__((format(printf, 3, 4)));

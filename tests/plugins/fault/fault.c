@@ -15,8 +15,10 @@
  *   GET /fault/reload      asks for its own reload, answers with the receipt
  *   GET /fault/env         the environment, one variable a line
  *   POST /fault/echo       the body back
+ *   POST /fault/emit?N     emits the event that the body names, N times
  *   GET /fault/extra       only with settings.extra
- *   tool fault, method fault, command fault: their arguments back */
+ *   tool fault, method fault, command fault: their arguments back; with
+ *     "fail": CODE they fail so, with "sleep": MS they take that long */
 #include <ev.h>
 #include <poll.h>
 #include <signal.h>
@@ -286,8 +288,40 @@ on_reload(struct sup_req *req, void *user)
 }
 
 static void
+on_emit(struct sup_req *req, void *user)
+{
+	size_t bytes;
+	const char *body = sup_req_body(req, &bytes);
+	char name[300], data[40];
+
+	snprintf(name, sizeof(name), "%.*s", (int)bytes, body);
+	for (long i = 0; i < query_number(req, 1); i++) {
+		snprintf(data, sizeof(data), "{\"n\":%ld}", i);
+		sup_emit(sup_req_plugin(req), name, data);
+	}
+	sup_reply_text(req, 200, "emitted\n");
+}
+
+static void
+late_args(void *user)
+{
+	sup_reply_text(user, 200, "slept");
+}
+
+static void
 on_args(struct sup_req *req, void *user)
 {
+	int64_t code = sup_req_arg_int(req, "fail", -1);
+	int64_t sleep_ms = sup_req_arg_int(req, "sleep", -1);
+
+	if (code >= 0) {
+		sup_fail(req, (enum sup_error)code, "told to fail");
+		return;
+	}
+	if (sleep_ms >= 0) {
+		in_ms(sup_req_plugin(req), (double)sleep_ms, late_args, req);
+		return;
+	}
 	sup_reply(req, 200, NULL, sup_req_args_json(req),
 		strlen(sup_req_args_json(req)));
 }
@@ -390,6 +424,7 @@ offer_all(struct sup *p)
 		{"GET", "/fault/reload", on_reload},
 		{"GET", "/fault/env", on_env},
 		{"POST", "/fault/echo", on_echo},
+		{"POST", "/fault/emit", on_emit},
 		{"GET", "/fault/extra", on_fault},
 	};
 	const char *prefix = sup_setting_string(p, "prefix", "");

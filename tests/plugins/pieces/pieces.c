@@ -33,6 +33,9 @@ echo_cancelled(struct sup_req *req, void *user)
 static void
 echo(struct sup_req *req, void *user)
 {
+	if (sup_req_header(req, "content-length"))
+		sup_reply_header(req, "Content-Length",
+			sup_req_header(req, "content-length"));
 	sup_reply_begin(req, 200, "application/octet-stream");
 	sup_on_writable(req, echo_writable, NULL);
 	sup_on_cancel(req, echo_cancelled, NULL);

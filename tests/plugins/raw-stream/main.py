@@ -1,4 +1,4 @@
-"""raw-stream: bodies in pieces, well and badly behaved, on raw-python's wire.
+"""raw-stream: bodies in pieces, well and badly behaved, without any SDK.
 
   GET  /stream           JSON: streams open, cancelled so far, body bytes seen
   GET  /stream/head      JSON: method, path, query, peer, headers
@@ -96,8 +96,13 @@ class Endless(Stream):
             self.chunk(data)
 
 
-class Worker(wire.Worker):
-    streams, cancelled, seen = {}, 0, 0
+class Worker:
+    def __init__(self):
+        self.streams, self.cancelled, self.seen = {}, 0, 0
+        self.link = wire.Link(os.environ["SUPD_SOCKET"])
+        self.link.send([0, 1, "hello", [int(os.environ["SUPD_PROTOCOL"]),
+                                        os.environ["SUPD_NONCE"],
+                                        "raw-stream/1"]])
 
     def reply(self, number, status, fields, body, more=False):
         fields = [[name, value.encode()] for name, value in fields]
@@ -179,7 +184,9 @@ class Worker(wire.Worker):
 
     def on_request(self, number, method, params):
         if method != "http":
-            super().on_request(number, method, params)
+            nothing = method in ("ping", "health")
+            self.link.send([1, number, None if nothing else
+                            ["not_found", "no %s here" % method], None])
             return
         kind, path = PATHS[params[0]].split(" ")
         name = path[len("/stream"):].strip("/")
@@ -205,7 +212,6 @@ class Worker(wire.Worker):
         if error:
             raise SystemExit("supd refused: %s" % error)
         if number == 1:
-            self.plugin, self.generation = result[0], result[1]
             self.link.send([0, 2, "ready", ["1.0.0", [
                 {"kind": "http", "method": p.split(" ")[0],
                  "path": p.split(" ")[1], "body_limit": 1 << 40}

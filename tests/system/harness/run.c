@@ -61,11 +61,14 @@ run_create(void)
 void
 run_package(struct gateway_run *g, const char *name, const char *as)
 {
-	bool shipped = !strcmp(name, "hello");
-	char *from = memory_format("%s/%splugins/%s", run_build_root(),
-		shipped ? "" : "tests/", name);
+	char *from = memory_format("%s/plugins/%s", run_build_root(), name);
 	char *to = memory_format("%s/packages/%s", g->dir, as);
 
+	if (!files_exist(from)) {
+		free(from);
+		from = memory_format(
+			"%s/tests/plugins/%s", run_build_root(), name);
+	}
 	files_copy_folder(from, to);
 	free(from);
 	free(to);

@@ -39,7 +39,8 @@ struct gateway_run {
 };
 
 struct gateway_run *run_create(void);
-/* Copies a package of this build ("hello", "fault", "bench", …). */
+/* Copies a package of this build ("hello", "fault", "bench", …), without its
+ * subfolders. */
 void run_package(struct gateway_run *g, const char *name, const char *as);
 /* A plugin: its id and the inside of its map, e.g. "use: fault". It is
  * required, so that a run is ready only when it serves. */

@@ -1,0 +1,245 @@
+/* Bodies in pieces through a C plugin behind the built programs: in little
+ * memory, answered early, given up. With BODY_MIB the big one is of that size.
+ */
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "proto/util/memory.h"
+#include "tests/system/harness/ctl.h"
+#include "tests/system/harness/files.h"
+#include "tests/system/harness/http.h"
+#include "tests/system/harness/run.h"
+
+TestSuite(pieces, .fini = run_fini, .timeout = 600);
+
+#define MIB ((size_t)1024 * 1024)
+#define PIECE_BYTES ((size_t)64 * 1024)
+
+/* What ASan has freed waits in its quarantine. */
+#ifdef __SANITIZE_ADDRESS__
+#define RSS_SLACK_KIB (256 * 1024)
+#else
+#define RSS_SLACK_KIB (4 * 1024)
+#endif
+
+static struct gateway_run *
+start(void)
+{
+	struct gateway_run *g = run_create();
+
+	run_package(g, "pieces", "pieces");
+	run_plugin(g, "pieces", "use: pieces");
+	run_start(g);
+	return g;
+}
+
+static struct client
+begin(struct gateway_run *g, const char *path, size_t length)
+{
+	struct client c;
+
+	cr_assert(client_open(&c, g->http));
+	cr_assert(client_say(&c,
+		"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
+		path, length));
+	return c;
+}
+
+static long
+rss_kib(pid_t pid)
+{
+	char *path = memory_format("/proc/%d/status", (int)pid);
+	char *text = files_read(path);
+	long kib;
+
+	cr_assert(text);
+	kib = strtol(strstr(text, "VmRSS:") + 6, NULL, 10);
+	free(text);
+	free(path);
+	return kib;
+}
+
+/* ---- a big echo ---- */
+
+struct upload {
+	struct client *client;
+	size_t bytes;
+	bool sent;
+};
+
+static void *
+send_all(void *user)
+{
+	struct upload *u = user;
+	char *piece = memory_alloc(PIECE_BYTES);
+
+	u->sent = true;
+	for (size_t i = 0; u->sent && i < u->bytes / PIECE_BYTES; i++)
+		u->sent = client_send(u->client, piece, PIECE_BYTES);
+	free(piece);
+	return NULL;
+}
+
+/* The answer's bytes; others are served meanwhile, and at first it does not
+ * read at all. Returns the most that supd and worker grew. */
+static long
+read_echo(struct gateway_run *g, struct client *c, size_t bytes)
+{
+	static char piece[PIECE_BYTES];
+	struct pollfd readable = {.fd = c->fd, .events = POLLIN};
+	pid_t worker = (pid_t)ctl_status_number(g, "pieces", "pid");
+	long before = rss_kib(g->pid) + rss_kib(worker), most = 0, now;
+	size_t got = 0;
+	struct client other;
+	struct answer a;
+
+	cr_assert(client_open(&other, g->http));
+	for (unsigned i = 0; got < bytes; i++) {
+		if (i < 200 || i % 64 == 0) {
+			cr_assert(client_post(
+				&other, "/pieces/count", "abc", &a));
+			cr_expect_eq(a.status, 200);
+			answer_finish(&a);
+			now = rss_kib(g->pid) + rss_kib(worker);
+			most = now - before > most ? now - before : most;
+		}
+		if (i < 200)
+			continue;
+		cr_assert_eq(poll(&readable, 1, HTTP_DEADLINE_MS), 1);
+		now = recv(c->fd, piece, sizeof(piece), 0);
+		cr_assert_gt(now, 0, "it ends after %zu bytes", got);
+		got += (size_t)now;
+	}
+	client_close(&other);
+	return most;
+}
+
+Test(pieces, a_big_echo_to_a_slow_reader_takes_little_memory)
+{
+	const char *mib = getenv("BODY_MIB");
+	size_t bytes = (mib ? (size_t)atoi(mib) : 64) * MIB;
+	struct gateway_run *g = start();
+	struct answer a = http_post(g->http, "/pieces/count", "abc");
+	struct client c;
+	struct upload upload = {.client = &c, .bytes = bytes};
+	pthread_t thread;
+	long grown;
+
+	answer_finish(&a);
+	c = begin(g, "/pieces/echo", bytes);
+	pthread_create(&thread, NULL, send_all, &upload);
+	grown = read_echo(g, &c, bytes);
+	pthread_join(thread, NULL);
+	cr_expect(upload.sent);
+	cr_expect_leq(grown, RSS_SLACK_KIB, "memory grew by %ld KiB", grown);
+	client_close(&c);
+	run_end(g);
+}
+
+/* ---- the other ways that it goes ---- */
+
+Test(pieces, a_piece_is_there_before_the_next_is_sent)
+{
+	struct gateway_run *g = start();
+	struct client c = begin(g, "/pieces/echo", 3);
+	char answer[4096] = "";
+	size_t length = 0;
+
+	for (int i = 0; i < 3; i++) {
+		char letter = (char)('x' + i);
+
+		cr_assert(client_send(&c, &letter, 1));
+		while (!length || answer[length - 1] != letter) {
+			struct pollfd there = {.fd = c.fd, .events = POLLIN};
+			ssize_t n;
+
+			cr_assert_eq(poll(&there, 1, HTTP_DEADLINE_MS), 1);
+			n = recv(c.fd, answer + length,
+				sizeof(answer) - 1 - length, 0);
+			cr_assert_gt(n, 0);
+			length += (size_t)n;
+		}
+	}
+	cr_expect(strstr(answer, "\r\n\r\nxyz"), "%s", answer);
+	client_close(&c);
+	run_end(g);
+}
+
+Test(pieces, small_and_large_bodies_are_counted_whole)
+{
+	struct gateway_run *g = start();
+	char *body = memory_alloc(3 * MIB + 1);
+	struct answer a;
+
+	memset(body, 'b', 3 * MIB);
+	a = http_post(g->http, "/pieces/count", body);
+	cr_expect(strstr(a.body, "{\"bytes\":3145728,"), "%s", a.body);
+	answer_finish(&a);
+	body[5] = 0;
+	a = http_post(g->http, "/pieces/later", body);
+	cr_expect(strstr(a.body, "{\"bytes\":5,"), "%s", a.body);
+	answer_finish(&a);
+	a = http_post(g->http, "/pieces/count", "");
+	cr_expect(strstr(a.body, "{\"bytes\":0,\"pieces\":1,"), "%s", a.body);
+	answer_finish(&a);
+	free(body);
+	run_end(g);
+}
+
+static void
+expect_early(const char *path, int status)
+{
+	struct gateway_run *g = start();
+	struct client c = begin(g, path, 1024 * MIB);
+	struct answer a;
+
+	cr_assert(client_send(&c, "begun", 5));
+	cr_assert(client_read(&c, &a, false, HTTP_DEADLINE_MS));
+	cr_expect_eq(a.status, status);
+	answer_finish(&a);
+	client_close(&c);
+	ctl_await_number(g, "pieces", "inFlight", 0);
+	run_end(g);
+}
+
+Test(pieces, an_answer_may_come_before_the_body_has)
+{
+	expect_early("/pieces/early", 200);
+	expect_early("/pieces/enough", 413);
+}
+
+Test(pieces, a_client_that_leaves_cancels)
+{
+	struct gateway_run *g = start();
+	struct client c = begin(g, "/pieces/echo", MIB);
+	char byte;
+
+	cr_assert(client_send(&c, "abc", 3));
+	cr_assert_eq(recv(c.fd, &byte, 1, 0), 1);
+	client_close(&c);
+	run_await_log(g, 0, "the echo was cancelled");
+	ctl_await_number(g, "pieces", "inFlight", 0);
+	run_end(g);
+}
+
+Test(pieces, a_reload_lets_a_stream_under_way_finish)
+{
+	struct gateway_run *g = start();
+	struct client c = begin(g, "/pieces/count", 6);
+	struct answer a;
+
+	cr_assert(client_send(&c, "abc", 3));
+	ctl_await_number(g, "pieces", "inFlight", 1);
+	ctl_destroy(ctl_expect(g, 0, "reload", "pieces", NULL));
+	cr_assert(client_send(&c, "def", 3));
+	cr_assert(client_read(&c, &a, false, HTTP_DEADLINE_MS));
+	cr_expect(strstr(a.body, "{\"bytes\":6,"), "%s", a.body);
+	answer_finish(&a);
+	client_close(&c);
+	run_end(g);
+}
