@@ -21,10 +21,25 @@
  * - chunk, credit and cancel carry the id of the request they belong to.
  *   Credit counts the bytes of chunks, not those of a body sent inline; a
  *   sender that streams its answer sends the head with an empty body.
- * - A state blob larger than one message goes like a body: the first piece
- *   inline with more=true, the rest in chunks under credit with the id of the
- *   export or import. sha256 is lower-case hex over the whole blob; absent or
- *   empty it is not checked.
+ * - State goes from a serving worker to its proven successor before the swap,
+ *   if both manifests say `state.export`. Meanwhile requests are held, and what
+ *   was in flight is answered, but for streams whose head is out. `export` is
+ *   answered [version, blob, more, sha256]: the version that the manifest
+ *   says, the first piece, whether chunks follow, and lower-case hex over the
+ *   whole blob (absent or empty: not checked). `import` brings the same to the
+ *   successor, always with the sum; it answers nil when it has taken all of
+ *   it, or an error, and then is as if nothing had come: the reload fails, or
+ *   goes on with an empty worker if the manifest says `state.optional`. A blob
+ *   is at most 16 MiB; beyond 64 KiB the rest goes in chunks with the id of
+ *   the export or import, under credit like a body's (256 KiB to begin with,
+ *   which the first piece does not use up). A worker that has exported may go
+ *   on serving, if the reload fails, and may be asked again. There is no
+ *   export without a successor: after a crash, a restart by a person or the
+ *   start of supd a worker begins empty.
+ * - `configure` goes to a worker whose manifest says `configure: true` instead
+ *   of a reload when nothing but its settings changed. The map is all of them,
+ *   as in hello. After nil they are in force; after an error, or none of both
+ *   within health_timeout, it is replaced by a reload.
  * - `cancel` from a worker gives up an answer whose head is out: nothing more
  *   is owed, and the client sees it cut.
  * - A cancelled request is still owed an answer: the error `cancelled`, or, if

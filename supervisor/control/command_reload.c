@@ -154,6 +154,7 @@ command_reload(struct command_call *call, const json_t *args)
 	enum outcome outcome;
 
 	b->options.force = command_flag(args, "force");
+	b->options.prove = command_flag(args, "prove");
 	b->atomic = command_flag(args, "atomic");
 	b->if_safe = command_flag(args, "ifSafe");
 	b->options.no_drop = command_flag(args, "noDrop");

@@ -57,7 +57,7 @@ static const struct command commands[VERB_COUNT] = {
 			{"changed", ARGUMENT_FLAG, false},
 			{"atomic", ARGUMENT_FLAG, false},
 			{"plan", ARGUMENT_FLAG, false},
-			{"prove", ARGUMENT_PLANNED, false}}},
+			{"prove", ARGUMENT_FLAG, false}}},
 	[VERB_ENABLE] = {command_enable, ID_ARGUMENT},
 	[VERB_DISABLE] = {command_disable, ID_ARGUMENT},
 	[VERB_PLAN] = {command_plan, {{0}}},

@@ -37,9 +37,9 @@ struct command_call {
  * not have is refused. Verbs and arguments ("x?" may be absent):
  *   status {id?}   list {}   show {id}   routes {kind?, plugin?}
  *   reload {pluginId | pluginIds | all | changed | package, wait?, force?,
- *	noDrop?, ifSafe?, atomic?, plan?}; wait: "verdict" (default, or true),
- *	"settled", "no" (or false: OUTCOME_ACCEPTED with {"id","pluginId"}, or
- *	{"results":[...]})
+ *	noDrop?, ifSafe?, atomic?, plan?, prove?}; wait: "verdict" (default, or
+ *	true), "settled", "no" (or false: OUTCOME_ACCEPTED with
+ *	{"id","pluginId"}, or {"results":[...]})
  *   can-reload {id}   start {id}   stop {id}   restart {id}
  *   logs {id, lines?, follow?}   call {kind, name, args?, timeoutMs?}
  *   enable {id}   disable {id}   plan {}   apply {atomic?}   scan {}

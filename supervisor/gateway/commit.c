@@ -123,6 +123,7 @@ swap(struct reload *r, struct route_edit *edit)
 {
 	struct plugin *p = r->plugin;
 
+	handover_end(r);
 	r->old = plugin_serving(p);
 	r->held = p->hold.count;
 	dispatch_follow(r->gateway, p, &r->fresh->registrations);
@@ -157,8 +158,6 @@ hand_over(struct reload *r)
 static void
 commit(struct reload **members, const struct route_wish *wishes, size_t count)
 {
-	if (members[0]->set)
-		set_on_commit(members[0]->set);
 	for (size_t i = 0; i < count; i++)
 		note_change(members[i]);
 	for (size_t i = 0; i < count; i++)
@@ -174,6 +173,29 @@ commit(struct reload **members, const struct route_wish *wishes, size_t count)
 		reload_give_verdict(members[i]);
 }
 
+/* Proofs: the candidates go, and nothing else has been touched. */
+static void
+discard(struct reload **members, const struct route_wish *wishes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct reload *r = members[i];
+		struct plugin *p = r->plugin;
+		struct worker *now = plugin_serving(p);
+
+		note_change(r);
+		r->added = receipt_dropped(&r->fresh->registrations,
+			now ? &now->registrations : NULL);
+		route_edit_discard(wishes[i].edit);
+		p->candidate = NULL;
+		list_append(&p->others, &r->fresh->node);
+		worker_stop(r->fresh);
+		reload_leave_phase(r, PHASE_COMMIT);
+		reload_step(r, RELOAD_EVENT_DONE);
+	}
+	for (size_t i = 0; i < count; i++)
+		reload_give_verdict(members[i]);
+}
+
 void
 commit_all(struct reload **members, size_t count)
 {
@@ -181,7 +203,13 @@ commit_all(struct reload **members, size_t count)
 
 	for (size_t i = 0; i < count; i++)
 		reload_enter_phase(members[i], PHASE_COMMIT);
-	if (prepare_all(members, wishes, count) == 0)
-		commit(members, wishes, count);
+	if (prepare_all(members, wishes, count) == 0) {
+		if (members[0]->set)
+			set_on_commit(members[0]->set);
+		if (members[0]->prove)
+			discard(members, wishes, count);
+		else
+			commit(members, wishes, count);
+	}
 	free(wishes);
 }

@@ -109,7 +109,7 @@ dispatch_submit(struct gateway *g, struct request *r,
 		r->ops->fail(r, REQUEST_OVERFLOW, NULL);
 	} else if (g->stopping) {
 		refuse(g, r, REQUEST_STOPPING, NULL);
-	} else if (w && !p->hold.count && worker_has_room(w)) {
+	} else if (w && !p->is_held && !p->hold.count && worker_has_room(w)) {
 		wheel_set(&g->wheel, &r->deadline, r->due_ms);
 		send_to(p, w, r);
 	} else if (!plugin_will_be_back(p)) {
@@ -252,7 +252,7 @@ dispatch_release(struct gateway *g, struct plugin *p)
 	struct request *r;
 
 	(void)g;
-	while (w && p->hold.count && worker_has_room(w)) {
+	while (w && !p->is_held && p->hold.count && worker_has_room(w)) {
 		r = hold_pop(&p->hold);
 		if (r->registration == GONE)
 			refuse(g, r, REQUEST_UNAVAILABLE,

@@ -50,7 +50,7 @@ static void
 active_down(struct plugin *p, struct worker *w)
 {
 	struct gateway *g = p->gateway;
-	bool served = clock_ms() - w->serving_ms >= CRASH_SERVED_MS;
+	bool reverted, served = clock_ms() - w->serving_ms >= CRASH_SERVED_MS;
 
 	p->active = NULL;
 	list_append(&p->others, &w->node);
@@ -58,9 +58,10 @@ active_down(struct plugin *p, struct worker *w)
 	p->counters.crashes++;
 	news_crash(p, w);
 	snprintf(p->failure, sizeof(p->failure), "%s", w->error.text);
-	if (settle_revert(p, w))
-		return;
-	if (!p->reload)
+	reverted = settle_revert(p, w);
+	if (p->reload)
+		reload_on_active_down(p->reload, reverted);
+	else if (!reverted)
 		crash_restart(p, served);
 }
 
@@ -95,6 +96,31 @@ on_orphan(struct worker *w, struct request *r)
 	struct plugin *p = w->owner;
 
 	dispatch_orphan(p->gateway, p, w, r);
+}
+
+static void
+on_asked(struct worker *w, struct state_blob *state, const struct error *err)
+{
+	struct plugin *p = w->owner;
+	struct reload *r = p->reload;
+
+	if (!r)
+		return;
+	if (r->state == RELOAD_CONFIGURING && w == p->active)
+		configure_on_answer(r, err);
+	else if (r->state == RELOAD_QUIESCING && w == p->active)
+		handover_on_exported(r, state, err);
+	else if (r->state == RELOAD_TAKING && w == p->candidate)
+		handover_on_imported(r, err);
+}
+
+static void
+on_quiet(struct worker *w)
+{
+	struct plugin *p = w->owner;
+
+	if (p->reload && p->reload->state == RELOAD_QUIESCING && w == p->active)
+		handover_on_quiet(p->reload);
 }
 
 static void
@@ -167,6 +193,8 @@ const struct worker_ops gateway_worker_ops = {
 	.on_drained = on_drained,
 	.on_orphan = on_orphan,
 	.on_room = on_room,
+	.on_asked = on_asked,
+	.on_quiet = on_quiet,
 	.on_call = on_call,
 	.on_emit = on_emit,
 	.on_exit = on_worker_exit,

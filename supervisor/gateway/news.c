@@ -112,9 +112,10 @@ news_verdict(struct reload *r, const json_t *receipt)
 
 	if (r->unchanged)
 		return;
-	if (failed && r->kind != KIND_STOP)
+	if (failed && r->kind != KIND_STOP && !r->prove)
 		r->plugin->counters.rolled_back++;
-	note_outcome(r, !failed);
+	if (!r->prove)
+		note_outcome(r, !failed);
 	note(r->plugin, "reload.verdict", copy_of(receipt));
 	/* What settles at once is one line of the past, not two. */
 	if (failed || (r->state == RELOAD_COMMITTED && r->old))
@@ -132,8 +133,9 @@ news_settled(struct reload *r, const json_t *receipt)
 		r->plugin->counters.reverted++;
 		note_outcome(r, false);
 	}
-	note(r->plugin, reverted ? "reload.reverted" : "reload.settled",
-		copy_of(receipt));
+	if (!r->prove)
+		note(r->plugin, reverted ? "reload.reverted" : "reload.settled",
+			copy_of(receipt));
 	keep(r, receipt);
 }
 

@@ -43,7 +43,7 @@ receipt_dropped(const struct registration_set *before,
 		const struct registration *have = &before->items[i];
 		char *label;
 
-		if (registration_find(after, have->kind, have->name))
+		if (after && registration_find(after, have->kind, have->name))
 			continue;
 		label = registration_label(have);
 		json_array_append_new(dropped, json_string(label));
@@ -102,8 +102,9 @@ phases(const struct reload *r)
 	json_t *phases = json_object();
 
 	for (int i = 0; i < PHASE_COUNT; i++)
-		json_object_set_new(phases, reload_phase_texts[i],
-			milliseconds(r->phase_ms[i]));
+		if (i != PHASE_STATE || r->hands)
+			json_object_set_new(phases, reload_phase_texts[i],
+				milliseconds(r->phase_ms[i]));
 	return phases;
 }
 
@@ -113,16 +114,38 @@ set_worker(json_t *receipt, const struct reload *r, const struct worker *w)
 	json_object_set_new(receipt, "generation",
 		w ? json_integer(w->generation) : json_null());
 	json_object_set_new(receipt, "previousGeneration",
-		r->previous_generation ? json_integer(r->previous_generation)
-				       : json_null());
+		r->previous_generation && !r->prove
+			? json_integer(r->previous_generation)
+			: json_null());
 	json_object_set_new(
 		receipt, "pid", w ? json_integer(w->pid) : json_null());
 	json_object_set_new(receipt, "previousPid",
-		r->previous_pid ? json_integer(r->previous_pid) : json_null());
+		r->previous_pid && !r->prove ? json_integer(r->previous_pid)
+					     : json_null());
 	json_object_set_new(
 		receipt, "version", text_or_null(w ? w->version : NULL));
 	json_object_set_new(
 		receipt, "digest", text_or_null(w ? w->digest : NULL));
+}
+
+/* Only where there was something to hand over. */
+static void
+set_state(json_t *receipt, const struct reload *r, bool success)
+{
+	json_object_set_new(receipt, "stateBytes",
+		count_or_null(success ? r->state_bytes : -1));
+	if (success && r->state_lost)
+		json_object_set_new(receipt, "stateLost", json_true());
+}
+
+/* Of a proof `removed`, `registered` and `dropped` are what a reload's would
+ * be; `generation` and `pid` are those that serve on. */
+static void
+set_proof(json_t *receipt, const struct reload *r, bool success)
+{
+	json_object_set_new(receipt, "proved", json_boolean(success));
+	json_object_set_new(receipt, "added",
+		success && r->added ? json_incref(r->added) : json_array());
 }
 
 json_t *
@@ -139,7 +162,9 @@ receipt_make(const struct reload *r)
 	json_object_set_new(receipt, "success", json_boolean(!failed));
 	json_object_set_new(receipt, "state", json_string(state_text(r)));
 	json_object_set_new(receipt, "trigger", json_string(r->trigger));
-	json_object_set_new(receipt, "mode", json_string("overlap"));
+	json_object_set_new(receipt, "mode",
+		json_string(
+			r->kind == KIND_CONFIGURE ? "configure" : "overlap"));
 	json_object_set_new(receipt, "fallback", text_or_null(r->fallback));
 	set_worker(receipt, r, plugin_serving(p));
 	json_object_set_new(
@@ -154,6 +179,10 @@ receipt_make(const struct reload *r)
 	json_object_set_new(receipt, "held", json_integer(r->held));
 	json_object_set_new(receipt, "drained", count_or_null(r->drained));
 	json_object_set_new(receipt, "aborted", count_or_null(r->aborted));
+	if (r->hands)
+		set_state(receipt, r, !failed);
+	if (r->prove)
+		set_proof(receipt, r, !failed);
 	if (r->unchanged)
 		json_object_set_new(receipt, "unchanged", json_true());
 	json_object_set_new(receipt, "error",
@@ -171,7 +200,8 @@ reload_refused_receipt(struct gateway *g, const struct plugin *p,
 	struct reload r = {.gateway = g,
 		.state = RELOAD_ROLLED_BACK,
 		.drained = -1,
-		.aborted = -1};
+		.aborted = -1,
+		.state_bytes = -1};
 	json_t *receipt;
 
 	/* Only read from; a refused call changes nothing but its count. */

@@ -1,6 +1,6 @@
-/* reload: the transaction from its begin to its verdict: stage, spawn, prove,
- * or roll back with nothing changed. The swap is commit.c, what follows the
- * verdict is settle.c; stopping is halt.c. */
+/* reload: the transaction from its begin to its proof: stage, spawn, check, or
+ * roll back with nothing changed. The swap is commit.c, the end verdict.c, what
+ * follows it settle.c; stopping is halt.c. */
 #include "supervisor/gateway/transaction.h"
 
 #include <stdio.h>
@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "proto/util/clock.h"
-#include "supervisor/gateway/apply.h"
 #include "supervisor/gateway/build.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
@@ -184,7 +183,7 @@ reload_on_proven(struct reload *r)
 	r->proven = true;
 	if (r->set)
 		set_on_proven(r);
-	else
+	else if (!handover_begin(r))
 		commit_all(&r, 1);
 }
 
@@ -211,6 +210,18 @@ reload_on_candidate_exit(struct reload *r)
 	reload_fail(r);
 }
 
+void
+reload_on_active_down(struct reload *r, bool reverted)
+{
+	struct error err;
+
+	error_set(&err, "the worker went down");
+	if (r->state == RELOAD_CONFIGURING)
+		configure_on_answer(r, &err);
+	else if (r->state == RELOAD_QUIESCING)
+		handover_on_old_down(r, reverted);
+}
+
 /* ---- the end ---- */
 
 static const char *
@@ -224,6 +235,11 @@ failed_phase(const struct reload *r)
 		return "spawning";
 	case RELOAD_STOPPING:
 		return "stopping";
+	case RELOAD_CONFIGURING:
+		return "configuring";
+	case RELOAD_QUIESCING:
+	case RELOAD_TAKING:
+		return "state";
 	default:
 		return "checking";
 	}
@@ -235,7 +251,8 @@ reload_fail(struct reload *r)
 	struct plugin *p = r->plugin;
 
 	error_prefix(&r->error, "%s: ", failed_phase(r));
-	snprintf(p->failure, sizeof(p->failure), "%s", r->error.text);
+	if (!r->prove)
+		snprintf(p->failure, sizeof(p->failure), "%s", r->error.text);
 	if (r->set)
 		set_note_failure(r);
 	ev_timer_stop(r->gateway->loop, &r->kick);
@@ -253,87 +270,11 @@ reload_fail(struct reload *r)
 	} else if (r->stage_dir && !r->from_stage) {
 		stage_remove(&r->gateway->room, r->stage_dir);
 	}
-	p->counters.reloads_failed++;
+	if (r->state == RELOAD_CONFIGURING && p->active)
+		worker_ask_end(p->active);
+	handover_end(r);
+	dispatch_release(r->gateway, p);
+	p->counters.reloads_failed += !r->prove;
 	reload_step(r, RELOAD_EVENT_FAIL);
 	reload_give_verdict(r);
-}
-
-static void
-log_verdict(const struct reload *r)
-{
-	struct log_subject subject = {.plugin = r->plugin->id};
-	struct worker *w = plugin_serving(r->plugin);
-	double ms = (double)(clock_us() - r->begun_us) / 1000;
-
-	if (r->state == RELOAD_ROLLED_BACK)
-		log_write(LOG_WARN, &subject,
-			"%s rolled back (%s) in %.1f ms: %s; %s", r->id,
-			r->trigger, ms, r->error.text,
-			w ? "the old generation serves on"
-			  : "nothing serves it");
-	else if (r->kind == KIND_STOP)
-		log_write(LOG_INFO, &subject, "%s stopped (%s) in %.1f ms",
-			r->id, r->trigger, ms);
-	else if (r->fresh)
-		log_write(LOG_INFO, &subject,
-			"%s done (%s) in %.1f ms: generation %u -> %u, pid %d "
-			"-> %d, version %s, %s",
-			r->id, r->trigger, ms, r->previous_generation,
-			r->generation, r->previous_pid, r->fresh->pid,
-			r->fresh->version, r->digest);
-}
-
-/* A change came during the last one, however that ended: exactly one more. */
-static void
-begin_wanted(struct gateway *g, struct plugin *p)
-{
-	struct reload_options options = {
-		.trigger = "change", .if_changed = true};
-
-	if (!p->reload_wanted || p->reload)
-		return;
-	p->reload_wanted = false;
-	reload_begin(g, p, &options, NULL, NULL, NULL);
-}
-
-void
-reload_give_verdict(struct reload *r)
-{
-	struct gateway *g = r->gateway;
-	struct plugin *p = r->plugin;
-	struct reload_set *set = r->set;
-	json_t *receipt = receipt_make(r);
-	bool failed = r->state == RELOAD_ROLLED_BACK;
-	bool was_settled = p->settled_once;
-
-	log_verdict(r);
-	p->reload = NULL;
-	json_decref(p->last_reload);
-	p->last_reload = json_incref(receipt);
-	if (r->state == RELOAD_COMMITTED)
-		list_append(&p->settling, &r->node);
-	news_verdict(r, receipt);
-	list_for_each_safe (node, &r->watchers) {
-		struct reload_watcher *w =
-			container_of(node, struct reload_watcher, node);
-
-		if (failed || !w->on_settled)
-			list_remove(&w->node);
-		w->on_verdict(w, receipt);
-	}
-	json_decref(receipt);
-	peer_group_flush(&g->peers); /* before old workers are ended */
-	if (failed)
-		build_after_failure(r);
-	/* What falls back to another try has neither served nor failed yet. */
-	p->settled_once = p->settled_once || !p->reload || !p->reload->fallback;
-	if (set)
-		set_leave(set, r);
-	settle_begin(r);
-	begin_wanted(g, p);
-	if (!was_settled && p->settled_once)
-		gateway_start_waiting(g);
-	apply_continue(g);
-	if (g->on_settled && (!was_settled || !failed))
-		g->on_settled(g, g->user);
 }

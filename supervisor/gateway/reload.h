@@ -11,11 +11,13 @@
 #define RELOAD_STATES(X)                                                       \
 	X(QUEUED, "queued")                                                    \
 	X(STOPPING, "stopping") /* stop and restart only: the old one goes */  \
+	X(CONFIGURING, "configuring") /* the running worker is asked */        \
 	X(STAGING, "staging")                                                  \
 	X(SPAWNING, "spawning")	  /* until hello */                            \
 	X(CHECKING, "checking")	  /* init, ready, health, probes */            \
-	X(QUIESCING, "quiescing") /* exclusive only: comes with channels */    \
-	X(TAKING, "taking")	  /* exclusive only */                         \
+	X(QUIESCING, "quiescing") /* requests are held, the old one's state    \
+				     is awaited */                             \
+	X(TAKING, "taking")	  /* the candidate gets it */                  \
 	X(COMMITTED, "committed") /* the verdict: success */                   \
 	X(SETTLING, "settling")	  /* the old one drains and stands by */       \
 	X(SETTLED, "settled")                                                  \

@@ -40,6 +40,8 @@ kicked(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop, (void)events;
 	if (r->kind == KIND_RELOAD)
 		reload_run(r);
+	else if (r->kind == KIND_CONFIGURE)
+		configure_begin(r);
 	else
 		halt_begin(r);
 }
@@ -54,7 +56,7 @@ reload_create(struct gateway *g, struct plugin *p, enum reload_kind kind,
 	r->plugin = p;
 	r->kind = kind;
 	r->begun_us = r->phase_us = clock_us();
-	r->drained = r->aborted = -1;
+	r->drained = r->aborted = r->state_bytes = -1;
 	for (int i = 0; i < PHASE_COUNT; i++)
 		r->phase_ms[i] = -1;
 	snprintf(r->id, sizeof(r->id), "r-%llu",
@@ -92,6 +94,8 @@ reload_destroy(struct reload *r)
 	json_decref(r->removed);
 	json_decref(r->registered);
 	json_decref(r->dropped);
+	json_decref(r->added);
+	state_blob_finish(&r->state_blob);
 	free(r->stage_dir);
 	free(r->digest);
 	free(r);
@@ -130,6 +134,7 @@ reload_begin(struct gateway *g, struct plugin *p,
 	r->no_drop = options->no_drop;
 	r->from_stage = options->from_stage;
 	r->if_changed = options->if_changed;
+	r->prove = options->prove;
 	if (options->set)
 		set_join(options->set, r);
 	return RELOAD_ACCEPTED;

@@ -202,6 +202,12 @@ is_ready(const struct reload *r)
 	return r->proven && r->fresh && r->fresh->state == WORKER_READY;
 }
 
+static bool
+is_handed(const struct reload *r)
+{
+	return !r->hands || r->handed;
+}
+
 /* From here on nobody can fail any more, or none is to go on. */
 static void
 end(struct reload_set *set)
@@ -220,6 +226,14 @@ commit_if_proven(struct reload_set *set)
 		return;
 	list_for_each (node, &set->members)
 		if (!is_ready(member_of(node)))
+			return;
+	if (!set->is_handing) {
+		set->is_handing = true;
+		list_for_each (node, &set->members)
+			handover_begin(member_of(node));
+	}
+	list_for_each (node, &set->members)
+		if (!is_handed(member_of(node)))
 			return;
 	members = memory_alloc(count * sizeof(*members));
 	list_for_each (node, &set->members)
@@ -258,9 +272,23 @@ set_on_proven(struct reload *r)
 	if (set->is_atomic) {
 		start_waiting(set);
 		commit_if_proven(set);
-	} else {
+	} else if (!handover_begin(r)) {
 		commit_all(&r, 1);
 	}
+	set->uses--;
+	free_if_over(set);
+}
+
+void
+set_on_handed(struct reload *r)
+{
+	struct reload_set *set = r->set;
+
+	set->uses++;
+	if (set->is_atomic)
+		commit_if_proven(set);
+	else
+		commit_all(&r, 1);
 	set->uses--;
 	free_if_over(set);
 }
@@ -343,7 +371,7 @@ set_due(struct wheel_timer *t)
 	struct reload *late = member_of(set->members.next);
 
 	list_for_each (node, &set->members)
-		if (!is_ready(member_of(node))) {
+		if (!is_ready(member_of(node)) || !is_handed(member_of(node))) {
 			late = member_of(node);
 			break;
 		}

@@ -9,11 +9,12 @@
 
 #define RELOAD_EVENTS(X)                                                       \
 	X(HALT, "halt") /* stop or restart begins */                           \
+	X(CONFIGURE, "configure")                                              \
 	X(BEGIN, "begin")                                                      \
 	X(STAGED, "staged")                                                    \
 	X(HELLO, "hello")                                                      \
-	X(QUIESCE, "quiesce") /* exclusive */                                  \
-	X(TAKE, "take")	      /* exclusive */                                  \
+	X(QUIESCE, "quiesce")                                                  \
+	X(TAKE, "take")                                                        \
 	X(COMMIT, "commit")                                                    \
 	X(SETTLE, "settle") /* an old worker is there to drain */              \
 	X(DONE, "done")                                                        \
@@ -27,13 +28,14 @@ enum reload_event {
 		RELOAD_EVENT_COUNT,
 };
 
-enum reload_kind { KIND_RELOAD, KIND_STOP, KIND_RESTART };
+enum reload_kind { KIND_RELOAD, KIND_STOP, KIND_RESTART, KIND_CONFIGURE };
 
 /* Phases of a receipt, in its order. */
 #define RELOAD_PHASES(X)                                                       \
 	X(STAGING, "staging")                                                  \
 	X(SPAWNING, "spawning")                                                \
 	X(CHECKING, "checking")                                                \
+	X(STATE, "state") /* its hand-over, while requests are held */         \
 	X(COMMIT, "commit")                                                    \
 	X(DRAINING, "draining")
 
@@ -54,7 +56,7 @@ struct reload {
 	char id[24], trigger[24];
 	enum reload_kind kind;
 	enum reload_state state;
-	bool force, no_drop, from_stage, if_changed;
+	bool force, no_drop, from_stage, if_changed, prove;
 	bool if_serving_done; /* start of what serves: nothing to do */
 	bool has_turn;	      /* counts in staging_count */
 	bool unchanged;	      /* if_changed, and nothing has */
@@ -63,6 +65,7 @@ struct reload {
 	bool proven;	      /* and its candidate has not gone since */
 	bool probation_over;
 	const char *fallback; /* NULL, or what it started instead */
+	char fallback_text[320];
 
 	/* What the candidate is made of. */
 	struct plugin_config *config; /* a reference */
@@ -76,6 +79,12 @@ struct reload {
 	struct worker *fresh; /* the candidate, later the active one */
 	struct worker *old;   /* the one that was active at the commit */
 
+	/* The hand-over of state. */
+	bool hands, handed; /* there is one; it is over */
+	bool state_lost;    /* the candidate starts empty */
+	struct state_blob state_blob;
+	int64_t state_bytes; /* -1: none was taken */
+
 	/* For the receipt. */
 	uint32_t previous_generation;
 	int previous_pid;
@@ -83,14 +92,16 @@ struct reload {
 	double phase_ms[PHASE_COUNT]; /* < 0: not reached */
 	uint32_t held;
 	uint32_t in_flight_at_swap;
-	uint64_t answered_at_swap;		/* of the old one */
-	int64_t drained, aborted;		/* -1: not known yet */
-	json_t *removed, *registered, *dropped; /* NULL: empty */
+	uint64_t answered_at_swap;			/* of the old one */
+	int64_t drained, aborted;			/* -1: not known yet */
+	json_t *removed, *registered, *dropped, *added; /* NULL: empty */
 	struct error error;
 
 	struct list watchers; /* struct reload_watcher.node */
 	ev_timer kick;	      /* begins it; later the wait for an exit */
-	struct wheel_timer probation; /* stop: the drain's limit */
+	/* Before the commit: the limit of a stop's drain, of the hand-over or
+	 * of configure. */
+	struct wheel_timer probation;
 };
 
 extern const char *const reload_state_texts[RELOAD_STATE_COUNT];
@@ -110,6 +121,7 @@ struct reload_set {
 	bool is_atomic; /* else: a sequence */
 	bool is_closed; /* nobody joins any more */
 	bool has_failed;
+	bool is_handing;	     /* all are proven, state is handed over */
 	bool is_over;		     /* it commits, or all of it fails */
 	unsigned uses;		     /* by the functions of set.c: it stays */
 	struct error error;	     /* of the first that failed */
@@ -133,9 +145,7 @@ void reload_destroy(struct reload *r);
 /* ---- reload.c ---- */
 void reload_run(struct reload *r);   /* from the package or the stage on */
 void reload_spawn(struct reload *r); /* it is staged, and its turn */
-/* The verdict: frees the plugin for the next one and tells the watchers. */
-void reload_give_verdict(struct reload *r);
-void reload_fail(struct reload *r); /* r->error says why */
+void reload_fail(struct reload *r);  /* r->error says why */
 
 /* The edit by which the plugin would serve exactly set; NULL with err. */
 struct route_edit *reload_prepare_rows(struct plugin *p,
@@ -148,13 +158,37 @@ int reload_on_declared(struct reload *r, struct error *err);
 void reload_on_proven(struct reload *r);
 void reload_on_candidate_down(struct reload *r);
 void reload_on_candidate_exit(struct reload *r);
+/* The plugin's active worker went down meanwhile; reverted: the one before it
+ * serves again. */
+void reload_on_active_down(struct reload *r, bool reverted);
+
+/* ---- handover.c ---- */
+/* All of its party are proven: if there is state to hand over that begins, and
+ * true; it goes on from the loop. */
+bool handover_begin(struct reload *r);
+void handover_on_quiet(struct reload *r);
+void handover_on_exported(
+	struct reload *r, struct state_blob *state, const struct error *err);
+void handover_on_imported(struct reload *r, const struct error *err);
+void handover_on_old_down(struct reload *r, bool reverted);
+/* Whatever came of it: requests are held no longer. */
+void handover_end(struct reload *r);
+
+/* ---- configure.c ---- */
+void configure_begin(struct reload *r);
+void configure_on_answer(struct reload *r, const struct error *err);
+
+/* ---- verdict.c ---- */
+/* Frees the plugin for the next one and tells the watchers. */
+void reload_give_verdict(struct reload *r);
 
 /* ---- commit.c ---- */
 /* Whether the rows of the candidate could be, as far as the other members of
  * its set are known. */
 int commit_check(struct reload *r, struct error *err);
 /* Swaps the members of a set, or a transaction that is by itself, and gives
- * the verdicts. All of them are proven. */
+ * the verdicts. All of them are proven; if that was all they were to be, the
+ * candidates are discarded instead. */
 void commit_all(struct reload **members, size_t count);
 
 /* ---- set.c ---- */
@@ -169,6 +203,7 @@ void set_on_spawned(struct reload *r);
 /* A member is proven: goes on with those that require it, and commits when
  * all are. */
 void set_on_proven(struct reload *r);
+void set_on_handed(struct reload *r);	    /* its state is where it belongs */
 void set_on_commit(struct reload_set *set); /* nothing can fail any more */
 /* A member fails; set_leave() with its verdict follows. */
 void set_note_failure(struct reload *r);

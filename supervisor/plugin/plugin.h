@@ -96,6 +96,7 @@ struct plugin {
 	struct list settling;  /* struct reload.node: committed, not settled */
 	bool reload_wanted;    /* a change came during it: exactly one more */
 	struct hold hold;
+	bool is_held; /* a hand-over: requests wait though a worker serves */
 	struct output *output;
 	struct store store;
 	struct plugin_counters counters;

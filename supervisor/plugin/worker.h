@@ -9,6 +9,7 @@
 
 #include "proto/peer.h"
 #include "proto/registration.h"
+#include "proto/util/buffer.h"
 #include "proto/util/wheel.h"
 #include "supervisor/config/config.h"
 #include "supervisor/config/manifest.h"
@@ -59,6 +60,16 @@ const char *worker_state_text(enum worker_state s);
 
 struct worker;
 
+#define STATE_BYTES_MAX (16u << 20) /* of a blob */
+
+/* What a worker exported; owner: state_blob_finish(). */
+struct state_blob {
+	int64_t version;
+	struct buffer bytes;
+	char sha256[65]; /* of the bytes, lower-case hex */
+};
+void state_blob_finish(struct state_blob *b);
+
 /* Upcalls. None of them may destroy the worker except on_exit, after which the
  * worker is not touched again. */
 struct worker_ops {
@@ -84,6 +95,12 @@ struct worker_ops {
 	void (*on_call)(struct worker *w, const struct message *m);
 	/* `emit` from the worker. May be NULL. */
 	void (*on_emit)(struct worker *w, const struct message *m);
+	/* What worker_ask_*() asked is done (err NULL; state of an export, to
+	 * be taken over), or not. Not after it went down. */
+	void (*on_asked)(struct worker *w, struct state_blob *state,
+		const struct error *err);
+	/* worker_await_quiet() has come to its end. */
+	void (*on_quiet)(struct worker *w);
 	/* Reaped. w->exit_text says how it ended. Destroy it here. */
 	void (*on_exit)(struct worker *w);
 };
@@ -181,8 +198,9 @@ void worker_end_requests(struct worker *w, const char *notice);
 
 bool worker_has_room(const struct worker *w); /* below max_in_flight */
 /* Packs r->ops->encode into the batch, puts it in flight. State must be
- * SERVING (or CHECKING for proof's own). If it is too large for the wire it is
- * ended with ops->fail(REQUEST_FAILED) before this returns. */
+ * SERVING (or CHECKING and READY for what supd itself asks). If it is too large
+ * for the wire it is ended with ops->fail(REQUEST_FAILED) before this returns.
+ */
 void worker_send(struct worker *w, struct request *r);
 /* The owner left and may free it: r is out of the table when this returns. The
  * worker is told, and the place stays taken until it answers. */
@@ -192,6 +210,23 @@ void worker_send_chunk(
 /* Bytes that it has not read yet. */
 size_t worker_backlog(const struct worker *w);
 void worker_send_credit(struct worker *w, struct request *r, uint64_t bytes);
+
+/* ---- worker_ask.c: what supd asks of a proven worker, one at a time; the
+ * outcome is told by on_asked, later. -1: it could not be asked. ---- */
+/* The settings in force from now on; on success they are w->settings. */
+int worker_ask_configure(struct worker *w, json_t *settings, struct error *err);
+int worker_ask_export(struct worker *w, struct error *err);
+/* The blob must stay until the outcome. */
+int worker_ask_import(
+	struct worker *w, const struct state_blob *state, struct error *err);
+/* The outcome is not wanted any more, nor that it gets quiet. */
+void worker_ask_end(struct worker *w);
+/* True: no single answer is owed, only streams whose head is out. Else
+ * on_quiet comes when that is so. */
+bool worker_await_quiet(struct worker *w);
+/* How many of these there are. */
+uint32_t worker_unanswered(const struct worker *w);
+
 /* Answers a `call`. result NULL: nil. */
 void worker_answer_call(struct worker *w, uint32_t id, const json_t *result);
 void worker_refuse_call(

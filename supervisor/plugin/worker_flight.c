@@ -59,7 +59,7 @@ worker_send(struct worker *w, struct request *r)
 {
 	struct peer *peer = &w->private->peer;
 
-	assert(w->state == WORKER_SERVING || w->state == WORKER_CHECKING);
+	assert(w->state >= WORKER_CHECKING && w->state <= WORKER_SERVING);
 	r->ops->encode(r, peer_begin(peer), r->id);
 	if (peer_end(peer) < 0) {
 		fail_unsent(w, r);
@@ -199,10 +199,29 @@ promises_chunks(const struct message *m)
 	       o->via.array.ptr[3].via.boolean;
 }
 
+uint32_t
+worker_unanswered(const struct worker *w)
+{
+	const struct worker_private *p = w->private;
+	uint32_t count = 0;
+
+	list_for_each (node, &w->in_flight)
+		count += request_of(node) != &p->check &&
+			 !request_of(node)->answered;
+	list_for_each (node, &p->left)
+		count += !request_of(node)->answered;
+	return count;
+}
+
 /* A place may have become free, the last request may have ended. */
 static void
 after_end(struct worker *w, uint32_t before)
 {
+	if (w->private->quiet_awaited && w->state == WORKER_SERVING &&
+		!worker_unanswered(w)) {
+		w->private->quiet_awaited = false;
+		w->ops->on_quiet(w);
+	}
 	if (w->in_flight_count >= before)
 		return;
 	if (w->state == WORKER_DRAINING)
@@ -266,7 +285,7 @@ flight_response(struct worker *w, const struct message *m)
 	} else {
 		wheel_clear(p->room->wheel, &r->deadline);
 		w->answered_total += r != &p->ping && r != &p->check;
-		if (promises_chunks(m)) {
+		if (promises_chunks(m) || ask_promises_chunks(r, m)) {
 			first_of_stream(w, r, m);
 		} else {
 			take_out(w, r);

@@ -53,9 +53,22 @@ struct worker_private {
 	uint64_t ping_sent_ms;
 	bool ping_overdue;
 
-	struct request check; /* the one under way in CHECKING */
+	struct request check; /* supd's own: under way in CHECKING, or asked */
 	uint32_t checks_done;
 	struct route_table *check_routes; /* of its own registrations */
+
+	struct {
+		bool is_sending;	/* being packed: a failure is told at
+					   once */
+		struct error error;	/* of that */
+		struct state_blob blob; /* of an export, growing */
+		void *digest;		/* EVP_MD_CTX: of what came */
+		json_t *settings;	/* of a configure: a reference */
+		const struct state_blob *state; /* of an import, borrowed */
+		size_t sent;			/* of it */
+		uint64_t credit;
+	} ask;
+	bool quiet_awaited;
 };
 
 /* ---- worker.c ---- */
@@ -92,6 +105,11 @@ void flight_end(struct worker *w, bool streams_too, const char *notice);
 /* The worker is gone: all that is in flight goes to on_orphan. */
 void flight_orphan(struct worker *w);
 void flight_finish(struct worker *w);
+
+/* ---- worker_ask.c ---- */
+/* The answer goes on in chunks: the head of an export. */
+bool ask_promises_chunks(const struct request *r, const struct message *m);
+void ask_clear(struct worker *w); /* frees what was asked, or was to be */
 
 /* ---- worker_drain.c ---- */
 void drain_came(struct worker *w);  /* the worker's `drained` */

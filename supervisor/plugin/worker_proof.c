@@ -284,6 +284,7 @@ proof_end(struct worker *w)
 		list_remove(&p->check.node);
 		w->in_flight_count--;
 	}
+	ask_clear(w);
 	route_table_destroy(p->check_routes);
 	p->check_routes = NULL;
 }

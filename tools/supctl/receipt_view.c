@@ -36,6 +36,12 @@ receipt_is_success(const json_t *receipt)
 	       !state_is(receipt, "reverted");
 }
 
+bool
+receipt_is_proof(const json_t *receipt)
+{
+	return json_object_get(receipt, "proved") != NULL;
+}
+
 void
 duration_text(char *text, size_t size, double ms)
 {
@@ -115,6 +121,34 @@ has_spawned(const json_t *receipt)
 }
 
 static void
+put_labels(struct buffer *out, const json_t *labels, const char *what)
+{
+	for (size_t i = 0; i < json_array_size(labels); i++)
+		buffer_format(out, "%s%s", i ? ", " : what,
+			json_string_value(json_array_get(labels, i)));
+}
+
+static void
+put_proof(struct buffer *out, const json_t *receipt)
+{
+	const json_t *added = json_object_get(receipt, "added");
+	const json_t *dropped = json_object_get(receipt, "dropped");
+	char time[24];
+
+	duration_text(time, sizeof(time),
+		json_number_value(json_object_get(receipt, "durationMs")));
+	buffer_format(out, "proven in %s and discarded", time);
+	put_labels(out, added, "; would come: ");
+	put_labels(out, dropped, "; would go: ");
+	if (!json_array_size(added) && !json_array_size(dropped))
+		buffer_append_text(out, "; the registrations stay the same");
+	if (number_of(receipt, "generation"))
+		buffer_format(out, "; generation %lld (pid %lld) serves on",
+			(long long)number_of(receipt, "generation"),
+			(long long)number_of(receipt, "pid"));
+}
+
+static void
 put_success(struct buffer *out, const json_t *receipt, enum verb verb)
 {
 	json_int_t to = number_of(receipt, "generation");
@@ -179,7 +213,9 @@ receipt_sentence(const json_t *receipt, enum verb verb)
 	char *text;
 
 	buffer_format(&out, "%s: ", id ? id : "?");
-	if (receipt_is_success(receipt))
+	if (receipt_is_proof(receipt) && receipt_is_success(receipt))
+		put_proof(&out, receipt);
+	else if (receipt_is_success(receipt))
 		put_success(&out, receipt, verb);
 	else
 		put_failure(&out, receipt, verb);

@@ -11,5 +11,6 @@
  * frees. */
 char *receipt_sentence(const json_t *receipt, enum verb verb);
 bool receipt_is_success(const json_t *receipt);
+bool receipt_is_proof(const json_t *receipt); /* of reload --prove */
 /* "3.1 ms", "240 ms", "1.5 s" into text (at least 24 bytes). */
 void duration_text(char *text, size_t size, double ms);

@@ -49,7 +49,10 @@ static void
 show_receipt(struct show *s, const json_t *receipt)
 {
 	char *text = supctl_clean(receipt_sentence(receipt, s->options->verb));
-	const json_t *dropped = json_object_get(receipt, "dropped");
+	/* A proof's sentence says already what would go. */
+	const json_t *dropped = receipt_is_proof(receipt)
+					? NULL
+					: json_object_get(receipt, "dropped");
 
 	progress_end(s->progress, supctl_text(receipt, "pluginId"));
 	progress_clear(s->progress);

@@ -410,6 +410,7 @@ class _Link:
         self._greeted = False
         self._input = b""
         self._batch = []
+        self._batch_bytes = 0
         self._unsent = deque()
         self._objects = 0
         self._greet()
@@ -435,6 +436,7 @@ class _Link:
         if len(data) > MESSAGE_MAX:
             raise _TooLarge("larger than a message may be")
         self._batch.append(data)
+        self._batch_bytes += len(data)
         self.dirty = True
 
     def _frames(self):
@@ -450,11 +452,15 @@ class _Link:
     def flush(self):
         self.dirty = False
         if self._batch:
-            parts = []
-            for size, batch in self._frames():
-                parts.append(_FRAME.pack(1, size))
-                parts += batch
+            if self._batch_bytes <= BATCH_BYTES:
+                parts = [_FRAME.pack(1, self._batch_bytes)] + self._batch
+            else:
+                parts = []
+                for size, batch in self._frames():
+                    parts.append(_FRAME.pack(1, size))
+                    parts += batch
             self._batch = []
+            self._batch_bytes = 0
             self._unsent.append(memoryview(b"".join(parts)))
         while self._unsent:
             data = self._unsent[0]
@@ -763,7 +769,10 @@ class _Pool:
 
     def __init__(self, loop, limit):
         import threading
-        from queue import SimpleQueue
+        try:  # without what the package around it imports
+            from _queue import SimpleQueue
+        except ImportError:
+            from queue import SimpleQueue
         self._loop, self._limit = loop, limit
         self._thread = threading.Thread
         self._jobs = SimpleQueue()
@@ -840,22 +849,20 @@ class Request:
     """One request, the gateway's until it is answered. http: method, path and
     query (raw), params (of the pattern), headers, peer. Others: name, args
     (command: its text), and caller (command: its context)."""
-    __slots__ = (
-        "plugin", "kind", "id", "name", "args", "caller", "method", "path",
-        "params", "query", "peer", "cancelled", "deadline", "_headers",
-        "_offer", "_pieces", "_more", "_taken", "_arrival", "_credit",
-        "_writable", "_state", "_task", "_on_cancel")
+    # what most requests never change
+    name = args = caller = method = path = params = query = peer = None
+    cancelled = False   # nobody waits for the answer any more
+    _headers = ()
+    _offer = _pieces = _task = _on_cancel = None
+    _more = False       # pieces of the body are still to come
+    _taken = 0          # bytes of chunks without credit so far
+    _arrival = _writable = None  # what waits: for pieces, for credit
+    _credit = 0
+    _state = 0          # _OPEN
 
     def __init__(self, plugin, kind, number, deadline_ms):
         self.plugin, self.kind, self.id = plugin, kind, number
         self.deadline = deadline_ms and time.monotonic() + deadline_ms / 1000
-        self.cancelled = False
-        self._pieces = None
-        self._more = False
-        self._taken = 0
-        self._arrival = self._writable = self._task = self._on_cancel = None
-        self._offer = None
-        self._state = _OPEN
 
     def time_left(self):
         """Seconds until nobody waits for the answer; None without end."""
@@ -912,7 +919,7 @@ class Request:
         pieces = self._pieces
         while True:
             while pieces:
-                piece = pieces.popleft()
+                piece = pieces.pop(0)
                 self._give_credit()
                 if piece:
                     yield piece
@@ -971,6 +978,18 @@ def _body_of(value):
     if isinstance(value, (bytes, bytearray, memoryview)):
         return "application/octet-stream", bytes(value)
     return "application/json", to_json(value).encode()
+
+
+def _json_bytes(value):
+    return to_json(value).encode()
+
+
+# what most handlers return: its headers, and how it becomes bytes
+_QUICK = {
+    bytes: ([["Content-Type", b"application/octet-stream"]], None),
+    str: ([["Content-Type", b"text/plain; charset=utf-8"]], str.encode),
+    dict: ([["Content-Type", b"application/json"]], _json_bytes),
+    list: ([["Content-Type", b"application/json"]], _json_bytes)}
 
 
 def _piece_of(value):
@@ -1057,7 +1076,7 @@ def _count_arguments(function, code, bound):
     fallbacks = len(getattr(function, "__defaults__", None) or ())
     if code.co_flags & 0x04:  # *args
         return 2
-    return max(most - fallbacks, min(most, 1))
+    return max(0, most - fallbacks, min(most, 1))
 
 
 class _Offer:
@@ -1075,9 +1094,6 @@ class _Offer:
         self.body_limit = body_limit
         self.fields = fields
 
-    def arguments(self, *all_of_them):
-        """As many of them as the function takes."""
-        return all_of_them[:max(self.takes, 0)]
 
 
 class Plugin:
@@ -1375,7 +1391,12 @@ class Plugin:
         if kind != 1 and type(message[2 - (kind == 2)]) is not str:
             raise Malformed("a name that is no str")
         if kind == 0 and len(message) == 4:
-            self._on_request(message[1], message[2], message[3])
+            handler = _REQUESTS.get(message[2])
+            if handler:
+                handler(self, message[1], message[2], *message[3])
+            else:
+                self._send([1, message[1], [
+                    "not_found", "the worker knows no such request"], None])
         elif kind == 2:
             handler = _NOTIFICATIONS.get(message[1])
             if handler:
@@ -1384,14 +1405,6 @@ class Plugin:
             self._on_response(message[1], message[2], message[3])
         else:
             raise Malformed("a message of kind %r" % (kind,))
-
-    def _on_request(self, number, name, parameters):
-        handler = _REQUESTS.get(name)
-        if handler:
-            handler(self, number, name, *parameters)
-        else:
-            self._send([1, number, ["not_found",
-                                    "the worker knows no such request"], None])
 
     def _on_response(self, number, error, result):
         answered = self._calls.pop(number, None)
@@ -1431,10 +1444,8 @@ class Plugin:
         req = Request(self, "http", number, deadline_ms)
         req.method, req.path, req.params, req.query = (
             method, path, params, query)
-        req.name = req.args = req.caller = None
         req._headers, req.peer = headers, peer
-        req._pieces = deque((body,))
-        req._more = more
+        req._pieces, req._more = [body], more
         self._requests[number] = req
         if registration >= len(self._offers) or \
                 self._offers[registration].fields["kind"] != "http":
@@ -1444,7 +1455,7 @@ class Plugin:
         if more and offer.mode != _ASYNC:
             self._start(req, self._serve_collected(req))
         else:
-            self._dispatch(req, req)
+            self._dispatch(req, (req,))
 
     def _take_named(self, number, kind, name, args, third, fourth):
         command = kind == "command"
@@ -1455,16 +1466,16 @@ class Plugin:
         self._requests[number] = req
         req._offer = self._named.get((kind, name))
         if req._offer:
-            self._dispatch(req, args, req)
+            self._dispatch(req, (args, req))
         else:
             self._fail(req, "not_found", "the plugin has nothing of this name")
 
     def _take_ping(self, number, _):
         self._send([1, number, None, None])
 
-    def _dispatch(self, req, *arguments):
+    def _dispatch(self, req, arguments):
         offer = req._offer
-        arguments = offer.arguments(*arguments)
+        arguments = arguments[:offer.takes]
         if offer.mode == _ASYNC:
             self._start(req, self._serve(req, offer.function, arguments))
         elif offer.mode == _POOL:
@@ -1520,9 +1531,9 @@ class Plugin:
 
     async def _serve_collected(self, req):
         """A plain handler whose body is still coming."""
-        req._pieces = deque((await req._collect(),))
+        req._pieces = [await req._collect()]
         function = req._offer.function
-        arguments = req._offer.arguments(req)
+        arguments = (req,)[:req._offer.takes]
         if req._offer.mode == _POOL:
             value = await self._in_pool(
                 self._unless_cancelled, req, function, arguments)
@@ -1557,7 +1568,7 @@ class Plugin:
             self._fail(req, "cancelled", "cancelled")
         elif isinstance(problem, Error):
             if req._state == _STREAMING:
-                self._log_problem(what, problem)
+                self.log("warn", "%s gave its answer up: %s" % (what, problem))
             self._fail(req, problem.code, problem.text)
         else:
             self._log_problem(what, problem)
@@ -1574,7 +1585,7 @@ class Plugin:
             return None
         try:
             if req.kind == "http":
-                return self._answer_http(req, _response_of(value))
+                return self._answer_http(req, value)
             if req.kind == "command" and not isinstance(value, str):
                 value = "" if value is None else to_json(value)
             _check_value(value, 1)
@@ -1587,7 +1598,17 @@ class Plugin:
             self._finish(req)
         return None
 
-    def _answer_http(self, req, response):
+    def _answer_http(self, req, value):
+        quick = _QUICK.get(type(value))
+        if quick:
+            headers, encode = quick
+            body = encode(value) if encode else value
+            if len(body) <= self._inline_max:
+                self._send([1, req.id, None, [200, headers, body, False]])
+                self._finish(req)
+                return None
+            return self._answer_long(req, 200, headers, body)
+        response = _response_of(value)
         if _is_pieces(response.body):
             return self._answer_pieces(req, response)
         content_type, body = _body_of(response.body)
@@ -1706,7 +1727,7 @@ class Plugin:
 
     async def _run_hook(self, name, *arguments):
         hook = self._hooks[name]
-        arguments = hook.arguments(*arguments)
+        arguments = arguments[:hook.takes]
         if hook.mode == _POOL:
             value = await self._in_pool(hook.function, *arguments)
         else:
@@ -1774,7 +1795,7 @@ class Plugin:
             return
 
         async def load(req):
-            req._pieces, req._more = deque((blob,)), more
+            req._pieces, req._more = [blob], more
             req._offer = _Offer(load, body_limit=STATE_MAX)
             whole = await req._collect()
             if sha256 and _sha256(whole) != sha256:

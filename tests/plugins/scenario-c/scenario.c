@@ -1,0 +1,418 @@
+/* scenario-c: what tests/system/test_languages.c asks for, in C; the same
+ * plugin stands in Python and Node beside it. */
+#include <ctype.h>
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sup/plugin.h>
+
+#define BIG_BYTES 1000000
+#define LATE_SECONDS 0.5
+
+static int cancelled, counted;
+
+/* ---- health, settings, state ---- */
+
+static void
+configure(struct sup_req *req, void *user)
+{
+	if (!strcmp(sup_req_arg_string(req, "greeting", ""), "refused"))
+		sup_fail(req, SUP_CONFLICT, "this greeting is not wanted");
+	else
+		sup_ok(req);
+}
+
+static void
+health(struct sup_req *req, void *user)
+{
+	if (sup_setting_bool(sup_req_plugin(req), "sick", false))
+		sup_fail(req, SUP_BUSY, "not well");
+	else
+		sup_ok(req);
+}
+
+static void
+export_state(struct sup_req *req, void *user)
+{
+	char text[16];
+
+	sup_reply_state(
+		req, text, (size_t)snprintf(text, sizeof(text), "%d", counted));
+}
+
+static void
+import_state(struct sup_req *req, void *user)
+{
+	uint32_t version;
+	size_t size;
+	const char *text = sup_req_state(req, &version, &size);
+
+	if (version != 2) {
+		sup_fail(req, SUP_VERSION, "only 2");
+		return;
+	}
+	counted = atoi(text);
+	sup_ok(req);
+}
+
+/* ---- answers ---- */
+
+static void
+hello(struct sup_req *req, void *user)
+{
+	sup_reply_json(req, 200, "{\"hello\":%s}", sup_req_param(req, "name"));
+}
+
+static void
+text(struct sup_req *req, void *user)
+{
+	sup_reply_text(req, 200, "text\n");
+}
+
+static void
+nothing(struct sup_req *req, void *user)
+{
+	sup_ok(req);
+}
+
+static void
+teapot(struct sup_req *req, void *user)
+{
+	static const char body[] = "short and stout\n";
+
+	sup_reply_header(req, "X-Kind", "tea");
+	sup_reply(req, 418, "text/x-tea", body, strlen(body));
+}
+
+static void
+fail(struct sup_req *req, void *user)
+{
+	static const char *const codes[] = {"bad_message", "version", "denied",
+		"not_found", "conflict", "busy", "timeout", "cancelled",
+		"too_large", "failed"};
+	const char *code = sup_req_param(req, "code");
+	int number = SUP_FAILED;
+
+	while (number > 0 && strcmp(code, codes[number]))
+		number--;
+	sup_fail(req, (enum sup_error)number, "as asked");
+}
+
+static const char *
+header_or_dash(struct sup_req *req, const char *name)
+{
+	const char *value = sup_req_header(req, name);
+
+	return value ? value : "-";
+}
+
+static void
+request(struct sup_req *req, void *user)
+{
+	sup_reply_text(req, 200, "%s %s %s %s %s\n", sup_req_method(req),
+		sup_req_path(req), sup_req_query(req),
+		header_or_dash(req, "X-One"), header_or_dash(req, "X-Two"));
+}
+
+static void
+late_now(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	sup_reply_text(timer->data, 200, "late\n");
+	free(timer);
+}
+
+static void
+late(struct sup_req *req, void *user)
+{
+	ev_timer *timer = malloc(sizeof(*timer));
+
+	if (!timer)
+		abort();
+	ev_timer_init(timer, late_now, LATE_SECONDS, 0.);
+	timer->data = req;
+	ev_timer_start(sup_loop(sup_req_plugin(req)), timer);
+}
+
+static void
+big(struct sup_req *req, void *user)
+{
+	char *body = malloc(BIG_BYTES);
+
+	if (!body)
+		abort();
+	memset(body, 'x', BIG_BYTES);
+	sup_reply(req, 200, "application/octet-stream", body, BIG_BYTES);
+	free(body);
+}
+
+/* ---- pieces ---- */
+
+static void
+length(struct sup_req *req, void *user)
+{
+	size_t size;
+
+	sup_req_body(req, &size);
+	sup_reply_json(req, 200, "{\"length\":%zu}", size);
+}
+
+static void
+sum_piece(struct sup_req *req, const void *bytes, size_t size, bool more,
+	void *user)
+{
+	unsigned long long *sum = user;
+
+	for (size_t i = 0; i < size; i++)
+		*sum += ((const unsigned char *)bytes)[i];
+	if (more)
+		return;
+	sup_reply_json(req, 200, "{\"sum\":%llu}", *sum);
+	free(sum);
+}
+
+static void
+sum(struct sup_req *req, void *user)
+{
+	sup_on_body(req, sum_piece, calloc(1, sizeof(unsigned long long)));
+}
+
+static void
+echo_writable(struct sup_req *req, void *user)
+{
+	sup_resume(req);
+}
+
+static void
+echo_piece(struct sup_req *req, const void *bytes, size_t size, bool more,
+	void *user)
+{
+	if (sup_chunk(req, bytes, size, more) == 0 && more)
+		sup_pause(req);
+}
+
+static void
+echo_cancelled(struct sup_req *req, void *user)
+{
+	sup_chunk(req, "", 0, false);
+}
+
+static void
+echo(struct sup_req *req, void *user)
+{
+	sup_reply_begin(req, 200, "application/octet-stream");
+	sup_on_writable(req, echo_writable, NULL);
+	sup_on_cancel(req, echo_cancelled, NULL);
+	sup_on_body(req, echo_piece, NULL);
+}
+
+static void
+pieces(struct sup_req *req, void *user)
+{
+	char piece[64];
+
+	sup_reply_begin(req, 200, "text/plain; charset=utf-8");
+	for (int n = 0; n < 3; n++)
+		sup_chunk(req, piece,
+			(size_t)snprintf(piece, sizeof(piece), "piece %d\n", n),
+			n < 2);
+}
+
+static void
+events(struct sup_req *req, void *user)
+{
+	char event[80];
+
+	sup_reply_header(req, "Cache-Control", "no-cache");
+	sup_reply_begin(req, 200, "text/event-stream");
+	for (int n = 0; n < 3; n++)
+		sup_chunk(req, event,
+			(size_t)snprintf(event, sizeof(event),
+				"event: tick\nid: %d\ndata: {\"n\":%d}\n\n", n,
+				n),
+			n < 2);
+}
+
+static void
+cut(struct sup_req *req, void *user)
+{
+	sup_reply_begin(req, 200, "text/plain; charset=utf-8");
+	sup_chunk(req, "begun\n", 6, true);
+	sup_fail(req, SUP_FAILED, "given up");
+}
+
+/* ---- cancels ---- */
+
+static void
+wait_cancelled(struct sup_req *req, void *user)
+{
+	cancelled++;
+	sup_fail(req, SUP_CANCELLED, "nobody waits");
+}
+
+static void
+wait(struct sup_req *req, void *user)
+{
+	sup_on_cancel(req, wait_cancelled, NULL);
+}
+
+static void
+tell_cancelled(struct sup_req *req, void *user)
+{
+	sup_reply_json(req, 200, "{\"cancelled\":%d}", cancelled);
+}
+
+/* ---- the gateway ---- */
+
+static void
+me(struct sup_req *req, void *user)
+{
+	struct sup *p = sup_req_plugin(req);
+
+	sup_reply_json(req, 200,
+		"{\"id\":%s,\"version\":%s,\"generation\":%u,\"greeting\":%s,"
+		"\"port\":%lld,\"absent\":%s}",
+		sup_id(p), sup_version(p), sup_generation(p),
+		sup_setting_string(p, "greeting", "none"),
+		(long long)sup_setting_int(p, "server.port", 0),
+		sup_setting_string(p, "server.name", "absent"));
+}
+
+static void
+called(struct sup *p, const char *error, const char *result, void *user)
+{
+	char *answer;
+
+	if (asprintf(&answer, "{\"answer\":%s}", result ? result : "null") < 0)
+		abort();
+	sup_reply(user, 200, "application/json", answer, strlen(answer));
+	free(answer);
+}
+
+static void
+call(struct sup_req *req, void *user)
+{
+	sup_call(sup_req_plugin(req), "tool", "add", "{\"a\":20,\"b\":22}", 0,
+		called, req);
+}
+
+static void
+call_none(struct sup_req *req, void *user)
+{
+	sup_call(sup_req_plugin(req), "tool", "no-such-tool", NULL, 0, called,
+		req);
+}
+
+static void
+log_line(struct sup_req *req, void *user)
+{
+	const char *level = sup_req_param(req, "level");
+
+	sup_log(sup_req_plugin(req),
+		!strcmp(level, "error")	 ? SUP_ERROR
+		: !strcmp(level, "warn") ? SUP_WARN
+		: !strcmp(level, "info") ? SUP_INFO
+					 : SUP_DEBUG,
+		"a line of the scenario");
+	sup_ok(req);
+}
+
+static void
+emit(struct sup_req *req, void *user)
+{
+	sup_emit(sup_req_plugin(req), "scenario.said", "{\"n\":1}");
+	sup_ok(req);
+}
+
+static void
+count(struct sup_req *req, void *user)
+{
+	sup_reply_json(req, 200, "{\"count\":%d}", ++counted);
+}
+
+static void
+add(struct sup_req *req, void *user)
+{
+	sup_reply_json(req, 200, "%lld",
+		(long long)(sup_req_arg_int(req, "a", 0) +
+			    sup_req_arg_int(req, "b", 0)));
+}
+
+static void
+fails(struct sup_req *req, void *user)
+{
+	sup_fail(req, SUP_CONFLICT, "as asked");
+}
+
+static void
+twice(struct sup_req *req, void *user)
+{
+	sup_reply_json(req, 200, "{\"n\":%lld}",
+		(long long)(2 * sup_req_arg_int(req, "n", 0)));
+}
+
+static void
+shout(struct sup_req *req, void *user)
+{
+	char *loud = strdup(sup_req_text(req));
+
+	if (!loud)
+		abort();
+	for (char *c = loud; *c; c++)
+		*c = (char)toupper((unsigned char)*c);
+	sup_reply_text(req, 200, "%s", loud);
+	free(loud);
+}
+
+/* ---- offers ---- */
+
+static const struct sup_offer offers[] = {
+	{SUP_HTTP, .method = "GET", .path = "/hello/{name}", .handler = hello},
+	{SUP_HTTP, .method = "GET", .path = "/text", .handler = text},
+	{SUP_HTTP, .method = "GET", .path = "/nothing", .handler = nothing},
+	{SUP_HTTP, .method = "GET", .path = "/teapot", .handler = teapot},
+	{SUP_HTTP, .method = "GET", .path = "/fail/{code}", .handler = fail},
+	{SUP_HTTP, .method = "GET", .path = "/request", .handler = request},
+	{SUP_HTTP, .method = "GET", .path = "/late", .handler = late},
+	{SUP_HTTP, .method = "GET", .path = "/big", .handler = big},
+	{SUP_HTTP, .method = "POST", .path = "/length", .handler = length},
+	{SUP_HTTP, .method = "POST", .path = "/small", .handler = length,
+		.body_limit = 1000},
+	{SUP_HTTP, .method = "POST", .path = "/sum", .handler = sum,
+		.body_limit = 1 << 30, .streams_body = true},
+	{SUP_HTTP, .method = "POST", .path = "/echo", .handler = echo,
+		.body_limit = 1 << 30, .streams_body = true},
+	{SUP_HTTP, .method = "GET", .path = "/pieces", .handler = pieces},
+	{SUP_HTTP, .method = "GET", .path = "/events", .handler = events},
+	{SUP_HTTP, .method = "GET", .path = "/cut", .handler = cut},
+	{SUP_HTTP, .method = "GET", .path = "/wait", .handler = wait},
+	{SUP_HTTP, .method = "GET", .path = "/cancelled",
+		.handler = tell_cancelled},
+	{SUP_HTTP, .method = "GET", .path = "/me", .handler = me},
+	{SUP_HTTP, .method = "GET", .path = "/call", .handler = call},
+	{SUP_HTTP, .method = "GET", .path = "/call-none", .handler = call_none},
+	{SUP_HTTP, .method = "GET", .path = "/log/{level}",
+		.handler = log_line},
+	{SUP_HTTP, .method = "GET", .path = "/emit", .handler = emit},
+	{SUP_HTTP, .method = "POST", .path = "/count", .handler = count},
+	{SUP_TOOL, .name = "add", .description = "Adds two numbers.",
+		.schema = "{\"type\": \"object\"}", .handler = add},
+	{SUP_TOOL, .name = "fails", .handler = fails},
+	{SUP_METHOD, .name = "double", .handler = twice},
+	{SUP_COMMAND, .name = "shout", .help = "Says it loudly.",
+		.handler = shout},
+};
+
+static int
+init(struct sup *p)
+{
+	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++)
+		if (sup_register(p, &offers[i]))
+			return SUP_FAILED_TO_START;
+	sup_health(p, health, NULL);
+	sup_on_configure(p, configure, NULL);
+	sup_state(p, 2, export_state, import_state, NULL);
+	return SUP_STARTED;
+}
+
+SUP_PLUGIN("scenario", "1.0.0", init)

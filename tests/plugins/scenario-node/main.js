@@ -1,0 +1,106 @@
+// scenario-node: what tests/system/test_languages.c asks for, in JavaScript;
+// the same plugin stands in C and Python beside it.
+'use strict';
+const supd = require('supd');
+
+const plugin = new supd.Plugin('scenario', '1.0.0');
+let cancelled = 0, counted = 0;
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+plugin.onConfigure((settings) => {
+  if (settings.greeting === 'refused')
+    throw supd.fail('conflict', 'this greeting is not wanted');
+});
+
+plugin.health(() => {
+  if (plugin.setting('sick', false)) throw supd.fail('busy', 'not well');
+});
+
+plugin.state(2, () => Buffer.from(String(counted)), (version, blob) => {
+  if (version !== 2) throw supd.fail('version', 'only 2');
+  counted = Number(blob.toString());
+});
+
+// ---- answers ----
+
+plugin.http('GET', '/hello/{name}', (req) => ({hello: req.params.name}));
+plugin.http('GET', '/text', () => 'text\n');
+plugin.http('GET', '/nothing', () => undefined);
+plugin.http('GET', '/teapot', () => supd.reply(418, 'short and stout\n',
+  {'X-Kind': 'tea', 'Content-Type': 'text/x-tea'}));
+plugin.http('GET', '/fail/{code}', (req) => {
+  throw supd.fail(req.params.code, 'as asked');
+});
+plugin.http('GET', '/request', (req) => [req.method, req.path, req.query,
+  req.headers['x-one'] || '-', req.headers['x-two'] || '-'].join(' ') + '\n');
+plugin.http('GET', '/late', async () => {
+  await pause(500);
+  return 'late\n';
+});
+plugin.http('GET', '/big', () => Buffer.alloc(1000000, 'x'));
+
+// ---- pieces ----
+
+const length = async (req) => ({length: (await req.body()).length});
+plugin.http('POST', '/length', length);
+plugin.http('POST', '/small', {bodyLimit: 1000}, length);
+plugin.http('POST', '/sum', {bodyLimit: 2 ** 30}, async (req) => {
+  let sum = 0;
+  for await (const piece of req.stream())
+    for (const byte of piece) sum += byte;
+  return {sum};
+});
+plugin.http('POST', '/echo', {bodyLimit: 2 ** 30}, (req) =>
+  supd.reply(200, req.stream(),
+    {'Content-Type': 'application/octet-stream'}));
+plugin.http('GET', '/pieces', async function* () {
+  for (let n = 0; n < 3; n++) yield `piece ${n}\n`;
+});
+plugin.http('GET', '/events', () => supd.reply(200, (function* () {
+  for (let n = 0; n < 3; n++)
+    yield supd.event({event: 'tick', id: n, data: {n}});
+})(), {'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache'}));
+plugin.http('GET', '/cut', async function* () {
+  yield 'begun\n';
+  throw supd.fail('failed', 'given up');
+});
+
+// ---- cancels ----
+
+plugin.http('GET', '/wait', (req) => new Promise((done, failed) => {
+  req.onCancel(() => {
+    cancelled++;
+    failed(supd.fail('cancelled', 'nobody waits'));
+  });
+}));
+plugin.http('GET', '/cancelled', () => ({cancelled}));
+
+// ---- the gateway ----
+
+plugin.http('GET', '/me', () => ({id: plugin.id, version: plugin.version,
+  generation: plugin.generation,
+  greeting: plugin.setting('greeting', 'none'),
+  port: plugin.setting('server.port', 0),
+  absent: plugin.setting('server.name', 'absent')}));
+plugin.http('GET', '/call', async () =>
+  ({answer: await plugin.call('tool', 'add', {a: 20, b: 22})}));
+plugin.http('GET', '/call-none', () => plugin.call('tool', 'no-such-tool', null)
+  .then(() => 'it is there', () => ({answer: null})));
+plugin.http('GET', '/log/{level}', (req) => {
+  plugin.log(req.params.level, 'a line of the scenario');
+});
+plugin.http('GET', '/emit', () => {
+  plugin.emit('scenario.said', {n: 1});
+});
+plugin.http('POST', '/count', () => ({count: ++counted}));
+
+plugin.tool('add', {description: 'Adds two numbers.',
+  schema: {type: 'object'}}, (args) => args.a + args.b);
+plugin.tool('fails', () => {
+  throw supd.fail('conflict', 'as asked');
+});
+plugin.method('double', (args) => ({n: 2 * args.n}));
+plugin.command('shout', {help: 'Says it loudly.'}, (text) =>
+  text.toUpperCase());
+
+plugin.run();

@@ -1,0 +1,199 @@
+"""scenario-python: what tests/system/test_languages.c asks for, in Python; the
+same plugin stands in C and Node beside it."""
+import supd
+
+plugin = supd.Plugin("scenario", "1.0.0")
+counters = {"cancelled": 0, "count": 0}
+
+
+@plugin.on_configure
+async def configure(settings):
+    if settings.get("greeting") == "refused":
+        raise supd.Error("conflict", "this greeting is not wanted")
+
+
+@plugin.health
+async def health():
+    if plugin.setting("sick", False):
+        raise supd.Error("busy", "not well")
+
+
+@plugin.export_state(version=2)
+def export():
+    return b"%d" % counters["count"]
+
+
+@plugin.import_state
+def take(version, blob):
+    if version != 2:
+        raise supd.Error("version", "only 2")
+    counters["count"] = int(blob)
+
+
+# ---- answers ----
+
+@plugin.http("GET", "/hello/{name}")
+def hello(req):
+    return {"hello": req.params["name"]}
+
+
+@plugin.http("GET", "/text")
+async def text(req):
+    return "text\n"
+
+
+@plugin.http("GET", "/nothing")
+async def nothing(req):
+    return None
+
+
+@plugin.http("GET", "/teapot")
+async def teapot(req):
+    return supd.Response(418, {"X-Kind": "tea", "Content-Type": "text/x-tea"},
+                         "short and stout\n")
+
+
+@plugin.http("GET", "/fail/{code}")
+async def fail(req):
+    raise supd.Error(req.params["code"], "as asked")
+
+
+@plugin.http("GET", "/request")
+async def request(req):
+    return "%s %s %s %s %s\n" % (req.method, req.path, req.query,
+                                 req.header("X-One", "-"),
+                                 req.header("X-Two", "-"))
+
+
+@plugin.http("GET", "/late")
+async def late(req):
+    await supd.sleep(0.5)
+    return "late\n"
+
+
+@plugin.http("GET", "/big")
+def big(req):
+    return b"x" * 1000000
+
+
+# ---- pieces ----
+
+@plugin.http("POST", "/length")
+async def length(req):
+    return {"length": len(await req.body())}
+
+
+@plugin.http("POST", "/small", body_limit=1000)
+async def small(req):
+    return {"length": len(await req.body())}
+
+
+@plugin.http("POST", "/sum", body_limit=1 << 30)
+async def total(req):
+    count = 0
+    async for piece in req.stream():
+        count += sum(piece)
+    return {"sum": count}
+
+
+@plugin.http("POST", "/echo", body_limit=1 << 30)
+async def echo(req):
+    return supd.Response(200, {"Content-Type": "application/octet-stream"},
+                         req.stream())
+
+
+@plugin.http("GET", "/pieces")
+async def pieces(req):
+    for number in range(3):
+        yield "piece %d\n" % number
+
+
+@plugin.http("GET", "/events")
+def events(req):
+    for number in range(3):
+        yield supd.Event({"n": number}, event="tick", id=number)
+
+
+@plugin.http("GET", "/cut")
+async def cut(req):
+    yield "begun\n"
+    raise supd.Error("failed", "given up")
+
+
+# ---- cancels ----
+
+@plugin.http("GET", "/wait")
+async def wait(req):
+    try:
+        await supd.sleep(60)
+    except supd.Cancelled:
+        counters["cancelled"] += 1
+        raise
+
+
+@plugin.http("GET", "/cancelled")
+async def cancelled(req):
+    return {"cancelled": counters["cancelled"]}
+
+
+# ---- the gateway ----
+
+@plugin.http("GET", "/me")
+async def me(req):
+    return {"id": plugin.id, "version": plugin.version,
+            "generation": plugin.generation,
+            "greeting": plugin.setting("greeting", "none"),
+            "port": plugin.setting("server.port", 0),
+            "absent": plugin.setting("server.name", "absent")}
+
+
+@plugin.http("GET", "/call")
+async def call(req):
+    return {"answer": await plugin.call("tool", "add", {"a": 20, "b": 22})}
+
+
+@plugin.http("GET", "/call-none")
+async def call_none(req):
+    try:
+        await plugin.call("tool", "no-such-tool", None)
+    except supd.Error:
+        return {"answer": None}
+
+
+@plugin.http("GET", "/log/{level}")
+async def log(req):
+    plugin.log(req.params["level"], "a line of the scenario")
+
+
+@plugin.http("GET", "/emit")
+async def emit(req):
+    plugin.emit("scenario.said", {"n": 1})
+
+
+@plugin.http("POST", "/count")
+async def count(req):
+    counters["count"] += 1
+    return {"count": counters["count"]}
+
+
+@plugin.tool("add", "Adds two numbers.", schema={"type": "object"})
+async def add(args):
+    return args["a"] + args["b"]
+
+
+@plugin.tool("fails")
+async def fails(args):
+    raise supd.Error("conflict", "as asked")
+
+
+@plugin.method("double")
+def double(args):
+    return {"n": 2 * args["n"]}
+
+
+@plugin.command("shout", help="Says it loudly.")
+async def shout(words):
+    return words.upper()
+
+
+plugin.run()

@@ -1,0 +1,344 @@
+/* The same plugin in every language that has an SDK (tests/plugins/scenario-*)
+ * behind the built programs: each must give the answers of one table. Another
+ * language is another line of LANGUAGES. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/memory.h"
+#include "tests/system/harness/ctl.h"
+#include "tests/system/harness/files.h"
+#include "tests/system/harness/http.h"
+#include "tests/system/harness/run.h"
+
+TestSuite(languages, .fini = run_fini, .timeout = 120);
+
+#define LANGUAGES(X, behaviour)                                                \
+	X(c, behaviour)                                                        \
+	X(python, behaviour)                                                   \
+	X(node, behaviour)
+
+#define AS_TEST(language, behaviour)                                           \
+	Test(languages, language##_##behaviour)                                \
+	{                                                                      \
+		struct gateway_run *g = start("scenario-" #language);          \
+                                                                               \
+		behaviour(g);                                                  \
+		run_end(g);                                                    \
+	}
+#define IN_EVERY_LANGUAGE(behaviour) LANGUAGES(AS_TEST, behaviour)
+
+#define BIG_BYTES 1000000
+#define BODY_BYTES (700 * 1024) /* more than the credit of both directions */
+
+static struct gateway_run *
+start(const char *package)
+{
+	struct gateway_run *g = run_create();
+
+	run_package(g, package, "scenario");
+	run_plugin(g, "it", "use: scenario");
+	run_start(g);
+	return g;
+}
+
+/* ---- http ---- */
+
+struct call {
+	const char *request; /* "GET /path" */
+	const char *headers; /* more lines, or NULL */
+	int status;
+	const char *has; /* a line of the answer's head, or NULL */
+	const char *body;
+};
+
+static const struct call calls[] = {
+	{"GET /hello/W%C3%B6rld%22", NULL, 200,
+		"Content-Type: application/json\r\n",
+		"{\"hello\":\"W\303\266rld\\\"\"}"},
+	{"GET /text", NULL, 200, "Content-Type: text/plain; charset=utf-8\r\n",
+		"text\n"},
+	{"GET /nothing", NULL, 204, NULL, ""},
+	{"GET /teapot", NULL, 418, "X-Kind: tea\r\n", "short and stout\n"},
+	{"GET /teapot", NULL, 418, "Content-Type: text/x-tea\r\n",
+		"short and stout\n"},
+	{"GET /fail/bad_message", NULL, 400, NULL,
+		"400 Bad Request: as asked\n"},
+	{"GET /fail/denied", NULL, 403, NULL, "403 Forbidden: as asked\n"},
+	{"GET /fail/not_found", NULL, 404, NULL, "404 Not Found: as asked\n"},
+	{"GET /fail/conflict", NULL, 409, NULL, "409 Conflict: as asked\n"},
+	{"GET /fail/busy", NULL, 503, NULL,
+		"503 Service Unavailable: as asked\n"},
+	{"GET /fail/failed", NULL, 502, NULL, "502 Bad Gateway: as asked\n"},
+	{"GET /request?a=1&b=%20", "X-One: 1\r\nx-TWO: \tw o \r\n", 200, NULL,
+		"GET /request a=1&b=%20 1 w o\n"},
+	{"GET /request", NULL, 200, NULL, "GET /request  - -\n"},
+	{"GET /late", NULL, 200, NULL, "late\n"},
+	{"GET /pieces", NULL, 200, "Transfer-Encoding: chunked\r\n",
+		"piece 0\npiece 1\npiece 2\n"},
+	{"GET /events", NULL, 200, "Content-Type: text/event-stream\r\n",
+		"event: tick\nid: 0\ndata: {\"n\":0}\n\n"
+		"event: tick\nid: 1\ndata: {\"n\":1}\n\n"
+		"event: tick\nid: 2\ndata: {\"n\":2}\n\n"},
+	{"GET /events", NULL, 200, "Cache-Control: no-cache\r\n", NULL},
+	{"GET /me", NULL, 200, NULL,
+		"{\"id\":\"it\",\"version\":\"1.0.0\",\"generation\":1,"
+		"\"greeting\":\"Hello\",\"port\":7,\"absent\":\"absent\"}"},
+	{"GET /call", NULL, 200, NULL, "{\"answer\":42}"},
+	{"GET /call-none", NULL, 200, NULL, "{\"answer\":null}"},
+	{"POST /length", NULL, 200, NULL, "{\"length\":0}"},
+	{"POST /sum", NULL, 200, NULL, "{\"sum\":0}"},
+	{"POST /echo", NULL, 200, NULL, ""},
+	{"HEAD /text", NULL, 200, "Content-Length: 5\r\n", ""},
+};
+
+static void
+one_table_of_calls(struct gateway_run *g)
+{
+	struct client c;
+	struct answer a;
+
+	cr_assert(client_open(&c, g->http));
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		const struct call *call = &calls[i];
+		bool post = !strncmp(call->request, "POST", 4);
+
+		cr_assert(client_say(&c, "%s HTTP/1.1\r\nHost: x\r\n%s%s\r\n",
+			call->request, call->headers ? call->headers : "",
+			post ? "Content-Length: 0\r\n" : ""));
+		cr_assert(
+			client_read(&c, &a, !strncmp(call->request, "HEAD", 4),
+				HTTP_DEADLINE_MS),
+			"%s", call->request);
+		cr_expect_eq(a.status, call->status, "%s: %d %s", call->request,
+			a.status, a.body);
+		if (call->body)
+			cr_expect_str_eq(
+				a.body, call->body, "%s", call->request);
+		if (call->has)
+			cr_expect(strstr(a.head, call->has), "%s: %s",
+				call->request, a.head);
+		answer_finish(&a);
+	}
+	client_close(&c);
+}
+IN_EVERY_LANGUAGE(one_table_of_calls)
+
+/* ---- bodies ---- */
+
+static char *
+long_body(void)
+{
+	char *body = memory_alloc(BODY_BYTES + 1);
+
+	for (size_t i = 0; i < BODY_BYTES; i++)
+		body[i] = (char)('a' + i / 7 % 26);
+	return body;
+}
+
+static void
+bodies_beyond_the_credit(struct gateway_run *g)
+{
+	char *body = long_body(), text[64];
+	unsigned long long sum = 0;
+	struct answer a;
+
+	for (size_t i = 0; i < BODY_BYTES; i++)
+		sum += (unsigned char)body[i];
+	a = http_post(g->http, "/echo", body);
+	cr_assert_eq(a.status, 200);
+	cr_assert_str_eq(a.body, body);
+	answer_finish(&a);
+
+	a = http_post(g->http, "/sum", body);
+	snprintf(text, sizeof(text), "{\"sum\":%llu}", sum);
+	cr_expect_str_eq(a.body, text);
+	answer_finish(&a);
+
+	a = http_post(g->http, "/length", body);
+	snprintf(text, sizeof(text), "{\"length\":%d}", BODY_BYTES);
+	cr_expect_str_eq(a.body, text);
+	answer_finish(&a);
+	free(body);
+
+	a = http_get(g->http, "/big");
+	cr_expect_eq(a.body_bytes, BIG_BYTES);
+	cr_expect_eq(strspn(a.body, "x"), BIG_BYTES);
+	answer_finish(&a);
+}
+IN_EVERY_LANGUAGE(bodies_beyond_the_credit)
+
+static void
+a_body_beyond_its_limit_is_413(struct gateway_run *g)
+{
+	char body[2001] = "";
+	struct answer a;
+
+	memset(body, 'x', 2000);
+	a = http_post(g->http, "/small", body);
+	cr_expect_eq(a.status, 413);
+	answer_finish(&a);
+	body[1000] = '\0';
+	a = http_post(g->http, "/small", body);
+	cr_expect_str_eq(a.body, "{\"length\":1000}");
+	answer_finish(&a);
+}
+IN_EVERY_LANGUAGE(a_body_beyond_its_limit_is_413)
+
+static void
+a_stream_that_is_given_up_is_cut(struct gateway_run *g)
+{
+	struct client c;
+	struct answer a;
+
+	cr_assert(client_open(&c, g->http));
+	cr_assert(client_say(&c, "GET /cut HTTP/1.1\r\nHost: x\r\n\r\n"));
+	cr_expect_not(client_read(&c, &a, false, HTTP_DEADLINE_MS));
+	client_close(&c);
+	cr_expect_eq(http_status(g->http, "/text"), 200);
+}
+IN_EVERY_LANGUAGE(a_stream_that_is_given_up_is_cut)
+
+static void
+a_client_that_leaves_cancels(struct gateway_run *g)
+{
+	struct client c;
+	struct answer a;
+	bool told;
+
+	cr_assert(client_open(&c, g->http));
+	cr_assert(client_say(&c, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"));
+	ctl_await_number(g, "it", "inFlight", 1);
+	client_close(&c);
+	ctl_await_number(g, "it", "inFlight", 0);
+	a = http_get(g->http, "/cancelled");
+	told = !strcmp(a.body, "{\"cancelled\":1}");
+	cr_expect(told, "%s", a.body);
+	answer_finish(&a);
+}
+IN_EVERY_LANGUAGE(a_client_that_leaves_cancels)
+
+/* ---- tools, methods, commands ---- */
+
+struct named {
+	const char *kind, *name, *args;
+	int exit_code;
+	const char *output; /* of supctl --json, or part of its error */
+};
+
+static const struct named named[] = {
+	{"tool", "add", "{\"a\": 1, \"b\": -3}", 0, "-2"},
+	{"tool", "fails", "{}", 1, "as asked"},
+	{"method", "double", "{\"n\": 4}", 0, "{\"n\": 8}"},
+	{"command", "shout", "h\303\266 there", 0, "TH"},
+	{"tool", "none", "{}", 5, "none"},
+};
+
+static void
+what_has_a_name_is_called(struct gateway_run *g)
+{
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+		const struct named *n = &named[i];
+		struct ctl *c =
+			ctl_run(g, "call", n->kind, n->name, n->args, NULL);
+
+		cr_expect_eq(c->exit_code, n->exit_code, "%s: %d %s%s", n->name,
+			c->exit_code, c->out, c->err);
+		cr_expect(
+			strstr(c->out, n->output) || strstr(c->err, n->output),
+			"%s: %s%s", n->name, c->out, c->err);
+		ctl_destroy(c);
+	}
+}
+IN_EVERY_LANGUAGE(what_has_a_name_is_called)
+
+static void
+what_is_registered_is_the_same(struct gateway_run *g)
+{
+	struct ctl *c = ctl_expect(g, 0, "reload", "it", NULL);
+
+	cr_expect_eq(ctl_number(c, "registered.httpRoutes"), 23);
+	cr_expect_str_eq(ctl_text(c, "registered.tools.0"), "add");
+	cr_expect_str_eq(ctl_text(c, "registered.tools.1"), "fails");
+	cr_expect_str_eq(ctl_text(c, "registered.wsMethods.0"), "double");
+	cr_expect_str_eq(ctl_text(c, "registered.commands.0"), "shout");
+	cr_expect_str_eq(ctl_text(c, "version"), "1.0.0");
+	ctl_destroy(c);
+}
+IN_EVERY_LANGUAGE(what_is_registered_is_the_same)
+
+/* ---- log and events ---- */
+
+static void
+lines_keep_their_level(struct gateway_run *g)
+{
+	static const char *const levels[] = {"warn", "info"};
+	char path[32], *line;
+
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		snprintf(path, sizeof(path), "/log/%s", levels[i]);
+		cr_expect_eq(http_status(g->http, path), 204);
+		line = memory_format("%s plugin=it gen=1 pid=%ld stream=log a "
+				     "line of the scenario",
+			levels[i], ctl_status_number(g, "it", "pid"));
+		run_await_log(g, 0, line);
+		free(line);
+	}
+}
+IN_EVERY_LANGUAGE(lines_keep_their_level)
+
+static void
+what_it_emits_is_an_event(struct gateway_run *g)
+{
+	struct ctl *c;
+
+	cr_expect_eq(http_status(g->http, "/emit"), 204);
+	cr_expect_eq(http_status(g->http, "/text"), 200);
+	c = ctl_expect(g, 0, "events", NULL);
+	cr_expect(strstr(c->out, "scenario.said"), "%s", c->out);
+	ctl_destroy(c);
+}
+IN_EVERY_LANGUAGE(what_it_emits_is_an_event)
+
+/* ---- reloads ---- */
+
+static void
+the_old_worker_answers_what_it_has(struct gateway_run *g)
+{
+	struct client c;
+	struct answer a;
+	struct ctl *reload;
+
+	cr_assert(client_open(&c, g->http));
+	cr_assert(client_say(&c, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n"));
+	ctl_await_number(g, "it", "inFlight", 1);
+	reload = ctl_expect(g, 0, "reload", "it", "--wait", "settled", NULL);
+	cr_expect_eq(ctl_number(reload, "aborted"), 0);
+	ctl_destroy(reload);
+	cr_assert(client_read(&c, &a, false, HTTP_DEADLINE_MS));
+	cr_expect_str_eq(a.body, "late\n");
+	answer_finish(&a);
+	client_close(&c);
+}
+IN_EVERY_LANGUAGE(the_old_worker_answers_what_it_has)
+
+static void
+a_sick_worker_does_not_take_over(struct gateway_run *g)
+{
+	char *path = run_package_file(g, "scenario", "plugin.yaml");
+	char *manifest = files_read(path), *settings;
+	struct ctl *c;
+
+	settings = strstr(manifest, "settings:");
+	cr_assert(settings);
+	*settings = '\0';
+	files_write(path, "%ssettings: {sick: true}\n", manifest);
+	run_announce(g, "not well");
+	c = ctl_expect(g, 1, "reload", "it", NULL);
+	cr_expect(strstr(ctl_text(c, "error"), "not well"), "%s", c->out);
+	ctl_destroy(c);
+	free(manifest);
+	free(path);
+}
+IN_EVERY_LANGUAGE(a_sick_worker_does_not_take_over)
