@@ -15,7 +15,7 @@
 
 #define PIECE_BYTES (128 * 1024)
 #define SMALL_BYTES (64 * 1024) /* goes as one answer */
-#define NAME_MAX_BYTES 8192 /* as of a path in supd */
+#define NAME_MAX_BYTES 8192	/* as of a path in supd */
 
 static struct sup *self;
 
