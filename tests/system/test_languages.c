@@ -324,6 +324,22 @@ the_old_worker_answers_what_it_has(struct gateway_run *g)
 IN_EVERY_LANGUAGE(the_old_worker_answers_what_it_has)
 
 static void
+what_it_counted_outlives_a_reload(struct gateway_run *g)
+{
+	struct answer a;
+
+	for (int i = 0; i < 3; i++) {
+		a = http_post(g->http, "/count", "");
+		answer_finish(&a);
+	}
+	ctl_destroy(ctl_expect(g, 0, "reload", "it", NULL));
+	a = http_post(g->http, "/count", "");
+	cr_expect_str_eq(a.body, "{\"count\":4}");
+	answer_finish(&a);
+}
+IN_EVERY_LANGUAGE(what_it_counted_outlives_a_reload)
+
+static void
 a_sick_worker_does_not_take_over(struct gateway_run *g)
 {
 	char *path = run_package_file(g, "scenario", "plugin.yaml");
