@@ -368,7 +368,7 @@ Test(control, the_api_answers_as_the_contract_says)
 			"{\"pluginId\":\"../fault\"}", 404, "error"},
 		{"POST", "/api/plugins/reload", "ops-token",
 			"{\"pluginId\":\"fault\\u0000\"}", 400, "error"},
-		{"GET", "/api/plugins/reload", "ops-token", "", 404, "error"},
+		{"GET", "/api/plugins/reload", "ops-token", "", 405, "error"},
 		{"DELETE", "/api/plugins", "ops-token", "", 405, "error"},
 		{"GET", "/api/nothing", "ops-token", "", 404, "error"},
 		{"GET", "/livez", NULL, "", 200, ""},
