@@ -207,10 +207,12 @@ decide_serving(struct apply_pass *pass, struct apply_step *step,
 	enum config_class class = CLASS_LIVE;
 	bool differs;
 
-	json_decref(step->reasons);
-	step->reasons = config_plugin_reasons(p->config, step->entry);
 	differs = config_plugin_differs(
 		p->config, step->entry, apply_plugin_configures(p), &class);
+	if (differs) {
+		json_decref(step->reasons);
+		step->reasons = config_plugin_reasons(p->config, step->entry);
+	}
 	if (digest_differs(pass, step, p, w) || class > CLASS_CONFIGURE)
 		set_step(step, ACTION_RELOAD, NULL);
 	else if (class == CLASS_CONFIGURE)

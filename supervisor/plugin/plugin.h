@@ -83,9 +83,9 @@ struct plugin {
 	} seen;
 	bool enabled;
 	bool announced; /* its enabled has been told of since supd began */
-	bool stopped;  /* by a person */
-	bool removed;  /* no longer configured: goes when its workers went */
-	bool given_up; /* crash policy: `failed` */
+	bool stopped;	/* by a person */
+	bool removed;	/* no longer configured: goes when its workers went */
+	bool given_up;	/* crash policy: `failed` */
 	bool start_is_applied; /* an apply begins its first start */
 	bool settled_once;     /* was serving or failed once since supd began */
 	char failure[512]; /* why it is failed, or the last rollback's cause */

@@ -416,6 +416,59 @@ Test(apply, what_is_added_waits_for_what_it_requires)
 	run_end(g);
 }
 
+/* Its environment without what names the plugin itself. */
+static char *
+environment_of(struct gateway_run *g, const char *path)
+{
+	struct answer a = http_get(g->http, path);
+	char *kept = memory_copy_text(""), *rest = a.body, *line;
+
+	while ((line = strsep(&rest, "\n"))) {
+		char *longer;
+
+		if (!strncmp(line, "SUPD_", 5))
+			line[strcspn(line, "=")] = '\0';
+		longer = memory_format("%s%s\n", kept, line);
+		free(kept);
+		kept = longer;
+	}
+	answer_finish(&a);
+	return kept;
+}
+
+Test(apply, what_is_added_gets_what_was_there_at_the_start)
+{
+	struct gateway_run *g = run_create();
+	char *first, *late;
+	struct answer a;
+	struct ctl *c;
+
+	run_package(g, "fault", "fault");
+	run_plugin(g, "first",
+		"use: fault, mount: /first, namespace: first, env: {TZ: UTC}, "
+		"settings: {mode: m}");
+	run_start(g);
+	g->may_grow = true;
+	run_plugin(g, "late",
+		"use: fault, mount: /late, namespace: late, env: {TZ: UTC}, "
+		"settings: {mode: m}");
+	run_write_config(g);
+	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
+	first = environment_of(g, "/first/fault/env");
+	late = environment_of(g, "/late/fault/env");
+	cr_expect(strstr(first, "TZ=UTC"), "%s", first);
+	cr_expect_str_eq(first, late);
+	free(first);
+	free(late);
+	a = http_get(g->http, "/late/fault");
+	cr_expect(strstr(a.body, "\"mode\":\"m\""), "%s", a.body);
+	answer_finish(&a);
+	c = ctl_expect(g, 0, "logs", "late", NULL);
+	cr_expect(strstr(c->out, "starting in mode 'm'"), "%s", c->out);
+	ctl_destroy(c);
+	run_end(g);
+}
+
 /* ---- all or nothing ---- */
 
 Test(apply, atomic_is_all_or_nothing)
@@ -590,6 +643,10 @@ Test(apply, limits_tokens_and_log_follow_without_a_reload)
 		status_with_token(g, "GET", "/api/config/plan", "one"), 200);
 	cr_expect_eq(
 		status_with_token(g, "GET", "/api/config/plan", "two"), 401);
+	cr_expect_eq(
+		status_with_token(g, "POST", "/api/config/apply", "one"), 200);
+	cr_expect_eq(
+		status_with_token(g, "POST", "/api/plugins/scan", "one"), 200);
 	extra(g, "admin: {tokens: [{name: two, role: viewer, sha256: \"" TWO
 		 "\"}]}\nlimits: {headers: 5}\n");
 	run_write_config(g);

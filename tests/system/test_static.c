@@ -25,7 +25,7 @@ TestSuite(static_files, .fini = run_fini, .timeout = 120);
 
 /* What ASan has freed waits in its quarantine. */
 #ifdef __SANITIZE_ADDRESS__
-#define RSS_SLACK_KIB (256 * 1024)
+#define RSS_SLACK_KIB (400 * 1024)
 #else
 #define RSS_SLACK_KIB (4 * 1024)
 #endif
