@@ -132,12 +132,18 @@ begin(struct apply_item *item, struct plugin *p)
 		.trigger = pass->trigger,
 		.if_changed = item->action != ACTION_START,
 	};
+	enum reload_refusal refusal;
 	struct error err;
 	json_t *receipt;
 
 	p->reload_wanted = false; /* this is the one */
-	if (reload_begin(pass->gateway, p, &options, &item->watcher, NULL,
-		    &err) == RELOAD_ACCEPTED)
+	if (item->action == ACTION_CONFIGURE)
+		refusal = reload_begin_configure(pass->gateway, p,
+			pass->trigger, &item->watcher, NULL, &err);
+	else
+		refusal = reload_begin(
+			pass->gateway, p, &options, &item->watcher, NULL, &err);
+	if (refusal == RELOAD_ACCEPTED)
 		return;
 	receipt = reload_refused_receipt(
 		pass->gateway, p, pass->trigger, err.text);
