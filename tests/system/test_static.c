@@ -292,6 +292,28 @@ Test(static_files, the_packages_own_folder_changes_with_a_reload)
 	run_end(g);
 }
 
+/* Around the sizes where an answer begins to go in pieces. */
+Test(static_files, each_size_comes_whole_and_says_its_length)
+{
+	static const size_t sizes[] = {0, 1, 65535, 65536, 65537, 100000,
+		131072, 131073, 262144, 262145, 1000000};
+	struct gateway_run *g = start("");
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		char *length = memory_format("%zu", sizes[i]);
+		struct answer a;
+
+		put_big(g, "big", sizes[i]);
+		a = ask(g, "GET", "/s/big", "");
+		cr_expect_eq(a.status, 200);
+		cr_expect_eq(a.body_bytes, sizes[i]);
+		expect_header(&a, "Content-Length", length);
+		answer_finish(&a);
+		free(length);
+	}
+	run_end(g);
+}
+
 /* ---- conditions and ranges ---- */
 
 Test(static_files, a_client_that_has_it_is_told_so)
