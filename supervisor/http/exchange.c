@@ -273,8 +273,10 @@ exchange_stream_begin(struct exchange *x, const char *type, const char *fields)
 void
 exchange_stream_write(struct exchange *x, struct bytes piece)
 {
-	if (x->state == EXCHANGE_STREAMING)
-		exchange_write_piece(x, piece);
+	if (x->state != EXCHANGE_STREAMING)
+		return;
+	x->uncredited += piece.length;
+	exchange_write_piece(x, piece);
 }
 
 void

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "supervisor/http/api.h"
 #include "supervisor/http/connection.h"
 #include "supervisor/http/server.h"
 
@@ -150,6 +151,8 @@ exchange_passed(struct exchange *x, uint64_t bytes)
 	x->uncredited -= bytes;
 	if (bytes && x->request.id)
 		dispatch_credit(server_of(x)->gateway, &x->request, bytes);
+	else if (bytes && x->api)
+		api_passed(x->api);
 }
 
 const struct request_ops exchange_ops = {
