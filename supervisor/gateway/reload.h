@@ -38,6 +38,7 @@ struct reload_options {
 	bool from_stage; /* start from the last proven stage, do not stage */
 	bool if_changed; /* equal digest and settings: end without a spawn */
 	bool prove;	 /* the candidate is proven, shown and discarded */
+	uint32_t asked_by; /* the worker that calls for it, 0: none */
 	struct reload_set *set; /* NULL: by itself */
 };
 

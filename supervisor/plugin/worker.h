@@ -221,9 +221,9 @@ int worker_ask_import(
 	struct worker *w, const struct state_blob *state, struct error *err);
 /* The outcome is not wanted any more, nor that it gets quiet. */
 void worker_ask_end(struct worker *w);
-/* True: no single answer is owed, only streams whose head is out. Else
- * on_quiet comes when that is so. */
-bool worker_await_quiet(struct worker *w);
+/* True: no more than `owed` single answers are, beside streams whose head is
+ * out. Else on_quiet comes when that is so. */
+bool worker_await_quiet(struct worker *w, uint32_t owed);
 /* How many of these there are. */
 uint32_t worker_unanswered(const struct worker *w);
 

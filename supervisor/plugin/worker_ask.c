@@ -114,9 +114,10 @@ worker_ask_end(struct worker *w)
 }
 
 bool
-worker_await_quiet(struct worker *w)
+worker_await_quiet(struct worker *w, uint32_t owed)
 {
-	w->private->quiet_awaited = worker_unanswered(w) > 0;
+	w->private->quiet_owed = owed;
+	w->private->quiet_awaited = worker_unanswered(w) > owed;
 	return !w->private->quiet_awaited;
 }
 

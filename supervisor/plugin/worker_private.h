@@ -69,6 +69,7 @@ struct worker_private {
 		uint64_t credit;
 	} ask;
 	bool quiet_awaited;
+	uint32_t quiet_owed; /* answers that may be out all the same */
 };
 
 /* ---- worker.c ---- */
