@@ -11,9 +11,14 @@ void
 supervisor_log_problems(const struct problems *problems)
 {
 	for (uint32_t i = 0; i < problems->count; i++) {
-		char *text = problem_text(&problems->items[i]);
+		/* the line's level says so already */
+		struct problem plain = problems->items[i];
+		bool is_warning = plain.warning;
+		char *text;
 
-		if (problems->items[i].warning)
+		plain.warning = false;
+		text = problem_text(&plain);
+		if (is_warning)
 			log_warn("%s", text);
 		else
 			log_error("%s", text);

@@ -69,10 +69,23 @@ body_collect(struct sup_req *req, struct bytes bytes, bool more)
 /* ---- in pieces ---- */
 
 static bool
+body_is_open(const struct sup_req *req)
+{
+	return req->state == REQUEST_OPEN || req->state == REQUEST_STREAMING;
+}
+
+static bool
 body_is_wanted(const struct sup_req *req)
 {
-	return !req->cancelled &&
-	       (req->state == REQUEST_OPEN || req->state == REQUEST_STREAMING);
+	return !req->cancelled && body_is_open(req);
+}
+
+/* The plugin waits for pieces that do not come, and does not know yet. */
+static bool
+body_is_lost(const struct sup_req *req)
+{
+	return req->cancelled && !req->cancel_told && req->take &&
+	       !req->end_told && body_is_open(req);
 }
 
 static bool
@@ -108,6 +121,16 @@ body_hand_over(struct sup_req *req, struct bytes piece, uint64_t paid)
 		body_pay(req);
 }
 
+static void
+body_tell_lost(struct sup_req *req)
+{
+	bool nested = request_enter(req);
+
+	req->end_told = true;
+	req->take(req, NULL, 0, false, req->take_user);
+	request_leave(req, nested);
+}
+
 /* All that waits, as one piece. */
 static void
 body_feed(struct sup_req *req)
@@ -116,6 +139,10 @@ body_feed(struct sup_req *req)
 	size_t bytes = buffer_length(&waiting);
 	uint64_t paid = bytes - req->uncredited;
 
+	if (body_is_lost(req)) {
+		body_tell_lost(req);
+		return;
+	}
 	if (!body_may_go(req))
 		return;
 	req->body = (struct buffer){0};
@@ -164,21 +191,24 @@ body_schedule(struct sup_req *req)
 {
 	struct sup *p = req->plugin;
 
-	if (!body_may_go(req) || !list_is_empty(&req->feed_node))
+	bool waits = buffer_length(&req->body) || req->body_ended;
+
+	if (!body_is_lost(req) && !(body_may_go(req) && waits))
 		return;
-	if (!buffer_length(&req->body) && !req->body_ended)
+	if (!list_is_empty(&req->feed_node))
 		return;
 	list_append(&p->feeding, &req->feed_node);
 	ev_feed_event(p->loop, &p->feed, EV_CUSTOM);
 }
 
 void
-body_drop(struct sup_req *req)
+body_cancelled(struct sup_req *req)
 {
 	if (!req->streams)
 		return;
 	buffer_finish(&req->body);
 	list_remove(&req->feed_node);
+	body_schedule(req);
 }
 
 static void

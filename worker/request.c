@@ -265,7 +265,8 @@ request_on_cancel(struct sup *p, uint32_t id)
 	if (!req || req->cancelled)
 		return;
 	req->cancelled = true;
-	body_drop(req);
+	req->cancel_told = req->on_cancel != NULL;
+	body_cancelled(req);
 	if (req->state == REQUEST_COLLECTING)
 		request_answer_error(req, WIRE_CANCELLED, "cancelled");
 	else if (req->state == REQUEST_FLUSHING)

@@ -34,7 +34,7 @@ struct sup_req {
 	enum message_name message;
 	enum request_state state;
 	uint32_t id;
-	bool in_handler, cancelled, kept, head_sent;
+	bool in_handler, cancelled, cancel_told, kept, head_sent;
 
 	const msgpack_object *params;	   /* NULL when the message is gone */
 	const char *texts[REQUEST_PARAMS]; /* copies, by param */
@@ -86,7 +86,7 @@ bool request_leave(struct sup_req *req, bool nested);
 void body_begin(struct sup_req *req, struct bytes first, bool more);
 void body_chunk(struct sup_req *req, struct bytes bytes, bool more);
 void body_feed_init(struct sup *p);
-void body_drop(struct sup_req *req); /* no more pieces */
+void body_cancelled(struct sup_req *req);
 
 /* state.c: what supd itself asks of the plugin */
 void state_take_export(struct sup_req *req);

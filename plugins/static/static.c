@@ -14,7 +14,8 @@
 #include "type.h"
 
 #define PIECE_BYTES (128 * 1024)
-#define NAME_MAX_BYTES 8192 /* as of a path in supd */
+#define SMALL_BYTES (64 * 1024) /* goes as one answer */
+#define NAME_MAX_BYTES 8192	/* as of a path in supd */
 
 static struct sup *self;
 
@@ -146,7 +147,7 @@ static void
 answer_content(struct sup_req *req, const struct file *f, struct part part,
 	int status, const char *name)
 {
-	static char body[PIECE_BYTES];
+	static char body[SMALL_BYTES];
 	const char *type = content_type(name), *why;
 	struct stream whole = {*f, part.first, part.bytes};
 	bool is_head = !strcmp(sup_req_method(req), "HEAD");

@@ -54,13 +54,22 @@ bool config_id_is_valid(const char *id);
 
 /* ---- the parts ---- */
 
+#define CONFIG_LISTENER_FD "fd:" /* before the name of a socket passed on */
+
 struct config_listener {
-	/* As normalised ("127.0.0.1:8080", "[::1]:8080", "unix:/path"): what
-	 * tells one listener from another. */
+	/* As normalised ("127.0.0.1:8080", "[::1]:8080", "unix:/path",
+	 * "fd:web"): what tells one listener from another. */
 	char *http;
 	struct sockaddr_storage address; /* AF_INET, AF_INET6 or AF_UNIX */
 	socklen_t address_length;
 };
+
+/* No address: the service manager passes the socket on. */
+static inline bool
+config_listener_is_inherited(const struct config_listener *l)
+{
+	return !l->address_length;
+}
 
 struct config_limits {
 	uint64_t head_bytes;

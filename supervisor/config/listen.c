@@ -104,20 +104,34 @@ read_unix(struct problems *problems, const struct node *node,
 	free(whole);
 }
 
+/* A socket of the service manager's, by its FileDescriptorName. */
+static void
+read_fd(struct problems *problems, const struct node *node, const char *name)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789._@-";
+	size_t length = strlen(name);
+
+	if (!length || length > 255 || strspn(name, allowed) != length)
+		node_problem(problems, node,
+			"'fd:' needs the name of a socket after it: letters, "
+			"digits, ., _, @ and -");
+}
+
 void
 listener_check(struct problems *problems, const struct node *node, void *base)
 {
 	struct config_listener *l = base;
 	char *text = memory_copy_text(node->text);
-	if (!strncmp(text, "fd:", 3))
-		node_problem(
-			problems, node, "fd: listeners are not supported yet");
+	if (!strncmp(text, CONFIG_LISTENER_FD, strlen(CONFIG_LISTENER_FD)))
+		read_fd(problems, node, text + strlen(CONFIG_LISTENER_FD));
 	else if (!strncmp(text, "unix:", 5))
 		read_unix(problems, node, l, text + 5);
 	else if (!read_tcp(l, text))
 		node_problem(problems, node,
 			"'http' must be ADDRESS:PORT with a numeric address "
-			"such as 127.0.0.1:8080 or \"[::1]:8080\", or "
-			"unix:/path");
+			"such as 127.0.0.1:8080 or \"[::1]:8080\", "
+			"unix:/path or fd:NAME");
 	free(text);
 }

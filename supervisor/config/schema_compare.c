@@ -185,6 +185,19 @@ compare_row(const struct comparison *c, const char *path)
 	}
 }
 
+/* Cheaply: most are, and then no path is made. */
+static bool
+is_same(const struct schema_row *row, const void *old, const void *new)
+{
+	json_t *const *a = schema_field_const(row, old);
+	json_t *const *b = schema_field_const(row, new);
+	if (row->type == SCHEMA_SECTION || row->type == SCHEMA_LIST)
+		return false;
+	if (row->type == SCHEMA_JSON)
+		return *a == *b || json_equal(*a, *b);
+	return schema_value_same(row, old, new);
+}
+
 void
 schema_compare(const struct schema_table *table, const void *old,
 	const void *new, const char *prefix, schema_differ *differ, void *user)
@@ -199,6 +212,8 @@ schema_compare(const struct schema_table *table, const void *old,
 				differ, user);
 			continue;
 		}
+		if (is_same(row, old, new))
+			continue;
 		char *path = memory_format(
 			"%s%s%s", prefix, *prefix ? "." : "", row->name);
 		struct comparison c = {row, old, new, differ, user};

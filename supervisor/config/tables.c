@@ -99,8 +99,10 @@ static const struct schema_table listen_table = {
 			{ROW(config_listener, http), .type = SCHEMA_TEXT,
 				.min = 1, .required = true,
 				.class = CLASS_REBIND, .check = listener_check,
-				.doc = "`127.0.0.1:8080`, `[::1]:8080` or "
-				       "`unix:/path`. Addresses are numeric; "
+				.doc = "`127.0.0.1:8080`, `[::1]:8080`, "
+				       "`unix:/path`, or `fd:NAME` for a "
+				       "socket that the service manager "
+				       "passes on. Addresses are numeric; "
 				       "`localhost` is 127.0.0.1."},
 			{.name = "tls",
 				.type = SCHEMA_OWN,

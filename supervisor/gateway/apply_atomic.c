@@ -54,7 +54,8 @@ check(struct apply_pass *pass)
 			&pass->error, "the packages could not be compared");
 	for (uint32_t i = 0; i < pass->plan.count; i++) {
 		const struct apply_step *step = &pass->plan.steps[i];
-		const struct plugin *p = gateway_plugin(pass->gateway, step->id);
+		const struct plugin *p =
+			gateway_plugin(pass->gateway, step->id);
 
 		if (step->action == ACTION_NONE || step->action == ACTION_LIVE)
 			continue;
@@ -76,8 +77,8 @@ check(struct apply_pass *pass)
 static void
 undo(struct atomic_item *item)
 {
-	struct plugin *p = gateway_plugin_by_number(
-		item->pass->gateway, item->plugin);
+	struct plugin *p =
+		gateway_plugin_by_number(item->pass->gateway, item->plugin);
 
 	if (!item->before) {
 		p->removed = true;
@@ -149,15 +150,14 @@ on_verdict(struct reload_watcher *w, json_t *receipt)
 {
 	struct atomic_item *item = container_of(w, struct atomic_item, watcher);
 	struct apply_pass *pass = item->pass;
-	const char *why =
-		json_string_value(json_object_get(receipt, "error"));
+	const char *why = json_string_value(json_object_get(receipt, "error"));
 
 	apply_note_receipt(pass, receipt);
 	if (!json_is_true(json_object_get(receipt, "success"))) {
 		if (!pass->error.text[0])
 			error_set(&pass->error, "plugin '%s': %s",
-				json_string_value(json_object_get(
-					receipt, "pluginId")),
+				json_string_value(
+					json_object_get(receipt, "pluginId")),
 				why ? why : "failed");
 		undo(item);
 	}

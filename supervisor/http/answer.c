@@ -233,7 +233,8 @@ put_length(char *at, uint64_t length)
 static enum answer_body
 body_of(const struct answer *a, const struct answer_frame *f)
 {
-	if (f->is_head || a->status == 204 || a->status == 304)
+	if (f->is_head || a->status == 204 || a->status == 205 ||
+		a->status == 304)
 		return ANSWER_NONE;
 	if (!a->more)
 		return ANSWER_WHOLE;
@@ -253,6 +254,8 @@ put_framing(char *at, const struct answer *a, enum answer_body body)
 	case ANSWER_CHUNKED:
 		return put(at, BYTES("Transfer-Encoding: chunked\r\n"));
 	case ANSWER_NONE:
+		if (a->status == 205)
+			return put_length(at, 0);
 		/* HEAD says what GET would have said. */
 		if (a->status == 204 || (a->status == 304 && !a->has_length))
 			return at;

@@ -33,7 +33,7 @@ struct answer {
 
 /* How the body of a written head goes on. */
 enum answer_body {
-	ANSWER_NONE,   /* HEAD, 204, 304: pieces are thrown away */
+	ANSWER_NONE,   /* HEAD, 204, 205, 304: pieces are thrown away */
 	ANSWER_WHOLE,  /* it was written with the head */
 	ANSWER_LENGTH, /* answer.length bytes in all */
 	ANSWER_CHUNKED,

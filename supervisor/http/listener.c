@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "proto/util/memory.h"
+#include "supervisor/http/inherited.h"
 #include "supervisor/http/port_owner.h"
 #include "supervisor/http/server.h"
 
@@ -150,6 +151,33 @@ open_socket(
 	return explain(config, error, err);
 }
 
+static struct listener *
+create(struct http_server *server, const char *name, int fd)
+{
+	struct listener *l = memory_alloc(sizeof(*l));
+
+	l->server = server;
+	l->name = memory_copy_text(name);
+	list_init(&l->node);
+	ev_io_init(&l->readable, on_connection, fd, EV_READ);
+	return l;
+}
+
+struct listener *
+listener_open_inherited(struct http_server *server,
+	const struct config_listener *config, uint32_t which, struct error *err)
+{
+	int fd = inherited_open(&server->inherited,
+		config->http + strlen(CONFIG_LISTENER_FD), which, err);
+	struct listener *l;
+
+	if (fd < 0)
+		return NULL;
+	l = create(server, config->http, fd);
+	l->is_inherited = true;
+	return l;
+}
+
 struct listener *
 listener_open(struct http_server *server, const struct config_listener *config,
 	bool shares_port, struct error *err)
@@ -165,11 +193,7 @@ listener_open(struct http_server *server, const struct config_listener *config,
 	fd = open_socket(config, shares_port, err);
 	if (fd < 0)
 		return NULL;
-	l = memory_alloc(sizeof(*l));
-	l->server = server;
-	l->name = memory_copy_text(config->http);
-	list_init(&l->node);
-	ev_io_init(&l->readable, on_connection, fd, EV_READ);
+	l = create(server, config->http, fd);
 	if (is_unix && !lstat(un->sun_path, &st)) {
 		/* Who may connect is the folder's business. */
 		chmod(un->sun_path, 0666);
@@ -199,7 +223,7 @@ listener_close(struct listener *l)
 void
 listener_share_port(struct listener *l, bool share)
 {
-	if (!l->unix_path)
+	if (!l->unix_path && !l->is_inherited)
 		share_port(l->readable.fd, share);
 }
 

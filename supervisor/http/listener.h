@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ev.h>
+#include <stdbool.h>
 
 #include "proto/util/error.h"
 #include "proto/util/list.h"
@@ -14,8 +15,9 @@ struct listener {
 	struct list node;
 	struct http_server *server;
 	ev_io readable;
-	char *name;	 /* config_listener.http */
-	char *unix_path; /* removed at the end if it is still ours, or NULL */
+	bool is_inherited; /* its options are the service manager's */
+	char *name;	   /* config_listener.http */
+	char *unix_path;   /* removed at the end if it is still ours, or NULL */
 	uint64_t device, inode;
 };
 
@@ -29,6 +31,10 @@ struct listener *listener_open(struct http_server *server,
 void listener_share_port(struct listener *l, bool share);
 /* Who is connected already and not accepted yet is not to be hung up on. */
 void listener_accept_rest(struct listener *l);
+/* The which-th of the sockets that were passed on under the config's name. */
+struct listener *listener_open_inherited(struct http_server *server,
+	const struct config_listener *config, uint32_t which,
+	struct error *err);
 void listener_close(struct listener *l);
 void listener_pause(struct listener *l);
 void listener_resume(struct listener *l);

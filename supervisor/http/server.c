@@ -51,6 +51,7 @@ http_server_create(struct gateway *gateway, struct config *config)
 	s->config = config_ref(config);
 	proxies_init(&s->proxies, &config->trusted_proxies);
 	access_init(&s->access, s->loop);
+	inherited_take(&s->inherited);
 	list_init(&s->listeners);
 	list_init(&s->fresh);
 	list_init(&s->connections);
@@ -95,6 +96,7 @@ http_server_destroy(struct http_server *s)
 	config_unref(s->config);
 	proxies_finish(&s->proxies);
 	access_finish(&s->access);
+	inherited_finish(&s->inherited);
 	buffer_finish(&s->forwarded);
 	free(s);
 }
@@ -139,6 +141,27 @@ share_ports(struct http_server *s, bool share)
 			container_of(node, struct listener, node), share);
 }
 
+static int
+open_new(struct http_server *s, const struct config_listener *item,
+	struct error *err)
+{
+	bool inherited = config_listener_is_inherited(item);
+	const char *name = item->http + strlen(CONFIG_LISTENER_FD);
+	uint32_t count = inherited ? inherited_count(&s->inherited, name) : 1;
+	struct listener *l;
+
+	/* At least one, which tells that there is none. */
+	for (uint32_t i = 0; i < (count ? count : 1); i++) {
+		l = inherited ? listener_open_inherited(s, item, i, err)
+			      : listener_open(s, item,
+					!list_is_empty(&s->listeners), err);
+		if (!l)
+			return -1;
+		list_append(&s->fresh, &l->node);
+	}
+	return 0;
+}
+
 int
 http_server_open_new(
 	struct http_server *s, const struct config *config, struct error *err)
@@ -146,18 +169,9 @@ http_server_open_new(
 	int result = 0;
 
 	share_ports(s, true);
-	for (uint32_t i = 0; i < config->listen.count && !result; i++) {
-		const struct config_listener *item = &config->listen.items[i];
-		struct listener *l;
-
-		if (find_listener(s, item->http))
-			continue;
-		l = listener_open(s, item, !list_is_empty(&s->listeners), err);
-		if (l)
-			list_append(&s->fresh, &l->node);
-		else
-			result = -1;
-	}
+	for (uint32_t i = 0; i < config->listen.count && !result; i++)
+		if (!find_listener(s, config->listen.items[i].http))
+			result = open_new(s, &config->listen.items[i], err);
 	share_ports(s, false);
 	if (!result)
 		result = access_open_new(&s->access, config, err);

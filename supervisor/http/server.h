@@ -15,6 +15,7 @@
 #include "supervisor/gateway/gateway.h"
 #include "supervisor/http/access.h"
 #include "supervisor/http/head.h"
+#include "supervisor/http/inherited.h"
 #include "supervisor/http/proxy.h"
 
 #define HTTP_READ_BYTES (64 * 1024) /* read from a connection per turn */
@@ -27,7 +28,8 @@ struct http_server {
 	struct ev_loop *loop;
 	struct config *config; /* a reference: limits, tokens, admin.http */
 	struct access_log access;
-	struct proxies proxies;	 /* of its trusted_proxies */
+	struct proxies proxies; /* of its trusted_proxies */
+	struct inherited inherited;
 	struct list listeners;	 /* struct listener.node */
 	struct list fresh;	 /* listeners that accept nothing yet */
 	struct list connections; /* struct connection.node */

@@ -22,10 +22,11 @@
  * seq counts up by one, from a number that is greater than those of any supd
  * that ran before, so that a client that comes back is told what it missed.
  * Names of supd's own: gateway.ready, gateway.stopping, config.applied,
- * config.planned, config.scanned, config.refused, reload.phase, reload.verdict, reload.settled,
- * reload.reverted, worker.crashed, plugin.failed, plugin.enabled,
- * plugin.disabled, hold.overflow. Those of plugins and people are whatever they
- * emit, but never begin with one of supd's own words and a dot. */
+ * config.planned, config.scanned, config.refused, reload.phase, reload.verdict,
+ * reload.settled, reload.reverted, worker.crashed, plugin.failed,
+ * plugin.enabled, plugin.disabled, hold.overflow. Those of plugins and people
+ * are whatever they emit, but never begin with one of supd's own words and a
+ * dot. */
 struct journal;
 
 struct journal_reader {

@@ -9,11 +9,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-const uint32_t metrics_bounds_us[METRICS_BUCKETS - 1] = {
-#define X(us) us,
-	METRICS_BOUNDS(X)
-#undef X
-};
+const uint32_t metrics_bounds_us[METRICS_BUCKETS - 1] = {100, 250, 500, 1000,
+	2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000,
+	2500000, 5000000, 10000000};
 
 static const char *const type_texts[] = {[METRICS_COUNTER] = "counter",
 	[METRICS_GAUGE] = "gauge",

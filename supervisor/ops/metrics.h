@@ -11,13 +11,6 @@
 
 /* ---- what is counted on the way of a request: increments only ---- */
 
-/* Upper bounds of the buckets in microseconds; beyond them is +Inf. */
-#define METRICS_BOUNDS(X)                                                      \
-	X(100)                                                                 \
-	X(250)                                                                 \
-	X(500)                                                                 \
-	X(1000) X(2500) X(5000) X(10000) X(25000) X(50000) X(100000) X(250000) \
-		X(500000) X(1000000) X(2500000) X(5000000) X(10000000)
 #define METRICS_BUCKETS 17 /* with +Inf */
 
 struct metrics_histogram {
@@ -25,6 +18,7 @@ struct metrics_histogram {
 	uint64_t sum_us;
 };
 
+/* Upper bounds of the buckets in microseconds; beyond them is +Inf. */
 extern const uint32_t metrics_bounds_us[METRICS_BUCKETS - 1];
 
 static inline void

@@ -58,9 +58,9 @@ struct plugin_last_reload {
 /* How many events its workers may still emit now. */
 struct plugin_emit {
 	double left;
-	uint64_t at_us;	    /* when that was so */
-	uint64_t warned_ms; /* 0: not yet */
-	uint64_t untold;    /* refused since */
+	uint64_t at_us;	 /* when that was so */
+	uint64_t untold; /* refused since the last line about it */
+	struct wheel_timer again;
 };
 
 /* Told once a second at most while it lasts. */
@@ -83,9 +83,9 @@ struct plugin {
 	} seen;
 	bool enabled;
 	bool announced; /* its enabled has been told of since supd began */
-	bool stopped;  /* by a person */
-	bool removed;  /* no longer configured: goes when its workers went */
-	bool given_up; /* crash policy: `failed` */
+	bool stopped;	/* by a person */
+	bool removed;	/* no longer configured: goes when its workers went */
+	bool given_up;	/* crash policy: `failed` */
 	bool start_is_applied; /* an apply begins its first start */
 	bool settled_once;     /* was serving or failed once since supd began */
 	char failure[512]; /* why it is failed, or the last rollback's cause */

@@ -416,6 +416,59 @@ Test(apply, what_is_added_waits_for_what_it_requires)
 	run_end(g);
 }
 
+/* Its environment without what names the plugin itself. */
+static char *
+environment_of(struct gateway_run *g, const char *path)
+{
+	struct answer a = http_get(g->http, path);
+	char *kept = memory_copy_text(""), *rest = a.body, *line;
+
+	while ((line = strsep(&rest, "\n"))) {
+		char *longer;
+
+		if (!strncmp(line, "SUPD_", 5))
+			line[strcspn(line, "=")] = '\0';
+		longer = memory_format("%s%s\n", kept, line);
+		free(kept);
+		kept = longer;
+	}
+	answer_finish(&a);
+	return kept;
+}
+
+Test(apply, what_is_added_gets_what_was_there_at_the_start)
+{
+	struct gateway_run *g = run_create();
+	char *first, *late;
+	struct answer a;
+	struct ctl *c;
+
+	run_package(g, "fault", "fault");
+	run_plugin(g, "first",
+		"use: fault, mount: /first, namespace: first, env: {TZ: UTC}, "
+		"settings: {mode: m}");
+	run_start(g);
+	g->may_grow = true;
+	run_plugin(g, "late",
+		"use: fault, mount: /late, namespace: late, env: {TZ: UTC}, "
+		"settings: {mode: m}");
+	run_write_config(g);
+	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
+	first = environment_of(g, "/first/fault/env");
+	late = environment_of(g, "/late/fault/env");
+	cr_expect(strstr(first, "TZ=UTC"), "%s", first);
+	cr_expect_str_eq(first, late);
+	free(first);
+	free(late);
+	a = http_get(g->http, "/late/fault");
+	cr_expect(strstr(a.body, "\"mode\":\"m\""), "%s", a.body);
+	answer_finish(&a);
+	c = ctl_expect(g, 0, "logs", "late", NULL);
+	cr_expect(strstr(c->out, "starting in mode 'm'"), "%s", c->out);
+	ctl_destroy(c);
+	run_end(g);
+}
+
 /* ---- all or nothing ---- */
 
 Test(apply, atomic_is_all_or_nothing)
@@ -590,6 +643,10 @@ Test(apply, limits_tokens_and_log_follow_without_a_reload)
 		status_with_token(g, "GET", "/api/config/plan", "one"), 200);
 	cr_expect_eq(
 		status_with_token(g, "GET", "/api/config/plan", "two"), 401);
+	cr_expect_eq(
+		status_with_token(g, "POST", "/api/config/apply", "one"), 200);
+	cr_expect_eq(
+		status_with_token(g, "POST", "/api/plugins/scan", "one"), 200);
 	extra(g, "admin: {tokens: [{name: two, role: viewer, sha256: \"" TWO
 		 "\"}]}\nlimits: {headers: 5}\n");
 	run_write_config(g);
@@ -694,6 +751,74 @@ Test(apply, scan_starts_what_was_added_and_touches_nothing_else)
 	expect_step(c, "fault", "reload", "digest");
 	ctl_destroy(c);
 	cr_expect_eq(http_status(g->http, "/hello"), 404);
+	run_end(g);
+}
+
+Test(apply, scan_starts_what_had_no_package_before)
+{
+	struct gateway_run *g = run_create();
+	struct ctl *c;
+
+	run_add_hello(g);
+	put_in(g, "late.yaml", "plugins:\n  late: {}\n");
+	run_announce(g, "there is no package 'late'");
+	run_defaults(g, "crash: {early_max: 1, within: 1m}");
+	run_spawn(g);
+	run_await_log(g, 0, "plugin failed: ");
+	ctl_await_state(g, "hello", "serving");
+	ctl_await_state(g, "late", "failed");
+	c = ctl_expect(g, 0, "scan", NULL);
+	cr_expect_eq(json_array_size(ctl_at(c, "results")), 0, "%s", c->out);
+	cr_expect(strstr(ctl_text(c, "problems.0.text"), "no package"), "%s",
+		c->out);
+	ctl_destroy(c);
+	run_package(g, "fault", "late");
+	c = ctl_expect(g, 0, "scan", NULL);
+	expect_step(c, "late", "start", "package found");
+	ctl_destroy(c);
+	cr_expect_eq(http_status(g->http, "/fault"), 200);
+	g->may_grow = true;
+	run_end(g);
+}
+
+Test(apply, a_package_that_is_gone_or_broken_is_told_and_serves_on)
+{
+	struct gateway_run *g = run_create();
+	char *folder, *away, *manifest;
+	struct ctl *c;
+	long pid;
+
+	run_add_fault(g);
+	run_start(g);
+	pid = ctl_status_number(g, "fault", "pid");
+	manifest = run_package_file(g, "fault", "plugin.yaml");
+	files_write(manifest, "name: fault\nversion: 1.0.0\nrun: fault.so\n"
+			      "nonsense: 1\n");
+	c = ctl_expect(g, 0, "plan", NULL);
+	expect_step(c, "fault", "reload", "digest");
+	cr_expect_eq(ctl_number(c, "problems.0.line"), 4, "%s", c->out);
+	ctl_destroy(c);
+	ctl_destroy(ctl_expect(g, 1, "apply", NULL));
+	folder = memory_format("%s/packages/fault", g->dir);
+	away = memory_format("%s/packages/away", g->dir);
+	cr_assert(!rename(folder, away));
+	c = ctl_expect(g, 0, "plan", NULL);
+	expect_step(c, "fault", "reload", "package missing");
+	cr_expect(strstr(ctl_text(c, "problems.0.text"), "no package"), "%s",
+		c->out);
+	ctl_destroy(c);
+	c = ctl_expect(g, 1, "apply", NULL);
+	cr_expect_eq(ctl_number(c, "results.0.pid"), pid, "%s", c->out);
+	ctl_destroy(c);
+	cr_expect_eq(http_status(g->http, "/fault"), 200);
+	cr_assert(!rename(away, folder));
+	run_fault(g, "fault", "", "");
+	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
+	cr_expect_eq(
+		ctl_status_number(g, "fault", "pid"), pid, "it is what runs");
+	free(manifest);
+	free(folder);
+	free(away);
 	run_end(g);
 }
 

@@ -229,7 +229,7 @@ Test(config, conf_d_adds_plugins_and_keys_at_start_and_at_hup)
 		"plugins:\n  ten: {use: fault, mount: /ten, namespace: ten}\n");
 	write_beside(g, "conf.d/20.yml", "nonsense: [\n");
 	run_start(g);
-	run_await_log(g, 0, "conf.d/20.yml: warning: is not read");
+	run_await_log(g, 0, "conf.d/20.yml: is not read");
 	ctl_await_state(g, "ten", "serving");
 	cr_expect_eq(http_status(g->http, "/ten/fault"), 200);
 	g->may_grow = true;

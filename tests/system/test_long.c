@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
@@ -136,6 +137,60 @@ Test(long_runs, an_idle_supd_sleeps)
 	cr_expect_leq(sleeps_of(g->pid) - before, 20, "it woke %ld times",
 		sleeps_of(g->pid) - before);
 	client_close(&idle);
+	run_end(g);
+}
+
+/* Each holds a descriptor here as well. */
+#define IDLE_CLIENTS 10000
+
+Test(long_runs, ten_thousand_idle_connections_cost_little_and_delay_nobody)
+{
+	struct rlimit files;
+	struct gateway_run *g = run_create();
+	struct client *idle = memory_alloc(IDLE_CLIENTS * sizeof(*idle));
+	struct load load = {.clients = 4};
+	struct answer a;
+	long before, kib;
+
+	cr_assert(!getrlimit(RLIMIT_NOFILE, &files));
+	files.rlim_cur = files.rlim_max;
+	cr_assert(!setrlimit(RLIMIT_NOFILE, &files));
+	cr_assert_gt(files.rlim_max, IDLE_CLIENTS + 100);
+	run_add_bench(g);
+	free(g->extra);
+	g->extra = memory_format("limits: {connections: %d, head_timeout: 5m, "
+				 "idle_timeout: 5m}\n",
+		IDLE_CLIENTS + 100);
+	run_start(g);
+	cr_expect_eq(http_status(g->http, "/hello"), 200);
+	before = rss_kib(g->pid);
+	for (int i = 0; i < IDLE_CLIENTS; i++) {
+		cr_assert(client_open(&idle[i], g->http), "%d", i);
+		/* One of three is silent, one has asked, one asks slowly. */
+		if (i % 3 == 1) {
+			cr_assert(client_get(&idle[i], "/hello", &a), "%d", i);
+			answer_finish(&a);
+		} else if (i % 3 == 2) {
+			cr_assert(client_say(&idle[i], "GET /hel"));
+		}
+	}
+	load_start(&load, g->http, "/hello", "/hello");
+	load_await(&load, 2000);
+	load_stop_clean(&load);
+	kib = rss_kib(g->pid) - before;
+	cr_log_warn("%d idle connections: %ld KiB, %ld bytes each",
+		IDLE_CLIENTS, kib, kib * 1024 / IDLE_CLIENTS);
+	cr_expect_leq(kib, IDLE_CLIENTS + RSS_SLACK_KIB, "%ld KiB", kib);
+	for (int i = 2; i < IDLE_CLIENTS; i += 300) {
+		cr_assert(
+			client_say(&idle[i], "lo HTTP/1.1\r\nHost: x\r\n\r\n"));
+		cr_assert(client_read(&idle[i], &a, false, HTTP_DEADLINE_MS));
+		cr_expect_eq(a.status, 200);
+		answer_finish(&a);
+	}
+	for (int i = 0; i < IDLE_CLIENTS; i++)
+		client_close(&idle[i]);
+	free(idle);
 	run_end(g);
 }
 

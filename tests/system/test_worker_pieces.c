@@ -233,6 +233,25 @@ ON_BOTH_LINKS(a_cancel_ends_the_pieces)
 	end();
 }
 
+ON_BOTH_LINKS(who_waits_for_pieces_hears_that_they_do_not_come)
+{
+	start(link, "{}");
+	post(1, "/pieces/count", "abc", true);
+	settle();
+	fake_about(&fake, MESSAGE_CANCEL, 1, 0);
+	post(2, "/pieces/later", "abc", true);
+	fake_about(&fake, MESSAGE_CANCEL, 2, 0);
+	fake_await_answer(&fake, 1);
+	fake_await_answer(&fake, 2);
+	cr_expect(!strncmp(fake.answers[1].error, "cancelled", 9));
+	cr_expect(!strncmp(fake.answers[2].error, "cancelled", 9));
+	cr_expect(fake.logs == 2);
+	post(3, "/pieces/count", "abc", false);
+	fake_about(&fake, MESSAGE_CANCEL, 3, 0);
+	fake_await_answer(&fake, 3);
+	end();
+}
+
 /* ---- state ---- */
 
 ON_BOTH_LINKS(a_small_state_goes_in_one_piece)

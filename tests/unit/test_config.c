@@ -143,12 +143,12 @@ static const struct {
 		"value\n"},
 	{"listen: [{http: \"example.org:80\"}]\n",
 		"t.yaml:1:17: 'http' must be ADDRESS:PORT with a numeric "
-		"address such as 127.0.0.1:8080 or \"[::1]:8080\", or "
-		"unix:/path\n"},
+		"address such as 127.0.0.1:8080 or \"[::1]:8080\", "
+		"unix:/path or fd:NAME\n"},
 	{"listen: [{http: \"127.0.0.1:65536\"}]\n",
 		"t.yaml:1:17: 'http' must be ADDRESS:PORT with a numeric "
-		"address such as 127.0.0.1:8080 or \"[::1]:8080\", or "
-		"unix:/path\n"},
+		"address such as 127.0.0.1:8080 or \"[::1]:8080\", "
+		"unix:/path or fd:NAME\n"},
 	{"listen: [{http: \"unix:\"}]\n",
 		"t.yaml:1:17: 'unix:' needs a path after it\n"},
 	{"listen: [{http: \"127.0.0.1:80\"}, {http: \"127.0.0.1:80\"}]\n",
@@ -236,8 +236,9 @@ static const struct {
 	/* later */
 	{"listen: [{http: \"127.0.0.1:80\", tls: {cert: a, key: b}}]\n",
 		"t.yaml:1:38: 'tls' is not supported yet\n"},
-	{"listen: [{http: \"fd:web\"}]\n",
-		"t.yaml:1:17: fd: listeners are not supported yet\n"},
+	{"listen: [{http: \"fd:a b\"}]\n",
+		"t.yaml:1:17: 'fd:' needs the name of a socket after it: "
+		"letters, digits, ., _, @ and -\n"},
 	{"trusted_proxies: [10.0.0.0/8, here, 10.0.0.1/8, \"::1/129\", "
 	 "1.2.3/24, \"\"]\n",
 		"t.yaml:1:31: 'trusted_proxies': it must be a network such as "

@@ -104,7 +104,7 @@ Test(history, the_time_is_that_of_the_verdict)
 
 #define LINE(id)                                                               \
 	"{\"at\":\"t\",\"id\":\"" id "\",\"pluginId\":\"a\",\"state\":"        \
-				     "\"done\"}"
+	"\"done\"}"
 
 Test(history, leaves_out_what_is_torn_or_no_receipt)
 {

@@ -147,6 +147,7 @@ _NUMBERS = {0xca: Struct(">f"), 0xcb: Struct(">d"), 0xcc: Struct(">B"),
             0xcd: _U16, 0xce: _U32, 0xcf: _U64, 0xd0: Struct(">b"),
             0xd1: Struct(">h"), 0xd2: Struct(">i"), 0xd3: Struct(">q")}
 _F64, _I64 = _NUMBERS[0xcb], _NUMBERS[0xd3]
+_CONSTANTS = {0xc0: None, 0xc2: False, 0xc3: True}
 _BIN, _STR, _ARRAY, _MAP = range(4)
 # tag -> (what, bytes of its length)
 _SIZED = {0xc4: (_BIN, 1), 0xc5: (_BIN, 2), 0xc6: (_BIN, 4),
@@ -240,64 +241,87 @@ def pack(value):
     return b"".join(out)
 
 
-def _unpack_sized(data, at, end, what, length, depth):
-    if what <= _STR:
-        stop = at + length
-        if stop > end:
-            raise Malformed("cut short")
-        piece = data[at:stop]
-        return (piece.decode() if what == _STR else piece), stop
-    if length * (2 if what == _MAP else 1) > end - at:
+def _unpack_array(data, at, end, count, depth):
+    if count > end - at:
         raise Malformed("a count of more than there is")
-    if depth >= DEPTH_MAX:
+    if depth > DEPTH_MAX:
         raise Malformed("nested deeper than %d" % DEPTH_MAX)
-    if what == _ARRAY:
-        items = []
-        for _ in range(length):
-            item, at = _unpack(data, at, end, depth + 1)
-            items.append(item)
-        return items, at
-    pairs = {}
-    for _ in range(length):
-        key, at = _unpack(data, at, end, depth + 1)
-        if not isinstance(key, str):
+    return _unpack(data, at, end, count, depth)
+
+
+def _unpack_map(data, at, end, count, depth):
+    flat, at = _unpack_array(data, at, end, 2 * count, depth)
+    keys = flat[::2]
+    for key in keys:
+        if type(key) is not str:
             raise Malformed("a key that is no str")
-        pairs[key], at = _unpack(data, at, end, depth + 1)
-    return pairs, at
+    return dict(zip(keys, flat[1::2])), at
 
 
-def _unpack(data, at, end, depth):
-    """The value at `at` and the place behind it."""
-    if at >= end:
-        raise Malformed("cut short")
-    tag = data[at]
-    at += 1
-    if tag < 0x80:
-        return tag, at
-    if tag >= 0xe0:
-        return tag - 256, at
-    if tag < 0xc0:
-        if tag >= 0xa0:
-            stop = at + (tag & 31)
-            if stop > end:
-                raise Malformed("cut short")
-            return data[at:stop].decode(), stop
-        return _unpack_sized(data, at, end, _ARRAY if tag >= 0x90 else _MAP,
-                             tag & 15, depth)
-    if tag == 0xc0:
-        return None, at
-    if tag in (0xc2, 0xc3):
-        return tag == 0xc3, at
-    if tag in _NUMBERS:
-        number = _NUMBERS[tag]
-        return number.unpack_from(data, at)[0], at + number.size
-    if tag not in _SIZED:
-        raise Malformed("the unknown tag %#x" % tag)
+def _unpack_sized(data, at, end, tag, depth):
+    """A value whose length stands in bytes of its own."""
     what, size = _SIZED[tag]
-    length = int.from_bytes(data[at:at + size], "big")
     if at + size > end:
         raise Malformed("cut short")
-    return _unpack_sized(data, at + size, end, what, length, depth)
+    length = int.from_bytes(data[at:at + size], "big")
+    at += size
+    if what == _ARRAY:
+        return _unpack_array(data, at, end, length, depth + 1)
+    if what == _MAP:
+        return _unpack_map(data, at, end, length, depth + 1)
+    stop = at + length
+    if stop > end:
+        raise Malformed("cut short")
+    piece = data[at:stop]
+    return (piece.decode() if what == _STR else piece), stop
+
+
+def _unpack(data, at, end, count, depth):
+    """So many values from `at` on, and the place behind them. Long, because a
+    call for each value would take most of the time."""
+    items = []
+    add = items.append
+    for _ in range(count):
+        tag = data[at]
+        at += 1
+        if tag < 0x80:
+            add(tag)
+        elif 0xa0 <= tag < 0xc0 or tag == 0xd9:
+            if tag == 0xd9:
+                stop = at + 1 + data[at]
+                at += 1
+            else:
+                stop = at + (tag & 31)
+            if stop > end:
+                raise Malformed("cut short")
+            add(data[at:stop].decode())
+            at = stop
+        elif tag == 0xc4:
+            stop = at + 1 + data[at]
+            if stop > end:
+                raise Malformed("cut short")
+            add(data[at + 1:stop])
+            at = stop
+        elif 0x90 <= tag < 0xa0:
+            value, at = _unpack_array(data, at, end, tag & 15, depth + 1)
+            add(value)
+        elif tag < 0x90:
+            value, at = _unpack_map(data, at, end, tag & 15, depth + 1)
+            add(value)
+        elif tag in _NUMBERS:
+            number = _NUMBERS[tag]
+            add(number.unpack_from(data, at)[0])
+            at += number.size
+        elif tag in _CONSTANTS:
+            add(_CONSTANTS[tag])
+        elif tag >= 0xe0:
+            add(tag - 256)
+        elif tag in _SIZED:
+            value, at = _unpack_sized(data, at, end, tag, depth)
+            add(value)
+        else:
+            raise Malformed("the unknown tag %#x" % tag)
+    return items, at
 
 
 def unpack_all(data):
@@ -305,8 +329,10 @@ def unpack_all(data):
     at, end, values = 0, len(data), []
     try:
         while at < end:
-            value, at = _unpack(data, at, end, 0)
-            values.append(value)
+            value, at = _unpack(data, at, end, 1, 0)
+            values += value
+    except IndexError:
+        raise Malformed("cut short") from None
     except (UnicodeDecodeError, _StructError) as problem:
         raise Malformed(str(problem)) from None
     return values
@@ -435,6 +461,9 @@ class _Link:
         data = self.pack(message)
         if len(data) > MESSAGE_MAX:
             raise _TooLarge("larger than a message may be")
+        self.send_packed(data)
+
+    def send_packed(self, data):
         self._batch.append(data)
         self._batch_bytes += len(data)
         self.dirty = True
@@ -984,12 +1013,25 @@ def _json_bytes(value):
     return to_json(value).encode()
 
 
-# what most handlers return: its headers, and how it becomes bytes
+def _quick(content_type, encode):
+    headers = [["Content-Type", content_type]]
+    return headers, pack(headers), encode
+
+
+# what most handlers return: its headers, also packed, and how it becomes bytes
 _QUICK = {
-    bytes: ([["Content-Type", b"application/octet-stream"]], None),
-    str: ([["Content-Type", b"text/plain; charset=utf-8"]], str.encode),
-    dict: ([["Content-Type", b"application/json"]], _json_bytes),
-    list: ([["Content-Type", b"application/json"]], _json_bytes)}
+    bytes: _quick(b"application/octet-stream", None),
+    str: _quick(b"text/plain; charset=utf-8", str.encode),
+    dict: _quick(b"application/json", _json_bytes),
+    list: _quick(b"application/json", _json_bytes)}
+# [1, id, nil, [200, headers, body, false]] without headers and body
+_QUICK_BEGIN, _QUICK_BODY = Struct(">3sI4s"), Struct(">BI")
+
+
+def _quick_answer(number, headers, body):
+    return b"".join((
+        _QUICK_BEGIN.pack(b"\x94\x01\xce", number, b"\xc0\x94\xcc\xc8"),
+        headers, _QUICK_BODY.pack(0xc6, len(body)), body, b"\xc2"))
 
 
 def _piece_of(value):
@@ -1601,10 +1643,11 @@ class Plugin:
     def _answer_http(self, req, value):
         quick = _QUICK.get(type(value))
         if quick:
-            headers, encode = quick
+            headers, packed, encode = quick
             body = encode(value) if encode else value
             if len(body) <= self._inline_max:
-                self._send([1, req.id, None, [200, headers, body, False]])
+                self._link.send_packed(_quick_answer(req.id, packed, body))
+                self._loop.flush_soon(self._link)
                 self._finish(req)
                 return None
             return self._answer_long(req, 200, headers, body)

@@ -187,8 +187,10 @@ SUP_API const void *sup_req_body(struct sup_req *req, size_t *bytes_out);
  * (it may be empty) is the last. Until sup_on_body() is called, and between
  * sup_pause() and sup_resume(), none come, and the client is made to wait: at
  * most 320 KiB of a body are in the worker. An answer may begin, or be
- * complete, before the body is: what is left of it is then thrown away. After
- * a cancel no more pieces come. bytes live during the call. */
+ * complete, before the body is: what is left of it is then thrown away. If the
+ * client leaves before the end, sup_on_cancel()'s handler is called, or, if
+ * there is none, the last piece comes with bytes NULL: the body is not whole,
+ * and the answer is owed all the same. bytes live during the call. */
 typedef void sup_body(struct sup_req *req, const void *bytes, size_t size,
 	bool more, void *user);
 SUP_API void sup_on_body(struct sup_req *req, sup_body *take, void *user);

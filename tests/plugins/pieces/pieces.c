@@ -63,6 +63,12 @@ count_piece(struct sup_req *req, const void *bytes, size_t size, bool more,
 		c->largest = size;
 	if (more)
 		return;
+	if (!bytes) {
+		sup_log(self, SUP_INFO, "a body was lost");
+		sup_fail(req, SUP_CANCELLED, "cancelled");
+		free(c);
+		return;
+	}
 	sup_reply_json(req, 200,
 		"{\"bytes\":%zu,\"pieces\":%zu,\"largest\":%zu,\"sum\":%u}",
 		c->bytes, c->pieces, c->largest, (unsigned)c->sum);
