@@ -304,8 +304,10 @@ exchange_stream_begin(struct exchange *x, const char *type, const char *fields)
 void
 exchange_stream_write(struct exchange *x, struct bytes piece)
 {
-	if (x->state == EXCHANGE_STREAMING)
-		write_piece(x, piece);
+	if (x->state != EXCHANGE_STREAMING)
+		return;
+	x->uncredited += piece.length;
+	write_piece(x, piece);
 }
 
 void
@@ -440,6 +442,8 @@ exchange_passed(struct exchange *x, uint64_t bytes)
 	x->uncredited -= bytes;
 	if (bytes && x->request.id)
 		dispatch_credit(server_of(x)->gateway, &x->request, bytes);
+	else if (bytes && x->api)
+		api_passed(x->api);
 }
 
 static const struct request_ops exchange_ops = {
