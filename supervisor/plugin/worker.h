@@ -215,8 +215,9 @@ void worker_send_chunk(
 size_t worker_backlog(const struct worker *w);
 void worker_send_credit(struct worker *w, struct request *r, uint64_t bytes);
 
-/* ---- worker_ask.c: what supd asks of a proven worker, one at a time; the
- * outcome is told by on_asked, later. -1: it could not be asked. ---- */
+/* ---- worker_ask.c, worker_state.c: what supd asks of a proven worker, one at
+ * a time; the outcome is told by on_asked, later. -1: it could not be asked.
+ * ---- */
 /* The settings in force from now on; on success they are w->settings. */
 int worker_ask_configure(struct worker *w, json_t *settings, struct error *err);
 int worker_ask_export(struct worker *w, struct error *err);
