@@ -80,6 +80,7 @@ struct reload {
 	struct worker *old;   /* the one that was active at the commit */
 
 	/* The hand-over of state. */
+	uint32_t asked_by;  /* the worker that waits for this, or 0 */
 	bool hands, handed; /* there is one; it is over */
 	bool state_lost;    /* the candidate starts empty */
 	struct state_blob state_blob;

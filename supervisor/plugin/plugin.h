@@ -100,6 +100,7 @@ struct plugin {
 	bool reload_wanted;    /* a change came during it: exactly one more */
 	struct hold hold;
 	bool is_held; /* a hand-over: requests wait though a worker serves */
+	uint32_t hold_passes; /* but for those that this worker calls */
 	struct output *output;
 	struct store store;
 	struct plugin_counters counters;

@@ -30,7 +30,8 @@ start(const char *manifest)
 
 	run_package(g, "raw-python", "a");
 	raw_manifest(g, "a", "label: zero", manifest);
-	run_defaults(g, "health_timeout: 600ms");
+	run_defaults(g, "health_timeout: 600ms, drain_timeout: 1s, "
+			"probation: 100ms");
 	set_settings(g, "label: one");
 	run_start(g);
 	return g;
