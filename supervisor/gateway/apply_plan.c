@@ -7,6 +7,9 @@
 #include "proto/util/memory.h"
 #include "supervisor/gateway/apply_parts.h"
 
+/* They are read on the loop. */
+#define MANIFESTS_CHECKED_MAX 64
+
 const char *const apply_action_texts[ACTION_COUNT] = {
 #define X(name, text) [ACTION_##name] = text,
 	APPLY_ACTIONS(X)
@@ -259,10 +262,30 @@ decide(struct apply_pass *pass, struct apply_step *step)
 	}
 }
 
+/* A plan tells beforehand what the doing would stumble over. */
+static void
+check_manifests(struct apply_pass *pass)
+{
+	unsigned left = MANIFESTS_CHECKED_MAX;
+
+	for (uint32_t i = 0; i < pass->plan.count && left; i++) {
+		const struct apply_step *step = &pass->plan.steps[i];
+
+		if ((step->action != ACTION_START &&
+			    step->action != ACTION_RELOAD) ||
+			!step->folder)
+			continue;
+		left--;
+		manifest_unref(manifest_load(step->folder, &pass->problems));
+	}
+}
+
 void
 apply_plan_decide(struct apply_pass *pass)
 {
 	for (uint32_t i = 0; i < pass->plan.count; i++)
 		decide(pass, &pass->plan.steps[i]);
+	if (pass->kind == APPLY_PLAN || pass->kind == APPLY_COMPARE)
+		check_manifests(pass);
 	problems_sort(&pass->problems);
 }

@@ -143,8 +143,9 @@ hand_over(struct reload *r)
 	struct worker *old = r->old;
 
 	if (old) {
-		r->in_flight_at_swap = old->in_flight_count;
-		r->answered_at_swap = old->answered_total;
+		r->in_flight_at_swap = old->in_flight_count - old->left_count;
+		r->finished_at_swap = old->finished_total;
+		r->left_at_swap = old->left_total;
 		list_append(&p->others, &old->node);
 		worker_retire(old);
 		if (r->force)

@@ -155,7 +155,10 @@ dispatch_cancel(struct gateway *g, struct request *r)
 		hold_remove(&p->hold, r);
 		request_table_remove(g->requests, r);
 	} else {
-		worker_cancel(plugin_worker(p, r->worker), r);
+		struct worker *w = plugin_worker(p, r->worker);
+
+		w->left_total++;
+		worker_cancel(w, r);
 	}
 }
 

@@ -218,19 +218,35 @@ may_emit(struct plugin *p)
 }
 
 static void
+emit_due(struct wheel_timer *t)
+{
+	struct plugin *p = container_of(t, struct plugin, emit.again);
+	struct gateway *g = p->gateway;
+	struct log_subject subject = {.plugin = p->id};
+
+	if (!p->emit.untold)
+		return;
+	log_write(LOG_WARN, &subject, "%llu more of its events refused",
+		(unsigned long long)p->emit.untold);
+	p->emit.untold = 0;
+	wheel_set(&g->wheel, t, clock_ms() + EMIT_WARN_MS);
+}
+
+/* The first is told with its reason, what follows is summed up. */
+static void
 refuse_emit(struct plugin *p, const char *reason)
 {
+	struct gateway *g = p->gateway;
 	struct log_subject subject = {.plugin = p->id};
-	uint64_t now = clock_ms();
 
 	p->counters.events_refused++;
-	p->emit.untold++;
-	if (p->emit.warned_ms && now - p->emit.warned_ms < EMIT_WARN_MS)
+	if (wheel_timer_is_set(&p->emit.again)) {
+		p->emit.untold++;
 		return;
-	log_write(LOG_WARN, &subject, "%llu of its events refused: %s",
-		(unsigned long long)p->emit.untold, reason);
-	p->emit.untold = 0;
-	p->emit.warned_ms = now;
+	}
+	log_write(LOG_WARN, &subject, "one of its events refused: %s", reason);
+	p->emit.again.fire = emit_due;
+	wheel_set(&g->wheel, &p->emit.again, clock_ms() + EMIT_WARN_MS);
 }
 
 void
@@ -264,4 +280,5 @@ news_forget(struct plugin *p)
 	struct gateway *g = p->gateway;
 
 	wheel_clear(&g->wheel, &p->overflow.again);
+	wheel_clear(&g->wheel, &p->emit.again);
 }

@@ -34,16 +34,25 @@ tell_settled(struct reload *r)
 	json_decref(receipt);
 }
 
+static int64_t
+at_most(uint64_t count, int64_t most)
+{
+	return count < (uint64_t)most ? (int64_t)count : most;
+}
+
+/* Whose client left was neither drained nor aborted. */
 static void
 count_drained(struct reload *r)
 {
-	uint64_t answered = r->old->answered_total - r->answered_at_swap;
+	int64_t rest = r->in_flight_at_swap;
 
 	if (r->drained >= 0)
 		return;
-	r->drained = answered < r->in_flight_at_swap ? (int64_t)answered
-						     : r->in_flight_at_swap;
-	r->aborted = r->in_flight_at_swap - r->drained;
+	r->drained =
+		at_most(r->old->finished_total - r->finished_at_swap, rest);
+	rest -= r->drained;
+	rest -= at_most(r->old->left_total - r->left_at_swap, rest);
+	r->aborted = rest;
 	r->phase_ms[PHASE_DRAINING] =
 		(double)(clock_us() - r->committed_us) / 1000;
 }

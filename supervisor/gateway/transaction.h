@@ -92,7 +92,7 @@ struct reload {
 	double phase_ms[PHASE_COUNT]; /* < 0: not reached */
 	uint32_t held;
 	uint32_t in_flight_at_swap;
-	uint64_t answered_at_swap;			/* of the old one */
+	uint64_t finished_at_swap, left_at_swap; /* of the old one */
 	int64_t drained, aborted;			/* -1: not known yet */
 	json_t *removed, *registered, *dropped, *added; /* NULL: empty */
 	struct error error;

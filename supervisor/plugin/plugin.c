@@ -24,7 +24,9 @@ plugin_create(uint32_t number, const char *id)
 	list_init(&p->settling);
 	hold_init(&p->hold, 0, 0);
 	wheel_timer_init(&p->restart, NULL); /* crash.c names the callback */
-	wheel_timer_init(&p->overflow.again, NULL); /* and news.c this one's */
+	/* news.c names these two's. */
+	wheel_timer_init(&p->overflow.again, NULL);
+	wheel_timer_init(&p->emit.again, NULL);
 	return p;
 }
 

@@ -58,9 +58,9 @@ struct plugin_last_reload {
 /* How many events its workers may still emit now. */
 struct plugin_emit {
 	double left;
-	uint64_t at_us;	    /* when that was so */
-	uint64_t warned_ms; /* 0: not yet */
-	uint64_t untold;    /* refused since */
+	uint64_t at_us;	 /* when that was so */
+	uint64_t untold; /* refused since the last line about it */
+	struct wheel_timer again;
 };
 
 /* Told once a second at most while it lasts. */

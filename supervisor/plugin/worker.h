@@ -159,6 +159,10 @@ struct worker {
 	uint32_t in_flight_count;
 	uint32_t calls;		 /* its `call`s that are not answered yet */
 	uint64_t answered_total; /* without pings and checks */
+	/* The same whose last word came, and those whose owner left of itself
+	 * (dispatch counts them); of these so many are still owed a word. */
+	uint64_t finished_total, left_total;
+	uint32_t left_count;
 	uint64_t spawned_ms, ready_ms, serving_ms; /* clock_ms(), 0: not yet */
 	bool served;				   /* reached SERVING once */
 	struct error error; /* why it went down, "" if not */

@@ -136,6 +136,7 @@ leave_behind(struct worker *w, uint32_t id, bool answered)
 	};
 	request_table_replace(p->room->requests, id, place);
 	list_append(&p->left, &place->node);
+	w->left_count++;
 	notify_id(w, MESSAGE_CANCEL, id);
 }
 
@@ -171,6 +172,7 @@ end_left(struct worker *w, struct request *place)
 	request_table_remove(p->room->requests, place);
 	list_remove(&place->node);
 	list_append(&p->spare, &place->node);
+	w->left_count--;
 	w->in_flight_count--;
 }
 
@@ -288,6 +290,7 @@ flight_response(struct worker *w, const struct message *m)
 		if (promises_chunks(m) || ask_promises_chunks(r, m)) {
 			first_of_stream(w, r, m);
 		} else {
+			w->finished_total += r != &p->ping && r != &p->check;
 			take_out(w, r);
 			r->ops->answer(r, m);
 		}
@@ -317,8 +320,10 @@ flight_chunk(struct worker *w, const struct message *m)
 			end_left(w, r);
 		after_end(w, before);
 	} else {
-		if (!more)
+		if (!more) {
+			w->finished_total++;
 			take_out(w, r);
+		}
 		r->ops->chunk(r, piece, more);
 		after_end(w, before);
 	}

@@ -89,6 +89,40 @@ Test(flight, requests_at_the_swap_are_answered_by_the_generation_that_took_them)
 	run_end(g);
 }
 
+Test(flight, clients_that_leave_are_not_counted_as_aborted_nor_streams_that_end)
+{
+	static const char *const args[] = {
+		"reload", "--wait", "settled", "fault", NULL};
+	struct gateway_run *g = start_fault("", "", NULL);
+	struct client clients[3], stream;
+	size_t mark = capture_length(&g->log);
+	struct answer a;
+	struct ctl *c;
+
+	ask_all(g, clients, 3, "/fault/slow?2000");
+	ask_all(g, &stream, 1, "/fault/stream?4096");
+	ctl_await_number(g, "fault", "inFlight", 4);
+	c = ctl_begin(g, 0, args);
+	run_await_log(g, mark, "->draining");
+	client_close(&clients[0]);
+	a = read_one(&stream);
+	cr_expect_eq(a.body_bytes, 4096 * 1024);
+	answer_finish(&a);
+	client_close(&stream);
+	for (int i = 1; i < 3; i++) {
+		a = read_one(&clients[i]);
+		cr_expect_eq(a.status, 200);
+		answer_finish(&a);
+		client_close(&clients[i]);
+	}
+	ctl_wait(c);
+	cr_expect_eq(c->exit_code, 0);
+	cr_expect_eq(ctl_number(c, "drained"), 3, "%s", c->out);
+	cr_expect_eq(ctl_number(c, "aborted"), 0, "%s", c->out);
+	ctl_destroy(c);
+	run_end(g);
+}
+
 Test(flight, a_long_request_does_not_delay_another_plugins_reload)
 {
 	struct gateway_run *g = run_create();

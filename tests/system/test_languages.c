@@ -2,6 +2,7 @@
  * behind the built programs: each must give the answers of one table. Another
  * language is another line of LANGUAGES. */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,6 +323,58 @@ the_old_worker_answers_what_it_has(struct gateway_run *g)
 	client_close(&c);
 }
 IN_EVERY_LANGUAGE(the_old_worker_answers_what_it_has)
+
+/* Puts a greeting into the configuration and has it applied. */
+static void
+configure(struct gateway_run *g, const char *greeting)
+{
+	size_t from = capture_length(&g->log);
+
+	run_no_plugins(g);
+	run_plugin(
+		g, "it", "use: scenario, settings: {greeting: %s}", greeting);
+	run_write_config(g);
+	run_signal(g, SIGHUP);
+	run_await_log(g, from, "configuration applied");
+}
+
+static void
+new_settings_are_told_or_refused(struct gateway_run *g)
+{
+	long pid = ctl_status_number(g, "it", "pid");
+	struct answer a;
+
+	configure(g, "Moin");
+	a = http_get(g->http, "/me");
+	cr_expect(strstr(a.body, "\"greeting\":\"Moin\",\"port\":7"), "%s",
+		a.body);
+	answer_finish(&a);
+	cr_expect_eq(ctl_status_number(g, "it", "pid"), pid);
+
+	/* then a new worker has them from its start */
+	configure(g, "refused");
+	a = http_get(g->http, "/me");
+	cr_expect(strstr(a.body, "\"greeting\":\"refused\""), "%s", a.body);
+	answer_finish(&a);
+	cr_expect_neq(ctl_status_number(g, "it", "pid"), pid);
+}
+IN_EVERY_LANGUAGE(new_settings_are_told_or_refused)
+
+static void
+what_it_counted_outlives_a_reload(struct gateway_run *g)
+{
+	struct answer a;
+
+	for (int i = 0; i < 3; i++) {
+		a = http_post(g->http, "/count", "");
+		answer_finish(&a);
+	}
+	ctl_destroy(ctl_expect(g, 0, "reload", "it", NULL));
+	a = http_post(g->http, "/count", "");
+	cr_expect_str_eq(a.body, "{\"count\":4}");
+	answer_finish(&a);
+}
+IN_EVERY_LANGUAGE(what_it_counted_outlives_a_reload)
 
 static void
 a_sick_worker_does_not_take_over(struct gateway_run *g)

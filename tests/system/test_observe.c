@@ -3,6 +3,7 @@
  */
 #include <criterion/criterion.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,46 @@ set_extra(struct gateway_run *g, const char *text)
 {
 	free(g->extra);
 	g->extra = memory_copy_text(text);
+}
+
+/* ---- figures ---- */
+
+/* The value of a sample of the text, -1 if it is not there. */
+static double
+sample(const char *text, const char *series)
+{
+	char *line = memory_format("\n%s ", series);
+	const char *at = strstr(text, line);
+	double value = at ? strtod(at + strlen(line), NULL) : -1;
+
+	free(line);
+	return value;
+}
+
+static struct answer
+scrape(struct gateway_run *g, const char *fields)
+{
+	struct client c;
+	struct answer a;
+
+	cr_assert(client_open(&c, g->http));
+	cr_assert(client_say(
+		&c, "GET /metrics HTTP/1.1\r\nHost: x\r\n%s\r\n", fields));
+	cr_assert(client_read(&c, &a, false, HTTP_DEADLINE_MS));
+	client_close(&c);
+	return a;
+}
+
+static double
+figure(struct gateway_run *g, const char *series)
+{
+	struct answer a = scrape(g, TOKEN);
+	double value;
+
+	cr_assert_eq(a.status, 200);
+	value = sample(a.body, series);
+	answer_finish(&a);
+	return value;
 }
 
 /* ---- events as supctl shows them ---- */
@@ -344,7 +385,6 @@ Test(observe, a_client_that_does_not_read_costs_little_and_is_told)
 	struct gateway_run *g = run_create();
 	char *data = memory_alloc(32 * 1024);
 	struct stream s;
-	struct ctl *c;
 
 	run_add_hello(g);
 	set_extra(g, ADMIN);
@@ -355,11 +395,8 @@ Test(observe, a_client_that_does_not_read_costs_little_and_is_told)
 	data[0] = data[32 * 1024 - 2] = '"';
 	for (int i = 0; i < 200; i++)
 		ctl_destroy(ctl_expect(g, 0, "emit", "big", data, NULL));
-	c = ctl_expect(g, 0, "metrics", NULL);
-	cr_expect(!strstr(c->out, "\"supd_events_missed_total\",\"type\":"
-				  "\"counter\",\"help\":\"\",\"samples\":[{"
-				  "\"labels\":{},\"value\":0}"));
-	ctl_destroy(c);
+	cr_expect_gt(figure(g, "supd_events_missed_total"), 0);
+	cr_expect_eq(figure(g, "supd_event_followers"), 1);
 	/* It reads up: from here on it is told again, and what it missed. */
 	while (!stream_await(&s, "event: big\n"))
 		continue;
@@ -391,6 +428,7 @@ Test(observe, what_a_worker_emits_is_told_with_its_plugin)
 	size_t mark;
 
 	run_add_fault(g);
+	set_extra(g, ADMIN);
 	run_start(g);
 	a = http_post(g->http, "/fault/emit?3", "job.done");
 	cr_expect_eq(a.status, 200);
@@ -410,10 +448,122 @@ Test(observe, what_a_worker_emits_is_told_with_its_plugin)
 	a = http_post(g->http, "/fault/emit?20000", "flood");
 	cr_expect_eq(a.status, 200);
 	answer_finish(&a);
-	c = ctl_expect(g, 0, "metrics", NULL);
-	cr_expect(strstr(c->out, "supd_plugin_events_refused_total"));
-	ctl_destroy(c);
+	cr_expect_gt(figure(g, "supd_plugin_events_refused_total{plugin="
+			       "\"fault\"}"),
+		10000);
+	cr_expect_geq(
+		figure(g, "supd_plugin_events_total{plugin=\"fault\"}"), 900);
 	cr_expect_eq(http_status(g->http, "/fault"), 200);
+	run_end(g);
+}
+
+/* Waits until an event of that name was told of the plugin (NULL: of none), and
+ * gives the last one's data; the caller frees. */
+static json_t *
+await_event(struct gateway_run *g, const char *name, const char *plugin_id)
+{
+	uint64_t deadline = clock_ms() + CTL_DEADLINE_MS;
+	json_t *found = NULL, *event;
+	size_t i;
+
+	while (!found) {
+		struct ctl *c = ctl_expect(g, 0, "events", "-n", "1000", NULL);
+
+		json_array_foreach(ctl_at(c, "events"), i, event)
+		{
+			const json_t *id = json_object_get(event, "pluginId");
+
+			if (strcmp(json_string_value(
+					   json_object_get(event, "event")),
+				    name) ||
+				(plugin_id ? !json_is_string(id)
+					   : !json_is_null(id)))
+				continue;
+			json_decref(found);
+			found = json_incref(json_object_get(event, "data"));
+		}
+		ctl_destroy(c);
+		cr_assert_lt(clock_ms(), deadline, "never told: %s", name);
+	}
+	return found;
+}
+
+static const char *
+text_at(const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? text : "";
+}
+
+Test(observe, a_revert_and_a_plugin_given_up_are_told)
+{
+	struct gateway_run *g = run_create();
+	json_t *data;
+	struct ctl *c;
+
+	run_add_fault(g);
+	run_defaults(g, "probation: 20s, crash: {early_max: 2, within: 5m}");
+	set_extra(g, ADMIN);
+	run_start(g);
+	run_announce(g, "plugin failed");
+	run_fault(g, "fault", "exit_after_swap", "");
+	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+	data = await_event(g, "reload.reverted", "fault");
+	cr_expect_str_eq(text_at(data, "state"), "reverted");
+	cr_expect(json_is_false(json_object_get(data, "success")));
+	cr_expect_eq(
+		json_integer_value(json_object_get(data, "generation")), 1);
+	json_decref(data);
+	c = ctl_expect(g, 0, "history", "-n", "1", "fault", NULL);
+	cr_expect_str_eq(ctl_text(c, "receipts.0.state"), "reverted");
+	ctl_destroy(c);
+	cr_expect_eq(figure(g, "supd_plugin_reloads_total{plugin=\"fault\","
+			       "outcome=\"reverted\"}"),
+		1);
+	cr_expect_eq(figure(g, "supd_plugin_last_reload_success{plugin="
+			       "\"fault\"}"),
+		0);
+	ctl_destroy(ctl_run(g, "restart", "fault", NULL));
+	data = await_event(g, "plugin.failed", "fault");
+	cr_expect(*text_at(data, "error"));
+	json_decref(data);
+	cr_expect_eq(figure(g, "supd_plugin_up{plugin=\"fault\"}"), 0);
+	cr_expect_eq(figure(g, "supd_plugins{state=\"failed\"}"), 1);
+	run_end(g);
+}
+
+Test(observe, what_becomes_of_a_configuration_is_told_and_counted)
+{
+	struct gateway_run *g = run_create();
+	char *path = memory_format("%s/supd.yaml", g->dir), *good;
+	json_t *data;
+
+	run_add_hello(g);
+	set_extra(g, ADMIN);
+	run_start(g);
+	good = files_read(path);
+	run_signal(g, SIGHUP);
+	json_decref(await_event(g, "config.applied", NULL));
+	cr_expect_eq(
+		figure(g, "supd_config_applies_total{outcome=\"applied\"}"), 1);
+	files_write(path, "%sfrob: 1\n", good);
+	run_announce(g, "frob");
+	run_announce(g, "not applied");
+	run_signal(g, SIGHUP);
+	data = await_event(g, "config.refused", NULL);
+	cr_expect(*text_at(data, "error"));
+	json_decref(data);
+	cr_expect_eq(
+		figure(g, "supd_config_applies_total{outcome=\"refused\"}"), 1);
+	cr_expect_eq(figure(g, "supd_config_last_apply_success"), 0);
+	files_write(path, "%s", good);
+	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
+	cr_expect_eq(figure(g, "supd_config_last_apply_success"), 1);
+	cr_expect_eq(
+		figure(g, "supd_config_applies_total{outcome=\"applied\"}"), 2);
+	free(good);
+	free(path);
 	run_end(g);
 }
 
@@ -538,32 +688,6 @@ Test(observe, hold_overflow_is_told_once_and_counted)
 }
 
 /* ---- metrics ---- */
-
-/* The value of a sample of the text, -1 if it is not there. */
-static double
-sample(const char *text, const char *series)
-{
-	char *line = memory_format("\n%s ", series);
-	const char *at = strstr(text, line);
-	double value = at ? strtod(at + strlen(line), NULL) : -1;
-
-	free(line);
-	return value;
-}
-
-static struct answer
-scrape(struct gateway_run *g, const char *fields)
-{
-	struct client c;
-	struct answer a;
-
-	cr_assert(client_open(&c, g->http));
-	cr_assert(client_say(
-		&c, "GET /metrics HTTP/1.1\r\nHost: x\r\n%s\r\n", fields));
-	cr_assert(client_read(&c, &a, false, HTTP_DEADLINE_MS));
-	client_close(&c);
-	return a;
-}
 
 /* Prometheus' own tool, where it is installed. */
 static void

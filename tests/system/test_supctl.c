@@ -277,8 +277,8 @@ try_events(struct gateway_run *g)
 
 	ctl_destroy(ctl_expect(g, 0, "reload", "hello", NULL));
 	out = shell_expect(g, 0, "$SUPCTL events");
-	cr_expect(strstr(out, "reload.verdict hello hello: reloaded 1 -> 2"),
-		"%s", out);
+	cr_expect(
+		strstr(out, "reload.verdict hello reloaded 1 -> 2"), "%s", out);
 	free(out);
 }
 
@@ -762,6 +762,29 @@ Test(supctl, every_option_does_what_it_says)
 		option_trials[id](g);
 		run_end(g);
 	}
+}
+
+Test(supctl, a_bad_file_is_told_with_its_places_by_plan_apply_and_scan)
+{
+	static const char *const verbs[] = {"plan", "apply", "scan"};
+	struct gateway_run *g = start();
+
+	free(g->extra);
+	g->extra = memory_copy_text("limitz: {}\n");
+	run_write_config(g);
+	run_announce(g, "limitz");
+	run_announce(g, "configuration");
+	for (size_t i = 0; i < 3; i++) {
+		char *out = shell_expect(g, 1, "$SUPCTL %s", verbs[i]);
+
+		cr_expect(strstr(out, "supd.yaml:5:1: unknown key 'limitz'"),
+			"%s: %s", verbs[i], out);
+		cr_expect(strstr(out, "supctl: the configuration has 1 error"),
+			"%s: %s", verbs[i], out);
+		cr_expect(!strstr(out, "nothing"), "%s: %s", verbs[i], out);
+		free(out);
+	}
+	run_end(g);
 }
 
 Test(supctl, apply_atomic_changes_all_or_nothing)

@@ -364,12 +364,30 @@ Test(supctl_shell, tables_say_who_enabled_a_plugin_and_why_it_failed)
 	out = shell_expect(g, 0, "$SUPCTL show hello");
 	cr_expect(strstr(out, "enabledBy       person"), "%s", out);
 	free(out);
+	run_end(g);
+}
+
+Test(supctl_shell, tables_say_why_a_plugin_failed)
+{
+	struct gateway_run *g = run_create();
+	char *out;
+
+	run_add_fault(g);
 	run_fault(g, "fault", "exit_at_start", "");
-	run_announce(g, "fault");
-	free(shell_expect(g, 1, "$SUPCTL restart fault"));
-	out = shell_expect(
-		g, 0, "$SUPCTL status; $SUPCTL list; $SUPCTL show fault");
-	(void)out;
+	run_defaults(g, "crash: {early_max: 1, within: 1m}");
+	run_announce(g, "plugin failed: 1 early death");
+	run_spawn(g);
+	run_await_log(g, 0, "plugin failed: 1 early death");
+	g->may_grow = true;
+	ctl_await_state(g, "fault", "failed");
+	out = shell_expect(g, 0, "$SUPCTL status");
+	cr_expect(strstr(out, "fault failed: "), "%s", out);
+	free(out);
+	out = shell_expect(g, 0, "$SUPCTL list");
+	cr_expect(strstr(out, "fault failed: "), "%s", out);
+	free(out);
+	out = shell_expect(g, 0, "$SUPCTL show fault");
+	cr_expect(strstr(out, "failure         "), "%s", out);
 	free(out);
 	run_end(g);
 }

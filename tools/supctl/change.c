@@ -1,7 +1,9 @@
 /* change: plan, apply and scan: what changed on disk, and putting it in
  * force. */
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "proto/util/memory.h"
 #include "tools/supctl/plan_view.h"
 #include "tools/supctl/receipt_view.h"
 #include "tools/supctl/transaction.h"
@@ -28,6 +30,21 @@ count_failed(const json_t *results)
 	return failed;
 }
 
+/* Nothing was begun: why. Otherwise only what there is to warn of. */
+static bool
+print_failure(const json_t *document)
+{
+	const char *error = supctl_text(document, "error");
+	bool none = !json_array_size(json_object_get(document, "results"));
+	char *text = supctl_clean(memory_copy_text(error));
+
+	supctl_print_problems(document);
+	if (*error)
+		fprintf(stderr, "supctl: %s\n", text);
+	free(text);
+	return *error && none;
+}
+
 static void
 print_applied(const struct options *o, const json_t *document)
 {
@@ -45,7 +62,8 @@ print_applied(const struct options *o, const json_t *document)
 	duration_text(time, sizeof(time),
 		json_number_value(json_object_get(document, "durationMs")));
 	fflush(stdout);
-	transaction_print_problems(document);
+	if (print_failure(document))
+		return;
 	if (!json_array_size(changes) && !count)
 		printf("nothing has changed (%s)\n", time);
 	else
@@ -72,7 +90,8 @@ print_scanned(const struct options *o, const json_t *document)
 	const json_t *results = json_object_get(document, "results");
 	size_t count = json_array_size(results);
 
-	transaction_print_problems(document);
+	if (print_failure(document))
+		return;
 	if (count)
 		printf("%zu of %zu started\n", count - count_failed(results),
 			count);

@@ -7,7 +7,6 @@
 #include "proto/util/buffer.h"
 #include "tools/supctl/supctl.h"
 #include "tools/supctl/table.h"
-#include "tools/supctl/transaction.h"
 
 static void
 print_changes(const json_t *changes)
@@ -79,5 +78,5 @@ plan_print(const json_t *document)
 	if (!json_array_size(changes) && !json_array_size(plugins))
 		puts("nothing would change");
 	fflush(stdout);
-	transaction_print_problems(document);
+	supctl_print_problems(document);
 }

@@ -109,14 +109,21 @@ verb_logs(const struct options *o)
 
 /* ---- events ---- */
 
-/* A receipt reads as its sentence, all else as JSON. */
+/* A receipt reads as its sentence without the id, all else as JSON. */
 static char *
 event_text(const json_t *data)
 {
+	char *sentence, *text;
+
 	if (!data || json_is_null(data))
 		return memory_copy_text("");
-	if (json_is_object(json_object_get(data, "phases")))
-		return receipt_sentence(data, VERB_RELOAD);
+	if (json_is_object(json_object_get(data, "phases"))) {
+		sentence = receipt_sentence(data, VERB_RELOAD);
+		text = strstr(sentence, ": ");
+		text = memory_copy_text(text ? text + 2 : sentence);
+		free(sentence);
+		return text;
+	}
 	return json_dumps(
 		data, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
 }

@@ -72,6 +72,30 @@ print_error_document(const char *text, int exit_code)
 	json_decref(document);
 }
 
+void
+supctl_print_problems(const json_t *document)
+{
+	const json_t *problems = json_object_get(document, "problems");
+
+	for (size_t i = 0; i < json_array_size(problems); i++) {
+		const json_t *row = json_array_get(problems, i);
+		char *text = supctl_clean(
+			memory_copy_text(supctl_text(row, "text")));
+
+		fprintf(stderr, "%s:%lld:%lld: %s%s\n",
+			supctl_text(row, "file"),
+			(long long)json_integer_value(
+				json_object_get(row, "line")),
+			(long long)json_integer_value(
+				json_object_get(row, "column")),
+			json_is_true(json_object_get(row, "warning"))
+				? "warning: "
+				: "",
+			text);
+		free(text);
+	}
+}
+
 int
 supctl_print_error(const struct options *o, const struct answer *answer)
 {
@@ -85,6 +109,8 @@ supctl_print_error(const struct options *o, const struct answer *answer)
 		supctl_print_json(answer->data);
 	} else if (o->json) {
 		print_error_document(text, answer->exit_code);
+	} else {
+		supctl_print_problems(answer->data);
 	}
 	fprintf(stderr, "supctl: %s\n", text);
 	free(text);

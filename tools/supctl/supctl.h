@@ -17,6 +17,8 @@ void supctl_call(const struct options *o, json_t *args,
 void supctl_print_json(const json_t *document);
 /* Prints the error, with --json as a document too; returns the exit code. */
 int supctl_print_error(const struct options *o, const struct answer *answer);
+/* The "problems" of a configuration in a document, a line each on stderr. */
+void supctl_print_problems(const json_t *document);
 /* The same for an error of supctl's own. */
 int supctl_fail(const struct options *o, int exit_code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -149,30 +149,6 @@ is_receipt(const json_t *data)
 	       json_object_get(data, "results");
 }
 
-void
-transaction_print_problems(const json_t *document)
-{
-	const json_t *problems = json_object_get(document, "problems");
-
-	for (size_t i = 0; i < json_array_size(problems); i++) {
-		const json_t *problem = json_array_get(problems, i);
-		const char *text = json_is_string(problem)
-					   ? json_string_value(problem)
-					   : supctl_text(problem, "message");
-		const char *file = supctl_text(problem, "file");
-		char *clean = supctl_clean(memory_copy_text(text));
-
-		if (*file)
-			fprintf(stderr, "%s:%lld:%lld: ", file,
-				(long long)json_integer_value(
-					json_object_get(problem, "line")),
-				(long long)json_integer_value(
-					json_object_get(problem, "column")));
-		fprintf(stderr, "%s\n", clean);
-		free(clean);
-	}
-}
-
 int
 transaction_run(const struct options *o, json_t *args,
 	void (*rest)(const struct options *o, const json_t *document))
@@ -189,8 +165,6 @@ transaction_run(const struct options *o, json_t *args,
 	exit_code = answer.exit_code;
 	progress_clear(s.progress);
 	if (!is_receipt(answer.data)) {
-		if (!o->json)
-			transaction_print_problems(answer.data);
 		supctl_print_error(o, &answer);
 	} else if (o->json) {
 		supctl_print_json(answer.data);

@@ -9,5 +9,3 @@
  * document of several has beside its receipts. */
 int transaction_run(const struct options *o, json_t *args,
 	void (*rest)(const struct options *o, const json_t *document));
-/* "problems" of a document, a line each on stderr. */
-void transaction_print_problems(const json_t *document);

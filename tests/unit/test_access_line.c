@@ -1,5 +1,5 @@
-/* access: the lines of the access log: their form, and that nothing a client
- * sends can forge one. */
+/* access_line: the lines of the access log: their form, and that nothing a
+ * client sends can forge one. */
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <string.h>
@@ -48,7 +48,7 @@ line_of(int format, const char *client, const char *plugin, uint32_t generation)
 	return (char *)buffer_bytes(&line);
 }
 
-Test(access, a_text_line_is_in_the_combined_format_with_more_at_its_end)
+Test(access_line, a_text_line_is_in_the_combined_format_with_more_at_its_end)
 {
 	set_head("/a", "b=c", "http://r/", "curl/8");
 	cr_expect_str_eq(line_of(ACCESS_TEXT, "192.0.2.1:42", "hello", 4),
@@ -66,7 +66,7 @@ Test(access, a_text_line_is_in_the_combined_format_with_more_at_its_end)
 		"\"-\" 1.234 -/0 id-1");
 }
 
-Test(access, a_json_line_has_every_key)
+Test(access_line, a_json_line_has_every_key)
 {
 	static const char *const keys[] = {"time", "type", "peer", "method",
 		"path", "query", "protocol", "status", "bytes", "durationMs",
@@ -91,7 +91,7 @@ Test(access, a_json_line_has_every_key)
 	json_decref(json);
 }
 
-Test(access, no_client_can_forge_a_line)
+Test(access_line, no_client_can_forge_a_line)
 {
 	static const char evil[] = "a\" 200 0 \"x\\\r\n\x01\x7f\xc3\xa4\xff\t";
 	const char *text;
@@ -114,7 +114,7 @@ Test(access, no_client_can_forge_a_line)
 	json_decref(json);
 }
 
-Test(access, what_is_too_long_is_cut)
+Test(access_line, what_is_too_long_is_cut)
 {
 	static char path[2 * ACCESS_PART_MAX];
 
