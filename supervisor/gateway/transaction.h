@@ -232,6 +232,11 @@ json_t *receipt_counts(const struct registration_set *set);
 json_t *receipt_dropped(const struct registration_set *before,
 	const struct registration_set *after);
 
+/* ---- start.c ---- */
+/* For what has not been started once: what its package requires. Plugins of
+ * `config` that are there; where that makes a circle it is told and left. */
+void start_read_manifests(struct gateway *g, const struct config *config);
+
 /* ---- enable.c ---- */
 /* Whether it is enabled, by what it is wanted to be and what a person said;
  * that is forgotten where the file's value has changed since. */

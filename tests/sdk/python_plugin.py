@@ -25,6 +25,8 @@ async def start():
     await sleep(0.001)
     if plugin.settings.get("refuses"):
         raise ValueError("it does not want to")
+    for number in range(plugin.setting("extra", 0)):
+        plugin.tool("extra-%d" % number, inline=True)(lambda args: number)
 
 
 @plugin.health
@@ -41,7 +43,7 @@ async def configure(settings):
 
 @plugin.export_state(version=3)
 def export():
-    return state["blob"]
+    return plugin.settings.get("exports", state["blob"])
 
 
 @plugin.import_state
@@ -196,14 +198,76 @@ async def fails(args):
         return set()
     if args == "large":
         return b"x" * (1 << 20)
+    if args == "no text":
+        raise ValueError("\udc80")
+    if args == "no str":
+        raise Unspeakable()
     return "fine"
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("it cannot be said")
 
 
 @plugin.tool("fails-plain")
 def fails_plain(args):
     if args == "exit":
         sys.exit(3)
+    if args == "no text":
+        raise supd.Error("conflict", "\udc80")
     raise KeyError("gone")
+
+
+def nested():
+    value = []
+    for _ in range(100000):
+        value = [value]
+    return value
+
+
+@plugin.http("GET", "/answers/{what}")
+def odd_answers(req):
+    if req.params["what"] == "deep":
+        return nested()
+    if req.params["what"] == "pieces":
+        return iter([nested()])
+    return supd.Response(200, {"X-A": Unspeakable()}, "")
+
+
+@plugin.http("POST", "/raises/{what}")
+def raises(req):
+    req.body()
+    raise {"stop": StopIteration, "exit": SystemExit}[req.params["what"]]("x")
+
+
+@plugin.http("GET", "/exits")
+def exits(req):
+    yield "begun"
+    sys.exit(3)
+
+
+@plugin.tool("misuse")
+async def misuse(args):
+    if args == "log":
+        for level in ("warning", 10, 20, 30, 40, "critical", "loud", None):
+            plugin.log(level, "a line")
+    elif args == "emit":
+        plugin.emit(5, {})
+    elif args == "name":
+        await plugin.call("tool", None)
+    else:
+        return await plugin.call("tool", "t", timeout=args)
+
+
+@plugin.tool("asks-late")
+def asks_late(args, req):
+    called = threading.Event()
+    plugin.log("info", "asked")
+    while not req.cancelled:
+        pass
+    req.on_cancel(called.set)
+    state["cancelled"] += called.wait(20)
 
 
 @plugin.http("GET", "/boom")

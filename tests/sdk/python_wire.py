@@ -329,6 +329,67 @@ class Wire(unittest.TestCase):
         self.assertTrue(any("KeyError: 'gone'" in text and "python_plugin" in text
                             and "supd.py" not in text for _, text in logged))
 
+    def test_what_cannot_be_said_ends_nothing(self):
+        for tool, what, code in (("fails", "no text", "failed"),
+                                 ("fails", "no str", "failed"),
+                                 ("fails-plain", "no text", "conflict")):
+            error, _ = self.fake.tool(tool, what)
+            self.assertEqual(error[0], code, what)
+        for what in ("deep", "header"):
+            _, (status, _, _, _) = self.fake.http(
+                "GET", "/answers/" + what, "/answers/{what}",
+                params={"what": what})
+            self.assertEqual(status, 500, what)
+        number = self.fake.begin_http("GET", "/answers/pieces",
+                                      "/answers/{what}",
+                                      params={"what": "pieces"})
+        self.assertEqual(self.fake.answer(number)[1][0], 200)
+        self.assertEqual(self.fake.notification("cancel"), [number])
+        self.fake.pong()
+
+    def test_what_ends_other_things_ends_no_worker(self):
+        for what in ("stop", "exit"):
+            number = self.fake.begin_http(
+                "POST", "/raises/" + what, "/raises/{what}", more=True,
+                params={"what": what})
+            self.fake.send([2, "chunk", [number, b"x", False]])
+            self.assertEqual(self.fake.answer(number)[1][0], 500, what)
+        number = self.fake.begin_http("GET", "/exits")
+        self.assertEqual(self.fake.answer(number)[1][0], 200)
+        self.assertEqual(self.fake.notification("cancel"), [number])
+        self.fake.pong()
+
+    def test_misuse_is_told_to_the_plugin_and_not_sent(self):
+        self.assertEqual(self.fake.tool("misuse", "log"), (None, None))
+        self.assertEqual(
+            [self.fake.notification("log")[0] for _ in range(8)],
+            ["warn", "debug", "info", "warn", "error", "error", "info",
+             "info"])
+        for what in ("emit", "name"):
+            error, _ = self.fake.tool("misuse", what)
+            self.assertIn("TypeError", error[1])
+            self.assertIn("str", error[1])
+
+    def test_a_timeout_is_never_taken_for_none(self):
+        for seconds, ms in ((-1, 1), (0.0001, 1), (0, 0), (1.5, 1500)):
+            number = self.fake.begin("tool", "misuse", seconds, 0, None)
+            asked = self.fake.until(lambda m: m[0] == 0)
+            self.assertEqual(asked[3][3], ms)
+            self.fake.send([1, asked[1], None, 7])
+            self.assertEqual(self.fake.answer(number), (None, 7))
+
+    def test_more_parameters_than_known_are_a_newer_supds(self):
+        for name, parameters in (
+                ("tool", ["state", None, 0, None]), ("ping", []),
+                ("command", ["says-plain", "x", {}, 0]), ("health", []),
+                ("configure", [{"a": 1}]), ("export", []),
+                ("import", [3, b"x", False, ""])):
+            self.assertIsNone(self.fake.ask(name, *parameters, "new")[0], name)
+        self.fake.send([2, "drain", ["new"]], [2, "resume", ["new"]],
+                       [2, "cancel", [1, "new"]], [2, "credit", [1, 2, "new"]],
+                       [2, "chunk", [1, b"", False, "new"]])
+        self.fake.pong()
+
     def test_a_stream_that_fails_is_cut(self):
         number = self.fake.begin_http("GET", "/cut")
         self.assertEqual(self.fake.answer(number)[1][0], 200)
@@ -382,6 +443,13 @@ class Wire(unittest.TestCase):
         self.assertEqual(self.fake.notification("log"), ["info", "asked"])
         self.fake.send([2, "cancel", [number]])
         self.assertEqual(self.fake.answer(number)[0][0], "cancelled")
+
+    def test_who_asks_after_a_cancel_hears_of_it_all_the_same(self):
+        number = self.fake.begin("tool", "asks-late", None, 0, None)
+        self.assertEqual(self.fake.notification("log"), ["info", "asked"])
+        self.fake.send([2, "cancel", [number]])
+        self.assertEqual(self.fake.answer(number)[0][0], "cancelled")
+        self.assertEqual(self.cancelled(), 1)
 
     # ---- drain ----
 
@@ -479,6 +547,13 @@ class Wire(unittest.TestCase):
         self.assertEqual(self.fake.answer(number), (None, None))
         self.assertEqual(self.fake.tool("state")[1][0], 600000)
 
+    def test_an_export_that_is_no_bytes_is_told(self):
+        for value in (7, "text", [1, 2], None):
+            self.fake.ask("configure", {"exports": value})
+            error, _ = self.fake.ask("export")
+            self.assertEqual(error[0], "failed", value)
+            self.assertIn("bytes", error[1], value)
+
     def test_state_that_is_wrong_is_refused(self):
         self.assertEqual(self.fake.ask("import", 3, b"abc", False, "0" * 64)[0],
                          ["bad_message", "the state's checksum is wrong"])
@@ -506,6 +581,14 @@ class Ends(unittest.TestCase):
             code, _, err = fake.end()
             self.assertEqual(code, 66)
             self.assertIn("it does not want to", err)
+
+    def test_a_start_that_knows_its_settings_offers_more(self):
+        for loop in ("light", "asyncio"):
+            fake = Fake({"extra": 2}, loop).start()
+            self.assertEqual([offer["name"] for offer in fake.offers[-2:]],
+                             ["extra-0", "extra-1"])
+            self.assertEqual(fake.tool("extra-1"), (None, 1))
+            self.assertEqual(fake.end()[0], 0)
 
     def test_a_sick_plugin_says_so(self):
         fake = Fake({"sick": True}).start()

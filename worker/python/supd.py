@@ -780,6 +780,11 @@ def _resolve(future, value=None):
 
 
 def _fail(future, problem):
+    if isinstance(problem, (StopIteration, SystemExit)):
+        stated = RuntimeError("%s in a plain function"
+                              % type(problem).__name__)
+        stated.__cause__ = problem
+        problem = stated  # a future does not take it, asyncio would end by it
     if not future.done():
         future.set_exception(problem)
 
@@ -900,9 +905,17 @@ class Request:
         return max(0.0, self.deadline - time.monotonic())
 
     def on_cancel(self, function):
-        """function() is called on the loop when nobody waits any more."""
+        """function() is called on the loop when nobody waits any more, also
+        if that is so already."""
         self._on_cancel = function
+        if self.cancelled:
+            self.plugin.post(self._tell_cancel)
         return function
+
+    def _tell_cancel(self):
+        function, self._on_cancel = self._on_cancel, None
+        if function:
+            function()
 
     @property
     def headers(self):
@@ -1160,15 +1173,15 @@ class Plugin:
         self._requests = {}  # id -> Request, until its last word
         self._calls = {}
         self._last_id = 0
-        self._draining = self._drained = False
+        self._draining = self._drained = self._is_offered = False
         self._body_max, self._inline_max = 10 * 1024 * 1024, 64 * 1024
         self._credit_bytes = 256 * 1024
 
     # ---- offering something ----
 
     def _offer(self, kind, name, function, inline, fields, body_limit=None):
-        if self._loop:
-            raise RuntimeError("register before run()")
+        if self._is_offered:
+            raise RuntimeError("registering ends when the plugin is ready")
         fields = {k: v for k, v in fields.items() if v is not None}
         fields.update(kind=kind, name=name)
         offer = _Offer(function, inline, fields, body_limit)
@@ -1215,8 +1228,9 @@ class Plugin:
         return self._hook("health", function)
 
     def on_start(self, function):
-        """function(): runs when settings and id are known; the plugin is ready
-        when it has returned. If it raises, the worker does not start."""
+        """function(): runs when settings and id are known, and may register
+        what they ask for; the plugin is ready when it has returned. If it
+        raises, the worker does not start."""
         return self._hook("start", function)
 
     def on_configure(self, function):
@@ -1282,8 +1296,10 @@ class Plugin:
         return await self._in_pool(function, *arguments)
 
     def log(self, level, text):
-        """level: error, warn, info, debug. From any thread, before run(),
-        too: then it is written to stderr."""
+        """level: error, warn, info, debug, or one of logging's; any other is
+        info. From any thread, before run(), too: then it is written to
+        stderr."""
+        level = _level_of(level)
         text = str(text)[:LOG_MAX].encode("utf-8", "replace").decode()
         if self._link is None:
             print("%s: %s" % (level, text), file=sys.stderr)
@@ -1306,6 +1322,7 @@ class Plugin:
     def emit(self, event, data=None):
         """Puts an event into the gateway's stream; from any thread, after
         run(). TypeError, ValueError if data cannot be sent."""
+        _check_name(event)
         _check_value(data, 2)
         if self._on_loop():
             self._notify("emit", event, data)
@@ -1316,7 +1333,10 @@ class Plugin:
         """Uses the gateway: kind "tool", "method" or "command", a name as the
         table has it. The result, awaited on the loop, or waited for in a plain
         handler. Raises Error. timeout: seconds, 0 the gateway's."""
-        parameters = [kind, name, args, int(timeout * 1000)]
+        _check_name(kind)
+        _check_name(name)
+        parameters = [kind, name, args,
+                      max(1, int(timeout * 1000)) if timeout else 0]
         if self._on_loop():
             return self._call(parameters)
         done = _Waiter()
@@ -1469,6 +1489,7 @@ class Plugin:
         if problem:
             self._print_problem("the start of %s" % self.id, problem)
             self._leave(EXIT_INIT)
+        self._is_offered = True
         try:
             self._request_own("ready", [self.version, [
                 offer.fields for offer in self._offers]], self._on_ready)
@@ -1482,7 +1503,7 @@ class Plugin:
     # ---- requests ----
 
     def _take_http(self, number, _, registration, method, path, params, query,
-                   headers, body, more, peer, deadline_ms):
+                   headers, body, more, peer, deadline_ms, *_more):
         req = Request(self, "http", number, deadline_ms)
         req.method, req.path, req.params, req.query = (
             method, path, params, query)
@@ -1499,7 +1520,7 @@ class Plugin:
         else:
             self._dispatch(req, (req,))
 
-    def _take_named(self, number, kind, name, args, third, fourth):
+    def _take_named(self, number, kind, name, args, third, fourth, *_more):
         command = kind == "command"
         req = Request(self, kind, number, fourth if command else third)
         req.name, req.args = name, args
@@ -1512,7 +1533,7 @@ class Plugin:
         else:
             self._fail(req, "not_found", "the plugin has nothing of this name")
 
-    def _take_ping(self, number, _):
+    def _take_ping(self, number, *_):
         self._send([1, number, None, None])
 
     def _dispatch(self, req, arguments):
@@ -1599,7 +1620,8 @@ class Plugin:
         elif req._state == _STREAMING:
             self._notify("cancel", req.id)  # the client sees it cut
         else:
-            self._send([1, req.id, [code, text[:1024]], None])
+            text = text[:1024].encode("utf-8", "replace").decode()
+            self._send([1, req.id, [code, text], None])
         self._finish(req)
 
     def _fail_by(self, req, problem):
@@ -1611,14 +1633,13 @@ class Plugin:
         elif isinstance(problem, Error):
             if req._state == _STREAMING:
                 self.log("warn", "%s gave its answer up: %s" % (what, problem))
-            self._fail(req, problem.code, problem.text)
+            self._fail(req, problem.code, str(problem.text))
         else:
             self._log_problem(what, problem)
             if req.kind == "http" and req._state == _OPEN:
                 self._answer(req, Response(500, None, "the plugin failed\n"))
             else:
-                self._fail(req, "failed", "%s: %s" % (
-                    type(problem).__name__, problem))
+                self._fail(req, "failed", _text_of(problem))
 
     def _answer(self, req, value):
         """With what a handler returned: done, or a coroutine that does it."""
@@ -1634,7 +1655,7 @@ class Plugin:
             self._send([1, req.id, None, value])
         except _TooLarge:
             self._fail(req, "too_large", "the answer is larger than 1 MiB")
-        except (TypeError, ValueError, OverflowError) as problem:
+        except Exception as problem:  # of its conversions, too
             self._fail_by(req, problem)
         else:
             self._finish(req)
@@ -1728,12 +1749,12 @@ class Plugin:
 
     # ---- notifications ----
 
-    def _on_chunk(self, number, piece, more):
+    def _on_chunk(self, number, piece, more, *_):
         req = self._requests.get(number)
         if req and req._pieces is not None and req._more:
             req._arrive(piece, more)
 
-    def _on_credit(self, number, size):
+    def _on_credit(self, number, size, *_):
         req = self._requests.get(number)
         if req and req._state == _STREAMING:
             req._credit += size
@@ -1741,24 +1762,23 @@ class Plugin:
                 writable, req._writable = req._writable, None
                 _resolve(writable)
 
-    def _on_cancel(self, number):
+    def _on_cancel(self, number, *_):
         req = self._requests.get(number)
         if not req or req.cancelled:
             return
         req.cancelled = True
-        if req._on_cancel:
-            try:
-                req._on_cancel()
-            except Exception as problem:
-                self._log_problem("on_cancel", problem)
+        try:
+            req._tell_cancel()
+        except Exception as problem:
+            self._log_problem("on_cancel", problem)
         if req._task:
             req._task.cancel()
 
-    def _on_drain(self):
+    def _on_drain(self, *_):
         self._draining = True
         self._check_drained()
 
-    def _on_resume(self):
+    def _on_resume(self, *_):
         self._draining = self._drained = False
 
     def _check_drained(self):
@@ -1783,7 +1803,7 @@ class Plugin:
         self._requests[number] = req
         self._start(req, coroutine_of(req))
 
-    def _take_health(self, number, _):
+    def _take_health(self, number, *_):
         if "health" not in self._hooks:
             self._send([1, number, None, None])
             return
@@ -1799,7 +1819,7 @@ class Plugin:
         self._send([1, number, ["not_found", text], None])
         return True
 
-    def _take_configure(self, number, _, settings):
+    def _take_configure(self, number, _, settings, *_more):
         if self._lacks(number, "configure",
                        "the plugin takes no settings while it runs"):
             return
@@ -1810,7 +1830,7 @@ class Plugin:
             self._answer(req, None)
         self._begin_inner(number, "configure", configure)
 
-    def _take_export(self, number, _):
+    def _take_export(self, number, *_):
         if not self._lacks(number, "export", "the plugin exports no state"):
             self._begin_inner(number, "export", self._export)
 
@@ -1818,6 +1838,9 @@ class Plugin:
         got = await self._run_hook("export")
         version, blob = got if isinstance(got, tuple) else (
             self._state_version, got)
+        if not isinstance(blob, (bytes, bytearray, memoryview)):
+            raise TypeError("state is bytes, or (version, bytes), not %s"
+                            % type(blob).__name__)
         blob = bytes(blob)
         if len(blob) > STATE_MAX:
             raise Error("too_large", "the state is larger than 16 MiB")
@@ -1833,7 +1856,8 @@ class Plugin:
             self._notify("chunk", req.id, b"", False)
         self._finish(req)
 
-    def _take_import(self, number, _, version, blob, more=False, sha256=""):
+    def _take_import(self, number, _, version, blob, more=False, sha256="",
+                     *_more):
         if self._lacks(number, "import", "the plugin imports no state"):
             return
 
@@ -1883,6 +1907,34 @@ _NOTIFICATIONS = {
     "chunk": Plugin._on_chunk, "credit": Plugin._on_credit,
     "cancel": Plugin._on_cancel, "drain": Plugin._on_drain,
     "resume": Plugin._on_resume}
+
+
+def _check_name(name):
+    if not isinstance(name, str):  # supd would end the worker
+        raise TypeError("a name is a str, not %r" % (name,))
+
+
+_LEVELS = {"warning": "warn", "critical": "error", "fatal": "error"}
+
+
+def _level_of(level):
+    """A level of supd for one of supd, of logging, or anything."""
+    if isinstance(level, str):
+        level = _LEVELS.get(level.lower(), level.lower())
+        return level if level in ("error", "warn", "debug") else "info"
+    if not isinstance(level, int):
+        return "info"
+    return ("error" if level >= 40 else "warn" if level >= 30 else
+            "info" if level >= 20 else "debug")
+
+
+def _text_of(problem):
+    """Type and text, whatever its __str__ does."""
+    name = type(problem).__name__
+    try:
+        return "%s: %s" % (name, problem)
+    except Exception:
+        return name
 
 
 def _traceback_of(problem):
@@ -1945,11 +1997,7 @@ def _log_handler():
 
         def emit(self, record):
             try:
-                number = record.levelno
-                level = ("error" if number >= logging.ERROR else
-                         "warn" if number >= logging.WARNING else
-                         "info" if number >= logging.INFO else "debug")
-                self.plugin.log(level, self.format(record))
+                self.plugin.log(record.levelno, self.format(record))
             except Exception:
                 self.handleError(record)
 
