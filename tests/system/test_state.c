@@ -208,6 +208,28 @@ Test(state, loses_no_request_that_comes_meanwhile)
 	run_end(g);
 }
 
+/* The package that ships, with the SDK for Node. */
+Test(state, of_the_shipped_counter_goes_on_over_reloads_under_load)
+{
+	struct gateway_run *g = run_create();
+	struct load load = {.clients = 3};
+	struct answer a;
+
+	run_package(g, "counter", "counter");
+	run_plugin(g, "counter", "use: counter");
+	run_start(g);
+	load_start(&load, g->http, "/count/x", "/count/x");
+	for (int i = 0; i < 10; i++)
+		ctl_destroy(ctl_expect(g, 0, "reload", "counter", NULL));
+	load_await(&load, 10);
+	load_stop_clean(&load);
+	a = http_get(g->http, "/count/x");
+	cr_expect_eq(
+		answer_number(&a, "count"), (long)load.posts, "%s", a.body);
+	answer_finish(&a);
+	run_end(g);
+}
+
 struct background {
 	struct client client;
 	struct answer answer;

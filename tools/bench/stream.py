@@ -250,7 +250,7 @@ def echo(options, report):
 def others_p99(supd, seconds):
     """p99 in ms of small requests to the plugin that echoes."""
     run = load.Load(supd.rig, supd.address, seconds, rate=200, connections=4,
-                    post=0, path="/echo/hello", any_body=True)
+                    post=0, path="/echo", any_body=True)
     summary, records = run.wait()
     if summary["failed"]:
         raise r.BenchError("%d requests failed" % summary["failed"])
