@@ -30,6 +30,13 @@ verb_by_name(const char *name)
 }
 
 bool
+verb_is_local(enum verb verb)
+{
+	return verb == VERB_CHECK || verb == VERB_TOKEN || verb == VERB_NEW ||
+	       verb == VERB_COMPLETION;
+}
+
+bool
 verb_is_planned(const char *name)
 {
 	for (size_t i = 0; i < sizeof(planned) / sizeof(*planned); i++)

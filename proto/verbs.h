@@ -77,6 +77,8 @@ struct verb_row {
 extern const struct verb_row verb_rows[VERB_COUNT];
 
 enum verb verb_by_name(const char *name);
+/* supctl's own: asks no daemon, so it needs no role. */
+bool verb_is_local(enum verb verb);
 /* A verb of the contract that is not there yet ("enable", "watch", ...). */
 bool verb_is_planned(const char *name);
 

@@ -229,8 +229,10 @@ sup_req_header_at(struct sup_req *req, size_t index, const char **name_out,
 	request_copy_headers(req);
 	if (index >= req->header_count)
 		return false;
-	*name_out = req->headers[index].name;
-	*value_out = req->headers[index].value;
+	if (name_out)
+		*name_out = req->headers[index].name;
+	if (value_out)
+		*value_out = req->headers[index].value;
 	return true;
 }
 
@@ -238,7 +240,8 @@ const void *
 sup_req_body(struct sup_req *req, size_t *bytes_out)
 {
 	request_copy_body(req);
-	*bytes_out = req->body_bytes;
+	if (bytes_out)
+		*bytes_out = req->body_bytes;
 	return req->body_at ? req->body_at : "";
 }
 

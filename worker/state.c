@@ -139,8 +139,10 @@ sup_req_state(struct sup_req *req, uint32_t *version_out, size_t *bytes_out)
 {
 	if (req->message != MESSAGE_IMPORT)
 		host_abort("sup_req_state() is for an import only");
-	*version_out = req->state_version;
-	*bytes_out = req->body_bytes;
+	if (version_out)
+		*version_out = req->state_version;
+	if (bytes_out)
+		*bytes_out = req->body_bytes;
 	return req->body_at;
 }
 

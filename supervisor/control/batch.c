@@ -22,6 +22,7 @@ batch_create(struct command_call *call)
 	b->call = call;
 	b->waiting = WAIT_VERDICT;
 	b->options.trigger = call->door;
+	b->options.asked_by = call->worker;
 	return b;
 }
 

@@ -17,6 +17,7 @@ struct command_call {
 	bool nobody;	  /* no role at all: everything is denied */
 	const char *door; /* "supctl", "http", "plugin": a receipt's trigger;
 			     static */
+	uint32_t worker;  /* the worker that calls; 0: somebody else */
 	/* What happens meanwhile: {"phase","pluginId","ms"}, {"line":{...}},
 	 * {"receipt":{...}} of one of several, {"verdict":{...}} before the
 	 * end of a wait for settled. May be NULL. Borrowed. The call must not

@@ -84,6 +84,7 @@ run_method(struct worker_call *c, const char *verb, const msgpack_object *args)
 	c->call = (struct command_call){.gateway = c->gateway,
 		.role = ROLE_OPERATOR,
 		.door = "plugin",
+		.worker = c->worker,
 		.on_done = command_done};
 	command_run(&c->call, verb, value);
 	json_decref(value);
@@ -96,6 +97,7 @@ run_invoke(struct worker_call *c, const struct worker *w, int kind,
 	msgpack_packer p;
 
 	invoke_init(&c->invoke, c->gateway, invoke_done);
+	c->invoke.request.caller = w->id;
 	invoke_pack_caller(&c->invoke, "plugin", w->plugin_id);
 	codec_packer(&p, &c->invoke.args);
 	if (kind == REGISTRATION_COMMAND &&

@@ -196,6 +196,7 @@ adopt(struct apply_pass *pass, const struct apply_step *step)
 	} else if (!p) {
 		p = gateway_add(g, step->entry);
 		p->start_is_applied = step->action == ACTION_START;
+		pass->has_starts = true;
 	} else if (pass->kind != APPLY_SCAN || step->action != ACTION_NONE) {
 		plugin_want(p, step->entry);
 		enable_follow(p);
@@ -229,6 +230,8 @@ apply_do(struct apply_pass *pass)
 	pass->pending = 1;
 	for (uint32_t i = 0; i < pass->plan.count; i++)
 		adopt(pass, &pass->plan.steps[i]);
+	if (pass->has_starts)
+		start_read_manifests(pass->gateway, pass->config);
 	for (uint32_t i = 0; i < pass->plan.count; i++)
 		add_item(pass, &pass->plan.steps[i]);
 	list_for_each_safe (node, &pass->items)

@@ -67,6 +67,7 @@ struct apply_pass {
 	unsigned pending; /* items, and one for the beginning itself */
 	json_t *receipts;
 	unsigned failed; /* of these */
+	bool has_starts; /* of plugins that were not there */
 
 	/* All or nothing. */
 	struct list members;

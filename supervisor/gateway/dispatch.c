@@ -82,6 +82,16 @@ wait_until(struct gateway *g, struct plugin *p, struct request *r)
 		&g->wheel, &r->deadline, until < r->due_ms ? until : r->due_ms);
 }
 
+/* Behind those that wait already. During a hand-over what is in flight ends,
+ * and so must what it calls. */
+static bool
+must_wait(const struct plugin *p, const struct request *r)
+{
+	if (p->is_held)
+		return !r->caller || r->caller != p->hold_passes;
+	return p->hold.count > 0;
+}
+
 void
 dispatch_submit(struct gateway *g, struct request *r,
 	const struct route_match *match, uint64_t timeout_ms)
@@ -109,7 +119,7 @@ dispatch_submit(struct gateway *g, struct request *r,
 		r->ops->fail(r, REQUEST_OVERFLOW, NULL);
 	} else if (g->stopping) {
 		refuse(g, r, REQUEST_STOPPING, NULL);
-	} else if (w && !p->is_held && !p->hold.count && worker_has_room(w)) {
+	} else if (w && !must_wait(p, r) && worker_has_room(w)) {
 		wheel_set(&g->wheel, &r->deadline, r->due_ms);
 		send_to(p, w, r);
 	} else if (!plugin_will_be_back(p)) {

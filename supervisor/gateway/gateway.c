@@ -222,17 +222,26 @@ is_settled(const struct plugin *p)
 	return p->settled_once || !p->enabled || p->stopped;
 }
 
-bool
-gateway_may_start(const struct gateway *g, const struct plugin *p)
+static bool
+are_settled(const struct gateway *g, const struct text_list *ids)
 {
-	for (uint32_t i = 0; i < p->wanted->requires.count; i++) {
-		struct plugin *other =
-			gateway_plugin(g, p->wanted->requires.items[i]);
+	for (uint32_t i = 0; i < ids->count; i++) {
+		struct plugin *other = gateway_plugin(g, ids->items[i]);
 
 		if (other && !is_settled(other))
 			return false;
 	}
 	return true;
+}
+
+bool
+gateway_may_start(const struct gateway *g, const struct plugin *p)
+{
+	const struct manifest *manifest = p->before_start;
+
+	return are_settled(g, &p->wanted->requires) &&
+	       (p->settled_once || !manifest ||
+		       are_settled(g, &manifest->requires));
 }
 
 /* An apply begins some itself, and wants to hear their verdicts. */
@@ -266,6 +275,7 @@ gateway_start(struct gateway *g)
 	for (uint32_t i = 0; i < g->config->plugin_count; i++)
 		gateway_add(g, g->config->plugins[g->config->start_order[i]]);
 	stage_sweep_unknown(&g->room, g->state_dir, is_known, g);
+	start_read_manifests(g, g->config);
 	gateway_start_waiting(g);
 }
 

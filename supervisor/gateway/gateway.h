@@ -26,7 +26,7 @@ struct history;
 	X(TOO_LARGE, "too_large", 413)                                         \
 	X(WRONG_TYPE, "wrong_type", 415)                                       \
 	X(HEAD_TOO_LARGE, "head_too_large", 431)                               \
-	X(STARTING, "starting", 503)                                           \
+	X(UNAVAILABLE, "unavailable", 503)                                     \
 	X(OTHER, "other", 0)
 
 enum gateway_refusal {

@@ -52,21 +52,29 @@ refuse(struct reload *r, const char *what, const struct error *why)
 		fail(r, err.text);
 }
 
+/* The request in which the worker asked for this very reload ends after it. */
+static uint32_t
+owed_for(const struct reload *r, const struct worker *old)
+{
+	return r->asked_by == old->id ? 1 : 0;
+}
+
 static void
 due(struct wheel_timer *t)
 {
 	struct reload *r = container_of(t, struct reload, probation);
 	struct worker *old = plugin_serving(r->plugin);
 	uint32_t unanswered = old ? worker_unanswered(old) : 0;
+	uint32_t owed = old ? owed_for(r, old) : 0;
 	struct error err;
 
 	if (r->state == RELOAD_TAKING) {
 		fail(r, "the new worker did not take the state in time");
-	} else if (unanswered) {
+	} else if (unanswered > owed) {
 		error_set(&err,
 			"%u requests in flight did not end in time (a forced "
 			"reload ends them)",
-			unanswered);
+			unanswered - owed);
 		fail(r, err.text);
 	} else {
 		fail(r, "the old worker did not export its state in time");
@@ -88,6 +96,7 @@ export_now(struct reload *r)
 {
 	struct error err;
 
+	r->plugin->hold_passes = 0;
 	if (worker_ask_export(plugin_serving(r->plugin), &err) < 0)
 		refuse(r, "the old worker cannot be asked for its state", &err);
 }
@@ -102,9 +111,9 @@ go(struct ev_loop *loop, ev_timer *timer, int events)
 	if (old && r->force)
 		worker_end_requests(old, "ended by a forced reload");
 	old = plugin_serving(r->plugin);
-	if (!old)
+	if (!old || !old->manifest->state.export)
 		lose(r, "the old worker is gone");
-	else if (r->force || worker_await_quiet(old))
+	else if (r->force || worker_await_quiet(old, owed_for(r, old)))
 		export_now(r);
 }
 
@@ -130,6 +139,7 @@ handover_begin(struct reload *r)
 		return false;
 	r->hands = true;
 	p->is_held = true;
+	p->hold_passes = old->id;
 	reload_step(r, RELOAD_EVENT_QUIESCE);
 	reload_enter_phase(r, PHASE_STATE);
 	r->probation.fire = due;
@@ -201,6 +211,7 @@ handover_end(struct reload *r)
 		return;
 	wheel_clear(&r->gateway->wheel, &r->probation);
 	r->plugin->is_held = false;
+	r->plugin->hold_passes = 0;
 	if (old && r->state == RELOAD_QUIESCING)
 		worker_ask_end(old);
 	state_blob_finish(&r->state_blob);

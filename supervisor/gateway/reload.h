@@ -35,9 +35,10 @@ struct reload_options {
 	const char *trigger; /* "supctl", "http", "hup", "start", "crash" */
 	bool force;	     /* the old one's in-flight work ends at the swap */
 	bool no_drop;	     /* a registration that would go is a failure */
-	bool from_stage; /* start from the last proven stage, do not stage */
-	bool if_changed; /* equal digest and settings: end without a spawn */
-	bool prove;	 /* the candidate is proven, shown and discarded */
+	bool from_stage;   /* start from the last proven stage, do not stage */
+	bool if_changed;   /* equal digest and settings: end without a spawn */
+	bool prove;	   /* the candidate is proven, shown and discarded */
+	uint32_t asked_by; /* the worker that calls for it, 0: none */
 	struct reload_set *set; /* NULL: by itself */
 };
 

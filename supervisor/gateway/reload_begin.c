@@ -135,6 +135,7 @@ reload_begin(struct gateway *g, struct plugin *p,
 	r->from_stage = options->from_stage;
 	r->if_changed = options->if_changed;
 	r->prove = options->prove;
+	r->asked_by = options->asked_by;
 	if (options->set)
 		set_join(options->set, r);
 	return RELOAD_ACCEPTED;

@@ -80,6 +80,7 @@ struct reload {
 	struct worker *old;   /* the one that was active at the commit */
 
 	/* The hand-over of state. */
+	uint32_t asked_by;  /* the worker that waits for this, or 0 */
 	bool hands, handed; /* there is one; it is over */
 	bool state_lost;    /* the candidate starts empty */
 	struct state_blob state_blob;
@@ -92,7 +93,7 @@ struct reload {
 	double phase_ms[PHASE_COUNT]; /* < 0: not reached */
 	uint32_t held;
 	uint32_t in_flight_at_swap;
-	uint64_t finished_at_swap, left_at_swap; /* of the old one */
+	uint64_t finished_at_swap, left_at_swap;	/* of the old one */
 	int64_t drained, aborted;			/* -1: not known yet */
 	json_t *removed, *registered, *dropped, *added; /* NULL: empty */
 	struct error error;
@@ -230,6 +231,11 @@ json_t *receipt_counts(const struct registration_set *set);
 /* Labels that `before` has and `after` has not; NULL sets are empty. */
 json_t *receipt_dropped(const struct registration_set *before,
 	const struct registration_set *after);
+
+/* ---- start.c ---- */
+/* For what has not been started once: what its package requires. Plugins of
+ * `config` that are there; where that makes a circle it is told and left. */
+void start_read_manifests(struct gateway *g, const struct config *config);
 
 /* ---- enable.c ---- */
 /* Whether it is enabled, by what it is wanted to be and what a person said;

@@ -116,20 +116,25 @@ on_progress(struct command_call *call, json_t *progress)
 {
 	struct api_call *a = call->user;
 
-	if (!a->stream) {
+	if (!a->stream)
 		a->stream = event_stream_open(a->exchange, call);
-		a->stream->catching_up = true;
-	}
 	event_stream_tell(a->stream, progress);
 }
 
-/* The call goes on: what it told until now was asked for by the client. */
+/* The call goes on. */
 static void
 follow(struct api_call *a)
 {
 	if (!a->stream)
 		a->stream = event_stream_open(a->exchange, &a->call);
-	a->stream->catching_up = false;
+	event_stream_go_on(a->stream);
+}
+
+void
+api_passed(struct api_call *a)
+{
+	if (a->stream)
+		event_stream_go_on(a->stream);
 }
 
 void

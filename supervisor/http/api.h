@@ -18,6 +18,8 @@ void api_begin(
 void api_body_end(struct exchange *x);
 /* The client left; what its call began goes on. */
 void api_abandon(struct api_call *call);
+/* The client has read of what its call told. */
+void api_passed(struct api_call *call);
 /* supd goes: streams of events end, their clients may go on elsewhere. */
 void api_end_streams(struct http_server *s);
 /* {"error": reason} */

@@ -93,3 +93,11 @@ void connection_touch(struct connection *c);
 struct buffer *connection_output(struct exchange *x);
 /* The rest of the body is thrown away; false: it must not be waited for. */
 bool connection_drop_body(struct connection *c);
+
+/* ---- between its two files ---- */
+/* Sets the timer of what is waited for now; once per turn. */
+void connection_arm(struct connection *c);
+void connection_wait_over(struct wheel_timer *timer); /* wait_timer.fire */
+/* The client sends nothing more, and what is there does not make the body
+ * whole. unread: bytes that the kernel has. */
+bool connection_body_is_cut(const struct connection *c, size_t unread);

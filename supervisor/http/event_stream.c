@@ -10,6 +10,7 @@
 #include "supervisor/http/exchange.h"
 #include "supervisor/http/server.h"
 #include "supervisor/http/text.h"
+#include "supervisor/ops/journal.h"
 
 static struct http_server *
 server_of(const struct event_stream *s)
@@ -41,15 +42,31 @@ note_missed(struct event_stream *s, uint64_t count)
 	server_of(s)->gateway->edge.events_missed += count;
 }
 
-/* Whether the client has read enough to be told more. */
-static bool
-has_room(const struct event_stream *s)
+static void
+write_event(struct event_stream *s, const struct journal_text *event)
 {
-	size_t backlog = exchange_stream_backlog(s->exchange);
+	write_text(s, memory_format("id: %llu\nevent: %.*s\ndata: %.*s\n\n",
+			      (unsigned long long)event->seq,
+			      (int)event->name.length, event->name.at,
+			      (int)event->text.length, event->text.at));
+	s->sent = event->seq;
+}
 
-	/* Once behind, it must catch up before it is told what it missed. */
-	return s->catching_up || backlog <= (s->missed ? EVENT_BACKLOG_MAX / 2
-						       : EVENT_BACKLOG_MAX);
+void
+event_stream_go_on(struct event_stream *s)
+{
+	struct gateway *g = server_of(s)->gateway;
+	struct journal_text event;
+
+	if (!s->sent)
+		s->sent = journal_seq(g->journal);
+	while (exchange_stream_backlog(s->exchange) <= EVENT_BACKLOG_MAX &&
+		journal_next(g->journal, s->sent, &event)) {
+		note_missed(s, event.missed);
+		if (s->missed)
+			tell_missed(s);
+		write_event(s, &event);
+	}
 }
 
 static void
@@ -65,9 +82,7 @@ keep_alive_due(struct wheel_timer *timer)
 	struct event_stream *s =
 		container_of(timer, struct event_stream, keep_alive);
 
-	if (s->missed && has_room(s))
-		tell_missed(s);
-	else if (!exchange_stream_backlog(s->exchange))
+	if (!exchange_stream_backlog(s->exchange))
 		write_text(s, memory_copy_text(": keep-alive\n\n"));
 	set_keep_alive(s);
 }
@@ -106,28 +121,16 @@ void
 event_stream_tell(struct event_stream *s, const json_t *progress)
 {
 	const json_t *event = json_object_get(progress, "event");
-	char *text;
 
-	if (!event) {
+	if (!event)
 		note_missed(s, (uint64_t)json_integer_value(
 				       json_object_get(progress, "dropped")));
-	} else if (!has_room(s)) {
-		note_missed(s, 1);
-		return;
-	}
-	if (s->missed)
-		tell_missed(s);
-	if (!event)
-		return;
-	text = json_dumps(event,
-		JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
-	write_text(
-		s, memory_format("id: %lld\nevent: %s\ndata: %s\n\n",
-			   (long long)json_integer_value(
-				   json_object_get(event, "seq")),
-			   json_string_value(json_object_get(event, "event")),
-			   text ? text : "null"));
-	free(text);
+	else if (!s->sent)
+		s->sent = (uint64_t)json_integer_value(
+				  json_object_get(event, "seq")) -
+			  1;
+	if (event)
+		event_stream_go_on(s);
 }
 
 void

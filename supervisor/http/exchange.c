@@ -1,5 +1,5 @@
-/* The answer's half of an exchange, and its life. The request's half is
- * exchange_request.c. */
+/* The life of an exchange, and its answer, whoever gives it. The request's
+ * half is exchange_request.c, what a worker says exchange_worker.c. */
 #include "supervisor/http/exchange.h"
 
 #include <stdio.h>
@@ -12,14 +12,6 @@
 #include "supervisor/http/server.h"
 
 #define PACKED_KEPT_BYTES 4096 /* memory that a free exchange may keep */
-
-static const struct request_ops exchange_ops;
-
-static struct exchange *
-exchange_of(struct request *r)
-{
-	return container_of(r, struct exchange, request);
-}
 
 static struct http_server *
 server_of(const struct exchange *x)
@@ -105,8 +97,8 @@ exchange_part(const struct exchange *x, struct exchange_part p)
 		(const char *)buffer_bytes(&x->packed) + p.at, p.length};
 }
 
-static struct answer_frame
-frame_of(struct exchange *x)
+struct answer_frame
+exchange_frame(struct exchange *x)
 {
 	struct http_server *s = server_of(x);
 
@@ -121,10 +113,8 @@ frame_of(struct exchange *x)
 	};
 }
 
-/* The answer is complete: whatever of the request's body is still to come is
- * read and thrown away, or ends the connection. */
-static void
-finish(struct exchange *x)
+void
+exchange_finish(struct exchange *x)
 {
 	x->state = EXCHANGE_DONE;
 	x->sink = SINK_NONE;
@@ -135,9 +125,8 @@ finish(struct exchange *x)
 	connection_touch(x->connection);
 }
 
-/* Before a complete answer is written, so that its head can say the truth. */
-static void
-leave_body(struct exchange *x)
+void
+exchange_leave_body(struct exchange *x)
 {
 	if (x->connection->reader == x && !connection_drop_body(x->connection))
 		x->close_after = true;
@@ -149,21 +138,17 @@ exchange_answer(struct exchange *x, int status, const char *type,
 {
 	struct answer_frame frame;
 
-	leave_body(x);
-	frame = frame_of(x);
+	exchange_leave_body(x);
+	frame = exchange_frame(x);
 	answer_write_own(
 		connection_output(x), &frame, status, type, fields, body);
 	x->status = status;
 	x->body_bytes = x->is_head ? 0 : body.length;
-	finish(x);
+	exchange_finish(x);
 }
 
-static bool write_piece(struct exchange *x, struct bytes piece);
-
-/* The head of the answer is out: say that the rest does not come. An old
- * client, whose answers end with the connection, sees it reset. */
-static void
-truncate_answer(struct exchange *x, const char *reason)
+void
+exchange_truncate(struct exchange *x, const char *reason)
 {
 	bool tells = x->event_stream &&
 		     (x->answer_body == ANSWER_CHUNKED ||
@@ -176,7 +161,7 @@ truncate_answer(struct exchange *x, const char *reason)
 			"\n\nevent: truncated\ndata: %s\n\n", reason);
 		if (length >= (int)sizeof(event))
 			length = (int)sizeof(event) - 1;
-		write_piece(x, (struct bytes){event, (size_t)length});
+		exchange_write_piece(x, (struct bytes){event, (size_t)length});
 	} else if (x->answer_body == ANSWER_UNTIL_CLOSE) {
 		x->connection->reset = true;
 	}
@@ -186,7 +171,7 @@ truncate_answer(struct exchange *x, const char *reason)
 		x->keep_alive = false;
 	if (x->connection->reader == x)
 		x->keep_alive = false;
-	finish(x);
+	exchange_finish(x);
 }
 
 void
@@ -204,9 +189,8 @@ exchange_note_refusal(const struct exchange *x, int status)
 	server_of(x)->gateway->edge.refused[i]++;
 }
 
-/* An error as its answer, whoever made it. */
-static void
-write_refusal(
+void
+exchange_write_refusal(
 	struct exchange *x, int status, const char *fields, const char *reason)
 {
 	char text[700];
@@ -214,7 +198,7 @@ write_refusal(
 	if (x->state == EXCHANGE_DONE)
 		return;
 	if (x->state == EXCHANGE_STREAMING)
-		truncate_answer(x, reason);
+		exchange_truncate(x, reason);
 	else if (x->for_api)
 		api_refuse(x, status, fields, reason);
 	else
@@ -231,22 +215,7 @@ exchange_refuse(
 {
 	if (x->state == EXCHANGE_OPEN)
 		exchange_note_refusal(x, status);
-	write_refusal(x, status, fields, reason);
-}
-
-/* The same on behalf of the plugin that had the request. */
-static void
-refuse_for_plugin(struct exchange *x, enum request_failure why, int status,
-	const char *fields, const char *reason)
-{
-	struct gateway *g = server_of(x)->gateway;
-
-	if (x->state == EXCHANGE_DONE)
-		return;
-	dispatch_note_failure(g, &x->request, why);
-	if (x->state != EXCHANGE_STREAMING)
-		dispatch_note_answer(g, &x->request, status);
-	write_refusal(x, status, fields, reason);
+	exchange_write_refusal(x, status, fields, reason);
 }
 
 void
@@ -258,9 +227,8 @@ exchange_refuse_and_close(struct exchange *x, int status, const char *reason)
 	exchange_refuse(x, status, "", reason);
 }
 
-/* A piece of a body whose head is out; false: it breaks its promise. */
-static bool
-write_piece(struct exchange *x, struct bytes piece)
+bool
+exchange_write_piece(struct exchange *x, struct bytes piece)
 {
 	struct buffer *out = connection_output(x);
 
@@ -291,12 +259,13 @@ exchange_stream_begin(struct exchange *x, const char *type, const char *fields)
 {
 	struct answer_frame frame;
 
-	leave_body(x);
-	frame = frame_of(x);
+	exchange_leave_body(x);
+	frame = exchange_frame(x);
 	x->answer_body = answer_write_own_head(
 		connection_output(x), &frame, 200, type, fields);
 	x->keep_alive = frame.keep_alive;
 	x->event_stream = true;
+	x->status = 200;
 	x->state = EXCHANGE_STREAMING;
 	connection_touch(x->connection);
 }
@@ -304,8 +273,10 @@ exchange_stream_begin(struct exchange *x, const char *type, const char *fields)
 void
 exchange_stream_write(struct exchange *x, struct bytes piece)
 {
-	if (x->state == EXCHANGE_STREAMING)
-		write_piece(x, piece);
+	if (x->state != EXCHANGE_STREAMING)
+		return;
+	x->uncredited += piece.length;
+	exchange_write_piece(x, piece);
 }
 
 void
@@ -315,7 +286,7 @@ exchange_stream_end(struct exchange *x)
 		return;
 	if (x->answer_body == ANSWER_CHUNKED)
 		answer_write_last_chunk(connection_output(x));
-	finish(x);
+	exchange_finish(x);
 }
 
 size_t
@@ -323,129 +294,3 @@ exchange_stream_backlog(struct exchange *x)
 {
 	return buffer_length(connection_output(x));
 }
-
-static void
-on_chunk(struct request *r, struct bytes piece, bool more)
-{
-	struct exchange *x = exchange_of(r);
-
-	if (x->state == EXCHANGE_DONE)
-		return;
-	x->uncredited += piece.length;
-	if (x->uncredited > WIRE_CREDIT_BYTES) {
-		truncate_answer(x, "the worker sent more than it had credit");
-		return;
-	}
-	if (!write_piece(x, piece)) {
-		truncate_answer(x, "the worker sent more than it promised");
-		return;
-	}
-	if (more)
-		return;
-	if (x->answer_body == ANSWER_LENGTH && x->answer_left) {
-		truncate_answer(x, "the worker sent less than it promised");
-		return;
-	}
-	if (x->answer_body == ANSWER_CHUNKED)
-		answer_write_last_chunk(connection_output(x));
-	leave_body(x);
-	finish(x);
-}
-
-static void
-on_fail(struct request *r, enum request_failure why, const char *text)
-{
-	const struct request_failure_row *row = &request_failures[why];
-	char fields[40] = "";
-
-	if (row->retry_after_s)
-		snprintf(fields, sizeof(fields), "Retry-After: %d\r\n",
-			row->retry_after_s);
-	refuse_for_plugin(exchange_of(r), why, row->status, fields,
-		text ? text : row->text);
-}
-
-/* The worker's error as an answer of supd's. */
-static void
-answer_error(struct exchange *x, const msgpack_object *error)
-{
-	char text[512];
-	enum wire_error code = codec_read_error(error, text, sizeof(text));
-
-	refuse_for_plugin(x, REQUEST_FAILED, wire_error_status(code), "", text);
-}
-
-static bool
-on_answer(struct request *r, const struct message *m)
-{
-	struct exchange *x = exchange_of(r);
-	struct answer_frame frame;
-	struct answer a;
-	struct error err;
-	char text[600];
-
-	if (x->state == EXCHANGE_DONE)
-		return false;
-	if (m->error) {
-		answer_error(x, m->error);
-		return false;
-	}
-	if (answer_read(&a, m->result, &err)) {
-		snprintf(text, sizeof(text), "%s: %s",
-			request_failures[REQUEST_BAD_ANSWER].text, err.text);
-		refuse_for_plugin(x, REQUEST_BAD_ANSWER,
-			request_failures[REQUEST_BAD_ANSWER].status, "", text);
-		return a.more;
-	}
-	dispatch_note_answer(server_of(x)->gateway, r, a.status);
-	if (!a.more)
-		leave_body(x);
-	frame = frame_of(x);
-	x->answer_body = answer_write(connection_output(x), &a, &frame);
-	x->keep_alive = frame.keep_alive;
-	x->event_stream = a.is_event_stream;
-	x->answer_left = a.length;
-	x->status = a.status;
-	if (x->answer_body == ANSWER_WHOLE)
-		x->body_bytes = a.body.length;
-	if (x->note)
-		x->note->generation =
-			dispatch_generation(server_of(x)->gateway, r);
-	x->state = EXCHANGE_STREAMING;
-	if (a.more && x->answer_body != ANSWER_NONE) {
-		if (a.body.length && !write_piece(x, a.body))
-			truncate_answer(
-				x, "the worker sent more than it promised");
-		connection_touch(x->connection);
-		return true;
-	}
-	finish(x);
-	return a.more; /* then the destroyer cancels what still comes */
-}
-
-static void
-on_credit(struct request *r, uint64_t bytes)
-{
-	struct exchange *x = exchange_of(r);
-
-	x->body_credit += bytes;
-	connection_touch(x->connection);
-}
-
-void
-exchange_passed(struct exchange *x, uint64_t bytes)
-{
-	if (bytes > x->uncredited)
-		bytes = x->uncredited;
-	x->uncredited -= bytes;
-	if (bytes && x->request.id)
-		dispatch_credit(server_of(x)->gateway, &x->request, bytes);
-}
-
-static const struct request_ops exchange_ops = {
-	.encode = exchange_encode,
-	.answer = on_answer,
-	.chunk = on_chunk,
-	.credit = on_credit,
-	.fail = on_fail,
-};

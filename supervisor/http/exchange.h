@@ -106,6 +106,28 @@ size_t exchange_stream_backlog(struct exchange *x);
 /* That many bytes of its answer are in the kernel's hands. */
 void exchange_passed(struct exchange *x, uint64_t bytes);
 
-/* ---- between its two halves ---- */
+/* ---- between its files ---- */
+extern const struct request_ops exchange_ops;
+struct answer_frame exchange_frame(struct exchange *x);
+/* Before a complete answer is written, so that its head can say the truth. */
+void exchange_leave_body(struct exchange *x);
+/* The answer is complete: whatever of the request's body is still to come is
+ * read and thrown away, or ends the connection. */
+void exchange_finish(struct exchange *x);
+/* The head of the answer is out: say that the rest does not come. An old
+ * client, whose answers end with the connection, sees it reset. */
+void exchange_truncate(struct exchange *x, const char *reason);
+/* A piece of a body whose head is out; false: it breaks its promise. */
+bool exchange_write_piece(struct exchange *x, struct bytes piece);
+/* An error as its answer, whoever made it. */
+void exchange_write_refusal(
+	struct exchange *x, int status, const char *fields, const char *reason);
+/* In this order, before anything else is in packed. */
+void exchange_take_request_id(struct exchange *x, const struct head *h);
+void exchange_take_client(struct exchange *x, const struct head *h);
+/* method to fields, and room for the body's size, which is filled in when the
+ * body is there. */
+void exchange_pack_head(struct exchange *x, const struct head *h,
+	const struct route_match *match);
 struct bytes exchange_part(const struct exchange *x, struct exchange_part p);
 void exchange_encode(struct request *r, msgpack_packer *p, uint32_t wire_id);

@@ -36,188 +36,6 @@ exchange_encode(struct request *r, msgpack_packer *p, uint32_t wire_id)
 	x->encoded = true;
 }
 
-/* Keeps the client's request id if it is fit to be passed on, else makes one.
- */
-static void
-take_request_id(struct exchange *x, const struct head *h)
-{
-	const struct head_field *given = h->known[HEAD_X_REQUEST_ID];
-	char made[32];
-	struct bytes id;
-	bool fit = given && given->value.length && given->value.length <= 128;
-
-	for (size_t i = 0; fit && i < given->value.length; i++)
-		fit = given->value.at[i] > ' ' && given->value.at[i] < 0x7f;
-	if (fit)
-		id = given->value;
-	else
-		id = (struct bytes){
-			made, http_server_request_id(server_of(x), made)};
-	buffer_append(&x->packed, id.at, id.length);
-	x->id = (struct exchange_part){0, (uint32_t)id.length};
-}
-
-/* Who asks, as far as it can be believed. */
-static void
-take_client(struct exchange *x, const struct head *h)
-{
-	const struct connection *c = x->connection;
-	char text[ADDRESS_TEXT_BYTES];
-	struct bytes client = bytes_of(c->peer);
-	struct address address;
-
-	x->by_proxy = proxies_trust(&server_of(x)->proxies, &c->address);
-	if (x->by_proxy) {
-		address = proxy_client(&server_of(x)->proxies, &c->address, h);
-		client = (struct bytes){
-			text, address_write(&address, true, text)};
-	}
-	x->client = (struct exchange_part){
-		(uint32_t)buffer_length(&x->packed), (uint32_t)client.length};
-	buffer_append(&x->packed, client.at, client.length);
-}
-
-/* A peer without its port. */
-static struct bytes
-host_of(const struct connection *c)
-{
-	const char *text = c->peer, *colon = strrchr(text, ':');
-
-	if (*text == '[')
-		return (struct bytes){text + 1, (size_t)(colon - text) - 2};
-	if (!c->address.port)
-		return bytes_of(text);
-	return (struct bytes){text, (size_t)(colon - text)};
-}
-
-/* X-Forwarded-For as the worker gets it: what a trusted peer said, and the
- * peer. Empty if nothing is known. */
-static struct bytes
-forwarded_for(struct exchange *x, const struct head *h)
-{
-	struct buffer *all = &server_of(x)->forwarded;
-	const struct connection *c = x->connection;
-	struct bytes host;
-
-	buffer_clear(all);
-	for (unsigned i = 0; x->by_proxy && i < h->field_count; i++) {
-		if (!bytes_equal(h->fields[i].name, BYTES("x-forwarded-for")))
-			continue;
-		if (buffer_length(all))
-			buffer_append_text(all, ", ");
-		buffer_append(
-			all, h->fields[i].value.at, h->fields[i].value.length);
-	}
-	if (c->address.is_known) {
-		host = host_of(c);
-		if (buffer_length(all))
-			buffer_append_text(all, ", ");
-		buffer_append(all, host.at, host.length);
-	}
-	return (struct bytes){
-		(const char *)buffer_bytes(all), buffer_length(all)};
-}
-
-static uint8_t *
-pack_params(uint8_t *at, const struct route_match *match)
-{
-	at = pack_map(at, match->param_count);
-	for (unsigned i = 0; i < match->param_count; i++) {
-		at = pack_str(at, bytes_of(match->params[i].name));
-		at = pack_str(at, match->params[i].value);
-	}
-	return at;
-}
-
-/* What ends at this hop is left out, and what only a trusted peer may claim;
- * the request id and how far it came are ours in any case. */
-static bool
-is_passed(const struct exchange *x, const struct head_field *f)
-{
-	if (f->hop)
-		return false;
-	if (f->name.at[0] != 'x' && f->name.at[0] != 'f')
-		return true;
-	return !bytes_equal(f->name, BYTES("x-request-id")) &&
-	       !proxy_field_is_rewritten(f->name) &&
-	       (x->by_proxy || !proxy_field_is_claim(f->name));
-}
-
-static uint8_t *
-pack_field(uint8_t *at, struct bytes name, struct bytes value)
-{
-	at = pack_array(at, 2);
-	at = pack_str(at, name);
-	return pack_bin(at, value);
-}
-
-static uint8_t *
-pack_fields(uint8_t *at, const struct exchange *x, const struct head *h,
-	struct bytes forwarded)
-{
-	unsigned count = 2 + (forwarded.length > 0);
-
-	for (unsigned i = 0; i < h->field_count; i++)
-		count += is_passed(x, &h->fields[i]);
-	at = pack_array(at, count);
-	for (unsigned i = 0; i < h->field_count; i++)
-		if (is_passed(x, &h->fields[i]))
-			at = pack_field(
-				at, h->fields[i].name, h->fields[i].value);
-	if (forwarded.length)
-		at = pack_field(at, BYTES("x-forwarded-for"), forwarded);
-	at = pack_field(at, BYTES("x-forwarded-proto"),
-		x->by_proxy ? proxy_scheme(h) : BYTES("http"));
-	return pack_field(at, BYTES("x-request-id"), exchange_part(x, x->id));
-}
-
-static size_t
-packed_bound(const struct exchange *x, const struct head *h,
-	const struct route_match *match, struct bytes forwarded)
-{
-	size_t bytes = h->method.length + h->path.length + h->query.length +
-		       x->id.length + forwarded.length + 160;
-
-	for (unsigned i = 0; i < h->field_count; i++)
-		bytes += h->fields[i].name.length + h->fields[i].value.length +
-			 3 * PACK_HEAD_BYTES;
-	for (unsigned i = 0; i < match->param_count; i++)
-		bytes += strlen(match->params[i].name) +
-			 match->params[i].value.length + 2 * PACK_HEAD_BYTES;
-	return bytes + 8 * PACK_HEAD_BYTES;
-}
-
-static struct exchange_part
-note_part(const uint8_t *start, const uint8_t *end, size_t length)
-{
-	return (struct exchange_part){
-		(uint32_t)((size_t)(end - start) - length), (uint32_t)length};
-}
-
-/* method to fields, and room for the body's size, which is filled in when the
- * body is there. */
-static void
-pack_head(struct exchange *x, const struct head *h,
-	const struct route_match *match)
-{
-	struct bytes forwarded = forwarded_for(x, h);
-	uint8_t *at, *start;
-
-	x->wire_at = (uint32_t)buffer_length(&x->packed);
-	at = buffer_reserve(&x->packed, packed_bound(x, h, match, forwarded));
-	start = buffer_bytes(&x->packed);
-	at = pack_str(at, h->method);
-	x->method = note_part(start, at, h->method.length);
-	at = pack_str(at, h->path);
-	x->path = note_part(start, at, h->path.length);
-	at = pack_params(at, match);
-	at = pack_str(at, h->query);
-	at = pack_fields(at, x, h, forwarded);
-	at += PACK_HEAD_BYTES;
-	x->body_at = (uint32_t)(at - start);
-	buffer_commit(&x->packed, x->body_at - buffer_length(&x->packed));
-}
-
 /* Completes the message and hands it to the gateway. */
 static void
 submit(struct exchange *x, const struct route_match *match, bool more)
@@ -306,7 +124,7 @@ begin_routed(struct exchange *x, const struct head *h, const struct path *path)
 		exchange_refuse(x, 413, "", "the body is too large");
 		return;
 	}
-	pack_head(x, h, &match);
+	exchange_pack_head(x, h, &match);
 	/* A body is not asked for in vain: who cannot take it refuses now. */
 	if (!head_has_body(h) || match.row->declared->streams_body ||
 		!dispatch_is_available(s->gateway, &match))
@@ -324,8 +142,8 @@ exchange_begin(struct exchange *x, const struct head *h)
 	x->is_head = h->is_head;
 	x->http_1_0 = h->http_1_0;
 	x->keep_alive = h->keep_alive;
-	take_request_id(x, h);
-	take_client(x, h);
+	exchange_take_request_id(x, h);
+	exchange_take_client(x, h);
 	x->note = access_begin(&server_of(x)->access, h);
 	server_of(x)->gateway->edge.requests++;
 	if (h->status)

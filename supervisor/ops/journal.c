@@ -11,6 +11,7 @@
 #include "proto/value.h"
 #include "supervisor/ops/time_text.h"
 
+#define NAME_KEY "\"event\":\""
 #define TEXT_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
 
 struct kept {
@@ -205,6 +206,28 @@ journal_since(const struct journal *j, uint64_t seq, uint64_t *missed_out)
 	else if (seq + 1 < oldest)
 		*missed_out = oldest - (seq + 1);
 	return read_from(j, seq + 1 > oldest ? seq + 1 : oldest);
+}
+
+bool
+journal_next(const struct journal *j, uint64_t seq, struct journal_text *out)
+{
+	uint64_t oldest = j->last + 1 - j->count;
+	uint64_t next = seq + 1 > oldest ? seq + 1 : oldest;
+	const struct kept *k;
+	const char *name;
+
+	while (next <= j->last && !j->ring[next % JOURNAL_EVENTS_MAX].text)
+		next++;
+	if (next > j->last)
+		return false;
+	k = &j->ring[next % JOURNAL_EVENTS_MAX];
+	/* The third key, after a number and a time; a name has no escapes. */
+	name = strstr(k->text, NAME_KEY) + strlen(NAME_KEY);
+	*out = (struct journal_text){.seq = next,
+		.missed = next - seq - 1,
+		.name = {name, strcspn(name, "\"")},
+		.text = {k->text, k->bytes}};
+	return true;
 }
 
 uint64_t

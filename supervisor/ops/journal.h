@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/util/bytes.h"
 #include "proto/util/error.h"
 #include "proto/util/list.h"
 
@@ -54,6 +55,14 @@ json_t *journal_last(const struct journal *j, uint64_t count);
  * and counts as 1. */
 json_t *journal_since(
 	const struct journal *j, uint64_t seq, uint64_t *missed_out);
+/* An event as it is kept; valid until the next journal_note(). */
+struct journal_text {
+	uint64_t seq, missed; /* missed: between the seq asked for and this */
+	struct bytes name, text;
+};
+/* The first one that is kept of what came after `seq`; false: none. */
+bool journal_next(
+	const struct journal *j, uint64_t seq, struct journal_text *out);
 uint64_t journal_seq(const struct journal *j);	 /* of the last one, or 0 */
 uint64_t journal_total(const struct journal *j); /* events since the start */
 unsigned journal_followers(const struct journal *j);

@@ -15,6 +15,7 @@
 #include "proto/util/memory.h"
 
 #define BACKLOG 4
+#define AGAIN_S 0.05
 
 static bool
 is_expected(const struct endpoint *e, int fd)
@@ -34,6 +35,35 @@ is_expected(const struct endpoint *e, int fd)
 }
 
 static void
+try_again(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct endpoint *e = container_of(timer, struct endpoint, again);
+
+	(void)events;
+	ev_io_start(loop, &e->acceptable);
+}
+
+/* The connection stays in the queue and would wake the loop at once again. */
+static void
+pause_accepting(struct endpoint *e)
+{
+	if (!e->is_told)
+		log_warn("%s: cannot accept the worker: %s", e->path,
+			strerror(errno));
+	e->is_told = true;
+	ev_io_stop(e->loop, &e->acceptable);
+	ev_timer_set(&e->again, AGAIN_S, 0.);
+	ev_timer_start(e->loop, &e->again);
+}
+
+static bool
+is_full(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS ||
+	       error == ENOMEM;
+}
+
+static void
 acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct endpoint *e = container_of(watcher, struct endpoint, acceptable);
@@ -41,8 +71,11 @@ acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 
 	(void)loop;
 	(void)events;
-	if (fd < 0)
+	if (fd < 0) {
+		if (is_full(errno))
+			pause_accepting(e);
 		return;
+	}
 	if (!is_expected(e, fd)) {
 		close(fd);
 		return;
@@ -107,6 +140,7 @@ endpoint_open(struct endpoint *e, struct ev_loop *loop, const char *runtime_dir,
 		endpoint_close(e);
 		return -1;
 	}
+	ev_timer_init(&e->again, try_again, 0., 0.);
 	ev_io_init(&e->acceptable, acceptable, e->fd, EV_READ);
 	ev_io_start(loop, &e->acceptable);
 	return 0;
@@ -119,6 +153,7 @@ endpoint_close(struct endpoint *e)
 		return;
 	if (e->fd >= 0) {
 		ev_io_stop(e->loop, &e->acceptable);
+		ev_timer_stop(e->loop, &e->again);
 		close(e->fd);
 		e->fd = -1;
 	}

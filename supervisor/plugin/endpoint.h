@@ -4,6 +4,7 @@
 #pragma once
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -13,6 +14,8 @@ struct endpoint {
 	struct ev_loop *loop;
 	int fd; /* -1: closed */
 	ev_io acceptable;
+	ev_timer again;	     /* no descriptor was free */
+	bool is_told;	     /* of that */
 	char *folder, *path; /* NULL: closed */
 	uid_t uid;	     /* whose peer is taken */
 	pid_t pid;	     /* 0: the nonce of its hello tells */

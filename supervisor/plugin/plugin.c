@@ -42,6 +42,7 @@ plugin_destroy(struct plugin *p)
 	json_decref(p->last_reload);
 	free(p->source);
 	plugin_note_seen(p, NULL, NULL, NULL);
+	manifest_unref(p->before_start);
 	free(p->id);
 	free(p);
 }

@@ -86,6 +86,9 @@ struct plugin {
 	bool stopped;	/* by a person */
 	bool removed;	/* no longer configured: goes when its workers went */
 	bool given_up;	/* crash policy: `failed` */
+	/* A reference: its package's when its first start was near, for what
+	 * that requires; or NULL. */
+	struct manifest *before_start;
 	bool start_is_applied; /* an apply begins its first start */
 	bool settled_once;     /* was serving or failed once since supd began */
 	char failure[512]; /* why it is failed, or the last rollback's cause */
@@ -97,6 +100,7 @@ struct plugin {
 	bool reload_wanted;    /* a change came during it: exactly one more */
 	struct hold hold;
 	bool is_held; /* a hand-over: requests wait though a worker serves */
+	uint32_t hold_passes; /* but for those that this worker calls */
 	struct output *output;
 	struct store store;
 	struct plugin_counters counters;

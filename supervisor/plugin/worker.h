@@ -215,8 +215,9 @@ void worker_send_chunk(
 size_t worker_backlog(const struct worker *w);
 void worker_send_credit(struct worker *w, struct request *r, uint64_t bytes);
 
-/* ---- worker_ask.c: what supd asks of a proven worker, one at a time; the
- * outcome is told by on_asked, later. -1: it could not be asked. ---- */
+/* ---- worker_ask.c, worker_state.c: what supd asks of a proven worker, one at
+ * a time; the outcome is told by on_asked, later. -1: it could not be asked.
+ * ---- */
 /* The settings in force from now on; on success they are w->settings. */
 int worker_ask_configure(struct worker *w, json_t *settings, struct error *err);
 int worker_ask_export(struct worker *w, struct error *err);
@@ -225,9 +226,9 @@ int worker_ask_import(
 	struct worker *w, const struct state_blob *state, struct error *err);
 /* The outcome is not wanted any more, nor that it gets quiet. */
 void worker_ask_end(struct worker *w);
-/* True: no single answer is owed, only streams whose head is out. Else
- * on_quiet comes when that is so. */
-bool worker_await_quiet(struct worker *w);
+/* True: no more than `owed` single answers are, beside streams whose head is
+ * out. Else on_quiet comes when that is so. */
+bool worker_await_quiet(struct worker *w, uint32_t owed);
 /* How many of these there are. */
 uint32_t worker_unanswered(const struct worker *w);
 

@@ -220,7 +220,7 @@ static void
 after_end(struct worker *w, uint32_t before)
 {
 	if (w->private->quiet_awaited && w->state == WORKER_SERVING &&
-		!worker_unanswered(w)) {
+		worker_unanswered(w) <= w->private->quiet_owed) {
 		w->private->quiet_awaited = false;
 		w->ops->on_quiet(w);
 	}

@@ -69,6 +69,7 @@ struct worker_private {
 		uint64_t credit;
 	} ask;
 	bool quiet_awaited;
+	uint32_t quiet_owed; /* answers that may be out all the same */
 };
 
 /* ---- worker.c ---- */
@@ -106,10 +107,19 @@ void flight_end(struct worker *w, bool streams_too, const char *notice);
 void flight_orphan(struct worker *w);
 void flight_finish(struct worker *w);
 
-/* ---- worker_ask.c ---- */
+/* ---- worker_ask.c, worker_state.c ---- */
 /* The answer goes on in chunks: the head of an export. */
 bool ask_promises_chunks(const struct request *r, const struct message *m);
 void ask_clear(struct worker *w); /* frees what was asked, or was to be */
+struct worker *ask_worker(struct request *r);
+/* Sends it; -1: its ask_clear() is the caller's. */
+int ask_send(
+	struct worker *w, const struct request_ops *ops, struct error *err);
+void ask_fail(struct request *r, enum request_failure why, const char *text);
+/* The outcome; state is taken over. err NULL: done. */
+void ask_tell(
+	struct worker *w, struct state_blob *state, const struct error *err);
+void ask_tell_error(struct worker *w, const struct message *m);
 
 /* ---- worker_drain.c ---- */
 void drain_came(struct worker *w);  /* the worker's `drained` */

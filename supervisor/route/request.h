@@ -67,6 +67,7 @@ struct request {
 	uint32_t id; /* 0: not in the table */
 	uint32_t plugin;
 	uint32_t worker;       /* the one it was sent to, else 0 */
+	uint32_t caller;       /* the worker that asks for it, 0: none */
 	uint32_t registration; /* index for that worker */
 	enum request_place place;
 	uint8_t sends;	   /* times sent: at most 2 */

@@ -11,7 +11,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 struct outcome {
-	struct buffer requests; /* method, path, query, body of each */
+	struct buffer requests; /* method, path, query, peer, body of each */
 };
 
 static void
@@ -28,13 +28,13 @@ answer_all(void)
 static void
 note_requests(struct outcome *o)
 {
-	static const unsigned noted[] = {1, 2, 4};
+	static const unsigned noted[] = {1, 2, 4, 8};
 
 	for (unsigned i = 0; i < door.count; i++) {
 		const msgpack_object *params = door_params(i);
 		struct buffer *body = &door.requests[i].body;
 
-		for (unsigned j = 0; j < 3; j++) {
+		for (unsigned j = 0; j < 4; j++) {
 			struct bytes text = codec_bytes(&params[noted[j]]);
 
 			buffer_append(&o->requests, text.at, text.length);
@@ -50,9 +50,14 @@ note_requests(struct outcome *o)
 static void
 run(struct outcome *o, const uint8_t *bytes, size_t size, size_t step)
 {
+	static char network[] = "192.0.2.0/24";
+	char *trusted = network;
 	int client;
 
 	door_open();
+	/* So that a PROXY header and X-Forwarded-For are read. */
+	door.config.trusted_proxies = (struct text_list){&trusted, 1};
+	http_server_configure(door.server, &door.config);
 	client = door_client();
 	for (size_t at = 0; at < size; at += step) {
 		size_t piece = size - at < step ? size - at : step;

@@ -318,6 +318,7 @@ Test(api, a_name_that_is_none_is_refused)
 	struct gateway_run *g = start();
 	struct client c;
 	struct answer a;
+	char *state;
 
 	for (size_t i = 0; i < sizeof(odd_names) / sizeof(*odd_names); i++)
 		for (size_t k = 0; k < sizeof(paths) / sizeof(*paths); k++) {
@@ -343,7 +344,9 @@ Test(api, a_name_that_is_none_is_refused)
 			client_close(&c);
 		}
 	cr_expect_eq(ctl_status_number(g, "hello", "generation"), 1);
-	cr_expect_str_eq(ctl_status_text(g, "hello", "state"), "serving");
+	state = ctl_status_text(g, "hello", "state");
+	cr_expect_str_eq(state, "serving");
+	free(state);
 	run_end(g);
 }
 

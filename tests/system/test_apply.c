@@ -1,119 +1,17 @@
 /* plan, apply and scan on the built program: what each change costs, that a
  * plan does nothing, and that the verdict of an apply is true. */
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "proto/util/memory.h"
-#include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
-#include "tests/system/harness/run.h"
+#include "tests/system/harness/plan.h"
 
 TestSuite(apply, .fini = run_fini, .timeout = 200);
-
-/* More lines of supd.yaml; the caller's text is copied. */
-static void
-extra(struct gateway_run *g, const char *text)
-{
-	free(g->extra);
-	g->extra = memory_copy_text(text);
-}
-
-static void
-put_in(struct gateway_run *g, const char *name, const char *text)
-{
-	char *folder = memory_format("%s/conf.d", g->dir);
-	char *path = memory_format("%s/%s", folder, name);
-
-	mkdir(folder, 0700);
-	files_write(path, "%s", text);
-	free(path);
-	free(folder);
-}
-
-/* The row of a list whose key has that value; NULL: none. */
-static json_t *
-row_of(const struct ctl *c, const char *list, const char *key,
-	const char *value)
-{
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(ctl_at(c, list), i, row)
-	{
-		const char *text = json_string_value(json_object_get(row, key));
-
-		if (text && !strcmp(text, value))
-			return row;
-	}
-	return NULL;
-}
-
-static const char *
-text_of(const json_t *row, const char *key)
-{
-	const char *text = json_string_value(json_object_get(row, key));
-
-	return text ? text : "";
-}
-
-static void
-expect_step(const struct ctl *c, const char *id, const char *action,
-	const char *reason)
-{
-	json_t *row = row_of(c, "plugins", "pluginId", id), *word;
-	bool found = !reason;
-	size_t i;
-
-	cr_assert(row, "nothing is planned for %s: %s", id, c->out);
-	cr_expect_str_eq(text_of(row, "action"), action);
-	json_array_foreach(json_object_get(row, "reasons"), i, word) found =
-		found || !strcmp(json_string_value(word), reason);
-	cr_expect(found, "%s is not for '%s': %s", id, reason, c->out);
-}
-
-static void
-expect_change(const struct ctl *c, const char *path, const char *kind,
-	const char *class)
-{
-	json_t *row = row_of(c, "changes", "path", path);
-
-	cr_assert(row, "%s is no change: %s", path, c->out);
-	cr_expect_str_eq(text_of(row, "kind"), kind);
-	cr_expect_str_eq(text_of(row, "class"), class);
-}
-
-static long
-table_generation(struct gateway_run *g)
-{
-	struct ctl *c = ctl_expect(g, 0, "routes", NULL);
-	long number = ctl_number(c, "tableGeneration");
-
-	ctl_destroy(c);
-	return number;
-}
-
-static unsigned
-free_port(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	socklen_t length = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	cr_assert(!bind(fd, (void *)&address, sizeof(address)));
-	cr_assert(!getsockname(fd, (void *)&address, &length));
-	close(fd);
-	return ntohs(address.sin_port);
-}
 
 /* ---- plan ---- */
 
@@ -134,7 +32,7 @@ Test(apply, a_plan_says_what_apply_does_and_does_nothing)
 	run_start(g);
 	hello = ctl_status_number(g, "hello", "pid");
 	one = ctl_status_number(g, "one", "pid");
-	rows = table_generation(g);
+	rows = plan_table_generation(g);
 	before = files_read(marker);
 
 	run_no_plugins(g);
@@ -147,36 +45,36 @@ Test(apply, a_plan_says_what_apply_does_and_does_nothing)
 		"use: fault, mount: /fresh, namespace: fresh, settings: "
 		"{marker: \"%s\"}",
 		marker);
-	extra(g, "limits: {headers: 50}\n");
+	plan_extra(g, "limits: {headers: 50}\n");
 	run_write_config(g);
 	c = ctl_expect(g, 0, "plan", NULL);
-	expect_step(c, "hello", "live", "hold_max");
-	expect_step(c, "one", "reload", "settings");
-	expect_step(c, "fresh", "start", "added");
-	expect_step(c, "gone", "stop", "removed");
-	expect_change(c, "plugins.one.settings.mode", "added", "reload");
-	expect_change(c, "plugins.hello.hold_max", "changed", "live");
-	expect_change(c, "plugins.fresh", "added", "reload");
-	expect_change(c, "plugins.gone", "removed", "reload");
-	expect_change(c, "limits.headers", "changed", "live");
+	plan_expect_step(c, "hello", "live", "hold_max");
+	plan_expect_step(c, "one", "reload", "settings");
+	plan_expect_step(c, "fresh", "start", "added");
+	plan_expect_step(c, "gone", "stop", "removed");
+	plan_expect_change(c, "plugins.one.settings.mode", "added", "reload");
+	plan_expect_change(c, "plugins.hello.hold_max", "changed", "live");
+	plan_expect_change(c, "plugins.fresh", "added", "reload");
+	plan_expect_change(c, "plugins.gone", "removed", "reload");
+	plan_expect_change(c, "limits.headers", "changed", "live");
 	cr_expect(!strstr(c->out, "other"), "values are not told: %s", c->out);
 	ctl_destroy(c);
 	ctl_destroy(ctl_expect(g, 0, "list", NULL));
 	after = files_read(marker);
 	cr_expect_str_eq(before, after, "no plugin code ran");
-	cr_expect_eq(table_generation(g), rows);
+	cr_expect_eq(plan_table_generation(g), rows);
 	cr_expect_eq(ctl_status_number(g, "hello", "pid"), hello);
 	cr_expect_eq(ctl_status_number(g, "one", "pid"), one);
 	cr_expect_eq(http_status(g->http, "/gone/fault"), 200);
 
 	g->may_grow = true;
 	c = ctl_expect(g, 0, "apply", NULL);
-	expect_step(c, "one", "reload", "settings");
-	expect_step(c, "gone", "stop", "removed");
+	plan_expect_step(c, "one", "reload", "settings");
+	plan_expect_step(c, "gone", "stop", "removed");
 	cr_expect(json_is_true(ctl_at(c, "success")));
 	cr_expect_eq(json_array_size(ctl_at(c, "results")), 3);
 	cr_expect_str_eq(
-		text_of(row_of(c, "results", "pluginId", "one"), "trigger"),
+		plan_text(plan_row(c, "results", "pluginId", "one"), "trigger"),
 		"supctl");
 	ctl_destroy(c);
 	cr_expect_eq(ctl_status_number(g, "hello", "pid"), hello);
@@ -217,7 +115,7 @@ Test(apply, only_what_differs_is_staged_and_a_touch_is_no_reload)
 		"what has not changed is not staged");
 	run_fault(g, "fault", "odd", "");
 	c = ctl_expect(g, 0, "plan", NULL);
-	expect_step(c, "fault", "reload", "digest");
+	plan_expect_step(c, "fault", "reload", "digest");
 	ctl_destroy(c);
 	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
 	cr_expect_eq(ctl_status_number(g, "fault", "generation"), 2);
@@ -242,7 +140,7 @@ Test(apply, a_broken_file_changes_nothing_and_is_told_by_its_place)
 	run_announce(g, "configuration not applied");
 	run_no_plugins(g);
 	run_plugin(g, "hello", "no_such_key: 1");
-	extra(g, "limits: {headers: many}\n");
+	plan_extra(g, "limits: {headers: many}\n");
 	run_write_config(g);
 	c = ctl_expect(g, 1, "plan", NULL);
 	cr_expect_eq(json_array_size(ctl_at(c, "problems")), 2, "%s", c->out);
@@ -279,9 +177,9 @@ Test(apply,
 	c = ctl_expect(g, 8, "apply", NULL);
 	cr_expect(json_is_false(ctl_at(c, "success")));
 	cr_expect(json_is_true(json_object_get(
-		row_of(c, "results", "pluginId", "fault"), "success")));
+		plan_row(c, "results", "pluginId", "fault"), "success")));
 	cr_expect(json_is_false(json_object_get(
-		row_of(c, "results", "pluginId", "two"), "success")));
+		plan_row(c, "results", "pluginId", "two"), "success")));
 	ctl_destroy(c);
 	cr_expect_eq(ctl_status_number(g, "fault", "generation"), 2);
 	cr_expect_eq(ctl_status_number(g, "two", "pid"), pid);
@@ -302,17 +200,17 @@ Test(apply,
 
 	run_add_hello(g);
 	run_start(g);
-	extra(g, "state_dir: /nowhere/else\n");
+	plan_extra(g, "state_dir: /nowhere/else\n");
 	run_write_config(g);
 	c = ctl_expect(g, 0, "plan", NULL);
-	expect_change(c, "state_dir", "changed", "restart");
+	plan_expect_change(c, "state_dir", "changed", "restart");
 	ctl_destroy(c);
 	for (int i = 0; i < 2; i++) {
 		c = ctl_expect(g, 1, "apply", NULL);
 		cr_expect_str_eq(ctl_text(c, "problems.0.path"), "state_dir");
 		ctl_destroy(c);
 	}
-	extra(g, "state_dir: /nowhere/else\nlimits: {headers: 50}\n");
+	plan_extra(g, "state_dir: /nowhere/else\nlimits: {headers: 50}\n");
 	run_write_config(g);
 	ctl_destroy(ctl_expect(g, 1, "apply", "--atomic", NULL));
 	ctl_destroy(ctl_expect(g, 8, "apply", NULL));
@@ -340,7 +238,7 @@ Test(apply, the_verdict_waits_for_a_plugin_that_was_busy)
 	cr_expect(strstr(c->out, "already in progress"), "%s", c->out);
 	ctl_destroy(c);
 	c = ctl_expect(g, 0, "apply", NULL);
-	expect_step(c, "fault", "reload", "busy");
+	plan_expect_step(c, "fault", "reload", "busy");
 	cr_expect_eq(ctl_number(c, "results.0.generation"), 3, "%s", c->out);
 	ctl_destroy(c);
 	a = http_get(g->http, "/fault");
@@ -469,229 +367,6 @@ Test(apply, what_is_added_gets_what_was_there_at_the_start)
 	run_end(g);
 }
 
-/* ---- all or nothing ---- */
-
-Test(apply, atomic_is_all_or_nothing)
-{
-	struct gateway_run *g = run_create();
-	char other[80];
-	struct ctl *c;
-	long fault, rows;
-
-	run_add_hello(g);
-	run_add_fault(g);
-	run_package(g, "fault", "two");
-	run_fault(g, "two", "exit_at_start", "prefix: /two");
-	run_start(g);
-	fault = ctl_status_number(g, "fault", "pid");
-	rows = table_generation(g);
-	run_announce(g, "configuration not applied");
-	g->may_grow = true;
-	snprintf(other, sizeof(other), "%s/other.sock", g->dir);
-	run_fault(g, "fault", "changed", "");
-	run_no_plugins(g);
-	run_plugin(g, "fault", "use: fault");
-	run_plugin(g, "two", "use: two, namespace: two");
-	snprintf(g->http, sizeof(g->http), "%s", other);
-	run_write_config(g);
-	snprintf(g->http, sizeof(g->http), "%s/http.sock", g->dir);
-
-	c = ctl_expect(g, 1, "apply", "--atomic", NULL);
-	cr_expect(json_is_false(ctl_at(c, "success")));
-	cr_expect(strstr(ctl_text(c, "error"), "two"), "%s", c->out);
-	cr_expect_eq(json_array_size(ctl_at(c, "results")), 2, "%s", c->out);
-	ctl_destroy(c);
-	cr_expect_eq(ctl_status_number(g, "fault", "pid"), fault);
-	cr_expect_eq(http_status(g->http, "/hello"), 200);
-	cr_expect_eq(table_generation(g), rows);
-	cr_expect(!files_exist(other), "the new listener is gone");
-	c = ctl_expect(g, 5, "show", "two", NULL);
-	ctl_destroy(c);
-	/* What was to come does not come by a restart or a reload. */
-	ctl_destroy(ctl_expect(g, 0, "reload", "hello", NULL));
-
-	run_fault(g, "two", "good", "prefix: /two");
-	c = ctl_expect(g, 0, "apply", "--atomic", NULL);
-	cr_expect_eq(json_array_size(ctl_at(c, "results")), 3, "%s", c->out);
-	ctl_destroy(c);
-	snprintf(g->http, sizeof(g->http), "%s", other);
-	cr_expect_eq(http_status(g->http, "/two/fault"), 200);
-	cr_expect_eq(http_status(g->http, "/hello"), 404);
-	cr_expect_neq(ctl_status_number(g, "fault", "pid"), fault);
-	run_end(g);
-}
-
-Test(apply, atomic_opens_no_listener_that_another_has)
-{
-	struct gateway_run *g = run_create();
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	char text[64], *own;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	unsigned port = free_port();
-	struct ctl *c;
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	address.sin_port = htons((uint16_t)port);
-	cr_assert(!bind(fd, (void *)&address, sizeof(address)));
-	cr_assert(!listen(fd, 1));
-	run_add_hello(g);
-	run_add_fault(g);
-	run_start(g);
-	own = memory_copy_text(g->http);
-	run_fault(g, "fault", "changed", "");
-	snprintf(g->http, sizeof(g->http), "127.0.0.1:%u", port);
-	run_write_config(g);
-	snprintf(text, sizeof(text), "127.0.0.1:%u", port);
-	run_announce(g, "configuration not applied");
-	for (int i = 0; i < 2; i++) {
-		c = i ? ctl_expect(g, 1, "apply", "--atomic", NULL)
-		      : ctl_expect(g, 1, "apply", NULL);
-		cr_expect(strstr(ctl_text(c, "error"), text), "%s", c->out);
-		ctl_destroy(c);
-	}
-	cr_expect_eq(ctl_status_number(g, "fault", "generation"), 1);
-	cr_expect_eq(http_status(own, "/hello"), 200);
-	close(fd);
-	free(own);
-	run_end(g);
-}
-
-/* ---- what takes effect live ---- */
-
-Test(apply, listeners_come_go_and_move_and_connections_stay)
-{
-	struct gateway_run *g = run_create();
-	unsigned port = free_port();
-	char first[96], second[80];
-	struct client c;
-	struct answer a;
-	struct ctl *plan;
-
-	run_add_hello(g);
-	snprintf(g->http, sizeof(g->http), "127.0.0.1:%u", port);
-	snprintf(first, sizeof(first), "%s", g->http);
-	run_start(g);
-	cr_assert(client_open(&c, first));
-	cr_assert(client_get(&c, "/hello", &a));
-	answer_finish(&a);
-	/* One more; the same port on every address; then elsewhere. */
-	snprintf(second, sizeof(second), "%s/second.sock", g->dir);
-	g->may_grow = true;
-	put_in(g, "listen.yaml", "limits: {headers: 60}\n");
-	snprintf(g->http, sizeof(g->http), "0.0.0.0:%u", port);
-	run_write_config(g);
-	plan = ctl_expect(g, 0, "plan", NULL);
-	cr_expect(row_of(plan, "changes", "class", "rebind"), "%s", plan->out);
-	ctl_destroy(plan);
-	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
-	cr_expect_eq(http_status(first, "/hello"), 200);
-	cr_expect(client_get(&c, "/hello", &a), "the connection lives on");
-	answer_finish(&a);
-	snprintf(g->http, sizeof(g->http), "%s", second);
-	run_write_config(g);
-	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
-	cr_expect_eq(http_status(second, "/hello"), 200);
-	cr_expect(client_get(&c, "/hello", &a), "the connection lives on");
-	answer_finish(&a);
-	client_close(&c);
-	cr_expect(!client_open(&c, first), "nobody listens there any more");
-	run_end(g);
-}
-
-static int
-status_with_token(struct gateway_run *g, const char *method, const char *path,
-	const char *token)
-{
-	struct client c;
-	struct answer a;
-	int status;
-
-	cr_assert(client_open(&c, g->http));
-	cr_assert(client_say(&c,
-		"%s %s HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
-		"Content-Length: 0\r\n\r\n",
-		method, path, token));
-	cr_assert(client_read(&c, &a, false, HTTP_DEADLINE_MS));
-	status = a.status;
-	answer_finish(&a);
-	client_close(&c);
-	return status;
-}
-
-/* SHA-256 of "one" and of "two". */
-#define ONE "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
-#define TWO "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3"
-
-Test(apply, limits_tokens_and_log_follow_without_a_reload)
-{
-	struct gateway_run *g = run_create();
-	struct client c;
-	struct answer a;
-	struct ctl *ctl;
-	size_t mark;
-	long pid;
-
-	run_add_hello(g);
-	extra(g, "admin: {tokens: [{name: one, role: operator, sha256: \"" ONE
-		 "\"}]}\n");
-	run_start(g);
-	pid = ctl_status_number(g, "hello", "pid");
-	cr_assert(client_open(&c, g->http));
-	cr_assert(client_get(&c, "/hello", &a));
-	answer_finish(&a);
-	cr_expect_eq(
-		status_with_token(g, "GET", "/api/config/plan", "one"), 200);
-	cr_expect_eq(
-		status_with_token(g, "GET", "/api/config/plan", "two"), 401);
-	cr_expect_eq(
-		status_with_token(g, "POST", "/api/config/apply", "one"), 200);
-	cr_expect_eq(
-		status_with_token(g, "POST", "/api/plugins/scan", "one"), 200);
-	extra(g, "admin: {tokens: [{name: two, role: viewer, sha256: \"" TWO
-		 "\"}]}\nlimits: {headers: 5}\n");
-	run_write_config(g);
-	ctl = ctl_expect(g, 0, "apply", NULL);
-	expect_change(ctl, "admin.tokens[two]", "added", "live");
-	expect_change(ctl, "limits.headers", "changed", "live");
-	cr_expect_eq(json_array_size(ctl_at(ctl, "results")), 0);
-	ctl_destroy(ctl);
-	cr_expect(!run_log_has(g, 0, TWO) && !run_log_has(g, 0, ONE),
-		"values are not told");
-	cr_expect_eq(
-		status_with_token(g, "GET", "/api/config/plan", "one"), 401);
-	cr_expect_eq(
-		status_with_token(g, "GET", "/api/config/plan", "two"), 200);
-	cr_expect_eq(
-		status_with_token(g, "POST", "/api/config/apply", "two"), 403);
-	cr_assert(client_say(&c, "GET /hello HTTP/1.1\r\nHost: t\r\n1: a\r\n"
-				 "2: a\r\n3: a\r\n4: a\r\n5: a\r\n\r\n"));
-	cr_assert(client_read(&c, &a, false, HTTP_DEADLINE_MS));
-	cr_expect_eq(a.status, 431, "open connections follow the limit");
-	answer_finish(&a);
-	client_close(&c);
-	/* The log: from debug to errors only. */
-	ctl_destroy(ctl_expect(g, 0, "reload", "hello", NULL));
-	run_await_log(g, 0, "queued->staging");
-	{
-		char *path = memory_format("%s/supd.yaml", g->dir);
-		char *text = files_read(path);
-		char *level = strstr(text, "debug");
-
-		memcpy(level, "error", 5);
-		files_write(path, "%s", text);
-		free(text);
-		free(path);
-	}
-	ctl = ctl_expect(g, 0, "apply", NULL);
-	expect_change(ctl, "log.level", "changed", "live");
-	ctl_destroy(ctl);
-	mark = capture_length(&g->log);
-	ctl_destroy(ctl_expect(g, 0, "reload", "hello", NULL));
-	cr_expect(!run_log_has(g, mark, "staging"));
-	cr_expect_neq(ctl_status_number(g, "hello", "pid"), pid);
-	run_end(g);
-}
-
 /* ---- files and ways in ---- */
 
 Test(apply, a_file_added_to_conf_d_is_applied)
@@ -703,12 +378,12 @@ Test(apply, a_file_added_to_conf_d_is_applied)
 	run_package(g, "fault", "fault");
 	run_start(g);
 	g->may_grow = true;
-	put_in(g, "more.yaml", "plugins:\n  more: {use: fault}\n");
+	plan_put_in(g, "more.yaml", "plugins:\n  more: {use: fault}\n");
 	c = ctl_expect(g, 0, "apply", NULL);
-	expect_change(c, "plugins.more", "added", "reload");
+	plan_expect_change(c, "plugins.more", "added", "reload");
 	ctl_destroy(c);
 	cr_expect_eq(http_status(g->http, "/fault"), 200);
-	put_in(g, "more.yaml", "plugins: {}\n");
+	plan_put_in(g, "more.yaml", "plugins: {}\n");
 	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
 	cr_expect_eq(http_status(g->http, "/fault"), 404);
 	run_end(g);
@@ -735,7 +410,8 @@ Test(apply, scan_starts_what_was_added_and_touches_nothing_else)
 	c = ctl_expect(g, 0, "scan", NULL);
 	cr_expect_eq(json_array_size(ctl_at(c, "results")), 1, "%s", c->out);
 	cr_expect_str_eq(ctl_text(c, "results.0.pluginId"), "fresh");
-	cr_expect(!row_of(c, "changes", "path", "plugins.hello"), "%s", c->out);
+	cr_expect(
+		!plan_row(c, "changes", "path", "plugins.hello"), "%s", c->out);
 	ctl_destroy(c);
 	cr_expect_eq(http_status(g->http, "/fresh/fault"), 200);
 	cr_expect_eq(http_status(g->http, "/hello"), 200, "nothing is stopped");
@@ -745,10 +421,11 @@ Test(apply, scan_starts_what_was_added_and_touches_nothing_else)
 	ctl_destroy(c);
 	/* The apply that follows does the rest, and does not start it again. */
 	c = ctl_expect(g, 0, "apply", NULL);
-	cr_expect(!row_of(c, "results", "pluginId", "fresh"), "%s", c->out);
-	cr_expect(!row_of(c, "changes", "path", "plugins.fresh"), "%s", c->out);
-	expect_step(c, "hello", "stop", "removed");
-	expect_step(c, "fault", "reload", "digest");
+	cr_expect(!plan_row(c, "results", "pluginId", "fresh"), "%s", c->out);
+	cr_expect(
+		!plan_row(c, "changes", "path", "plugins.fresh"), "%s", c->out);
+	plan_expect_step(c, "hello", "stop", "removed");
+	plan_expect_step(c, "fault", "reload", "digest");
 	ctl_destroy(c);
 	cr_expect_eq(http_status(g->http, "/hello"), 404);
 	run_end(g);
@@ -760,7 +437,7 @@ Test(apply, scan_starts_what_had_no_package_before)
 	struct ctl *c;
 
 	run_add_hello(g);
-	put_in(g, "late.yaml", "plugins:\n  late: {}\n");
+	plan_put_in(g, "late.yaml", "plugins:\n  late: {}\n");
 	run_announce(g, "there is no package 'late'");
 	run_defaults(g, "crash: {early_max: 1, within: 1m}");
 	run_spawn(g);
@@ -774,7 +451,7 @@ Test(apply, scan_starts_what_had_no_package_before)
 	ctl_destroy(c);
 	run_package(g, "fault", "late");
 	c = ctl_expect(g, 0, "scan", NULL);
-	expect_step(c, "late", "start", "package found");
+	plan_expect_step(c, "late", "start", "package found");
 	ctl_destroy(c);
 	cr_expect_eq(http_status(g->http, "/fault"), 200);
 	g->may_grow = true;
@@ -795,7 +472,7 @@ Test(apply, a_package_that_is_gone_or_broken_is_told_and_serves_on)
 	files_write(manifest, "name: fault\nversion: 1.0.0\nrun: fault.so\n"
 			      "nonsense: 1\n");
 	c = ctl_expect(g, 0, "plan", NULL);
-	expect_step(c, "fault", "reload", "digest");
+	plan_expect_step(c, "fault", "reload", "digest");
 	cr_expect_eq(ctl_number(c, "problems.0.line"), 4, "%s", c->out);
 	ctl_destroy(c);
 	ctl_destroy(ctl_expect(g, 1, "apply", NULL));
@@ -803,7 +480,7 @@ Test(apply, a_package_that_is_gone_or_broken_is_told_and_serves_on)
 	away = memory_format("%s/packages/away", g->dir);
 	cr_assert(!rename(folder, away));
 	c = ctl_expect(g, 0, "plan", NULL);
-	expect_step(c, "fault", "reload", "package missing");
+	plan_expect_step(c, "fault", "reload", "package missing");
 	cr_expect(strstr(ctl_text(c, "problems.0.text"), "no package"), "%s",
 		c->out);
 	ctl_destroy(c);
@@ -837,8 +514,8 @@ Test(apply, reload_of_what_changed_reloads_just_that)
 	ctl_destroy(c);
 	run_fault(g, "fault", "changed", "");
 	c = ctl_expect(g, 0, "reload", "--plan", "fault", "hello", NULL);
-	expect_step(c, "fault", "reload", "digest");
-	expect_step(c, "hello", "none", NULL);
+	plan_expect_step(c, "fault", "reload", "digest");
+	plan_expect_step(c, "hello", "none", NULL);
 	ctl_destroy(c);
 	cr_expect_eq(ctl_status_number(g, "fault", "generation"), 1);
 	c = ctl_expect(g, 0, "reload", "--changed", NULL);
@@ -857,7 +534,7 @@ Test(apply, a_hup_only_advises_where_the_file_says_so)
 	size_t mark;
 
 	run_add_fault(g);
-	extra(g, "reload: {on_sighup: advise}\n");
+	plan_extra(g, "reload: {on_sighup: advise}\n");
 	run_start(g);
 	run_fault(g, "fault", "changed", "");
 	mark = capture_length(&g->log);

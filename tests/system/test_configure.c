@@ -10,6 +10,7 @@
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/http.h"
 #include "tests/system/harness/load.h"
+#include "tests/system/harness/plan.h"
 #include "tests/system/raw.h"
 
 TestSuite(configure, .fini = run_fini, .timeout = 120);
@@ -30,7 +31,8 @@ start(const char *manifest)
 
 	run_package(g, "raw-python", "a");
 	raw_manifest(g, "a", "label: zero", manifest);
-	run_defaults(g, "health_timeout: 600ms");
+	run_defaults(g, "health_timeout: 600ms, drain_timeout: 1s, "
+			"probation: 100ms");
 	set_settings(g, "label: one");
 	run_start(g);
 	return g;
@@ -49,8 +51,12 @@ says(struct gateway_run *g, const char *label)
 static void
 expect_configured(struct gateway_run *g, long pid)
 {
-	struct ctl *c = ctl_expect(g, 0, "apply", NULL);
+	struct ctl *c = ctl_expect(g, 0, "plan", NULL);
 
+	plan_expect_step(c, "a", "configure", "settings");
+	cr_expect(plan_row(c, "changes", "class", "configure"), "%s", c->out);
+	ctl_destroy(c);
+	c = ctl_expect(g, 0, "apply", NULL);
 	cr_expect_eq(json_array_size(ctl_at(c, "results")), 1);
 	cr_expect_str_eq(ctl_text(c, "results.0.mode"), "configure");
 	cr_expect_str_eq(ctl_text(c, "results.0.state"), "done");

@@ -183,3 +183,87 @@ Test(enable, stages_of_what_is_configured_no_more_go_at_the_start)
 	free(gone);
 	run_end(g);
 }
+
+/* ---- the order of starting ---- */
+
+static void
+write_needy(struct gateway_run *g, const char *package, const char *requires,
+	const char *settings)
+{
+	char *path = run_package_file(g, package, "plugin.yaml");
+
+	files_write(path,
+		"name: %s\nversion: 1.0.0\nrun: fault.so\nrequires: [%s]\n"
+		"settings: {prefix: /%s%s}\n",
+		package, requires, package, settings);
+	free(path);
+}
+
+static void
+expect_order(
+	struct gateway_run *g, size_t mark, const char *first, const char *then)
+{
+	char *log = capture_copy(&g->log);
+	char *ready = memory_format("plugin=%s ", first);
+	char *spawning = memory_format("plugin=%s ", then);
+	const char *done = NULL, *start = NULL;
+
+	for (char *line = strtok(log + mark, "\n"); line;
+		line = strtok(NULL, "\n")) {
+		if (!done && strstr(line, ready) && strstr(line, " done ("))
+			done = line;
+		if (!start && strstr(line, spawning) &&
+			strstr(line, "queued->staging"))
+			start = line;
+	}
+	cr_expect(done && start && done < start, "%s did not wait for %s", then,
+		first);
+	free(spawning);
+	free(ready);
+	free(log);
+}
+
+Test(enable, a_manifest_too_says_what_starts_before_it)
+{
+	struct gateway_run *g = run_create();
+	size_t mark;
+
+	run_package(g, "fault", "a");
+	run_package(g, "fault", "b");
+	write_needy(g, "a", "b", "");
+	write_needy(g, "b", "", ", mode: slow_start, start_ms: 200");
+	run_plugin(g, "a", "namespace: a");
+	run_plugin(g, "b", "namespace: b");
+	run_start(g);
+	expect_order(g, 0, "b", "a");
+	/* Those that an apply adds, too. */
+	run_package(g, "fault", "c");
+	run_package(g, "fault", "d");
+	write_needy(g, "c", "d, a", "");
+	write_needy(g, "d", "", ", mode: slow_start, start_ms: 200");
+	run_plugin(g, "c", "namespace: c");
+	run_plugin(g, "d", "namespace: d");
+	run_write_config(g);
+	mark = capture_length(&g->log);
+	g->may_grow = true;
+	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
+	expect_order(g, mark, "d", "c");
+	run_end(g);
+}
+
+Test(enable, manifests_that_require_each_other_do_not_keep_supd_from_starting)
+{
+	struct gateway_run *g = run_create();
+
+	run_package(g, "fault", "a");
+	run_package(g, "fault", "b");
+	write_needy(g, "a", "b", "");
+	write_needy(g, "b", "a", "");
+	run_plugin(g, "a", "namespace: a");
+	run_plugin(g, "b", "namespace: b");
+	run_start(g);
+	cr_expect(run_log_has(g, 0, "that manifests ask for is not kept"));
+	cr_expect_eq(http_status(g->http, "/a/fault"), 200);
+	cr_expect_eq(http_status(g->http, "/b/fault"), 200);
+	run_end(g);
+}

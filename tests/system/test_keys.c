@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/util/memory.h"
@@ -185,6 +186,79 @@ Test(keys, limits_of_plugins_change_in_the_worker_that_serves)
 	ctl_destroy(
 		ctl_expect(g, 0, "reload", "--wait", "settled", "fault", NULL));
 	cr_expect_neq(status_of(&first), 200);
+	run_end(g);
+}
+
+static char *
+digest_after_reload(struct gateway_run *g)
+{
+	struct ctl *c = ctl_expect(g, 0, "reload", "fault", NULL);
+	char *digest = memory_copy_text(ctl_text(c, "digest"));
+
+	ctl_destroy(c);
+	return digest;
+}
+
+/* What is shared is linked: a change is seen by who runs, and in no digest. */
+Test(keys, share_links_a_folder_instead_of_staging_it)
+{
+	struct gateway_run *g = run_create();
+	char *manifest, *folder, *file, *stage, *seen;
+	char *before, *after;
+	struct ctl *show;
+
+	run_add_fault(g);
+	manifest = run_package_file(g, "fault", "plugin.yaml");
+	folder = run_package_file(g, "fault", "lib");
+	file = run_package_file(g, "fault", "lib/module");
+	files_write(manifest, "name: fault\nversion: 1.0.0\nrun: fault.so\n"
+			      "share: [lib]\n");
+	cr_assert_eq(mkdir(folder, 0755), 0);
+	files_write(file, "one");
+	run_start(g);
+	before = digest_after_reload(g);
+	show = ctl_expect(g, 0, "show", "fault", NULL);
+	stage = memory_format("%s/lib/module", ctl_text(show, "stage"));
+	files_write(file, "two");
+	seen = files_read(stage);
+	cr_assert(seen);
+	cr_expect_str_eq(seen, "two");
+	after = digest_after_reload(g);
+	cr_expect_str_eq(before, after);
+	free(after);
+	/* Staged, the same change is another digest. */
+	files_write(manifest, "name: fault\nversion: 1.0.0\nrun: fault.so\n");
+	free(before);
+	before = digest_after_reload(g);
+	files_write(file, "three");
+	after = digest_after_reload(g);
+	cr_expect_str_neq(before, after);
+	ctl_destroy(show);
+	free(before);
+	free(after);
+	free(seen);
+	free(stage);
+	free(file);
+	free(folder);
+	free(manifest);
+	run_end(g);
+}
+
+/* Three early deaths, but never within 250 ms: the pauses grow beyond that. */
+Test(keys, crash_within_forgets_early_deaths_that_are_long_ago)
+{
+	struct gateway_run *g = run_create();
+	char *state;
+
+	run_add_fault(g);
+	run_fault(g, "fault", "", "crash_after_ms: 20");
+	run_defaults(g, "crash: {early_max: 3, within: 250ms}");
+	run_spawn(g);
+	run_await_log(g, 0, "plugin=fault gen=7 ");
+	g->may_grow = true; /* it never came to rest to be counted */
+	state = ctl_status_text(g, "fault", "state");
+	cr_expect_str_neq(state, "failed");
+	free(state);
 	run_end(g);
 }
 

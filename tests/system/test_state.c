@@ -208,6 +208,28 @@ Test(state, loses_no_request_that_comes_meanwhile)
 	run_end(g);
 }
 
+/* The package that ships, with the SDK for Node. */
+Test(state, of_the_shipped_counter_goes_on_over_reloads_under_load)
+{
+	struct gateway_run *g = run_create();
+	struct load load = {.clients = 3};
+	struct answer a;
+
+	run_package(g, "counter", "counter");
+	run_plugin(g, "counter", "use: counter");
+	run_start(g);
+	load_start(&load, g->http, "/count/x", "/count/x");
+	for (int i = 0; i < 10; i++)
+		ctl_destroy(ctl_expect(g, 0, "reload", "counter", NULL));
+	load_await(&load, 10);
+	load_stop_clean(&load);
+	a = http_get(g->http, "/count/x");
+	cr_expect_eq(
+		answer_number(&a, "count"), (long)load.posts, "%s", a.body);
+	answer_finish(&a);
+	run_end(g);
+}
+
 struct background {
 	struct client client;
 	struct answer answer;
@@ -294,6 +316,42 @@ Test(state, of_a_worker_that_does_not_get_quiet_stays_where_it_is)
 	ctl_destroy(c);
 	cr_expect_eq(end_background(&slow), 504);
 	cr_expect_eq(look(g, "count"), 2);
+	run_end(g);
+}
+
+/* What is in flight calls the plugin itself: that is not held. */
+Test(state, lets_pass_what_a_request_in_flight_calls)
+{
+	struct gateway_run *g = start("", EXPORTS, NULL);
+	struct background slow;
+	static const char *const args[] = {"reload", "a", NULL};
+	struct ctl *c;
+
+	post_in_background(&slow, g, "/a/count?call=1500");
+	ctl_await_number(g, "a", "inFlight", 1);
+	c = ctl_begin(g, 0, args);
+	ctl_wait(c);
+	cr_expect_eq(c->exit_code, 0, "%s", c->out);
+	cr_expect_gt(json_number_value(ctl_at(c, "phases.state")), 100.);
+	ctl_destroy(c);
+	cr_expect_eq(end_background(&slow), 200);
+	cr_expect_eq(count_up(g), 2);
+	run_end(g);
+}
+
+/* The request in which it asks for its own reload is not waited for. */
+Test(state, goes_over_when_a_plugin_asks_for_its_own_reload)
+{
+	struct gateway_run *g = start("", EXPORTS, NULL);
+	struct answer a;
+
+	count_up(g);
+	a = http_post(g->http, "/a/self", "");
+	cr_expect_eq(a.status, 200);
+	cr_expect(strstr(a.body, "\"success\": true"), "%s", a.body);
+	cr_expect(strstr(a.body, "\"generation\": 2"), "%s", a.body);
+	answer_finish(&a);
+	cr_expect_eq(count_up(g), 2);
 	run_end(g);
 }
 

@@ -270,11 +270,12 @@ Test(stream, a_worker_that_sends_without_credit_is_cut_and_others_served)
 {
 	struct gateway_run *g = start_streams(NULL);
 	struct client c = begin(g, "GET /stream/flood HTTP/1.1");
-	struct answer a;
+	struct answer a = {0};
 
 	await_count(g, "cancelled", 1);
 	cr_expect_not(client_read(&c, &a, false, HTTP_DEADLINE_MS),
 		"it looks complete");
+	answer_finish(&a);
 	client_close(&c);
 	ctl_await_state(g, "stream", "serving");
 	run_end(g);

@@ -436,6 +436,17 @@ Test(supctl, shutdown_ends_the_daemon_and_says_when_it_is_gone)
 	run_forget(g);
 }
 
+Test(supctl, shutdown_without_waiting_says_that_it_has_begun)
+{
+	struct gateway_run *g = start();
+	char *out = shell_expect(g, 0, "$SUPCTL shutdown --no-wait");
+
+	cr_expect(strstr(out, "is stopping"), "%s", out);
+	free(out);
+	cr_expect_eq(run_wait(g), 0);
+	run_forget(g);
+}
+
 /* ---- options ---- */
 
 static void

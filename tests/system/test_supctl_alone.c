@@ -51,13 +51,6 @@ static const char *const samples[VERB_COUNT][4] = {
 	[VERB_SHUTDOWN] = {"shutdown"},
 };
 
-static bool
-asks_no_daemon(int verb)
-{
-	return verb == VERB_CHECK || verb == VERB_TOKEN || verb == VERB_NEW ||
-	       verb == VERB_COMPLETION;
-}
-
 static struct ctl *
 run_sample(struct gateway_run *g, uid_t uid, int verb)
 {
@@ -105,7 +98,7 @@ Test(supctl_alone, without_a_daemon_every_verb_exits_3_and_starts_nothing)
 	for (int verb = 0; verb < VERB_COUNT; verb++) {
 		struct ctl *c = run_sample(g, 0, verb);
 
-		if (asks_no_daemon(verb)) {
+		if (verb_is_local((enum verb)verb)) {
 			cr_expect_eq(c->exit_code, 0, "%s: %s%s",
 				verb_rows[verb].name, c->out, c->err);
 			cr_expect(c->json, "%s: %s", verb_rows[verb].name,
@@ -291,7 +284,7 @@ Test(supctl_alone, whoever_may_not_is_denied_100_of_100_times_by_every_verb)
 	run_write_config(g);
 	before = ctl_expect(g, 0, "routes", NULL);
 	for (int verb = 0; denied < 100; verb = (verb + 1) % VERB_COUNT) {
-		if (asks_no_daemon(verb))
+		if (verb_is_local((enum verb)verb))
 			continue;
 		check_error(
 			run_sample(g, NOBODY, verb), 4, "permission denied");

@@ -243,6 +243,58 @@ Test(supctl_shell, a_terminal_has_a_line_per_plugin_written_anew_in_place)
 	run_end(g);
 }
 
+/* The longest line and the most lines that are there at a time. */
+Test(supctl_shell, a_small_terminal_is_not_overrun)
+{
+	struct gateway_run *g = run_create();
+	unsigned rows = 0;
+	char *out;
+
+	run_add_fault(g);
+	for (int i = 0; i < 9; i++) {
+		char id[32];
+
+		snprintf(id, sizeof(id), "a-plugin-of-a-long-name-%d", i);
+		run_plugin(
+			g, id, "use: fault, mount: /p%d, namespace: p%d", i, i);
+	}
+	run_start(g);
+	run_fault(g, "fault", "slow_start", "start_ms: 300");
+	out = shell_expect(g, 0,
+		"script -qec 'stty rows 5 cols 30; "
+		"$SUPCTL --no-color reload --all' /dev/null");
+	/* Ten plugins: three lines and the rest in one. */
+	cr_expect(strstr(out, "... and 7 more"), "%s", out);
+	for (char *at = out; (at = strstr(at, "a-plugin")); at++) {
+		size_t length = strcspn(at, "\r\n\033");
+
+		if (memmem(at, length, "reloaded", 8))
+			continue;
+		rows++;
+		cr_expect_lt(length, 30, "%.40s", at);
+	}
+	cr_expect_gt(rows, 9);
+	cr_expect(strstr(out, "10 of 10 reloaded"), "%s", out);
+	free(out);
+	run_end(g);
+}
+
+Test(supctl_shell, the_time_of_a_phase_goes_on_while_it_takes_long)
+{
+	struct gateway_run *g = start();
+	unsigned count = 0;
+	char *out;
+
+	run_fault(g, "fault", "slow_start", "start_ms: 1800");
+	out = shell_expect(g, 0,
+		"script -qec '$SUPCTL --no-color reload fault' /dev/null");
+	for (char *at = out; (at = strstr(at, "fault: checking ")); at++)
+		count++;
+	cr_expect_geq(count, 3, "%u: %s", count, out);
+	free(out);
+	run_end(g);
+}
+
 Test(supctl_shell, colours_are_for_terminals_that_want_them)
 {
 	static const struct {

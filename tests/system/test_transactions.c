@@ -181,7 +181,7 @@ static long
 expect_one_worker_each(struct gateway_run *g)
 {
 	long generations = 0;
-	char path[32], id[8];
+	char path[48], id[8];
 
 	for (int i = 0; i < PLUGINS; i++) {
 		struct ctl *c;

@@ -9,6 +9,7 @@
 #include "proto/util/memory.h"
 #include "supervisor/control/commands.h"
 #include "supervisor/control/metrics_view.h"
+#include "supervisor/ops/journal.h"
 
 struct door door;
 
@@ -299,6 +300,7 @@ door_open(void)
 	door.config.admin.tokens.items = &token;
 	door.config.admin.tokens.count = 1;
 	door.codec = codec_create();
+	door.gateway.journal = journal_create();
 	door.server = http_server_create(&door.gateway, &door.config);
 }
 
@@ -311,6 +313,7 @@ door_close(void)
 		buffer_finish(&door.requests[i].body);
 	}
 	codec_destroy(door.codec);
+	journal_destroy(door.gateway.journal);
 	ev_loop_destroy(door.gateway.loop);
 	free(door.args);
 }

@@ -225,3 +225,39 @@ Test(compare, shows_changes_as_json_without_the_inherited)
 	config_unref(old);
 	config_unref(new);
 }
+
+Test(compare, the_keys_that_differ_are_reasons_once_each)
+{
+	struct config *old = load("plugins: {a: {settings: {x: 1, y: 2}}}\n");
+	struct config *new = load("plugins: {a: {settings: {x: 2, y: 3}, "
+				  "hold_max: 3, env: {A: b}}}\n");
+	json_t *reasons = config_plugin_reasons(
+		config_plugin(old, "a"), config_plugin(new, "a"));
+	char *text = json_dumps(reasons, JSON_COMPACT);
+	cr_expect_str_eq(text, "[\"env\",\"settings\",\"hold_max\"]");
+	free(text);
+	json_decref(reasons);
+	reasons = config_plugin_reasons(
+		config_plugin(new, "a"), config_plugin(new, "a"));
+	cr_expect_eq(json_array_size(reasons), 0);
+	json_decref(reasons);
+	config_unref(old);
+	config_unref(new);
+}
+
+Test(compare, what_only_a_restart_changes_is_kept_and_told_again)
+{
+	struct config *old = load("state_dir: /a\n");
+	struct config *new = load("runtime_dir: /r\nstate_dir: /b\n"
+				  "log: {level: warn}\n");
+	struct config_changes changes;
+	config_keep_unchangeable(new, old);
+	cr_expect_str_eq(new->state_dir, "/a");
+	cr_expect_null(new->runtime_dir);
+	config_compare(old, new, NULL, &changes);
+	cr_expect_eq(changes.count, 1);
+	cr_expect_str_eq(changes.items[0].path, "log.level");
+	config_changes_finish(&changes);
+	config_unref(old);
+	config_unref(new);
+}

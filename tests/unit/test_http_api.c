@@ -7,6 +7,8 @@
 
 #include "proto/util/memory.h"
 #include "supervisor/control/commands.h"
+#include "supervisor/http/event_stream.h"
+#include "supervisor/ops/journal.h"
 
 static int client;
 
@@ -394,11 +396,15 @@ tell(const char *key, json_t *value)
 	door_turn();
 }
 
+/* As the follower behind the call does. */
 static void
-tell_event(int seq, const char *data)
+tell_event(const char *name, const char *data)
 {
-	tell("event", json_pack("{s:i,s:s,s:s}", "seq", seq, "event", "a.b",
-			      "data", data));
+	struct journal *journal = door.gateway.journal;
+
+	journal_note(journal, name, NULL, json_string(data));
+	tell("event", json_pack("{s:I,s:s}", "seq",
+			      (json_int_t)journal_seq(journal), "event", name));
 }
 
 static void
@@ -414,13 +420,25 @@ expect_text(const char *end)
 
 Test(http_api, events_come_as_they_happen)
 {
+	char id[80], *text;
+
 	expect_answer(ASK_EVENTS, HEAD, "\r\n\r\na\r\n: events\n\n\r\n");
 	cr_expect_str_eq(door.args, "{\"follow\":true,\"lines\":0}");
-	tell_event(7, "x\ny");
-	expect_text("\r\nid: 7\nevent: a.b\ndata: {\"seq\":7,\"event\":\"a.b\","
-		    "\"data\":\"x\\ny\"}\n\n\r\n");
+	tell_event("a.b", "x\ny");
+	text = door_read(client, NULL);
+	snprintf(id, sizeof(id), "\r\nid: %llu\nevent: a.b\ndata: {\"seq\":",
+		(unsigned long long)journal_seq(door.gateway.journal));
+	cr_expect(strstr(text, id), "%s", text);
+	cr_expect(strstr(text, "\"data\":\"x\\ny\"}\n\n\r\n"), "%s", text);
+	free(text);
 	tell("dropped", json_integer(3));
-	expect_text("\r\nevent: gateway.missed\ndata: {\"missed\":3}\n\n\r\n");
+	tell_event("a.c", "");
+	text = door_read(client, NULL);
+	cr_expect(strstr(text, "\r\nevent: gateway.missed\n"
+			       "data: {\"missed\":3}\n\n\r\n"),
+		"%s", text);
+	cr_expect(strstr(text, "event: a.c\n"));
+	free(text);
 	door_pass_ms(15000);
 	expect_text("\r\n: keep-alive\n\n\r\n");
 	cr_expect_eq(door.gateway.edge.streams, 1);
@@ -440,29 +458,65 @@ Test(http_api, a_client_that_comes_back_says_what_it_had)
 		"HTTP/1.1 400 ", "}\n");
 }
 
-Test(http_api, a_slow_client_is_told_what_it_missed)
+/* Reads until the event of that name has come, and counts those before. */
+static unsigned
+read_until(const char *name, char **all_out)
 {
-	char *big = memory_alloc(64 * 1024);
-	unsigned sent = 0;
-	char *text;
+	struct buffer all = {0};
+	unsigned count = 0;
 
-	memset(big, 'x', 64 * 1024 - 1);
+	for (int i = 0; i < 1000; i++) {
+		char *text = door_read(client, NULL);
+
+		buffer_append_text(&all, text);
+		free(text);
+		buffer_append(&all, "", 1);
+		all.end--;
+		if (strstr((char *)buffer_bytes(&all), name))
+			break;
+		door_turn();
+	}
+	for (char *at = (char *)buffer_bytes(&all);
+		(at = strstr(at, "\nevent: big\n")); at++)
+		count++;
+	*all_out = (char *)buffer_bytes(&all);
+	return count;
+}
+
+Test(http_api, a_slow_client_reads_from_the_journal)
+{
+	char *big = memory_alloc(32 * 1024), *all;
+
+	memset(big, 'x', 32 * 1024 - 1);
 	free(door_ask(client, ASK_EVENTS, NULL));
-	while (!door.gateway.edge.events_missed && sent++ < 100)
-		tell_event((int)sent, big);
-	cr_assert_lt(sent, 100, "what one client costs has no bound");
-	tell_event(500, big);
-	cr_expect_eq(door.gateway.edge.events_missed, 2);
-	text = door_read(client, NULL);
-	cr_expect(!strstr(text, "gateway.missed"));
-	free(text);
-	tell_event(501, "now");
-	text = door_read(client, NULL);
-	cr_expect(strstr(text, "event: gateway.missed\ndata: {\"missed\":2}\n"),
-		"%s", text);
-	cr_expect(strstr(text, "id: 501\n"));
-	cr_expect(!strstr(text, "id: 500\n"));
-	free(text);
+	for (int i = 0; i < 100; i++) /* 3.2 MiB */
+		tell_event("big", big);
+	tell_event("last", "");
+	cr_expect_eq(read_until("event: last\n", &all), 100);
+	cr_expect(!strstr(all, "gateway.missed"));
+	cr_expect_eq(door.gateway.edge.events_missed, 0);
+	free(all);
+	free(big);
+}
+
+Test(http_api, what_the_journal_keeps_no_more_is_told_as_missed)
+{
+	char *big = memory_alloc(32 * 1024), *all, missed[60];
+	unsigned count;
+
+	memset(big, 'x', 32 * 1024 - 1);
+	free(door_ask(client, ASK_EVENTS, NULL));
+	for (int i = 0; i < 400; i++) /* 12.8 MiB */
+		tell_event("big", big);
+	tell_event("last", "");
+	count = read_until("event: last\n", &all);
+	cr_expect_lt(count, 200);
+	cr_expect_gt(count, 100);
+	snprintf(missed, sizeof(missed),
+		"event: gateway.missed\ndata: {\"missed\":%u}\n", 400 - count);
+	cr_expect(strstr(all, missed), "no %s", missed);
+	cr_expect_eq(door.gateway.edge.events_missed, 400 - count);
+	free(all);
 	free(big);
 }
 
@@ -488,20 +542,17 @@ Test(http_api, a_stream_ends_with_supd_and_with_its_client)
 	cr_expect_eq(door.gateway.edge.streams, 0);
 }
 
-Test(http_api, followers_are_counted)
+Test(http_api, followers_are_bounded)
 {
-	int clients[101];
 	char *text;
 
-	for (unsigned i = 0; i < 100; i++) {
-		clients[i] = door_client();
-		free(door_ask(clients[i], ASK_EVENTS, NULL));
-		door.pending = NULL;
-	}
-	cr_expect_eq(door.gateway.edge.streams, 100);
+	door.gateway.edge.streams = EVENT_STREAMS_MAX;
 	text = door_ask(client, ASK_EVENTS, NULL);
 	cr_expect(!strncmp(text, "HTTP/1.1 503 ", 13), "%s", text);
 	free(text);
-	for (unsigned i = 0; i < 100; i++)
-		close(clients[i]);
+	door.gateway.edge.streams = EVENT_STREAMS_MAX - 1;
+	text = door_ask(client, ASK_EVENTS, NULL);
+	cr_expect(!strncmp(text, "HTTP/1.1 200 ", 13), "%s", text);
+	cr_expect_eq(door.gateway.edge.streams, EVENT_STREAMS_MAX);
+	free(text);
 }

@@ -114,6 +114,25 @@ Test(journal, tells_what_came_since_and_what_was_missed)
 	json_decref(events);
 }
 
+Test(journal, the_next_one_is_told_as_it_is_kept)
+{
+	struct journal_text next;
+
+	cr_expect_not(journal_next(j, journal_seq(j), &next));
+	journal_note(j, "a.b", NULL, json_string("\"event\":\"x"));
+	cr_assert(journal_next(j, journal_seq(j) - 1, &next));
+	cr_expect_eq(next.seq, journal_seq(j));
+	cr_expect_eq(next.missed, 0);
+	cr_expect(bytes_equal(next.name, BYTES("a.b")));
+	cr_expect_eq(next.text.at[next.text.length - 1], '}');
+	cr_expect_not(journal_next(j, journal_seq(j), &next));
+	for (int i = 0; i < JOURNAL_EVENTS_MAX + 5; i++)
+		journal_note(j, "c", NULL, NULL);
+	cr_assert(journal_next(j, journal_seq(j) - 1005, &next));
+	cr_expect_eq(next.missed, 5);
+	cr_expect_eq(next.seq, journal_seq(j) - 999);
+}
+
 Test(journal, numbers_go_on_over_restarts)
 {
 	struct journal *next;

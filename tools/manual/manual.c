@@ -115,7 +115,8 @@ put_verbs(void)
 	for (int i = 0; i < VERB_COUNT; i++) {
 		put_term(verb_rows[i].name, verb_rows[i].arguments);
 		put_sentences(verb_rows[i].help);
-		printf("Role: %s.\n", roles[verb_rows[i].role]);
+		if (!verb_is_local((enum verb)i))
+			printf("Role: %s.\n", roles[verb_rows[i].role]);
 		if (!has_options((enum verb)i))
 			continue;
 		puts(".RS");

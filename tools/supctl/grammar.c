@@ -28,9 +28,8 @@ kind_of(const char *text, size_t length)
 	static const struct {
 		const char *text;
 		enum word_kind kind;
-	} kinds[] = {{"ID", WORD_ID}, {"PACKAGE", WORD_PACKAGE},
-		{"FILE", WORD_FILE}, {"PATH", WORD_FILE}, {"DIR", WORD_DIR},
-		{"KIND", WORD_CHOICE}};
+	} kinds[] = {{"ID", WORD_ID}, {"FILE", WORD_FILE}, {"PATH", WORD_FILE},
+		{"DIR", WORD_DIR}, {"KIND", WORD_CHOICE}};
 
 	if (islower((unsigned char)*text))
 		return WORD_CHOICE;
@@ -108,8 +107,13 @@ struct word
 grammar_value(enum option_id id)
 {
 	const char *text = option_rows[id].argument;
+	struct word w = {0};
 
-	return text ? word_make(text, strlen(text)) : (struct word){0};
+	if (text)
+		w = word_make(text, strlen(text));
+	if (id == OPTION_PACKAGE) /* a NAME of those that are in use */
+		w.kind = WORD_PACKAGE;
+	return w;
 }
 
 void

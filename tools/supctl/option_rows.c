@@ -68,7 +68,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_CHANGED] = {"changed", 0, NULL, ON(RELOAD),
 		"those whose settings or digest differ from what runs",
 		TO(changed)},
-	[OPTION_PACKAGE] = {"package", 0, "PACKAGE", ON(RELOAD),
+	[OPTION_PACKAGE] = {"package", 0, "NAME", ON(RELOAD),
 		"every plugin that uses the package", TO(package)},
 	[OPTION_ATOMIC] = {"atomic", 0, NULL, ON(RELOAD) | ON(APPLY),
 		"all or none: no new worker serves before all are proven",

@@ -167,7 +167,8 @@ SUP_API int sup_call(struct sup *p, const char *kind, const char *name,
 	const char *args_json, uint32_t timeout_ms, sup_result *done,
 	void *user);
 
-/* ---- reading a request ---- */
+/* ---- reading a request ----
+ * What is given out by a pointer may be left out with NULL. */
 
 SUP_API struct sup *sup_req_plugin(struct sup_req *req);
 SUP_API const char *sup_req_method(struct sup_req *req); /* "GET" */

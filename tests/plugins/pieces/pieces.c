@@ -206,8 +206,9 @@ import_state(struct sup_req *req, void *user)
 {
 	const char *blob =
 		sup_req_state(req, &imported_version, &imported_bytes);
+	bool same = sup_req_state(req, NULL, NULL) == blob; /* needs neither */
 
-	if (sup_setting_bool(self, "refuse_import", false)) {
+	if (!same || sup_setting_bool(self, "refuse_import", false)) {
 		sup_fail(req, SUP_FAILED, "version %u is not mine",
 			imported_version);
 		return;

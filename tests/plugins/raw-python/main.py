@@ -9,7 +9,9 @@ It registers GET /raw and the tool raw; settings make it do more:
   fail: before_ready | after_ready | health
   die_ms: N              dies so long after it was ready
   count: true            GET and POST /count (JSON; POST counts up and can be
-                         told ?later=MS), GET /stream (never ends by itself)
+                         told ?later=MS, or ?call=MS: then it calls this
+                         plugin's own tool first), GET /stream (never ends by
+                         itself), POST /self (reloads this plugin)
   state: {...}           what export and import do, see class State
   configure: ok | refuse | hang | die"""
 import hashlib
@@ -263,6 +265,8 @@ class Worker:
         self.settings = {}
         self.later = []  # (when, what to send)
         self.streams = []
+        self.calls = {}  # of ours: the request that waits for it
+        self.next_call = 3
         self.link = Link(os.environ["SUPD_SOCKET"])
         self.link.send([0, 1, "hello", [int(os.environ["SUPD_PROTOCOL"]),
                                         os.environ["SUPD_NONCE"],
@@ -277,6 +281,10 @@ class Worker:
             self.link.send([1, number, None, [200, [], b"", True]],
                            [2, "chunk", [number, b"begun\n", True]])
             return
+        if name == "POST /self":
+            self.call(number, "method", "plugins.reload",
+                      {"pluginId": self.plugin})
+            return
         if name.endswith("/count"):
             self.state.count += name.startswith("POST")
             text = json.dumps({"count": self.state.count, "pid": os.getpid(),
@@ -287,11 +295,25 @@ class Worker:
                 self.settings.get("label", ""))
         answer = [1, number, None, [200, [["Content-Type", b"text/plain"]],
                                     text.encode(), False]]
-        if params[4].startswith("later="):
+        if params[4].startswith("call="):
+            due = time.monotonic() + int(params[4][5:]) / 1000
+            self.later.append((due, number))
+        elif params[4].startswith("later="):
             due = time.monotonic() + int(params[4][6:]) / 1000
             self.later.append((due, answer))
         else:
             self.link.send(answer)
+
+    def call(self, number, kind, name, args):
+        self.calls[self.next_call] = number
+        self.link.send([0, self.next_call, "call", [kind, name, args, 0]])
+        self.next_call += 1
+
+    def on_called(self, number, error, result):
+        text = json.dumps({"error": error, "result": result,
+                           "count": self.state.count})
+        self.link.send([1, self.calls.pop(number), None,
+                        [200, [], text.encode(), False]])
 
     def configure(self, number, settings):
         how = settings.get("configure", "ok")
@@ -333,7 +355,7 @@ class Worker:
         self.rows += [route(text) for text in settings.get("routes", [])]
         if settings.get("count"):
             self.rows += [route("GET /count"), route("POST /count"),
-                          route("GET /stream")]
+                          route("GET /stream"), route("POST /self")]
         if settings.get("fail") == "before_ready":
             sys.exit("failing before ready")
         print("raw: starting", file=sys.stderr, flush=True)
@@ -345,6 +367,9 @@ class Worker:
                                None))
 
     def on_response(self, number, error, result):
+        if number in self.calls:
+            self.on_called(number, error, result)
+            return
         if error:
             sys.exit("supd refused: %s" % error)
         if number == 1:
@@ -369,6 +394,9 @@ class Worker:
             self.later.remove((due, answer))
             if answer is None:
                 os._exit(6)
+            if isinstance(answer, int):
+                self.call(answer, "tool", self.plugin + ".raw", {})
+                continue
             self.link.send(answer)
         if not self.later:
             return None

@@ -1,0 +1,238 @@
+/* metrics_plugin: the table of what each plugin has, one series a plugin. No
+ * label holds what changes with every start (pid, generation): a series lives
+ * as long as its plugin is configured. */
+#include "supervisor/control/metrics_plugin.h"
+
+#include "supervisor/gateway/gateway.h"
+
+struct figures {
+	struct metrics_writer *w;
+	const struct plugin *p;
+};
+
+static void
+add(const struct figures *v, double value)
+{
+	struct metrics_label label = {"plugin", v->p->id};
+
+	metrics_sample(v->w, &label, 1, value);
+}
+
+static void
+add_labelled(const struct figures *v, const char *name, const char *text,
+	double value)
+{
+	struct metrics_label labels[] = {{"plugin", v->p->id}, {name, text}};
+
+	metrics_sample(v->w, labels, 2, value);
+}
+
+static void
+plugin_info(const struct figures *v)
+{
+	const struct worker *w = v->p->active;
+	struct metrics_label labels[] = {{"plugin", v->p->id},
+		{"package", v->p->config->use},
+		{"version", w ? w->version : v->p->store.proven_version}};
+
+	metrics_sample(v->w, labels, 3, 1);
+}
+
+static void
+plugin_up(const struct figures *v)
+{
+	add(v, plugin_serving(v->p) != NULL);
+}
+
+static void
+plugin_requests(const struct figures *v)
+{
+	static const char *const codes[] = {[1] = "1xx",
+		[2] = "2xx",
+		[3] = "3xx",
+		[4] = "4xx",
+		[5] = "5xx"};
+
+	for (int i = 2; i <= 5; i++)
+		add_labelled(
+			v, "code", codes[i], (double)v->p->counters.answers[i]);
+}
+
+static void
+plugin_latency(const struct figures *v)
+{
+	struct metrics_label label = {"plugin", v->p->id};
+
+	metrics_sample_histogram(v->w, &label, 1, &v->p->counters.latency);
+}
+
+static void
+plugin_failures(const struct figures *v)
+{
+	static const char *const reasons[REQUEST_FAILURE_COUNT] = {
+		[REQUEST_OVERFLOW] = "overflow",
+		[REQUEST_HELD_TOO_LONG] = "held_too_long",
+		[REQUEST_UNAVAILABLE] = "unavailable",
+		[REQUEST_STOPPING] = "stopping",
+		[REQUEST_DIED] = "died",
+		[REQUEST_BAD_ANSWER] = "bad_answer",
+		[REQUEST_FAILED] = "failed",
+		[REQUEST_LATE] = "late",
+		[REQUEST_ENDED] = "ended",
+	};
+
+	for (int i = 0; i < REQUEST_FAILURE_COUNT; i++)
+		if (reasons[i])
+			add_labelled(v, "reason", reasons[i],
+				(double)v->p->counters.failures[i]);
+}
+
+static void
+plugin_calls(const struct figures *v)
+{
+	static const enum registration_kind kinds[] = {
+		REGISTRATION_TOOL, REGISTRATION_COMMAND, REGISTRATION_METHOD};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		for (int failed = 0; failed < 2; failed++) {
+			struct metrics_label labels[] = {{"plugin", v->p->id},
+				{"kind", registration_kinds[kinds[i]].wire},
+				{"outcome", failed ? "failed" : "done"}};
+
+			metrics_sample(v->w, labels, 3,
+				(double)v->p->counters.calls[kinds[i]][failed]);
+		}
+}
+
+static void
+plugin_reloads(const struct figures *v)
+{
+	const struct plugin_counters *c = &v->p->counters;
+
+	add_labelled(v, "outcome", "committed", (double)c->reloads);
+	add_labelled(v, "outcome", "rolled_back", (double)c->rolled_back);
+	add_labelled(v, "outcome", "reverted", (double)c->reverted);
+	add_labelled(v, "outcome", "refused", (double)c->refused);
+}
+
+static void
+plugin_last_success(const struct figures *v)
+{
+	if (v->p->last.known)
+		add(v, v->p->last.success);
+}
+
+static void
+plugin_last_time(const struct figures *v)
+{
+	if (v->p->last.known)
+		add(v, (double)v->p->last.wall_ms / 1e3);
+}
+
+static void
+plugin_last_duration(const struct figures *v)
+{
+	if (v->p->last.known)
+		add(v, v->p->last.seconds);
+}
+
+/* Figures that are one number. */
+#define NUMBER(name, expression)                                               \
+	static void name(const struct figures *v)                              \
+	{                                                                      \
+		add(v, (double)(expression));                                  \
+	}
+NUMBER(plugin_cancelled, v->p->counters.cancelled)
+NUMBER(plugin_flying, plugin_in_flight(v->p))
+NUMBER(plugin_held_now, v->p->hold.count)
+NUMBER(plugin_held_bytes, v->p->hold.bytes)
+NUMBER(plugin_held_total, v->p->hold.held_total)
+NUMBER(plugin_overflows, v->p->hold.overflow_total)
+NUMBER(plugin_replays, v->p->counters.replayed)
+NUMBER(plugin_restarts, v->p->counters.restarts)
+NUMBER(plugin_crashes, v->p->counters.crashes)
+NUMBER(plugin_events, v->p->counters.events)
+NUMBER(plugin_events_refused, v->p->counters.events_refused)
+#undef NUMBER
+
+static const struct plugin_family {
+	const char *name;
+	enum metrics_type type;
+	const char *help;
+	void (*write)(const struct figures *v);
+} plugin_families[] = {
+	{"supd_plugin_info", METRICS_GAUGE,
+		"Package and version of a plugin, always 1.", plugin_info},
+	{"supd_plugin_up", METRICS_GAUGE, "1 if a worker serves the plugin.",
+		plugin_up},
+	{"supd_plugin_http_requests_total", METRICS_COUNTER,
+		"HTTP requests of a plugin that got an answer, by the class "
+		"of its status.",
+		plugin_requests},
+	{"supd_plugin_http_request_duration_seconds", METRICS_HISTOGRAM,
+		"Time from an HTTP request's head to its answer's.",
+		plugin_latency},
+	{"supd_plugin_requests_failed_total", METRICS_COUNTER,
+		"Requests and calls that the plugin gave no answer to.",
+		plugin_failures},
+	{"supd_plugin_requests_cancelled_total", METRICS_COUNTER,
+		"Requests and calls whose client left before their end.",
+		plugin_cancelled},
+	{"supd_plugin_calls_total", METRICS_COUNTER,
+		"Calls of tools, commands and methods.", plugin_calls},
+	{"supd_plugin_requests_in_flight", METRICS_GAUGE,
+		"Requests and calls that a plugin's workers have.",
+		plugin_flying},
+	{"supd_plugin_requests_held", METRICS_GAUGE,
+		"Requests and calls that wait for a worker.", plugin_held_now},
+	{"supd_plugin_held_bytes", METRICS_GAUGE,
+		"What those take of hold_bytes.", plugin_held_bytes},
+	{"supd_plugin_requests_held_total", METRICS_COUNTER,
+		"Requests and calls that had to wait for a worker.",
+		plugin_held_total},
+	{"supd_plugin_hold_overflows_total", METRICS_COUNTER,
+		"Requests and calls refused because too many waited.",
+		plugin_overflows},
+	{"supd_plugin_replays_total", METRICS_COUNTER,
+		"Requests sent again after their worker died.", plugin_replays},
+	{"supd_plugin_restarts_total", METRICS_COUNTER,
+		"Restarts after a crash.", plugin_restarts},
+	{"supd_plugin_crashes_total", METRICS_COUNTER,
+		"Serving workers that went down by themselves.",
+		plugin_crashes},
+	{"supd_plugin_reloads_total", METRICS_COUNTER,
+		"Reloads, starts and restarts by what became of them.",
+		plugin_reloads},
+	{"supd_plugin_last_reload_success", METRICS_GAUGE,
+		"1 if the last reload or start succeeded.",
+		plugin_last_success},
+	{"supd_plugin_last_reload_timestamp_seconds", METRICS_GAUGE,
+		"When its verdict was given, seconds since 1970.",
+		plugin_last_time},
+	{"supd_plugin_last_reload_duration_seconds", METRICS_GAUGE,
+		"How long it took to its verdict.", plugin_last_duration},
+	{"supd_plugin_events_total", METRICS_COUNTER,
+		"Events that a plugin's workers emitted.", plugin_events},
+	{"supd_plugin_events_refused_total", METRICS_COUNTER,
+		"Events of theirs that were refused: malformed, or too many.",
+		plugin_events_refused},
+};
+
+static void
+write_family(struct metrics_writer *w, struct gateway *g,
+	const struct plugin_family *f)
+{
+	metrics_family(w, f->name, f->type, f->help);
+	for (uint32_t i = 0; i < g->plugin_count; i++)
+		/* One of the same id may come while the old one goes. */
+		if (g->plugins[i] && !g->plugins[i]->removed)
+			f->write(&(struct figures){w, g->plugins[i]});
+}
+
+void
+metrics_plugin_write(struct metrics_writer *w, struct gateway *g)
+{
+	for (size_t i = 0;
+		i < sizeof(plugin_families) / sizeof(*plugin_families); i++)
+		write_family(w, g, &plugin_families[i]);
+}
