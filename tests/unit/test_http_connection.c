@@ -362,6 +362,17 @@ Test(http, what_is_too_large_is_refused)
 		"HTTP/1.1 413 ", "\n", true);
 	close(client);
 	client = door_client();
+	/* A chunk says how large it is before it comes. */
+	expect_answer("POST /small HTTP/1.1\r\nHost: x\r\n"
+		      "Transfer-Encoding: chunked\r\n\r\nb\r\n",
+		"HTTP/1.1 413 ", "\n", true);
+	close(client);
+	client = door_client();
+	expect_answer("POST / HTTP/1.1\r\nHost: x\r\n"
+		      "Transfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\na",
+		"HTTP/1.1 413 ", "\n", true);
+	close(client);
+	client = door_client();
 	expect_answer("POST / HTTP/1.1\r\nHost: x\r\n"
 		      "Content-Length: 99999999\r\n\r\n",
 		"HTTP/1.1 413 ", "\n", true);
