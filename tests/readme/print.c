@@ -22,9 +22,11 @@ print_messages(void)
 	for (int i = 0; i < MESSAGE_COUNT; i++) {
 		const struct message_row *row = &message_rows[i];
 
-		printf("| `%s` | %s | %s | `%s` | %s |\n", row->name,
-			ways[row->direction], kinds[row->kind], row->params,
-			row->meaning);
+		printf("| `%s` | %s | %s | `", row->name, ways[row->direction],
+			kinds[row->kind]);
+		for (const char *c = row->params; *c; c++)
+			printf(*c == '|' ? "\\|" : "%c", *c);
+		printf("` | %s |\n", row->meaning);
 	}
 }
 

@@ -221,7 +221,7 @@ def echo(options, report):
         with r.Rig() as rig:
             supd = peers.Supd(
                 rig, link, packages=[os.path.join(r.BUILD, "plugins")],
-                plugins={"echo": {}, "bench": {"settings": {}}})
+                plugins={"echo": {}})
             quiet, busy, grown, moved = [], [], {}, 0
             for _ in range(options.pairs):
                 quiet.append(others_p99(supd, options.seconds))
@@ -250,9 +250,10 @@ def echo(options, report):
 def others_p99(supd, seconds):
     """p99 in ms of small requests to the plugin that echoes."""
     run = load.Load(supd.rig, supd.address, seconds, rate=200, connections=4,
-                    post=0, path="/echo/hello", any_body=True)
+                    post=0, path="/echo", any_body=True)
     summary, records = run.wait()
     if summary["failed"]:
-        raise r.BenchError("%d requests failed" % summary["failed"])
+        raise r.BenchError("%d requests failed: %s" % (
+            summary["failed"], summary["statuses"]))
     return percentile([x.end - x.due for x in records
                        if x.outcome == load.OK], 0.99) / 1000

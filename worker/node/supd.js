@@ -26,8 +26,10 @@
 //
 // Handlers are plain or async functions; all run on Node's one thread, so one
 // that computes for long delays all others and the gateway's pings. What a
-// handler returns is the answer; what it throws is the error. Every request is
-// answered exactly once; after a cancel the answer goes nowhere. Times are
+// handler returns is the answer; what it throws is the error: supd.fail(code,
+// text) as it says, anything else is logged and answered with http 500, to
+// others as `failed`. Every request is answered exactly once; after a cancel
+// the answer goes nowhere, but is awaited: give it up. Times are
 // milliseconds, sizes bytes. supd closing the socket ends the process: leave
 // no work for an exit handler. What goes to stdout and stderr is in
 // `supctl logs`. Source of the wire: README, chapter "The wire".
@@ -45,6 +47,9 @@ const BATCH_BYTES = 60 * 1024; // a batch is cut after this many
 const DEPTH_MAX = 32; // nesting of MessagePack values
 const PIECE_BYTES = 32 * 1024; // of a streamed body
 const STATE_MAX = 16 * 1024 * 1024; // bytes of exported state
+const LOG_MAX = 16 * 1024; // characters of one line of the log
+const LEVELS = new Map([['error', 'error'], ['warn', 'warn'],
+  ['warning', 'warn'], ['info', 'info'], ['debug', 'debug']]);
 const CODES = ['bad_message', 'version', 'denied', 'not_found', 'conflict',
   'busy', 'timeout', 'cancelled', 'too_large', 'failed'];
 
@@ -108,14 +113,18 @@ class Writer {
     this.at += bytes.length;
   }
 
-  // A text as the bytes of a bin: what header values are.
+  // A text as the bytes of a bin: what header values are. They are latin1, as
+  // they are read, and UTF-8 only if that cannot say it.
   binText(text) {
+    if (/[\x80-\xff]/.test(text) && !/[^\0-\xff]/.test(text))
+      return this.bin(Buffer.from(text, 'latin1'));
     const length = Buffer.byteLength(text);
     if (length < 256) this.head8(0xc4, length);
     else if (length < 65536) this.head16(0xc5, length);
     else this.head32(0xc6, length);
     this.room(length);
     this.at += this.bytes.write(text, this.at);
+    return undefined;
   }
 
   text(text) {
@@ -402,10 +411,18 @@ class Request {
     return this.abort.signal;
   }
 
-  /** Calls fn when nobody waits any more; at once if that is so already. */
+  /** Calls fn when nobody waits any more; at once if that is so already. What
+   * it throws is logged. */
   onCancel(fn) {
-    if (this.cancelled) queueMicrotask(fn);
-    else this.signal.addEventListener('abort', fn, {once: true});
+    const tell = async () => {
+      try {
+        await fn();
+      } catch (error) {
+        this.plugin.log('error', `onCancel: ${described(error)}`);
+      }
+    };
+    if (this.cancelled) queueMicrotask(tell);
+    else this.signal.addEventListener('abort', tell, {once: true});
   }
 
   cancel() {
@@ -413,7 +430,7 @@ class Request {
     this.cancelled = true;
     if (this.abort) this.abort.abort();
     if (this.pieces) this.pieces.end(fail('cancelled', 'the client left'));
-    if (this.outgoing) this.outgoing.wake();
+    if (this.outgoing) this.outgoing.stop();
   }
 }
 
@@ -548,14 +565,28 @@ class Outgoing {
     this.plugin = plugin;
     this.id = id;
     this.room = plugin.limits.credit;
-    this.waiting = null;
-    this.ended = false; // nobody wants more
+    this.waiting = null; // for room
+    this.stepping = null; // for the next piece
   }
 
   wake() {
     const waiting = this.waiting;
     this.waiting = null;
     if (waiting) waiting();
+  }
+
+  // Nobody waits any more.
+  stop() {
+    this.wake();
+    if (this.stepping) this.stepping(null);
+  }
+
+  // The iterator's next step, or null when nobody waits any more before it.
+  step(pieces) {
+    return new Promise((done, failed) => {
+      this.stepping = done;
+      Promise.resolve(pieces.next()).then(done, failed);
+    });
   }
 
   credit(bytes) {
@@ -616,7 +647,7 @@ class Plugin {
     this.imports = new Map(); // state that is still coming, by request id
     this.nextId = 1;
     this.inFlight = 0;
-    this.draining = this.drained = this.running = false;
+    this.draining = this.drained = this.running = this.offered = false;
     this.spares = [];
     this.out = new Writer();
     this.flushing = false;
@@ -627,6 +658,9 @@ class Plugin {
   // ---- offering something, before it is ready ----
 
   offer(kind, key, fields, handler) {
+    if (this.offered)
+      throw new Error(`${kind} ${key}: registering ends when the plugin is ` +
+        'ready');
     if (typeof handler !== 'function')
       throw new TypeError(`${kind} ${key}: the handler is no function`);
     if (kind !== 'http' && this.handlers[kind].has(key))
@@ -713,13 +747,18 @@ class Plugin {
     return value === null ? fallback : value;
   }
 
-  /** Into the gateway's log: level 'error', 'warn', 'info' or 'debug'. */
+  /** Into the gateway's log: level 'error', 'warn', 'info' or 'debug', any
+   * other is info. Before run() it is written to stderr. */
   log(level, text) {
-    this.notify('log', [level, String(text)]);
+    const line = String(text).slice(0, LOG_MAX);
+    if (this.socket)
+      this.notify('log', [LEVELS.get(level) || 'info', line]);
+    else console.error(`${level}: ${line}`);
   }
 
   /** An event for all who follow the gateway's events. */
   emit(name, data) {
+    checkName(name);
     this.notify('emit', [name, data]);
   }
 
@@ -728,7 +767,9 @@ class Plugin {
    * options: {timeout (ms; the gateway's if not given)} */
   call(kind, name, args, options = {}) {
     return new Promise((done, failed) => {
-      this.request('call', [kind, name, args, options.timeout || 0],
+      checkName(kind);
+      checkName(name);
+      this.request('call', [kind, name, args, wholeMs(options.timeout)],
         {done, failed});
     });
   }
@@ -774,6 +815,7 @@ class Plugin {
       console.error(`cannot start: ${error.stack || error}`);
       process.exit(66);
     }
+    this.offered = true;
     this.request('ready', [this.version, this.offers], {
       done: () => {},
       failed: (error) => {
@@ -880,8 +922,8 @@ class Plugin {
 
   refuse(id, error) {
     const code = error && error.isAnswer ? error.code : 'failed';
-    const text = String(error && error.message !== undefined ? error.message
-      : error).slice(0, 500);
+    const text = (error instanceof Error ? String(error.message)
+      : described(error)).slice(0, 500);
     this.pack((out) => {
       out.array(4);
       out.byte(1);
@@ -1034,13 +1076,15 @@ class Plugin {
   blame(req, what, error) {
     if (error && error.isAnswer) return;
     if (req.cancelled && error && error.name === 'AbortError') return;
-    this.log('error', `${what}: ${(error && error.stack) || error}`);
+    this.log('error', `${what}: ${described(error)}`);
   }
 
   failed(req, what, error) {
     this.blame(req, what, error);
-    this.refuse(req.id, req.cancelled ? fail('cancelled', 'the client left')
-      : error);
+    if (req.cancelled) this.refuse(req.id, fail('cancelled', 'the client left'));
+    else if (req instanceof HttpRequest && !(error && error.isAnswer))
+      this.head(req.id, 500, FAILED_HEADERS, FAILED_BODY, false);
+    else this.refuse(req.id, error);
     this.ended(req);
   }
 
@@ -1144,10 +1188,19 @@ class Plugin {
       return;
     }
     req.outgoing = out;
+    const pieces = stepsOf(body);
+    let done = false;
     try {
-      for await (const piece of body)
-        if (!await out.write(pieceOf(piece), stopped)) break;
+      for (;;) {
+        done = true; // if next() fails there is nothing to close
+        const step = await out.step(pieces);
+        done = step !== null && step.done === true;
+        if (!step || step.done ||
+            !await out.write(pieceOf(step.value), stopped)) break;
+      }
+      if (!done) this.close(req, pieces);
     } catch (error) {
+      if (!done) this.close(req, pieces);
       // The head is out: the only way to say that it is not whole.
       this.blame(req, `${req.method} ${req.path}`, error);
       if (!req.cancelled) {
@@ -1158,6 +1211,15 @@ class Plugin {
     }
     this.chunk(req.id, EMPTY, false);
     this.ended(req);
+  }
+
+  // What gave the pieces may tidy up; nobody waits for it.
+  async close(req, pieces) {
+    try {
+      if (pieces.return) await pieces.return();
+    } catch (error) {
+      this.blame(req, `${req.method} ${req.path}`, error);
+    }
   }
 
   // ---- state ----
@@ -1227,6 +1289,36 @@ class Plugin {
   }
 }
 
+function checkName(name) {
+  if (typeof name !== 'string') // supd would end the worker
+    throw new TypeError(`a name is a string, not ${typeof name}`);
+}
+
+// Milliseconds for the wire, 0 the gateway's.
+function wholeMs(timeout) {
+  return !timeout || !Number.isFinite(timeout) ? 0
+    : Math.max(1, Math.ceil(timeout));
+}
+
+// Whatever was thrown, as text.
+function described(error) {
+  try {
+    return String((error && error.stack) || error);
+  } catch {
+    return 'something that has no text';
+  }
+}
+
+// The iterator of an iterable; next() of one that is not async may give a
+// promise as value, as `for await` takes it.
+function stepsOf(body) {
+  if (typeof body[Symbol.asyncIterator] === 'function')
+    return body[Symbol.asyncIterator]();
+  return (async function* () {
+    yield* body;
+  })();
+}
+
 function optionsOf(rest) {
   return rest.length > 1 ? rest : [{}, rest[0]];
 }
@@ -1260,6 +1352,8 @@ function headersOf(headers, type) {
 }
 
 const NO_HEADERS = {};
+const FAILED_HEADERS = [['Content-Type', 'text/plain; charset=utf-8']];
+const FAILED_BODY = Buffer.from('the plugin failed\n');
 
 // [status, body, headers] of what a handler returned.
 function answerOf(req, result) {
