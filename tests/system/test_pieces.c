@@ -11,8 +11,8 @@
 
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
-#include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
+#include "tests/system/harness/process.h"
 #include "tests/system/harness/run.h"
 
 TestSuite(pieces, .fini = run_fini, .timeout = 600);
@@ -50,20 +50,6 @@ begin(struct gateway_run *g, const char *path, size_t length)
 	return c;
 }
 
-static long
-rss_kib(pid_t pid)
-{
-	char *path = memory_format("/proc/%d/status", (int)pid);
-	char *text = files_read(path);
-	long kib;
-
-	cr_assert(text);
-	kib = strtol(strstr(text, "VmRSS:") + 6, NULL, 10);
-	free(text);
-	free(path);
-	return kib;
-}
-
 /* ---- a big echo ---- */
 
 struct upload {
@@ -93,7 +79,8 @@ read_echo(struct gateway_run *g, struct client *c, size_t bytes)
 	static char piece[PIECE_BYTES];
 	struct pollfd readable = {.fd = c->fd, .events = POLLIN};
 	pid_t worker = (pid_t)ctl_status_number(g, "pieces", "pid");
-	long before = rss_kib(g->pid) + rss_kib(worker), most = 0, now;
+	long before = process_rss_kib(g->pid) + process_rss_kib(worker),
+	     most = 0, now;
 	size_t got = 0;
 	struct client other;
 	struct answer a;
@@ -105,7 +92,7 @@ read_echo(struct gateway_run *g, struct client *c, size_t bytes)
 				&other, "/pieces/count", "abc", &a));
 			cr_expect_eq(a.status, 200);
 			answer_finish(&a);
-			now = rss_kib(g->pid) + rss_kib(worker);
+			now = process_rss_kib(g->pid) + process_rss_kib(worker);
 			most = now - before > most ? now - before : most;
 		}
 		if (i < 200)
