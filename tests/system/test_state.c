@@ -12,6 +12,7 @@
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/http.h"
 #include "tests/system/harness/load.h"
+#include "tests/system/harness/process.h"
 #include "tests/system/raw.h"
 
 TestSuite(state, .fini = run_fini, .timeout = 120);
@@ -127,32 +128,16 @@ Test(state, of_fifteen_mebibytes_goes_in_pieces)
 	run_end(g);
 }
 
-static long
-rss_kib(pid_t pid)
-{
-	char path[48], line[128];
-	long kib = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	file = fopen(path, "re");
-	cr_assert(file);
-	while (fgets(line, sizeof(line), file))
-		sscanf(line, "VmRSS: %ld", &kib);
-	fclose(file);
-	return kib;
-}
-
 Test(state, is_not_kept_in_supd)
 {
 	struct gateway_run *g = start("state: {size: 15000000}", EXPORTS, NULL);
-	long before = rss_kib(g->pid);
+	long before = process_rss_kib(g->pid);
 
 	for (int i = 0; i < 5; i++)
 		ctl_destroy(reload(g, 0));
 	/* ASan keeps what is freed. */
 	if (!getenv("ASAN_OPTIONS"))
-		cr_expect_lt(rss_kib(g->pid) - before, 8 * 1024);
+		cr_expect_lt(process_rss_kib(g->pid) - before, 8 * 1024);
 	run_end(g);
 }
 
