@@ -169,6 +169,23 @@ Test(state, is_not_there_after_a_crash_nor_a_restart)
 	run_end(g);
 }
 
+/* The old one goes on with what it had when it exported. */
+Test(state, that_came_after_the_reload_is_lost_when_it_reverts)
+{
+	struct gateway_run *g = start("", EXPORTS, "probation: 60s");
+	long pid = ctl_status_number(g, "a", "pid");
+	struct ctl *c;
+
+	count_up(g);
+	c = reload(g, 0);
+	cr_expect_eq(count_up(g), 2);
+	kill((pid_t)ctl_number(c, "pid"), SIGKILL);
+	ctl_destroy(c);
+	ctl_await_number(g, "a", "pid", pid);
+	cr_expect_eq(count_up(g), 2);
+	run_end(g);
+}
+
 /* The candidate is lost while the old one is asked; that it may start empty
  * must not make it serve. */
 Test(state, of_a_plugin_that_may_lose_it_does_not_go_to_a_lost_candidate)
