@@ -539,3 +539,35 @@ Test(torture, of_all_kinds_hurts_nobody_else_and_leaves_nothing)
 		free(t.pids[i]);
 	run_end(t.run);
 }
+
+/* Whatever is under way, supd ends cleanly and those who wait hear of it. */
+Test(torture, is_ended_cleanly_by_a_stop_in_the_middle_of_it)
+{
+	unsigned seed = number_from("SEED", (unsigned)clock_us());
+
+	fprintf(stderr, "torture: SEED=%u\n", seed);
+	srandom(seed);
+	for (unsigned round = number_from("ROUNDS", 40) / 4; round; round--) {
+		struct torture t = {0};
+		bool moves;
+
+		start(&t);
+		for (unsigned i = 0; i < CALLS_MAX; i++)
+			step(&t);
+		for (unsigned i = below(8); i; i--)
+			check_status(&t, &moves);
+		run_signal(t.run, SIGTERM);
+		cr_assert_eq(run_wait(t.run), 0, "supd's exit status");
+		while (t.call_count) {
+			struct ctl *c = t.calls[--t.call_count];
+
+			ctl_wait(c);
+			cr_expect(c->exit_code >= 0, "supctl%s does not end",
+				t.said[t.call_count]);
+			ctl_destroy(c);
+		}
+		for (int i = 0; i < PLUGINS; i++)
+			free(t.pids[i]);
+		run_forget(t.run);
+	}
+}
