@@ -26,6 +26,15 @@ drain_due(struct wheel_timer *t)
 	worker_stop(r->old);
 }
 
+/* Those that older reloads have left behind go in the same time. */
+static void
+hurry_old_workers(struct plugin *p)
+{
+	list_for_each_safe (node, &p->others)
+		worker_drain_within(container_of(node, struct worker, node),
+			p->config->limits.stop_timeout_ms);
+}
+
 void
 halt_begin(struct reload *r)
 {
@@ -35,8 +44,10 @@ halt_begin(struct reload *r)
 
 	reload_step(r, RELOAD_EVENT_HALT);
 	settle_end_all(p);
-	if (r->kind == KIND_STOP)
+	if (r->kind == KIND_STOP) {
+		hurry_old_workers(p);
 		dispatch_fail_held(g, p, REQUEST_UNAVAILABLE);
+	}
 	/* The routes of a plugin that is disabled or no longer configured are
 	 * not there; a stopped one's are, and refuse. */
 	if (!p->enabled || p->removed)

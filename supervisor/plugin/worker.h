@@ -191,6 +191,8 @@ void worker_serve(struct worker *w);
  * stream_drain) is given to ops->fail(REQUEST_ENDED) of the request and
  * cancelled at the worker. */
 void worker_retire(struct worker *w);
+/* One that drains does so within this time, streams too; else nothing. */
+void worker_drain_within(struct worker *w, uint64_t ms);
 /* DRAINING or STANDBY -> SERVING: sends resume. Void: part of a commit. */
 void worker_resume(struct worker *w);
 /* Any -> STOPPING: orphans first if some are in flight (caller's on_orphan),

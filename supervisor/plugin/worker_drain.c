@@ -82,3 +82,13 @@ drain_left(struct worker *w)
 		list_is_empty(&w->in_flight))
 		worker_set_deadline(w, clock_ms());
 }
+
+void
+worker_drain_within(struct worker *w, uint64_t ms)
+{
+	if (w->state != WORKER_DRAINING)
+		return;
+	w->private->drain_over = true;
+	worker_set_deadline(w, clock_ms() + ms);
+	drain_check(w);
+}

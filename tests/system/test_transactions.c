@@ -1,6 +1,9 @@
 /* Transactions side by side and what is held meanwhile: order, once each, and
  * one consistent table whatever runs in parallel. */
 #include <criterion/criterion.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -336,5 +339,31 @@ Test(transactions, if_safe_refuses_where_can_reload_says_no)
 	free(file);
 	free(folder);
 	free(aside);
+	run_end(g);
+}
+
+/* Also the old workers of reloads that have not settled: theirs were streams
+ * that may go on for an hour. */
+Test(transactions, a_stop_is_a_stop_of_every_worker_that_the_plugin_has)
+{
+	struct gateway_run *g = run_create();
+	struct client stream;
+	struct pollfd gone = {.events = POLLIN};
+	char first[4096];
+
+	raw_add(g, "a", "count: true");
+	run_defaults(g, "probation: 100ms, stop_timeout: 500ms");
+	run_start(g);
+	gone.fd = (int)syscall(
+		SYS_pidfd_open, (pid_t)ctl_status_number(g, "a", "pid"), 0);
+	cr_assert(client_open(&stream, g->http));
+	cr_assert(client_say(
+		&stream, "GET /a/stream HTTP/1.1\r\nHost: x\r\n\r\n"));
+	cr_assert_gt(read(stream.fd, first, sizeof(first)), 0);
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	ctl_destroy(ctl_expect(g, 0, "stop", "a", NULL));
+	cr_expect_eq(poll(&gone, 1, 5000), 1, "an old worker runs on");
+	close(gone.fd);
+	client_close(&stream);
 	run_end(g);
 }
