@@ -72,6 +72,20 @@ print_error_document(const char *text, int exit_code)
 	json_decref(document);
 }
 
+/* "FILE:LINE:COLUMN: "; a problem of the whole file has no line. */
+static void
+print_place(const json_t *row)
+{
+	long long line = json_integer_value(json_object_get(row, "line"));
+	long long column = json_integer_value(json_object_get(row, "column"));
+	const char *file = supctl_text(row, "file");
+
+	if (line)
+		fprintf(stderr, "%s:%lld:%lld: ", file, line, column);
+	else if (*file)
+		fprintf(stderr, "%s: ", file);
+}
+
 void
 supctl_print_problems(const json_t *document)
 {
@@ -82,12 +96,8 @@ supctl_print_problems(const json_t *document)
 		char *text = supctl_clean(
 			memory_copy_text(supctl_text(row, "text")));
 
-		fprintf(stderr, "%s:%lld:%lld: %s%s\n",
-			supctl_text(row, "file"),
-			(long long)json_integer_value(
-				json_object_get(row, "line")),
-			(long long)json_integer_value(
-				json_object_get(row, "column")),
+		print_place(row);
+		fprintf(stderr, "%s%s\n",
 			json_is_true(json_object_get(row, "warning"))
 				? "warning: "
 				: "",
