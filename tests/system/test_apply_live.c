@@ -16,20 +16,6 @@
 
 TestSuite(apply_live, .fini = run_fini, .timeout = 200);
 
-static unsigned
-free_port(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	socklen_t length = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	cr_assert(!bind(fd, (void *)&address, sizeof(address)));
-	cr_assert(!getsockname(fd, (void *)&address, &length));
-	close(fd);
-	return ntohs(address.sin_port);
-}
-
 /* ---- all or nothing ---- */
 
 Test(apply_live, atomic_is_all_or_nothing)
@@ -88,7 +74,7 @@ Test(apply_live, atomic_opens_no_listener_that_another_has)
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	char text[64], *own;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	unsigned port = free_port();
+	unsigned port = http_free_port();
 	struct ctl *c;
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -135,7 +121,7 @@ add_listener(struct gateway_run *g, const char *path)
 Test(apply_live, listeners_come_go_and_move_and_connections_stay)
 {
 	struct gateway_run *g = run_create();
-	unsigned port = free_port();
+	unsigned port = http_free_port();
 	char first[96], second[80];
 	struct client c;
 	struct answer a;

@@ -1,7 +1,6 @@
 /* What only many repetitions show, on the built programs: not run by default
  * (meson test --suite slow). ROUNDS changes how many. */
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
 #include "tests/system/harness/load.h"
+#include "tests/system/harness/process.h"
 #include "tests/system/harness/run.h"
 
 TestSuite(long_runs, .fini = run_fini, .timeout = 3600);
@@ -33,22 +33,6 @@ rounds(unsigned fallback)
 	const char *text = getenv("ROUNDS");
 
 	return text ? (unsigned)atoi(text) : fallback;
-}
-
-static long
-rss_kib(pid_t pid)
-{
-	char *path = memory_format("/proc/%d/status", (int)pid);
-	char *text = files_read(path), *at;
-	long kib;
-
-	cr_assert(text);
-	at = strstr(text, "VmRSS:");
-	cr_assert(at);
-	kib = strtol(at + 6, NULL, 10);
-	free(text);
-	free(path);
-	return kib;
 }
 
 static unsigned
@@ -84,14 +68,14 @@ Test(long_runs, a_thousand_reloads_leave_everything_flat)
 	load_start(&load, g->http, "/hello", "/hello");
 	for (unsigned i = 0; i < rounds(1000) / 5; i++)
 		reload_settled(g);
-	rss = rss_kib(g->pid);
+	rss = process_rss_kib(g->pid);
 	fds = after_count_fds(g->pid);
 	threads = threads_of(g->pid);
 	for (unsigned i = 0; i < rounds(1000); i++)
 		reload_settled(g);
-	cr_expect(rss_kib(g->pid) <= rss + RSS_SLACK_KIB,
+	cr_expect(process_rss_kib(g->pid) <= rss + RSS_SLACK_KIB,
 		"resident memory grew from %ld to %ld KiB", rss,
-		rss_kib(g->pid));
+		process_rss_kib(g->pid));
 	cr_expect(after_count_fds(g->pid) <= fds + 4, "descriptors: %u, %u",
 		fds, after_count_fds(g->pid));
 	cr_expect_eq(threads_of(g->pid), threads);
@@ -104,21 +88,7 @@ Test(long_runs, a_thousand_reloads_leave_everything_flat)
 }
 
 /* Times that a process slept of its own will. */
-static long
-sleeps_of(pid_t pid)
-{
-	char *path = memory_format("/proc/%d/status", (int)pid);
-	char *text = files_read(path), *at;
-	long count;
-
-	cr_assert(text);
-	at = strstr(text, "\nvoluntary_ctxt_switches:");
-	cr_assert(at);
-	count = strtol(at + 25, NULL, 10);
-	free(text);
-	free(path);
-	return count;
-}
+#define SLEEPS "\nvoluntary_ctxt_switches:"
 
 Test(long_runs, an_idle_supd_sleeps)
 {
@@ -132,10 +102,10 @@ Test(long_runs, an_idle_supd_sleeps)
 	cr_assert(client_open(&idle, g->http));
 	exits = (struct pollfd){.fd = g->pidfd, .events = POLLIN};
 	cr_assert_eq(poll(&exits, 1, 7000), 0); /* its probation is over */
-	before = sleeps_of(g->pid);
+	before = process_status(g->pid, SLEEPS);
 	cr_assert_eq(poll(&exits, 1, 10000), 0);
-	cr_expect_leq(sleeps_of(g->pid) - before, 20, "it woke %ld times",
-		sleeps_of(g->pid) - before);
+	cr_expect_leq(process_status(g->pid, SLEEPS) - before, 20,
+		"it woke %ld times", process_status(g->pid, SLEEPS) - before);
 	client_close(&idle);
 	run_end(g);
 }
@@ -163,7 +133,7 @@ Test(long_runs, ten_thousand_idle_connections_cost_little_and_delay_nobody)
 		IDLE_CLIENTS + 100);
 	run_start(g);
 	cr_expect_eq(http_status(g->http, "/hello"), 200);
-	before = rss_kib(g->pid);
+	before = process_rss_kib(g->pid);
 	for (int i = 0; i < IDLE_CLIENTS; i++) {
 		cr_assert(client_open(&idle[i], g->http), "%d", i);
 		/* One of three is silent, one has asked, one asks slowly. */
@@ -177,7 +147,7 @@ Test(long_runs, ten_thousand_idle_connections_cost_little_and_delay_nobody)
 	load_start(&load, g->http, "/hello", "/hello");
 	load_await(&load, 2000);
 	load_stop_clean(&load);
-	kib = rss_kib(g->pid) - before;
+	kib = process_rss_kib(g->pid) - before;
 	cr_log_warn("%d idle connections: %ld KiB, %ld bytes each",
 		IDLE_CLIENTS, kib, kib * 1024 / IDLE_CLIENTS);
 	cr_expect_leq(kib, IDLE_CLIENTS + RSS_SLACK_KIB, "%ld KiB", kib);
@@ -208,13 +178,13 @@ Test(long_runs, failed_reloads_leave_everything_flat)
 	stages = memory_format("%s/state/run/bench", g->dir);
 	for (unsigned i = 0; i < rounds(300) / 5; i++)
 		ctl_destroy(ctl_expect(g, 1, "reload", "bench", NULL));
-	rss = rss_kib(g->pid);
+	rss = process_rss_kib(g->pid);
 	fds = after_count_fds(g->pid);
 	for (unsigned i = 0; i < rounds(300); i++)
 		ctl_destroy(ctl_expect(g, 1, "reload", "bench", NULL));
-	cr_expect(rss_kib(g->pid) <= rss + RSS_SLACK_KIB,
+	cr_expect(process_rss_kib(g->pid) <= rss + RSS_SLACK_KIB,
 		"resident memory grew from %ld to %ld KiB", rss,
-		rss_kib(g->pid));
+		process_rss_kib(g->pid));
 	cr_expect(after_count_fds(g->pid) <= fds + 2);
 	cr_expect(files_count(stages) <= 2, "%u stages", files_count(stages));
 	free(stages);

@@ -7,11 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <netinet/in.h>
-#include <arpa/inet.h>
 #include <unistd.h>
 
 #include "proto/util/clock.h"
@@ -154,20 +151,6 @@ run_second(struct gateway_run *g, const char *runtime, const char *listen,
 	return memory_copy_text(said);
 }
 
-static int
-free_port(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	socklen_t size = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	cr_assert(!bind(fd, (struct sockaddr *)&address, sizeof(address)));
-	cr_assert(!getsockname(fd, (struct sockaddr *)&address, &size));
-	close(fd);
-	return ntohs(address.sin_port);
-}
-
 Test(operate, a_second_one_fails_and_names_the_owner)
 {
 	struct gateway_run *g = run_create();
@@ -175,7 +158,7 @@ Test(operate, a_second_one_fails_and_names_the_owner)
 	int status;
 
 	run_add_hello(g);
-	port = memory_format("127.0.0.1:%d", free_port());
+	port = memory_format("127.0.0.1:%d", http_free_port());
 	snprintf(g->http, sizeof(g->http), "%s", port);
 	run_start(g);
 	pid = memory_format("%d", (int)g->pid);

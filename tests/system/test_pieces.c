@@ -11,8 +11,8 @@
 
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
-#include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
+#include "tests/system/harness/process.h"
 #include "tests/system/harness/run.h"
 
 TestSuite(pieces, .fini = run_fini, .timeout = 600);
@@ -50,20 +50,6 @@ begin(struct gateway_run *g, const char *path, size_t length)
 	return c;
 }
 
-static long
-rss_kib(pid_t pid)
-{
-	char *path = memory_format("/proc/%d/status", (int)pid);
-	char *text = files_read(path);
-	long kib;
-
-	cr_assert(text);
-	kib = strtol(strstr(text, "VmRSS:") + 6, NULL, 10);
-	free(text);
-	free(path);
-	return kib;
-}
-
 /* ---- a big echo ---- */
 
 struct upload {
@@ -93,7 +79,8 @@ read_echo(struct gateway_run *g, struct client *c, size_t bytes)
 	static char piece[PIECE_BYTES];
 	struct pollfd readable = {.fd = c->fd, .events = POLLIN};
 	pid_t worker = (pid_t)ctl_status_number(g, "pieces", "pid");
-	long before = rss_kib(g->pid) + rss_kib(worker), most = 0, now;
+	long before = process_rss_kib(g->pid) + process_rss_kib(worker),
+	     most = 0, now;
 	size_t got = 0;
 	struct client other;
 	struct answer a;
@@ -105,7 +92,7 @@ read_echo(struct gateway_run *g, struct client *c, size_t bytes)
 				&other, "/pieces/count", "abc", &a));
 			cr_expect_eq(a.status, 200);
 			answer_finish(&a);
-			now = rss_kib(g->pid) + rss_kib(worker);
+			now = process_rss_kib(g->pid) + process_rss_kib(worker);
 			most = now - before > most ? now - before : most;
 		}
 		if (i < 200)
@@ -245,5 +232,64 @@ Test(pieces, a_reload_lets_a_stream_under_way_finish)
 	cr_expect(strstr(a.body, "{\"bytes\":6,"), "%s", a.body);
 	answer_finish(&a);
 	client_close(&c);
+	run_end(g);
+}
+
+/* ---- what is not paid for, and what the wire cannot carry ---- */
+
+Test(pieces, a_writer_without_a_handler_for_cancels_is_told_by_its_own)
+{
+	struct gateway_run *g = start();
+	struct client c;
+
+	cr_assert(client_open(&c, g->http));
+	cr_assert(client_say(
+		&c, "GET /pieces/flood HTTP/1.1\r\nHost: x\r\n\r\n"));
+	ctl_await_number(g, "pieces", "inFlight", 1);
+	client_close(&c);
+	run_await_log(g, 0, "the flood ended");
+	ctl_await_number(g, "pieces", "inFlight", 0);
+	run_end(g);
+}
+
+static void
+expect_call(struct gateway_run *g, const char *tool, unsigned depth,
+	const char *answer)
+{
+	char json[128] = "", *args;
+	struct ctl *c;
+
+	memset(json, '[', depth);
+	memset(json + depth, ']', depth);
+	args = memory_format("{\"data\": \"%s\"}", json);
+	c = ctl_run(g, "call", "tool", tool, args, NULL);
+	cr_expect(strstr(c->out, answer) || strstr(c->err, answer),
+		"%s of %u: %s%s", tool, depth, c->out, c->err);
+	ctl_destroy(c);
+	free(args);
+}
+
+Test(pieces, what_is_nested_too_deeply_is_refused_before_it_is_sent)
+{
+	struct gateway_run *g = start();
+	long pid = ctl_status_number(g, "pieces", "pid");
+
+	expect_call(g, "value", 28, "[[");
+	expect_call(g, "value", 29, "nested");
+	expect_call(g, "value", 32, "nested");
+	expect_call(g, "value", 60, "nested");
+	expect_call(g, "format", 1, "nested");
+	expect_call(g, "emit", 30, "0");
+	expect_call(g, "emit", 31, "-1");
+	expect_call(g, "ask", 31, "-1");
+	cr_expect_eq(ctl_status_number(g, "pieces", "pid"), pid);
+	run_end(g);
+}
+
+Test(pieces, the_text_of_an_error_arrives_whatever_bytes_it_has)
+{
+	struct gateway_run *g = start();
+
+	expect_call(g, "fail-badly", 1, "not ? text, but ");
 	run_end(g);
 }

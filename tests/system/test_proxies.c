@@ -1,13 +1,10 @@
 /* trusted_proxies on the built programs: whose word is taken for who asks, on
  * TCP and unix listeners, and live. */
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <jansson.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "proto/util/memory.h"
@@ -16,27 +13,14 @@
 
 TestSuite(proxies, .fini = run_fini, .timeout = 100);
 
-static int
-free_port(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	socklen_t length = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	cr_assert(!bind(fd, (const struct sockaddr *)&address, length));
-	cr_assert(!getsockname(fd, (struct sockaddr *)&address, &length));
-	close(fd);
-	return ntohs(address.sin_port);
-}
-
 static struct gateway_run *
 start_trusting(const char *trusted, bool tcp)
 {
 	struct gateway_run *g = run_create();
 
 	if (tcp)
-		snprintf(g->http, sizeof(g->http), "127.0.0.1:%d", free_port());
+		snprintf(g->http, sizeof(g->http), "127.0.0.1:%d",
+			http_free_port());
 	run_package(g, "raw-stream", "stream");
 	run_plugin(g, "stream", "use: stream");
 	free(g->extra);

@@ -3,12 +3,10 @@
  * handler that fails does to its worker. With BODY_MIB the body is that long.
  */
 #include <criterion/criterion.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "proto/util/buffer.h"
@@ -16,6 +14,7 @@
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
+#include "tests/system/harness/process.h"
 #include "tests/system/harness/run.h"
 
 TestSuite(python, .fini = run_fini, .timeout = 600);
@@ -59,47 +58,6 @@ start_program(const char *entry, const char *program)
 	free(file);
 	free(manifest);
 	return g;
-}
-
-static long
-rss_kib(pid_t pid)
-{
-	char *path = memory_format("/proc/%d/status", (int)pid);
-	char *text = files_read(path), *at;
-	long kib;
-
-	cr_assert(text);
-	at = strstr(text, "VmRSS:");
-	cr_assert(at);
-	kib = strtol(at + 6, NULL, 10);
-	free(text);
-	free(path);
-	return kib;
-}
-
-/* Waits for a piece of what the server says and puts it behind `all`. */
-static bool
-read_some(struct client *c, struct buffer *all)
-{
-	struct pollfd readable = {.fd = c->fd, .events = POLLIN};
-	ssize_t n;
-
-	if (poll(&readable, 1, HTTP_DEADLINE_MS) != 1)
-		return false;
-	n = recv(c->fd, buffer_reserve(all, PIECE_BYTES), PIECE_BYTES, 0);
-	buffer_commit(all, n > 0 ? (size_t)n : 0);
-	return n > 0;
-}
-
-static bool
-read_until(struct client *c, struct buffer *all, const char *text)
-{
-	while (!buffer_length(all) ||
-		!memmem(buffer_bytes(all), buffer_length(all), text,
-			strlen(text)))
-		if (!read_some(c, all))
-			return false;
-	return true;
 }
 
 /* ---- echo ---- */
@@ -149,10 +107,11 @@ read_chunks(struct client *c, struct buffer *all, long *rss_most, pid_t supd,
 			}
 		}
 		if (reads % 64 == 0) {
-			rss = rss_kib(supd) + rss_kib(worker);
+			rss = process_rss_kib(supd) + process_rss_kib(worker);
 			*rss_most = rss > *rss_most ? rss : *rss_most;
 		}
-		cr_assert(read_some(c, all), "cut after %zu bytes", bytes);
+		cr_assert(
+			client_read_some(c, all), "cut after %zu bytes", bytes);
 	}
 }
 
@@ -173,14 +132,14 @@ Test(python, echo_gives_back_a_long_body_within_bounded_memory)
 	a = http_post(g->http, "/echo", "warm");
 	cr_assert_str_eq(a.body, "warm");
 	answer_finish(&a);
-	before = rss_kib(g->pid) + rss_kib(worker);
+	before = process_rss_kib(g->pid) + process_rss_kib(worker);
 	cr_assert(client_open(&c, g->http));
 	cr_assert(client_say(&c,
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: a/b\r\n"
 		"Content-Length: %zu\r\n\r\n",
 		bytes));
 	pthread_create(&thread, NULL, upload, &u);
-	cr_assert(read_until(&c, &all, "\r\n\r\n"));
+	cr_assert(client_read_until(&c, &all, "\r\n\r\n"));
 	cr_expect(memmem(buffer_bytes(&all), buffer_length(&all),
 		"Content-Type: a/b\r\n", 19));
 	/* nobody reads: everything stands, and others are served */
@@ -191,7 +150,7 @@ Test(python, echo_gives_back_a_long_body_within_bounded_memory)
 		answer_finish(&a);
 	}
 	client_close(&other);
-	most = rss_kib(g->pid) + rss_kib(worker);
+	most = process_rss_kib(g->pid) + process_rss_kib(worker);
 	buffer_consume(
 		&all, (size_t)((const uint8_t *)memmem(buffer_bytes(&all),
 				       buffer_length(&all), "\r\n\r\n", 4) -
@@ -216,20 +175,22 @@ Test(python, ticks_go_on_over_a_reload_from_the_generation_that_began)
 
 	cr_assert(client_open(&c, g->http));
 	cr_assert(client_say(&c, "GET /ticks HTTP/1.1\r\nHost: x\r\n\r\n"));
-	cr_expect(read_until(&c, &all, "Content-Type: text/event-stream\r\n"));
-	cr_expect(read_until(
+	cr_expect(client_read_until(
+		&c, &all, "Content-Type: text/event-stream\r\n"));
+	cr_expect(client_read_until(
 		&c, &all, "id: 0\ndata: {\"tick\":0,\"generation\":1}\n\n"));
 	ctl_destroy(ctl_expect(g, 0, "reload", "echo", NULL));
 	buffer_clear(&all);
-	cr_expect(read_until(&c, &all, ",\"generation\":1}\n\n"));
+	cr_expect(client_read_until(&c, &all, ",\"generation\":1}\n\n"));
 	buffer_clear(&all);
-	cr_expect(read_until(&c, &all, ",\"generation\":1}\n\n"));
+	cr_expect(client_read_until(&c, &all, ",\"generation\":1}\n\n"));
 	client_close(&c);
 	buffer_finish(&all);
 
 	cr_assert(client_open(&c, g->http));
 	cr_assert(client_say(&c, "GET /ticks HTTP/1.1\r\nHost: x\r\n\r\n"));
-	cr_expect(read_until(&c, &all, "{\"tick\":0,\"generation\":2}\n\n"));
+	cr_expect(client_read_until(
+		&c, &all, "{\"tick\":0,\"generation\":2}\n\n"));
 	client_close(&c);
 	buffer_finish(&all);
 	run_end(g);

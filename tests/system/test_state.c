@@ -12,6 +12,7 @@
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/http.h"
 #include "tests/system/harness/load.h"
+#include "tests/system/harness/process.h"
 #include "tests/system/raw.h"
 
 TestSuite(state, .fini = run_fini, .timeout = 120);
@@ -127,32 +128,16 @@ Test(state, of_fifteen_mebibytes_goes_in_pieces)
 	run_end(g);
 }
 
-static long
-rss_kib(pid_t pid)
-{
-	char path[48], line[128];
-	long kib = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	file = fopen(path, "re");
-	cr_assert(file);
-	while (fgets(line, sizeof(line), file))
-		sscanf(line, "VmRSS: %ld", &kib);
-	fclose(file);
-	return kib;
-}
-
 Test(state, is_not_kept_in_supd)
 {
 	struct gateway_run *g = start("state: {size: 15000000}", EXPORTS, NULL);
-	long before = rss_kib(g->pid);
+	long before = process_rss_kib(g->pid);
 
 	for (int i = 0; i < 5; i++)
 		ctl_destroy(reload(g, 0));
 	/* ASan keeps what is freed. */
 	if (!getenv("ASAN_OPTIONS"))
-		cr_expect_lt(rss_kib(g->pid) - before, 8 * 1024);
+		cr_expect_lt(process_rss_kib(g->pid) - before, 8 * 1024);
 	run_end(g);
 }
 
@@ -181,6 +166,26 @@ Test(state, is_not_there_after_a_crash_nor_a_restart)
 	cr_expect_eq(count_up(g), 1);
 	ctl_destroy(ctl_expect(g, 0, "restart", "a", NULL));
 	cr_expect_eq(count_up(g), 1);
+	run_end(g);
+}
+
+/* The candidate is lost while the old one is asked; that it may start empty
+ * must not make it serve. */
+Test(state, of_a_plugin_that_may_lose_it_does_not_go_to_a_lost_candidate)
+{
+	struct gateway_run *g = start(
+		"state: {fault: export_cut}", OPTIONAL, "stop_timeout: 3s");
+	long pid = ctl_status_number(g, "a", "pid");
+	struct ctl *c;
+
+	count_up(g);
+	c = reload(g, 1);
+	cr_expect(strstr(ctl_text(c, "error"), "closed its connection"), "%s",
+		ctl_text(c, "error"));
+	cr_expect_str_eq(ctl_text(c, "state"), "rolled_back");
+	ctl_destroy(c);
+	cr_expect_eq(ctl_status_number(g, "a", "pid"), pid);
+	cr_expect_eq(count_up(g), 2);
 	run_end(g);
 }
 

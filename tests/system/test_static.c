@@ -16,6 +16,7 @@
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
+#include "tests/system/harness/process.h"
 #include "tests/system/harness/run.h"
 
 TestSuite(static_files, .fini = run_fini, .timeout = 120);
@@ -373,27 +374,6 @@ Test(static_files, parts_of_small_and_large_files)
 
 /* ---- on their way ---- */
 
-static char *
-read_proc(pid_t pid, const char *name)
-{
-	char *path = memory_format("/proc/%d/%s", (int)pid, name);
-	char *text = files_read(path);
-
-	free(path);
-	cr_assert(text);
-	return text;
-}
-
-static long
-rss_kib(pid_t pid)
-{
-	char *text = read_proc(pid, "status");
-	long kib = strtol(strstr(text, "VmRSS:") + 6, NULL, 10);
-
-	free(text);
-	return kib;
-}
-
 /* How many files of the site the worker has open. */
 static unsigned
 open_files(struct gateway_run *g, pid_t pid)
@@ -464,7 +444,7 @@ Test(static_files, a_big_file_takes_little_memory_and_delays_nobody)
 	put_big(g, "big", 256 * MIB);
 	expect_status(g, "/s/a.txt", 200);
 	worker = (pid_t)ctl_status_number(g, "static", "pid");
-	before = rss_kib(worker);
+	before = process_rss_kib(worker);
 	slow = begin_big(g); /* and does not read on */
 	for (int i = 0; i < 3; i++) {
 		cr_assert(client_open(&c, g->http));
@@ -472,8 +452,8 @@ Test(static_files, a_big_file_takes_little_memory_and_delays_nobody)
 					 "Connection: close\r\n\r\n"));
 		cr_expect_gt(read_all(&c), 256 * MIB);
 		client_close(&c);
-		most = rss_kib(worker) - before > most
-			       ? rss_kib(worker) - before
+		most = process_rss_kib(worker) - before > most
+			       ? process_rss_kib(worker) - before
 			       : most;
 		a = ask(g, "GET", "/s/a.txt", "");
 		cr_expect_eq(a.status, 200);

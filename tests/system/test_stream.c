@@ -14,8 +14,8 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
-#include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
+#include "tests/system/harness/process.h"
 #include "tests/system/harness/run.h"
 
 TestSuite(stream, .fini = run_fini, .timeout = 600);
@@ -78,42 +78,7 @@ await_count(struct gateway_run *g, const char *key, long count)
 		cr_assert_lt(clock_ms(), until, "%s is never %ld", key, count);
 }
 
-/* All that comes until `text` is there; false at the end without it. */
-static bool
-read_until(struct client *c, struct buffer *all, const char *text)
-{
-	struct pollfd readable = {.fd = c->fd, .events = POLLIN};
-	ssize_t n = 1;
-
-	while (!buffer_length(all) ||
-		!memmem(buffer_bytes(all), buffer_length(all), text,
-			strlen(text))) {
-		if (n <= 0 || poll(&readable, 1, HTTP_DEADLINE_MS) != 1)
-			return false;
-		n = recv(c->fd, buffer_reserve(all, PIECE_BYTES), PIECE_BYTES,
-			0);
-		buffer_commit(all, n > 0 ? (size_t)n : 0);
-	}
-	return true;
-}
-
 /* ---- a big body to a slow reader ---- */
-
-static long
-rss_kib(pid_t pid)
-{
-	char *path = memory_format("/proc/%d/status", (int)pid);
-	char *text = files_read(path), *at;
-	long kib;
-
-	cr_assert(text);
-	at = strstr(text, "VmRSS:");
-	cr_assert(at);
-	kib = strtol(at + 6, NULL, 10);
-	free(text);
-	free(path);
-	return kib;
-}
 
 struct upload {
 	struct client *client;
@@ -184,7 +149,7 @@ read_slowly(struct gateway_run *g, struct client *slow, uint64_t bytes)
 	struct answer a;
 
 	cr_assert(client_open(&other, g->http));
-	before = rss_kib(g->pid) + rss_kib((pid_t)worker);
+	before = process_rss_kib(g->pid) + process_rss_kib((pid_t)worker);
 	for (unsigned i = 0; count.state != 4; i++) {
 		uint64_t began = clock_ms();
 		ssize_t n;
@@ -194,7 +159,8 @@ read_slowly(struct gateway_run *g, struct client *slow, uint64_t bytes)
 		cr_expect_lt(clock_ms() - began, 2000);
 		answer_finish(&a);
 		if (i % 64 == 0) {
-			long now = rss_kib(g->pid) + rss_kib((pid_t)worker);
+			long now = process_rss_kib(g->pid) +
+				   process_rss_kib((pid_t)worker);
 
 			most = now - before > most ? now - before : most;
 		}
@@ -248,7 +214,7 @@ Test(stream, a_worker_that_grants_much_and_reads_nothing_is_bounded)
 	struct client c = begin(g, "POST /stream/greedy HTTP/1.1\r\n"
 				   "Content-Length: 1073741824");
 	char *piece = memory_alloc(MIB);
-	long before = rss_kib(g->pid);
+	long before = process_rss_kib(g->pid);
 	struct pollfd writable = {.fd = c.fd, .events = POLLOUT};
 	size_t sent = 0;
 
@@ -260,7 +226,7 @@ Test(stream, a_worker_that_grants_much_and_reads_nothing_is_bounded)
 		sent += (size_t)n;
 	}
 	cr_expect_lt(sent, 64 * MIB, "all was taken");
-	cr_expect_leq(rss_kib(g->pid) - before, RSS_SLACK_KIB);
+	cr_expect_leq(process_rss_kib(g->pid) - before, RSS_SLACK_KIB);
 	client_close(&c);
 	free(piece);
 	run_end(g);
@@ -290,7 +256,7 @@ Test(stream, an_event_is_there_as_soon_as_it_is_sent)
 	struct buffer all = {0};
 	struct answer a;
 
-	cr_expect(read_until(&c, &all, ": hello\n\n"));
+	cr_expect(client_read_until(&c, &all, ": hello\n\n"));
 	for (int i = 0; i < 20; i++) {
 		char *event = memory_format("event %d;", i);
 
@@ -298,13 +264,13 @@ Test(stream, an_event_is_there_as_soon_as_it_is_sent)
 		cr_expect_eq(a.status, 200);
 		answer_finish(&a);
 		buffer_clear(&all);
-		cr_expect(read_until(&c, &all, event), "%s", event);
+		cr_expect(client_read_until(&c, &all, event), "%s", event);
 		free(event);
 	}
 	a = http_post(g->http, "/stream/finish", "");
 	answer_finish(&a);
 	buffer_clear(&all);
-	cr_expect(read_until(&c, &all, "0\r\n\r\n"));
+	cr_expect(client_read_until(&c, &all, "0\r\n\r\n"));
 	/* The connection goes on. */
 	cr_assert(client_get(&c, "/stream", &a));
 	cr_expect_eq(a.status, 200);
@@ -325,10 +291,10 @@ Test(stream, an_event_stream_that_is_cut_says_so)
 		struct client c = begin(g, heads[i]);
 		struct buffer all = {0};
 
-		cr_expect(read_until(&c, &all, ": hello\n\n"));
+		cr_expect(client_read_until(&c, &all, ": hello\n\n"));
 		ctl_destroy(ctl_expect(g, 0, "reload", "stream", NULL));
-		cr_expect(read_until(&c, &all, "event: truncated\n"), "%s",
-			heads[i]);
+		cr_expect(client_read_until(&c, &all, "event: truncated\n"),
+			"%s", heads[i]);
 		buffer_finish(&all);
 		client_close(&c);
 		run_end(g);
@@ -347,9 +313,9 @@ Test(stream, other_answers_that_are_cut_are_not_complete)
 	struct buffer all = {0};
 
 	cr_assert(client_send(&c, body, 200000));
-	cr_expect(read_until(&c, &all, "\r\n\r\n"));
+	cr_expect(client_read_until(&c, &all, "\r\n\r\n"));
 	ctl_destroy(ctl_expect(g, 0, "reload", "stream", NULL));
-	cr_expect_not(read_until(&c, &all, "\r\n0\r\n\r\n"));
+	cr_expect_not(client_read_until(&c, &all, "\r\n0\r\n\r\n"));
 	free(body);
 	buffer_finish(&all);
 	client_close(&c);
@@ -465,7 +431,7 @@ Test(stream, a_client_that_leaves_during_the_answer_cancels)
 		struct client c = begin(g, heads[i]);
 		struct buffer all = {0};
 
-		cr_expect(read_until(&c, &all, "\r\n\r\n"));
+		cr_expect(client_read_until(&c, &all, "\r\n\r\n"));
 		client_close(&c);
 		await_count(g, "cancelled", i + 1);
 		buffer_finish(&all);
@@ -515,13 +481,13 @@ Test(stream, a_body_is_asked_for_only_when_somebody_takes_it)
 		struct buffer all = {0};
 		int status;
 
-		cr_expect(read_until(&c, &all, "\r\n\r\n"));
+		cr_expect(client_read_until(&c, &all, "\r\n\r\n"));
 		status = atoi((char *)buffer_bytes(&all) + 9);
 		cr_expect_eq(
 			status, rows[i].status, "%s: %d", rows[i].path, status);
 		if (status == 100) {
 			cr_assert(client_say(&c, "body"));
-			cr_expect(read_until(&c, &all, "0\r\n\r\n"));
+			cr_expect(client_read_until(&c, &all, "0\r\n\r\n"));
 		}
 		buffer_finish(&all);
 		client_close(&c);

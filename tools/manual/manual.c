@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "supervisor/arguments.h"
+#include "supervisor/config/config.h"
 #include "tools/supctl/help.h"
 
 #define LINE_BYTES_MAX 72
@@ -153,6 +154,18 @@ put_supd_options(void)
 	}
 }
 
+static void
+put_config_keys(void)
+{
+	config_print_man_keys(stdout, false);
+}
+
+static void
+put_manifest_keys(void)
+{
+	config_print_man_keys(stdout, true);
+}
+
 static const struct marker {
 	const char *line;
 	void (*put)(void);
@@ -161,6 +174,8 @@ static const struct marker {
 	{"@OPTIONS@\n", put_supctl_options},
 	{"@EXITS@\n", put_exits},
 	{"@SUPD_OPTIONS@\n", put_supd_options},
+	{"@CONFIG_KEYS@\n", put_config_keys},
+	{"@MANIFEST_KEYS@\n", put_manifest_keys},
 };
 
 static void

@@ -14,8 +14,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proto/util/buffer.h"
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
+
+#define READ_BYTES ((size_t)64 * 1024)
 
 /* ---- connection ---- */
 
@@ -121,6 +124,30 @@ use_up(struct client *c, size_t size)
 {
 	memmove(c->input, c->input + size, c->length - size + 1);
 	c->length -= size;
+}
+
+bool
+client_read_some(struct client *c, struct buffer *all)
+{
+	struct pollfd readable = {.fd = c->fd, .events = POLLIN};
+	ssize_t n;
+
+	if (poll(&readable, 1, HTTP_DEADLINE_MS) != 1)
+		return false;
+	n = recv(c->fd, buffer_reserve(all, READ_BYTES), READ_BYTES, 0);
+	buffer_commit(all, n > 0 ? (size_t)n : 0);
+	return n > 0;
+}
+
+bool
+client_read_until(struct client *c, struct buffer *all, const char *text)
+{
+	while (!buffer_length(all) ||
+		!memmem(buffer_bytes(all), buffer_length(all), text,
+			strlen(text)))
+		if (!client_read_some(c, all))
+			return false;
+	return true;
 }
 
 bool
@@ -333,4 +360,18 @@ http_pid(const char *where, const char *path)
 	cr_assert_eq(a.status, 200, "GET %s: %d %s", path, a.status, a.body);
 	answer_finish(&a);
 	return pid;
+}
+
+int
+http_free_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	cr_assert(!bind(fd, (const struct sockaddr *)&address, length));
+	cr_assert(!getsockname(fd, (struct sockaddr *)&address, &length));
+	close(fd);
+	return ntohs(address.sin_port);
 }

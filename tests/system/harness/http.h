@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct buffer;
+
 #define HTTP_DEADLINE_MS 20000
 
 struct client {
@@ -32,6 +34,11 @@ bool client_say(struct client *c, const char *format, ...)
  * no_body: the request was a HEAD. */
 bool client_read(
 	struct client *c, struct answer *a, bool no_body, int timeout_ms);
+/* Waits for a piece of what the server says and puts it behind `all`, past
+ * client_read(). False at the deadline and at EOF. */
+bool client_read_some(struct client *c, struct buffer *all);
+/* The same until `text` is in `all`; false at the end without it. */
+bool client_read_until(struct client *c, struct buffer *all, const char *text);
 /* True if the server closes within the deadline, having said nothing more. */
 bool client_sees_close(struct client *c, int timeout_ms);
 
@@ -54,3 +61,5 @@ struct answer http_post(const char *where, const char *path, const char *body);
 int http_status(const char *where, const char *path); /* of a GET */
 int http_pid(const char *where, const char *path); /* of a GET that must be 200
 						    */
+/* A port of loopback that nobody listens on now. */
+int http_free_port(void);

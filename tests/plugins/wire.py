@@ -1,4 +1,6 @@
-"""wire: SP framing and MessagePack by hand, no more than raw-stream needs."""
+"""wire: SP framing and MessagePack by hand, no more than the raw test plugins
+need. Copied into the package of each of them."""
+import select
 import socket
 import struct
 import sys
@@ -94,28 +96,36 @@ class Link:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(path)
         self.socket.sendall(GREETING)
-        if self.exactly(8) != GREETING:
+        self.input = bytearray()
+        while len(self.input) < 8:
+            self.read()
+        if self.input[:8] != GREETING:
             sys.exit("supd does not greet as pair0")
+        del self.input[:8]
 
-    def exactly(self, size):
-        data = b""
-        while len(data) < size:
-            piece = self.socket.recv(size - len(data))
-            if not piece:
-                sys.exit(0)  # supd closed the socket: the normal end
-            data += piece
-        return data
+    def read(self):
+        piece = self.socket.recv(256 * 1024)
+        if not piece:
+            sys.exit(0)  # supd closed the socket: the normal end
+        self.input += piece
 
     def send(self, *objects):
         data = b"".join(map(pack, objects))
         self.socket.sendall(b"\1" + struct.pack(">Q", len(data)) + data)
 
-    def receive(self):
-        """The objects of one message."""
-        kind, size = struct.unpack(">BQ", self.exactly(9))
-        if kind != 1:
-            sys.exit("supd sent a frame of kind %d" % kind)
-        data, at = self.exactly(size), 0
-        while at < size:
-            value, at = unpack(data, at)
-            yield value
+    def receive(self, timeout=None):
+        """The objects of the messages that are there, waiting for the first
+        at most timeout seconds (None: for ever)."""
+        if select.select([self.socket], [], [], timeout)[0]:
+            self.read()
+        while len(self.input) >= 9:
+            kind, size = struct.unpack_from(">BQ", self.input)
+            if kind != 1:
+                sys.exit("supd sent a frame of kind %d" % kind)
+            if len(self.input) < 9 + size:
+                return
+            data, at = bytes(self.input[9:9 + size]), 0
+            del self.input[:9 + size]
+            while at < size:
+                value, at = unpack(data, at)
+                yield value
