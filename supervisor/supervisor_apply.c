@@ -96,11 +96,16 @@ log_plan_problem(const json_t *problem)
 {
 	const char *file = json_string_value(json_object_get(problem, "file"));
 	json_int_t line = json_integer_value(json_object_get(problem, "line"));
+	const char *path = json_string_value(json_object_get(problem, "path"));
 	char place[32] = "";
 
 	if (line)
 		snprintf(place, sizeof(place), ":%lld", (long long)line);
-	log_warn("plan: %s%s%s%s", file ? file : "", place, file ? ": " : "",
+	log_warn("plan: %s%s%s%s",
+		file   ? file
+		: path ? path
+		       : "",
+		place, file || path ? ": " : "",
 		json_string_value(json_object_get(problem, "text")));
 }
 
