@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "proto/util/utf8.h"
 #include "proto/value.h"
 #include "worker/request.h"
 
@@ -167,13 +168,18 @@ sup_reply_text(struct sup_req *req, int status, const char *format, ...)
 		buffer_length(text));
 }
 
-/* For tools and methods; takes the value over. */
+/* For tools and methods; takes the value over. supd would take what is nested
+ * too deeply for malformed, and end the worker. */
 static void
 answer_value(struct sup_req *req, json_t *value)
 {
 	msgpack_packer *out;
 
-	if (answer_has_content(req)) {
+	if (value_is_deeper(value, WIRE_DEPTH_MAX - 1)) {
+		if (request_is_wanted(req))
+			request_answer_error(req, WIRE_TOO_LARGE,
+				"the answer is nested too deeply");
+	} else if (answer_has_content(req)) {
 		out = link_begin(req->plugin->link);
 		codec_result(out, req->id);
 		value_pack(out, value);
@@ -242,6 +248,22 @@ sup_ok(struct sup_req *req)
 	answer_end(req);
 }
 
+/* A script's last words, or what was cut in the middle of a character, may be
+ * anything; supd shows no text that is none. */
+static void
+answer_clean_text(char *text)
+{
+	size_t left = strlen(text), length;
+
+	for (; left; text += length, left -= length) {
+		length = utf8_length((const uint8_t *)text, left);
+		if (length)
+			continue;
+		*text = '?';
+		length = 1;
+	}
+}
+
 void
 sup_fail(struct sup_req *req, enum sup_error code, const char *format, ...)
 {
@@ -256,6 +278,7 @@ sup_fail(struct sup_req *req, enum sup_error code, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	answer_clean_text(text);
 	if (req->state == REQUEST_STREAMING)
 		request_give_up(req, text);
 	else if (request_is_wanted(req))

@@ -20,6 +20,21 @@ struct post {
 	void *user;
 };
 
+/* JSON text as one of a message's params: 0 with the value, which is NULL for
+ * no text, or -1: it is no JSON, or nested deeper than supd would take. */
+static int
+call_read(const char *json, json_t **value_out)
+{
+	*value_out = NULL;
+	if (!json)
+		return 0;
+	*value_out = json_loads(json, JSON_DECODE_ANY, NULL);
+	if (*value_out && !value_is_deeper(*value_out, WIRE_DEPTH_MAX - 2))
+		return 0;
+	json_decref(*value_out);
+	return -1;
+}
+
 int
 sup_call(struct sup *p, const char *kind, const char *name,
 	const char *args_json, uint32_t timeout_ms, sup_result *done,
@@ -27,13 +42,10 @@ sup_call(struct sup *p, const char *kind, const char *name,
 {
 	msgpack_packer *out;
 	struct call *call;
-	json_t *args = NULL;
+	json_t *args;
 
-	if (args_json) {
-		args = json_loads(args_json, JSON_DECODE_ANY, NULL);
-		if (!args)
-			return -1;
-	}
+	if (call_read(args_json, &args))
+		return -1;
 	call = memory_alloc(sizeof(*call));
 	*call = (struct call){
 		.id = p->next_call_id++, .done = done, .user = user};
@@ -55,10 +67,10 @@ sup_call(struct sup *p, const char *kind, const char *name,
 int
 sup_emit(struct sup *p, const char *event, const char *json)
 {
-	json_t *value = json ? json_loads(json, JSON_DECODE_ANY, NULL) : NULL;
 	msgpack_packer *out;
+	json_t *value;
 
-	if (json && !value)
+	if (call_read(json, &value))
 		return -1;
 	out = link_begin(p->link);
 	codec_notification(out, MESSAGE_EMIT, 2);

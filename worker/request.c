@@ -273,4 +273,7 @@ request_on_cancel(struct sup *p, uint32_t id)
 		request_pump(req);
 	else if (req->on_cancel)
 		request_call(req, req->on_cancel, req->on_cancel_user);
+	else if (req->state == REQUEST_STREAMING && req->on_writable &&
+		 list_is_empty(&req->feed_node)) /* or a lost body tells it */
+		request_call(req, req->on_writable, req->on_writable_user);
 }

@@ -178,6 +178,14 @@ control_configure(struct control *c, struct config *config)
 
 	c->house.config = config_ref(config);
 	config_unref(old);
+	list_for_each (node, &c->house.sessions) {
+		struct session *s = container_of(node, struct session, node);
+		enum role role;
+
+		/* Each later call is decided anew; this is for followers. */
+		if (!role_of(&config->admin, &s->who, &role))
+			session_end_calls(s);
+	}
 }
 
 void

@@ -58,6 +58,9 @@ invoke_encode(struct request *r, msgpack_packer *p, uint32_t wire_id)
 	}
 }
 
+/* supctl gets it in maps within a message. */
+#define ANSWER_DEPTH_MAX (WIRE_DEPTH_MAX - 4)
+
 static bool
 invoke_answer(struct request *r, const struct message *m)
 {
@@ -77,6 +80,12 @@ invoke_answer(struct request *r, const struct message *m)
 	if (!end.value) {
 		error_prefix(&err, "the worker's answer is not JSON: ");
 		end_with(v, WIRE_FAILED, 502, err.text);
+		return false;
+	}
+	if (value_is_deeper(end.value, ANSWER_DEPTH_MAX)) {
+		end_with(v, WIRE_TOO_LARGE, 502,
+			"the worker's answer is nested too deeply");
+		json_decref(end.value);
 		return false;
 	}
 	count(v, false);

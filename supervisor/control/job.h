@@ -13,7 +13,7 @@
 struct command_job {
 	/* The caller left: take back every callback and free the job. */
 	void (*leave)(struct command_job *job);
-	/* supd goes: ends the call if what was told so far is an answer. NULL:
+	/* supd goes, or the caller may no more: ends the call if what was told so far is an answer. NULL:
 	 * it is none. */
 	void (*end)(struct command_job *job);
 };

@@ -40,7 +40,8 @@ struct session {
 /* Takes over fd and who. */
 struct session *session_create(
 	struct session_house *house, int fd, struct credentials *who);
-/* supd goes: answers the calls that can be, and writes what is written yet. */
+/* supd goes, or the client may nothing any more: answers the calls that can
+ * be, and writes what is written yet. */
 void session_end_calls(struct session *s);
 /* Its calls lose their caller; what they began goes on. */
 void session_destroy(struct session *s);

@@ -148,10 +148,19 @@ handover_begin(struct reload *r)
 	return true;
 }
 
+/* The candidate went down meanwhile: what the old one says changes nothing, the
+ * transaction fails as soon as it is known how that one ended. */
+static bool
+is_lost(const struct reload *r)
+{
+	return !r->proven;
+}
+
 void
 handover_on_quiet(struct reload *r)
 {
-	export_now(r);
+	if (!is_lost(r))
+		export_now(r);
 }
 
 void
@@ -161,6 +170,8 @@ handover_on_exported(
 	struct worker *old = plugin_serving(r->plugin);
 	struct error why;
 
+	if (is_lost(r))
+		return;
 	if (err) {
 		refuse(r, "the old worker did not export its state", err);
 		return;
@@ -194,8 +205,8 @@ handover_on_imported(struct reload *r, const struct error *err)
 void
 handover_on_old_down(struct reload *r, bool reverted)
 {
-	if (!r->proven)
-		return; /* the candidate went down before: it fails already */
+	if (is_lost(r))
+		return;
 	if (reverted)
 		go_soon(r);
 	else

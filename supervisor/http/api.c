@@ -22,6 +22,7 @@ struct api_call {
 	const struct api_row *row;
 	json_t *args; /* of the path and the query; a body adds to them */
 	enum api_type type;
+	struct bearer bearer;
 	struct event_stream *stream; /* once it is open */
 };
 
@@ -145,6 +146,23 @@ api_end_streams(struct http_server *s)
 			container_of(node, struct event_stream, node)->call);
 }
 
+void
+api_end_denied_streams(struct http_server *s)
+{
+	const struct config_admin *admin = &s->config->admin;
+
+	list_for_each_safe (node, &s->streams) {
+		struct api_call *a = container_of(
+			container_of(node, struct event_stream, node)->call,
+			struct api_call, call);
+		enum verb verb = verb_by_name(a->row->verb);
+
+		if (!admin->http || bearer_role_now(admin, &a->bearer) <
+					    (int)verb_rows[verb].role)
+			command_end(&a->call);
+	}
+}
+
 /* Where the client wants to go on; 0, or the refusal's status. */
 static int
 read_stream_args(struct api_call *a, const struct head *h)
@@ -189,7 +207,8 @@ run(struct exchange *x)
 }
 
 static struct api_call *
-create_call(struct exchange *x, const struct api_row *row, int role)
+create_call(struct exchange *x, const struct api_row *row,
+	const struct bearer *bearer)
 {
 	struct http_server *s = x->connection->server;
 	struct api_call *a = memory_alloc(sizeof(*a));
@@ -198,7 +217,8 @@ create_call(struct exchange *x, const struct api_row *row, int role)
 	a->row = row;
 	a->args = json_object();
 	a->call.gateway = s->gateway;
-	a->call.role = (enum role)role;
+	a->bearer = *bearer;
+	a->call.role = (enum role)bearer_role_now(&s->config->admin, bearer);
 	a->call.door = "http";
 	a->call.on_done = on_done;
 	if (row->answer == API_ANSWER_STREAM)
@@ -283,22 +303,22 @@ api_begin(struct exchange *x, const struct head *h, const struct path *path)
 	struct http_server *s = x->connection->server;
 	const struct api_row *row;
 	char allow[API_ALLOW_BYTES], field[API_ALLOW_BYTES + 16];
-	int role;
+	struct bearer bearer;
 
 	x->for_api = true;
 	if (!s->config->admin.http) {
 		exchange_refuse(x, 404, "", "the API is switched off");
 		return;
 	}
-	role = bearer_role(&s->config->admin, h);
-	if (role < 0) {
+	if (!bearer_read(&bearer, h) ||
+		bearer_role_now(&s->config->admin, &bearer) < 0) {
 		exchange_refuse(x, 401, "WWW-Authenticate: Bearer\r\n",
 			"a valid token is needed");
 		return;
 	}
 	row = api_row_find(h->is_head ? BYTES("GET") : h->method, path, allow);
 	if (row) {
-		begin_call(create_call(x, row, role), h, path);
+		begin_call(create_call(x, row, &bearer), h, path);
 	} else if (allow[0]) {
 		snprintf(field, sizeof(field), "Allow: %s\r\n", allow);
 		exchange_refuse(

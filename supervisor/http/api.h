@@ -22,6 +22,8 @@ void api_abandon(struct api_call *call);
 void api_passed(struct api_call *call);
 /* supd goes: streams of events end, their clients may go on elsewhere. */
 void api_end_streams(struct http_server *s);
+/* Tokens changed: streams end whose token would not be given one now. */
+void api_end_denied_streams(struct http_server *s);
 /* {"error": reason} */
 void api_refuse(
 	struct exchange *x, int status, const char *fields, const char *reason);

@@ -5,32 +5,39 @@
 #include <openssl/sha.h>
 #include <strings.h>
 
-static int
-role_of_token(const struct config_admin *admin, struct bytes token)
+int
+bearer_role_now(const struct config_admin *admin, const struct bearer *b)
 {
-	uint8_t digest[SHA256_DIGEST_LENGTH];
 	int role = -1;
 
-	SHA256((const unsigned char *)token.at, token.length, digest);
 	for (uint32_t i = 0; i < admin->tokens.count; i++)
-		if (!CRYPTO_memcmp(digest, admin->tokens.items[i].sha256,
-			    sizeof(digest)))
+		if (!CRYPTO_memcmp(b->sha256, admin->tokens.items[i].sha256,
+			    sizeof(b->sha256)))
 			role = admin->tokens.items[i].role;
 	return role;
 }
 
-int
-bearer_role(const struct config_admin *admin, const struct head *h)
+bool
+bearer_read(struct bearer *b, const struct head *h)
 {
 	const struct head_field *f = h->known[HEAD_AUTHORIZATION];
 	struct bytes token;
 
 	if (!f || f->value.length < 8 || strncasecmp(f->value.at, "Bearer ", 7))
-		return -1;
+		return false;
 	token = (struct bytes){f->value.at + 7, f->value.length - 7};
 	while (token.length && *token.at == ' ') {
 		token.at++;
 		token.length--;
 	}
-	return role_of_token(admin, token);
+	SHA256((const unsigned char *)token.at, token.length, b->sha256);
+	return true;
+}
+
+int
+bearer_role(const struct config_admin *admin, const struct head *h)
+{
+	struct bearer b;
+
+	return bearer_read(&b, h) ? bearer_role_now(admin, &b) : -1;
 }

@@ -11,6 +11,14 @@ body_start(struct body *b, const struct head *h, uint64_t limit)
 	};
 }
 
+/* A chunk says how large it is before it comes. While its digits are still
+ * being read, they say nothing: they may turn out to be malformed. */
+static bool
+is_too_large(const struct body *b)
+{
+	return !b->decoder.digits && b->read + b->decoder.left > b->limit;
+}
+
 static enum body_result
 read_chunked(struct body *b, const char *bytes, size_t size, size_t *used_out,
 	struct bytes *piece_out)
@@ -18,11 +26,11 @@ read_chunked(struct body *b, const char *bytes, size_t size, size_t *used_out,
 	switch (chunked_read(&b->decoder, bytes, size, used_out, piece_out)) {
 	case CHUNKED_PIECE:
 		b->read += piece_out->length;
-		return b->read > b->limit ? BODY_TOO_LARGE : BODY_PIECE;
+		return is_too_large(b) ? BODY_TOO_LARGE : BODY_PIECE;
 	case CHUNKED_END:
 		return BODY_END;
 	case CHUNKED_MORE:
-		return BODY_MORE;
+		return is_too_large(b) ? BODY_TOO_LARGE : BODY_MORE;
 	case CHUNKED_BAD:
 		break;
 	}

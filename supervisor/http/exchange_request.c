@@ -133,6 +133,15 @@ begin_routed(struct exchange *x, const struct head *h, const struct path *path)
 		x->sink = SINK_KEEP;
 }
 
+/* "OPTIONS *" asks for no path: a way to see that somebody is there. */
+static void
+begin_asterisk(struct exchange *x)
+{
+	exchange_answer(x, 200, "text/plain; charset=utf-8",
+		"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n",
+		BYTES(""));
+}
+
 void
 exchange_begin(struct exchange *x, const struct head *h)
 {
@@ -148,6 +157,8 @@ exchange_begin(struct exchange *x, const struct head *h)
 	server_of(x)->gateway->edge.requests++;
 	if (h->status)
 		exchange_refuse_and_close(x, h->status, h->reason);
+	else if (bytes_equal(h->path, BYTES("*")))
+		begin_asterisk(x);
 	else if (path_split(&path, h->path, &err))
 		exchange_refuse_and_close(x, 400, err.text);
 	else if (path_is_reserved(path.segments[0]))

@@ -198,6 +198,7 @@ http_server_configure(struct http_server *s, struct config *config)
 	config_unref(old);
 	proxies_finish(&s->proxies);
 	proxies_init(&s->proxies, &config->trusted_proxies);
+	api_end_denied_streams(s);
 	resume_accepting(s);
 }
 

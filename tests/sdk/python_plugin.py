@@ -1,5 +1,6 @@
 """What python_wire.py talks to: a plugin that uses all of supd.py. With LOOP in
 its environment it does so on that loop, with WITHOUT_MSGPACK as if there was no such package."""
+import functools
 import os
 import sys
 import threading
@@ -258,6 +259,25 @@ async def misuse(args):
         await plugin.call("tool", None)
     else:
         return await plugin.call("tool", "t", timeout=args)
+
+
+def decorated(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+    return wrapper
+
+
+@plugin.tool("decorated")
+@decorated
+async def decorated_tool(args):
+    return args
+
+
+@plugin.command("decorated")
+@decorated
+def decorated_command(text, req):
+    return text + req.name
 
 
 @plugin.tool("asks-late")

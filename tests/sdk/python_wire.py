@@ -347,6 +347,11 @@ class Wire(unittest.TestCase):
         self.assertEqual(self.fake.notification("cancel"), [number])
         self.fake.pong()
 
+    def test_a_decorator_hides_nothing(self):
+        self.assertEqual(self.fake.tool("decorated", 7), (None, 7))
+        self.assertEqual(self.fake.ask("command", "decorated", "a", {}, 0),
+                         (None, "adecorated"))
+
     def test_what_ends_other_things_ends_no_worker(self):
         for what in ("stop", "exit"):
             number = self.fake.begin_http(

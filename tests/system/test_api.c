@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
@@ -405,6 +406,59 @@ Test(api, a_denied_call_changes_nothing_a_hundred_times)
 	free(path);
 	cr_expect(!strstr(after, "\"trigger\":\"http\""));
 	free(after);
+	run_end(g);
+}
+
+/* Until that many follow the events, with short pauses in between. */
+static void
+await_followers(struct gateway_run *g, int count)
+{
+	char *line = memory_format("\nsupd_event_followers %d\n", count);
+	uint64_t deadline = clock_ms() + HTTP_DEADLINE_MS;
+	bool there = false;
+
+	while (!there && clock_ms() < deadline) {
+		struct client c;
+		struct answer a;
+
+		cr_assert(client_open(&c, g->http));
+		cr_assert(client_get(&c, "/metrics", &a));
+		there = strstr(a.body, line);
+		answer_finish(&a);
+		client_close(&c);
+	}
+	cr_assert(there, "not %d followers", count);
+	free(line);
+}
+
+/* ---- tokens that go while they are in use ---- */
+
+Test(api, an_event_stream_ends_with_its_token)
+{
+	struct gateway_run *g = start();
+	struct client look, ops;
+	struct answer a;
+	char *gone;
+
+	cr_assert(client_open(&look, g->http) && client_open(&ops, g->http));
+	client_say(&look, "GET /api/events HTTP/1.1\r\nHost: x\r\n"
+			  "Authorization: Bearer " LOOK "\r\n\r\n");
+	client_say(&ops, "GET /api/events HTTP/1.1\r\nHost: x\r\n"
+			 "Authorization: Bearer " OPS "\r\n\r\n");
+	await_followers(g, 2);
+	gone = strstr(g->extra, "3c01eba1");
+	cr_assert(gone);
+	memcpy(gone, "00000000", 8);
+	run_write_config(g);
+	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
+	ctl_destroy(ctl_expect(g, 0, "emit", "after.that", "1", NULL));
+	cr_assert(client_read(&look, &a, false, HTTP_DEADLINE_MS));
+	cr_expect_eq(a.status, 200);
+	cr_expect(!strstr(a.body, "after.that"), "%s", a.body);
+	answer_finish(&a);
+	client_close(&look);
+	await_followers(g, 1);
+	client_close(&ops);
 	run_end(g);
 }
 

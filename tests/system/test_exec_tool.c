@@ -278,6 +278,18 @@ Test(exec_tool, what_is_left_running_ends_and_does_not_hold_the_answer)
 	run_end(g);
 }
 
+Test(exec_tool, json_that_is_nested_too_deeply_is_an_error)
+{
+	struct gateway_run *g = start("printf '%040d' 0 | tr 0 '['; "
+				      "printf '%040d' 0 | tr 0 ']'",
+		"");
+	long pid = ctl_status_number(g, "exec-tool", "pid");
+
+	expect_failure(g, "nested");
+	cr_expect_eq(ctl_status_number(g, "exec-tool", "pid"), pid);
+	run_end(g);
+}
+
 static void
 expect_busy(const char *limit)
 {

@@ -65,3 +65,42 @@ Test(language, a_large_body_streams_both_ways_under_credit)
 	free(body);
 	run_end(g);
 }
+
+static void
+expect_command(struct gateway_run *g, const char *answer)
+{
+	struct ctl *c = ctl_expect(g, 0, "call", "command", "perl", "", NULL);
+
+	cr_expect(strstr(c->out, answer), "%s is not in %s", answer, c->out);
+	ctl_destroy(c);
+}
+
+static void
+expect_mode(struct gateway_run *g, const char *verb, const char *id,
+	const char *mode)
+{
+	struct ctl *c = ctl_expect(g, 0, verb, id, NULL);
+
+	cr_expect(strstr(c->out, mode), "%s is not in %s", mode, c->out);
+	ctl_destroy(c);
+}
+
+Test(language, its_state_goes_along_and_its_settings_change_while_it_runs)
+{
+	struct gateway_run *g = start("raw-perl");
+	struct ctl *c;
+
+	expect_command(g, "Hello 1");
+	expect_command(g, "Hello 2");
+	expect_mode(g, "reload", "raw-perl", "\"stateBytes\": 1");
+	expect_command(g, "Hello 3");
+	run_no_plugins(g);
+	run_plugin(g, "raw-perl", "use: raw-perl, settings: {greeting: Hi}");
+	run_write_config(g);
+	expect_mode(g, "apply", NULL, "\"mode\": \"configure\"");
+	expect_command(g, "Hi 4");
+	c = ctl_expect(g, 0, "events", "-n", "1", NULL);
+	cr_expect(strstr(c->out, "perl.asked"), "%s", c->out);
+	ctl_destroy(c);
+	run_end(g);
+}

@@ -85,7 +85,8 @@ static const struct call calls[] = {
 	{"GET /events", NULL, 200, "Cache-Control: no-cache\r\n", NULL},
 	{"GET /me", NULL, 200, NULL,
 		"{\"id\":\"it\",\"version\":\"1.0.0\",\"generation\":1,"
-		"\"greeting\":\"Hello\",\"port\":7,\"absent\":\"absent\"}"},
+		"\"greeting\":\"Hello\",\"port\":7,\"absent\":\"absent\","
+		"\"other\":\"no text\"}"},
 	{"GET /call", NULL, 200, NULL, "{\"answer\":42}"},
 	{"GET /call-none", NULL, 200, NULL, "{\"answer\":null}"},
 	{"POST /length", NULL, 200, NULL, "{\"length\":0}"},

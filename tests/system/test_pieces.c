@@ -234,3 +234,62 @@ Test(pieces, a_reload_lets_a_stream_under_way_finish)
 	client_close(&c);
 	run_end(g);
 }
+
+/* ---- what is not paid for, and what the wire cannot carry ---- */
+
+Test(pieces, a_writer_without_a_handler_for_cancels_is_told_by_its_own)
+{
+	struct gateway_run *g = start();
+	struct client c;
+
+	cr_assert(client_open(&c, g->http));
+	cr_assert(client_say(
+		&c, "GET /pieces/flood HTTP/1.1\r\nHost: x\r\n\r\n"));
+	ctl_await_number(g, "pieces", "inFlight", 1);
+	client_close(&c);
+	run_await_log(g, 0, "the flood ended");
+	ctl_await_number(g, "pieces", "inFlight", 0);
+	run_end(g);
+}
+
+static void
+expect_call(struct gateway_run *g, const char *tool, unsigned depth,
+	const char *answer)
+{
+	char json[128] = "", *args;
+	struct ctl *c;
+
+	memset(json, '[', depth);
+	memset(json + depth, ']', depth);
+	args = memory_format("{\"data\": \"%s\"}", json);
+	c = ctl_run(g, "call", "tool", tool, args, NULL);
+	cr_expect(strstr(c->out, answer) || strstr(c->err, answer),
+		"%s of %u: %s%s", tool, depth, c->out, c->err);
+	ctl_destroy(c);
+	free(args);
+}
+
+Test(pieces, what_is_nested_too_deeply_is_refused_before_it_is_sent)
+{
+	struct gateway_run *g = start();
+	long pid = ctl_status_number(g, "pieces", "pid");
+
+	expect_call(g, "value", 28, "[[");
+	expect_call(g, "value", 29, "nested");
+	expect_call(g, "value", 32, "nested");
+	expect_call(g, "value", 60, "nested");
+	expect_call(g, "format", 1, "nested");
+	expect_call(g, "emit", 30, "0");
+	expect_call(g, "emit", 31, "-1");
+	expect_call(g, "ask", 31, "-1");
+	cr_expect_eq(ctl_status_number(g, "pieces", "pid"), pid);
+	run_end(g);
+}
+
+Test(pieces, the_text_of_an_error_arrives_whatever_bytes_it_has)
+{
+	struct gateway_run *g = start();
+
+	expect_call(g, "fail-badly", 1, "not ? text, but ");
+	run_end(g);
+}

@@ -169,6 +169,26 @@ Test(state, is_not_there_after_a_crash_nor_a_restart)
 	run_end(g);
 }
 
+/* The candidate is lost while the old one is asked; that it may start empty
+ * must not make it serve. */
+Test(state, of_a_plugin_that_may_lose_it_does_not_go_to_a_lost_candidate)
+{
+	struct gateway_run *g = start(
+		"state: {fault: export_cut}", OPTIONAL, "stop_timeout: 3s");
+	long pid = ctl_status_number(g, "a", "pid");
+	struct ctl *c;
+
+	count_up(g);
+	c = reload(g, 1);
+	cr_expect(strstr(ctl_text(c, "error"), "closed its connection"), "%s",
+		ctl_text(c, "error"));
+	cr_expect_str_eq(ctl_text(c, "state"), "rolled_back");
+	ctl_destroy(c);
+	cr_expect_eq(ctl_status_number(g, "a", "pid"), pid);
+	cr_expect_eq(count_up(g), 2);
+	run_end(g);
+}
+
 /* ---- what happens meanwhile ---- */
 
 /* Every POST that was answered is in the count, over twenty reloads. */

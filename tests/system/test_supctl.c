@@ -798,6 +798,23 @@ Test(supctl, a_bad_file_is_told_with_its_places_by_plan_apply_and_scan)
 	run_end(g);
 }
 
+Test(supctl, what_only_a_restart_changes_is_named)
+{
+	struct gateway_run *g = start();
+	char *out;
+
+	free(g->extra);
+	g->extra = memory_copy_text("state_dir: /nowhere/else\n");
+	run_write_config(g);
+	run_announce(g, "state_dir takes effect only");
+	out = shell_expect(g, 1, "$SUPCTL apply");
+	cr_expect(strstr(out, "state_dir: not applied: takes effect only"),
+		"%s", out);
+	cr_expect(!strstr(out, ":0:0:"), "%s", out);
+	free(out);
+	run_end(g);
+}
+
 Test(supctl, apply_atomic_changes_all_or_nothing)
 {
 	struct gateway_run *g = start();

@@ -349,6 +349,16 @@ Test(http, a_held_request_takes_no_more_of_its_body_than_is_kept)
 	cr_expect(door.requests[0].body_over);
 }
 
+Test(http, the_server_as_a_whole_says_what_it_takes)
+{
+	expect_answer("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+		"HTTP/1.1 200 OK\r\n", "", false);
+	expect_answer("OPTIONS * HTTP/1.1\r\nHost: x\r\n"
+		      "Content-Length: 2\r\n\r\nab",
+		"HTTP/1.1 200 OK\r\n", "", false);
+	cr_expect_eq(door.count, 0);
+}
+
 Test(http, what_is_too_large_is_refused)
 {
 	static char text[40000];
@@ -359,6 +369,17 @@ Test(http, what_is_too_large_is_refused)
 		"HTTP/1.1 413 ", "\n", false);
 	expect_answer("POST /small HTTP/1.1\r\nHost: x\r\n"
 		      "Transfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n",
+		"HTTP/1.1 413 ", "\n", true);
+	close(client);
+	client = door_client();
+	/* A chunk says how large it is before it comes. */
+	expect_answer("POST /small HTTP/1.1\r\nHost: x\r\n"
+		      "Transfer-Encoding: chunked\r\n\r\nb\r\n",
+		"HTTP/1.1 413 ", "\n", true);
+	close(client);
+	client = door_client();
+	expect_answer("POST / HTTP/1.1\r\nHost: x\r\n"
+		      "Transfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\na",
 		"HTTP/1.1 413 ", "\n", true);
 	close(client);
 	client = door_client();

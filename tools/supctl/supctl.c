@@ -72,6 +72,24 @@ print_error_document(const char *text, int exit_code)
 	json_decref(document);
 }
 
+/* Where it stands; or of which key it is, or nothing. */
+static void
+print_place(const json_t *row)
+{
+	const char *file = supctl_text(row, "file");
+	char *path = supctl_clean(memory_copy_text(supctl_text(row, "path")));
+
+	if (*file)
+		fprintf(stderr, "%s:%lld:%lld: ", file,
+			(long long)json_integer_value(
+				json_object_get(row, "line")),
+			(long long)json_integer_value(
+				json_object_get(row, "column")));
+	else if (*path)
+		fprintf(stderr, "%s: ", path);
+	free(path);
+}
+
 void
 supctl_print_problems(const json_t *document)
 {
@@ -82,12 +100,8 @@ supctl_print_problems(const json_t *document)
 		char *text = supctl_clean(
 			memory_copy_text(supctl_text(row, "text")));
 
-		fprintf(stderr, "%s:%lld:%lld: %s%s\n",
-			supctl_text(row, "file"),
-			(long long)json_integer_value(
-				json_object_get(row, "line")),
-			(long long)json_integer_value(
-				json_object_get(row, "column")),
+		print_place(row);
+		fprintf(stderr, "%s%s\n",
 			json_is_true(json_object_get(row, "warning"))
 				? "warning: "
 				: "",

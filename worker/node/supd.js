@@ -736,7 +736,8 @@ class Plugin {
 
   // ---- the gateway ----
 
-  /** A setting by path ('server.port'), or the fallback. */
+  /** A setting by path ('server.port'); the fallback if there is none or its
+   * type is not the fallback's. */
   setting(path, fallback) {
     let value = this.settings;
     for (const name of path.split('.')) {
@@ -744,7 +745,11 @@ class Plugin {
           !Object.hasOwn(value, name)) return fallback;
       value = value[name];
     }
-    return value === null ? fallback : value;
+    if (value === null) return fallback;
+    const fits = fallback === undefined || fallback === null ||
+      (typeof value === typeof fallback &&
+       Array.isArray(value) === Array.isArray(fallback));
+    return fits ? value : fallback;
   }
 
   /** Into the gateway's log: level 'error', 'warn', 'info' or 'debug', any

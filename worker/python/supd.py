@@ -1130,7 +1130,8 @@ def _count_arguments(function, code, bound):
     most -= len(getattr(function, "args", ()))  # of a partial
     fallbacks = len(getattr(function, "__defaults__", None) or ())
     if code.co_flags & 0x04:  # *args
-        return 2
+        inner = getattr(function, "__wrapped__", None)  # of a decorator
+        return _count_arguments(inner, *_code_of(inner)) if inner else 2
     return max(0, most - fallbacks, min(most, 1))
 
 

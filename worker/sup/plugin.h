@@ -149,7 +149,8 @@ SUP_API void sup_state(struct sup *p, uint32_t version,
 	sup_handler *export_state, sup_handler *import_state, void *user);
 
 /* Tells the gateway's event stream; json is the event's data, NULL for none.
- * -1 if it is no JSON or too large: then nothing is sent. */
+ * -1 if it is no JSON, nested more than 30 deep or too large: then nothing is
+ * sent. */
 SUP_API int sup_emit(struct sup *p, const char *event, const char *json);
 
 /* Runs fn(user) on the loop thread; the only function for other threads. */
@@ -158,7 +159,8 @@ SUP_API void sup_post(struct sup *p, void (*fn)(void *user), void *user);
 /* Uses the gateway: kind "tool", "method" or "command", args as JSON text
  * (NULL none). The callback comes once, with the result as JSON text, or with
  * the error's text and result NULL; both live during the callback only.
- * timeout 0: the gateway's. -1 if args is no JSON; then no callback. */
+ * timeout 0: the gateway's. -1 if args is no JSON, nested more than 30 deep or
+ * too large; then no callback. */
 typedef void sup_result(
 	struct sup *p, const char *error, const char *result_json, void *user);
 SUP_API int sup_call(struct sup *p, const char *kind, const char *name,
@@ -248,7 +250,8 @@ SUP_API void sup_reply(struct sup_req *req, int status,
  * answered with the value, a command with the text. */
 SUP_API void sup_reply_json(struct sup_req *req, int status, const char *format,
 	...) __attribute__((format(printf, 3, 4)));
-/* The same with JSON text as it is. -1: it is none, and nothing is answered. */
+/* The same with JSON text as it is. -1: it is none, and nothing is answered.
+ * What is nested more than 28 deep is a failure, but for http. */
 SUP_API int sup_reply_value(
 	struct sup_req *req, int status, const char *json, size_t bytes);
 /* Plain text, as printf. */
@@ -269,7 +272,8 @@ SUP_API void sup_fail(struct sup_req *req, enum sup_error code,
 /* http: a long answer in pieces. sup_reply_begin() sends the head. sup_chunk()
  * always takes the bytes and returns how many more the other side wants; at 0
  * stop until on_writable. The chunk with more=false ends the request. -1: it
- * was cancelled, so end it. */
+ * was cancelled, so end it. Where there is no sup_on_cancel() handler the one
+ * of sup_on_writable() is called after a cancel, too, to hear just that. */
 SUP_API void sup_reply_begin(
 	struct sup_req *req, int status, const char *content_type);
 SUP_API int64_t sup_chunk(

@@ -144,6 +144,31 @@ early_in_piece(struct sup_req *req, void *user)
 	sup_on_body(req, early_piece, NULL);
 }
 
+/* ---- an answer without end, and without sup_on_cancel() ---- */
+
+static void
+flood_more(struct sup_req *req, void *user)
+{
+	static const char piece[16384];
+	int64_t room;
+
+	do
+		room = sup_chunk(req, piece, sizeof(piece), true);
+	while (room > 0);
+	if (room == 0)
+		return;
+	sup_log(self, SUP_INFO, "the flood ended");
+	sup_chunk(req, "", 0, false);
+}
+
+static void
+flood(struct sup_req *req, void *user)
+{
+	sup_reply_begin(req, 200, "application/octet-stream");
+	sup_on_writable(req, flood_more, NULL);
+	flood_more(req, NULL);
+}
+
 /* ---- state ---- */
 
 static char *imported;
@@ -234,6 +259,46 @@ emit(struct sup_req *req, void *user)
 			sup_req_arg_string(req, "data", NULL)));
 }
 
+/* ---- values ---- */
+
+static void
+say_value(struct sup_req *req, void *user)
+{
+	const char *json = sup_req_arg_string(req, "data", "");
+
+	if (sup_reply_value(req, 200, json, strlen(json)))
+		sup_fail(req, SUP_BAD_MESSAGE, "no JSON");
+}
+
+static void
+say_format(struct sup_req *req, void *user)
+{
+	sup_reply_json(req, 200,
+		"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[%d]]]]]]]]]]]"
+		"]]]]]]]]]]]]]]]]]]]]]]]",
+		1);
+}
+
+static void
+asked(struct sup *p, const char *error, const char *result, void *user)
+{
+	sup_log(p, SUP_ERROR, "a callback after -1");
+}
+
+static void
+ask(struct sup_req *req, void *user)
+{
+	sup_reply_json(req, 200, "%d",
+		sup_call(self, "tool", "word",
+			sup_req_arg_string(req, "data", ""), 0, asked, NULL));
+}
+
+static void
+fail_badly(struct sup_req *req, void *user)
+{
+	sup_fail(req, SUP_CONFLICT, "not \xff text, but \xc3\xa9 is");
+}
+
 /* ---- what it offers ---- */
 
 static int
@@ -267,7 +332,15 @@ init(struct sup *p)
 			       sup_tool(p, "imported", NULL, NULL,
 				       show_imported, NULL) ||
 			       sup_tool(p, "word", NULL, NULL, word, NULL) ||
-			       sup_tool(p, "emit", NULL, NULL, emit, NULL)
+			       sup_tool(p, "emit", NULL, NULL, emit, NULL) ||
+			       sup_tool(p, "value", NULL, NULL, say_value,
+				       NULL) ||
+			       sup_tool(p, "format", NULL, NULL, say_format,
+				       NULL) ||
+			       sup_tool(p, "ask", NULL, NULL, ask, NULL) ||
+			       sup_tool(p, "fail-badly", NULL, NULL, fail_badly,
+				       NULL) ||
+			       sup_http(p, "GET", "/pieces/flood", flood, NULL)
 		       ? SUP_FAILED_TO_START
 		       : SUP_STARTED;
 }

@@ -1,8 +1,10 @@
 # raw-perl: a worker in core Perl, written from the README's chapter "The wire"
 # and nothing else, so that the chapter is known to be enough. POST echoes
-# bodies of any size in pieces under credit.
+# bodies of any size in pieces under credit; the command says how often it was
+# asked, over reloads, and with which greeting.
 use strict;
 use warnings;
+use Digest::SHA qw(sha256_hex);
 use IO::Socket::UNIX;
 
 my $socket = IO::Socket::UNIX->new(Peer => $ENV{SUPD_SOCKET})
@@ -86,7 +88,8 @@ sub send_ {
 
 # Bodies that come in pieces are sent back as they come: what arrived is
 # credited when it could be sent, so that nothing piles up here.
-my (%stream, %setting);
+my (%stream, $settings);
+my $count = 0;    # is handed on at a reload
 
 sub push_out {
 	my ($id) = @_;
@@ -119,12 +122,36 @@ sub http {
 		[int_(200), [$type], bin_($body), bool(0)]]);
 }
 
+# It fits into one piece, always.
+sub import_ {
+	my ($id, $version, $blob, $more, $sum) = @_;
+	my $good = $version == 2 && !$more && $sum eq sha256_hex($blob);
+	$count = $blob if $good;
+	send_([int_(1), int_($id),
+		$good ? undef : ["failed", "not my state"], undef]);
+}
+
 sub request {
 	my ($id, $name, $p) = @_;
 	if ($name eq "http") {
 		http($id, $p->[1], $p->[3], $p->[6], $p->[7]);
 	} elsif ($name eq "tool") {
 		send_([int_(1), int_($id), undef, $p->[1]]);
+	} elsif ($name eq "command") {
+		$count++;
+		send_([int_(2), "emit", ["perl.asked", int_($count)]],
+			[int_(1), int_($id), undef,
+				"$settings->{greeting} $count"]);
+	} elsif ($name eq "export") {
+		send_([int_(1), int_($id), undef, [int_(2), bin_($count),
+			bool(0), sha256_hex($count)]]);
+	} elsif ($name eq "import") {
+		import_($id, @$p);
+	} elsif ($name eq "configure" && $p->[0]{greeting}) {
+		$settings = $p->[0];
+		send_([int_(1), int_($id), undef, undef]);
+	} elsif ($name eq "configure") {
+		send_([int_(1), int_($id), ["failed", "no greeting"], undef]);
 	} elsif ($name eq "ping" || $name eq "health") {
 		send_([int_(1), int_($id), undef, undef]);
 	} else {
@@ -152,12 +179,14 @@ sub notification {
 }
 
 sub response {
-	my ($id, $error) = @_;
+	my ($id, $error, $result) = @_;
 	die "refused: @$error\n" if $error;
 	return if $id != 1;
+	$settings = $result->[2];
 	send_([int_(0), int_(2), "ready", ["1.0.0", [
 		{kind => "http", method => "GET", path => "/perl/{name}"},
 		{kind => "http", method => "POST", path => "/perl/{name}"},
+		{kind => "command", name => "perl"},
 		{kind => "tool", name => "perl"}]]]);
 }
 

@@ -17,6 +17,8 @@ It registers GET /raw and the tool raw; settings make it do more:
 import hashlib
 import json
 import os
+import signal
+import socket
 import sys
 import time
 
@@ -35,7 +37,8 @@ class State:
     settings.state: size, version (exported), accepts (versions imported,
     default: its own), fault: export_hang | export_error | export_die |
     export_sum | export_short | import_error | import_hang | import_die |
-    import_starve (gives no credit) | export_malformed"""
+    import_starve (gives no credit) | export_malformed |
+    export_cut (has its successor cut its connection, then cannot export)"""
 
     def __init__(self, link, settings):
         self.link = link
@@ -46,6 +49,26 @@ class State:
         self.imports = 0  # bytes of the last one
         self.sending = None  # [id, bytes left, credit]
         self.taking = None  # [id, version, pieces, sum]
+        self.next = os.environ["SUPD_DATA_DIR"] + "/next"
+        if self.fault == "export_cut":
+            signal.signal(signal.SIGUSR1, self.cut)
+            with open(self.next, "w") as file:
+                file.write(str(os.getpid()))
+
+    def cut(self, *_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        self.link.socket.close()
+        os.unlink(self.next)
+        time.sleep(1)
+        os._exit(0)
+
+    def cut_next(self):
+        """supd has seen the cut, and still awaits the exit."""
+        with open(self.next) as file:
+            os.kill(int(file.read()), signal.SIGUSR1)
+        while os.path.exists(self.next):
+            time.sleep(0.001)
+        time.sleep(0.025)
 
     def pump(self):
         number, left, credit = self.sending
@@ -60,7 +83,9 @@ class State:
             os._exit(3)
         if self.fault == "export_hang":
             return
-        if self.fault == "export_error":
+        if self.fault == "export_cut":
+            self.cut_next()
+        if self.fault in ("export_error", "export_cut"):
             self.link.send([1, number, ["failed", "cannot export"], None])
             return
         if self.fault == "export_malformed":

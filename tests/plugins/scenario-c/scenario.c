@@ -271,11 +271,12 @@ me(struct sup_req *req, void *user)
 
 	sup_reply_json(req, 200,
 		"{\"id\":%s,\"version\":%s,\"generation\":%u,\"greeting\":%s,"
-		"\"port\":%lld,\"absent\":%s}",
+		"\"port\":%lld,\"absent\":%s,\"other\":%s}",
 		sup_id(p), sup_version(p), sup_generation(p),
 		sup_setting_string(p, "greeting", "none"),
 		(long long)sup_setting_int(p, "server.port", 0),
-		sup_setting_string(p, "server.name", "absent"));
+		sup_setting_string(p, "server.name", "absent"),
+		sup_setting_string(p, "server.port", "no text"));
 }
 
 static void

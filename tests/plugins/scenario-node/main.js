@@ -81,7 +81,8 @@ plugin.http('GET', '/me', () => ({id: plugin.id, version: plugin.version,
   generation: plugin.generation,
   greeting: plugin.setting('greeting', 'none'),
   port: plugin.setting('server.port', 0),
-  absent: plugin.setting('server.name', 'absent')}));
+  absent: plugin.setting('server.name', 'absent'),
+  other: plugin.setting('server.port', 'no text')}));
 plugin.http('GET', '/call', async () =>
   ({answer: await plugin.call('tool', 'add', {a: 20, b: 22})}));
 plugin.http('GET', '/call-none', () => plugin.call('tool', 'no-such-tool', null)

@@ -144,7 +144,8 @@ async def me(req):
             "generation": plugin.generation,
             "greeting": plugin.setting("greeting", "none"),
             "port": plugin.setting("server.port", 0),
-            "absent": plugin.setting("server.name", "absent")}
+            "absent": plugin.setting("server.name", "absent"),
+            "other": plugin.setting("server.port", "no text")}
 
 
 @plugin.http("GET", "/call")

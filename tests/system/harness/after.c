@@ -86,6 +86,29 @@ after_await_no_process(struct gateway_run *g)
 		closedir(proc);
 }
 
+/* What they are, for the reader of a failure. */
+static void
+show_fds(pid_t pid)
+{
+	char *folder = memory_format("/proc/%d/fd", (int)pid);
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		char *path = memory_format("%s/%s", folder, entry->d_name);
+		char target[256];
+		ssize_t size = readlink(path, target, sizeof(target) - 1);
+
+		if (size > 0)
+			fprintf(stderr, "descriptor %s: %.*s\n", entry->d_name,
+				(int)size, target);
+		free(path);
+	}
+	if (dir)
+		closedir(dir);
+	free(folder);
+}
+
 /* Descriptors are closed by events that a test does not see, so this looks
  * again with growing pauses until the deadline. */
 void
@@ -101,6 +124,8 @@ after_check_running(struct gateway_run *g)
 		pause_ms = pause_ms < 200 ? pause_ms * 2 : 200;
 	}
 	cr_expect(count > 0, "supd (pid %d) is gone", (int)g->pid);
+	if (!g->may_grow && count > g->fds_at_start)
+		show_fds(g->pid);
 	cr_expect(g->may_grow || count <= g->fds_at_start,
 		"supd holds %u descriptors; after the start it held %u", count,
 		g->fds_at_start);
