@@ -89,8 +89,8 @@
 	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \
 		"id of the call, what happened (control socket only)")
 
-/* The whole protocol's other names (later issues): quiesce, take, probe, hook,
- * tick, service.*, channel.*, ws.*. */
+/* Not supported yet: quiesce, take, probe, hook, tick, service.*, channel.*,
+ * ws.*. */
 
 enum message_name {
 #define X(name, ...) MESSAGE_##name,

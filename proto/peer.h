@@ -87,8 +87,6 @@ void peer_read_rest(struct peer *p);
  * WIRE_MESSAGE_MAX and was removed again. */
 msgpack_packer *peer_begin(struct peer *p);
 int peer_end(struct peer *p);
-/* For who has the object's bytes already: appends them as one object. */
-int peer_append(struct peer *p, const void *object, size_t size);
 
 size_t peer_backlog(const struct peer *p); /* bytes not yet in the kernel */
 bool peer_flush(struct peer *p); /* now, not at the end of the turn; true:

@@ -134,14 +134,6 @@ peer_end(struct peer *p)
 	return 0;
 }
 
-int
-peer_append(struct peer *p, const void *object, size_t size)
-{
-	peer_begin(p);
-	buffer_append(&p->out, object, size);
-	return peer_end(p);
-}
-
 /* ---- sending ---- */
 
 size_t

@@ -259,14 +259,6 @@ registration_set_finish(struct registration_set *set)
 	*set = (struct registration_set){0};
 }
 
-void
-registration_set_move(
-	struct registration_set *to, struct registration_set *from)
-{
-	*to = *from;
-	*from = (struct registration_set){0};
-}
-
 const struct registration *
 registration_find(const struct registration_set *set,
 	enum registration_kind kind, const char *name)

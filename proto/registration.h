@@ -64,8 +64,6 @@ struct registration_set {
 int registration_set_read(struct registration_set *set,
 	const msgpack_object *list, struct error *err);
 void registration_set_finish(struct registration_set *set);
-void registration_set_move(
-	struct registration_set *to, struct registration_set *from);
 
 /* "http:GET /hello", "tool:hello": the spelling of `keep` and `dropped`. The
  * caller frees. */

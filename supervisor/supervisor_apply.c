@@ -1,5 +1,6 @@
 /* supervisor_apply: a HUP, and the supervisor's part of every apply: listeners,
  * limits, tokens and the log. What is applied and when is the gateway's. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,24 @@ ask(struct supervisor *s)
 	apply_begin(&s->gateway, &s->hup);
 }
 
+static void
+log_plan_problem(const json_t *problem)
+{
+	const char *file = json_string_value(json_object_get(problem, "file"));
+	json_int_t line = json_integer_value(json_object_get(problem, "line"));
+	const char *path = json_string_value(json_object_get(problem, "path"));
+	char place[32] = "";
+
+	if (line)
+		snprintf(place, sizeof(place), ":%lld", (long long)line);
+	log_warn("plan: %s%s%s%s",
+		file   ? file
+		: path ? path
+		       : "",
+		place, file || path ? ": " : "",
+		json_string_value(json_object_get(problem, "text")));
+}
+
 /* With `advise`: what an apply would do, for a person to read. */
 static void
 log_plan(struct supervisor *s, const json_t *document)
@@ -116,8 +135,7 @@ log_plan(struct supervisor *s, const json_t *document)
 		free(why);
 	}
 	json_array_foreach(json_object_get(document, "problems"), i, problem)
-		log_warn("plan: %s",
-			json_string_value(json_object_get(problem, "text")));
+		log_plan_problem(problem);
 	news_gateway(&s->gateway, "config.planned",
 		json_incref((json_t *)(uintptr_t)document));
 	log_info("nothing was applied: reload.on_sighup is advise, and "

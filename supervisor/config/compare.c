@@ -136,26 +136,6 @@ config_changes_finish(struct config_changes *changes)
 	*changes = (struct config_changes){0};
 }
 
-bool
-config_changes_class(const struct config_changes *changes, const char *plugin,
-	enum config_class *class_out)
-{
-	bool found = false;
-	enum config_class dearest = CLASS_LIVE;
-	for (uint32_t i = 0; i < changes->count; i++) {
-		const struct config_change *change = &changes->items[i];
-		if (!plugin != !change->plugin ||
-			(plugin && strcmp(plugin, change->plugin) != 0))
-			continue;
-		found = true;
-		if (change->class > dearest)
-			dearest = change->class;
-	}
-	if (class_out)
-		*class_out = dearest;
-	return found;
-}
-
 struct cost {
 	bool configures;
 	int dearest; /* enum config_class; -1: nothing differs */

@@ -55,10 +55,6 @@ json_t *config_plugin_reasons(const struct plugin_config *in_force,
  * told again each time. `new` is nobody else's yet. */
 void config_keep_unchangeable(struct config *new, const struct config *old);
 
-/* The dearest class among the changes of one plugin (NULL: the global ones).
- * False if nothing changed; a plugin added or removed has class RELOAD. */
-bool config_changes_class(const struct config_changes *changes,
-	const char *plugin, enum config_class *class_out);
 /* Whether anything at or beneath `path` changed: "log", "admin.tokens". */
 bool config_changes_touch(
 	const struct config_changes *changes, const char *path);

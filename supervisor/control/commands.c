@@ -17,7 +17,6 @@ enum argument_type {
 	ARGUMENT_FLAG,
 	ARGUMENT_COUNT, /* from 0 */
 	ARGUMENT_ANY,
-	ARGUMENT_PLANNED, /* promised, refused as not supported yet */
 };
 
 struct argument {
@@ -156,8 +155,6 @@ argument_check(const struct argument *a, const json_t *value, struct error *err)
 			       : error_set(err,
 					 "'%s' must be a number from 0 on",
 					 a->name);
-	case ARGUMENT_PLANNED:
-		return error_set(err, "'%s' is not supported yet", a->name);
 	case ARGUMENT_ANY:
 		break;
 	}

@@ -13,8 +13,8 @@
 struct command_job {
 	/* The caller left: take back every callback and free the job. */
 	void (*leave)(struct command_job *job);
-	/* supd goes, or the caller may no more: ends the call if what was told so far is an answer. NULL:
-	 * it is none. */
+	/* supd goes, or the caller may no more: ends the call if what was told
+	 * so far is an answer. NULL: it is none. */
 	void (*end)(struct command_job *job);
 };
 

@@ -155,8 +155,12 @@ static void
 log_problems(const struct apply_pass *pass)
 {
 	for (uint32_t i = 0; i < pass->problems.count; i++) {
-		char *text = problem_text(&pass->problems.items[i]);
+		/* the line's level says so already */
+		struct problem plain = pass->problems.items[i];
+		char *text;
 
+		plain.warning = false;
+		text = problem_text(&plain);
 		/* With a configuration in force they are a plugin's. */
 		if (pass->problems.items[i].warning || pass->config)
 			log_warn("%s", text);

@@ -81,12 +81,6 @@ is_own(const char *event)
 	return false;
 }
 
-bool
-journal_name_is_free(const char *event)
-{
-	return is_well_formed(event) && !is_own(event);
-}
-
 int
 journal_check(const char *event, const json_t *data, struct error *err)
 {

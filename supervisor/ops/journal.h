@@ -42,10 +42,9 @@ void journal_destroy(struct journal *j); /* readers are out by then */
  * what cannot be told is left out. */
 void journal_note(struct journal *j, const char *event, const char *plugin_id,
 	json_t *data);
-/* Whether somebody other than supd may emit an event of this name. */
-bool journal_name_is_free(const char *event);
-/* The same for what others emit, with the reason: the name is malformed or
- * supd's own, or the data too large. data is borrowed; NULL: null. */
+/* What somebody other than supd may emit; -1 with the reason: the name is
+ * malformed or supd's own, or the data too large. data is borrowed; NULL:
+ * null. */
 int journal_check(const char *event, const json_t *data, struct error *err);
 /* The last `count` of what is kept, oldest first: a new array. */
 json_t *journal_last(const struct journal *j, uint64_t count);

@@ -48,12 +48,8 @@ struct path_pattern {
 
 /* Literal segments may be percent-encoded, `{name}` is one non-empty segment,
  * a last `*` is the rest and may be empty: below /f it matches "/f/", but not
- * "/f". */
+ * "/f". -1 with the reason for what no route may look like. */
 int path_parse_pattern(
 	struct path_pattern *out, const char *pattern, struct error *err);
-/* What a route pattern may look like; -1 with the reason. `mount` is such a
- * pattern of literal segments without a trailing slash, or "". */
-int path_check_pattern(const char *pattern, struct error *err);
-int path_check_mount(const char *mount, struct error *err);
 /* True for the first segments that are the gateway's own: api, ws, ... */
 bool path_is_reserved(struct bytes first_segment);

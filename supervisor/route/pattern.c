@@ -142,29 +142,3 @@ path_parse_pattern(
 		return error_prefix(err, "path '%s': ", pattern);
 	return 0;
 }
-
-int
-path_check_pattern(const char *pattern, struct error *err)
-{
-	struct path_pattern parsed;
-
-	return path_parse_pattern(&parsed, pattern, err);
-}
-
-int
-path_check_mount(const char *mount, struct error *err)
-{
-	struct path_pattern parsed;
-	size_t length = strlen(mount);
-
-	if (!length)
-		return 0;
-	if (parse(&parsed, mount, err) == -1)
-		return error_prefix(err, "mount '%s': ", mount);
-	if (parsed.param_count)
-		return error_set(err,
-			"mount '%s': parameters have no place here", mount);
-	if (mount[length - 1] == '/')
-		return error_set(err, "mount '%s': it ends in a slash", mount);
-	return 0;
-}

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "proto/util/memory.h"
 #include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
 #include "tests/system/harness/plan.h"
+#include "tests/system/harness/shell.h"
 
 TestSuite(apply, .fini = run_fini, .timeout = 200);
 
@@ -525,6 +527,38 @@ Test(apply, reload_of_what_changed_reloads_just_that)
 	cr_expect_eq(ctl_status_number(g, "hello", "pid"), pid);
 	ctl_destroy(ctl_expect(g, 0, "reload", "--changed", NULL));
 	cr_expect_eq(ctl_status_number(g, "fault", "generation"), 2);
+	run_end(g);
+}
+
+/* A problem of a whole file has no line. */
+Test(apply, a_problem_without_a_line_is_told_with_its_file_and_once)
+{
+	struct gateway_run *g = run_create();
+	char *folder = memory_format("%s/conf.d", g->dir);
+	char *path = memory_format("%s/10.yml", folder);
+	size_t mark;
+	char *text;
+
+	run_add_hello(g);
+	run_start(g);
+	cr_assert_eq(mkdir(folder, 0755), 0);
+	files_write(path, "{}\n");
+	text = shell_expect(g, 0, "\"$SUPCTL\" plan");
+	cr_expect(strstr(text, "10.yml: warning: is not read"), "%s", text);
+	free(text);
+	mark = capture_length(&g->log);
+	run_signal(g, SIGHUP);
+	run_await_log(g, mark, "configuration applied");
+	cr_expect(run_log_has(g, mark, "10.yml: is not read"));
+	plan_extra(g, "reload: {on_sighup: advise}\n");
+	run_write_config(g);
+	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
+	mark = capture_length(&g->log);
+	run_signal(g, SIGHUP);
+	run_await_log(g, mark, "nothing was applied");
+	cr_expect(run_log_has(g, mark, "10.yml: is not read"));
+	free(path);
+	free(folder);
 	run_end(g);
 }
 

@@ -219,6 +219,8 @@ Test(control, a_timeout_and_an_interrupt_end_the_waiting_not_the_reload)
 	kill(c->pid, SIGINT);
 	ctl_wait(c);
 	cr_expect_eq(c->exit_code, 130);
+	cr_expect_str_eq(ctl_text(c, "error"), "interrupted");
+	cr_expect_eq(ctl_number(c, "exitCode"), 130);
 	ctl_destroy(c);
 	ctl_await_number(g, "fault", "generation", 3);
 	run_end(g);

@@ -132,7 +132,7 @@ Test(compare, names_tokens_never_their_hashes)
 	buffer_finish(&text);
 }
 
-Test(compare, answers_for_one_plugin_and_for_a_path)
+Test(compare, answers_for_a_path)
 {
 	struct config *old =
 		load("plugins: {a: {hold_max: 1}, b: {}, c: {}}\n");
@@ -142,16 +142,6 @@ Test(compare, answers_for_one_plugin_and_for_a_path)
 		     "c: {}, d: {}}\n");
 	struct config_changes changes;
 	config_compare(old, new, NULL, &changes);
-	enum config_class class;
-	cr_expect(config_changes_class(&changes, "a", &class));
-	cr_expect_eq(class, CLASS_RELOAD);
-	cr_expect(config_changes_class(&changes, "b", &class));
-	cr_expect_eq(class, CLASS_LIVE);
-	cr_expect_not(config_changes_class(&changes, "c", &class));
-	cr_expect(config_changes_class(&changes, "d", &class));
-	cr_expect_eq(class, CLASS_RELOAD);
-	cr_expect(config_changes_class(&changes, NULL, &class));
-	cr_expect_eq(class, CLASS_REBIND);
 	cr_expect(config_changes_touch(&changes, "log"));
 	cr_expect(config_changes_touch(&changes, "log.level"));
 	cr_expect(config_changes_touch(&changes, "listen"));

@@ -200,22 +200,22 @@ Test(journal, names_of_supds_own_and_malformed_ones_are_not_free)
 	struct error err;
 
 	for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++) {
-		cr_expect_not(journal_name_is_free(taken[i]));
 		cr_expect_lt(journal_check(taken[i], NULL, &err), 0);
 		cr_expect(strstr(err.text, "supd's own"), "%s", err.text);
 	}
 	for (size_t i = 0; i < sizeof(malformed) / sizeof(*malformed); i++) {
-		cr_expect_not(journal_name_is_free(malformed[i]), "%zu", i);
-		cr_expect_lt(journal_check(malformed[i], NULL, &err), 0);
+		cr_expect_lt(
+			journal_check(malformed[i], NULL, &err), 0, "%zu", i);
 	}
 	for (size_t i = 0; i < sizeof(open) / sizeof(*open); i++)
-		cr_expect(journal_name_is_free(open[i]), "%s", open[i]);
+		cr_expect_not(
+			journal_check(open[i], NULL, &err), "%s", open[i]);
 	memset(name, 'a', sizeof(name));
 	name[JOURNAL_NAME_MAX] = 0;
-	cr_expect(journal_name_is_free(name));
+	cr_expect_not(journal_check(name, NULL, &err));
 	name[JOURNAL_NAME_MAX] = 'a';
 	name[JOURNAL_NAME_MAX + 1] = 0;
-	cr_expect_not(journal_name_is_free(name));
+	cr_expect(journal_check(name, NULL, &err));
 }
 
 Test(journal, data_has_a_limit_in_size_and_depth)

@@ -192,7 +192,8 @@ Test(path, says_what_is_wrong_with_a_pattern)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		int result = path_check_pattern(rows[i].pattern, &err);
+		struct path_pattern parsed;
+		int result = path_parse_pattern(&parsed, rows[i].pattern, &err);
 
 		cr_expect_eq(
 			result, rows[i].reason ? -1 : 0, "%s", rows[i].pattern);
@@ -218,17 +219,8 @@ Test(path, takes_a_pattern_apart)
 	cr_expect(bytes_equal(p.text, BYTES("/a/b/")));
 }
 
-Test(path, checks_mounts)
+Test(path, knows_the_first_segments_that_are_the_gateways_own)
 {
-	static const struct {
-		const char *mount;
-		int result;
-	} rows[] = {{"", 0}, {"/bot-a", 0}, {"/a/b", 0}, {"/", -1}, {"/a/", -1},
-		{"a", -1}, {"/{x}", -1}, {"/*", -1}, {"/a//b", -1}};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		cr_expect_eq(path_check_mount(rows[i].mount, &err),
-			rows[i].result, "%s", rows[i].mount);
 	cr_expect(path_is_reserved(BYTES("api")));
 	cr_expect(!path_is_reserved(BYTES("apix")));
 	cr_expect(!path_is_reserved(BYTES("")));

@@ -45,10 +45,22 @@ static const struct verb_way {
 };
 static_assert(sizeof(ways) / sizeof(*ways) == VERB_COUNT, "every verb");
 
-/* ^C ends the waiting, never what was begun. */
+/* Set before the signal can come: --json promises a document, but for what
+ * follows, which printed one for each thing that happened. */
+static bool interrupt_says_document;
+
+/* ^C ends the waiting, never what was begun. What waits in stdout's buffer is
+ * left there: the document is this one. */
 static void
 on_interrupt(int signal)
 {
+	static const char document[] =
+		"{\"error\": \"interrupted\", \"exitCode\": 130}\n";
+
+	static_assert(EXIT_INTERRUPTED == 130, "as the document says");
+	if (interrupt_says_document &&
+		write(STDOUT_FILENO, document, sizeof(document) - 1) < 0)
+		_exit(EXIT_INTERRUPTED);
 	if (isatty(STDERR_FILENO) && write(STDERR_FILENO, "\n", 1) < 0)
 		_exit(EXIT_INTERRUPTED);
 	_exit(EXIT_INTERRUPTED);
@@ -141,6 +153,7 @@ main(int argc, char **argv)
 	if (options_read(&o, argc, argv, &err)) {
 		exit_code = usage(&o, err.text);
 	} else {
+		interrupt_says_document = o.json && !o.follow;
 		signal(SIGINT, on_interrupt);
 		exit_code = run_or_help(&o);
 	}

@@ -68,7 +68,8 @@ stream_run(const struct stream *s, json_t *args)
 	if (answer.error)
 		supctl_print_error(o, &answer);
 	else if (o->follow)
-		fputs("supctl: supd has stopped\n", stderr);
+		fputs("supctl: supd has stopped, or you may follow no more\n",
+			stderr);
 	else if (o->json)
 		supctl_print_json(answer.data);
 	else

@@ -72,21 +72,20 @@ print_error_document(const char *text, int exit_code)
 	json_decref(document);
 }
 
-/* Where it stands; or of which key it is, or nothing. */
+/* Where it stands, a file as a whole without a line; or of which key it is, or
+ * nothing. */
 static void
 print_place(const json_t *row)
 {
+	long long line = json_integer_value(json_object_get(row, "line"));
+	long long column = json_integer_value(json_object_get(row, "column"));
 	const char *file = supctl_text(row, "file");
 	char *path = supctl_clean(memory_copy_text(supctl_text(row, "path")));
 
-	if (*file)
-		fprintf(stderr, "%s:%lld:%lld: ", file,
-			(long long)json_integer_value(
-				json_object_get(row, "line")),
-			(long long)json_integer_value(
-				json_object_get(row, "column")));
-	else if (*path)
-		fprintf(stderr, "%s: ", path);
+	if (*file && line)
+		fprintf(stderr, "%s:%lld:%lld: ", file, line, column);
+	else if (*file || *path)
+		fprintf(stderr, "%s: ", *file ? file : path);
 	free(path);
 }
 
