@@ -18,7 +18,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import sys
 import time
 
@@ -49,7 +48,7 @@ class State:
         self.imports = 0  # bytes of the last one
         self.sending = None  # [id, bytes left, credit]
         self.taking = None  # [id, version, pieces, sum]
-        self.next = os.environ["SUPD_DATA_DIR"] + "/next"
+        self.next = os.environ.get("SUPD_DATA_DIR", ".") + "/next"
         if self.fault == "export_cut":
             signal.signal(signal.SIGUSR1, self.cut)
             with open(self.next, "w") as file:
