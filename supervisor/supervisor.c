@@ -345,6 +345,7 @@ finish(struct supervisor *s)
 		runtime_close(&s->runtime);
 	notify_close();
 	log_close();
+	supervisor_forget_hups(s);
 	for (size_t i = 0; i < SIGNAL_COUNT; i++)
 		ev_signal_stop(s->loop, &s->signals[i]);
 	ev_loop_destroy(s->loop);

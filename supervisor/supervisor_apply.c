@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/clock.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/ops/notify.h"
 #include "supervisor/supervisor_parts.h"
@@ -68,7 +69,13 @@ supervisor_serve_applies(struct supervisor *s)
 	s->gateway.on_config_discard = on_config_discard;
 }
 
-/* ---- HUP ---- */
+/* ---- HUP ----
+ * The first begins at once. Those that follow it closely are a burst and share
+ * one pass, when there was none for HUP_QUIET_S: a hundred in a second make two
+ * passes. A burst without end does not put the pass off without end. */
+
+#define HUP_QUIET_S 0.08
+#define HUP_BURST_MS 3000
 
 /* To a service manager that waits for the start or the stop, RELOADING or READY
  * now would mean that everything serves. */
@@ -89,6 +96,15 @@ ask(struct supervisor *s)
 			      : APPLY_ALL;
 	tell_reload(s, notify_reloading);
 	apply_begin(&s->gateway, &s->hup);
+}
+
+/* What came meanwhile, when the burst that it is part of is over. */
+static void
+ask_if_due(struct supervisor *s)
+{
+	if (s->hup_pending && !s->hup_is_asked && !s->stopping &&
+		!ev_is_active(&s->hup_quiet))
+		ask(s);
 }
 
 static void
@@ -172,17 +188,37 @@ hup_done(struct apply_request *r, enum outcome outcome, json_t *document)
 	else
 		tell_status(document);
 	tell_reload(s, notify_ready);
-	if (s->hup_pending && !s->stopping)
-		ask(s);
+	ask_if_due(s);
+}
+
+static void
+burst_is_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	ask_if_due(container_of(timer, struct supervisor, hup_quiet));
 }
 
 void
 supervisor_on_hup(struct supervisor *s)
 {
+	bool is_burst = ev_is_active(&s->hup_quiet);
+
 	s->hup.trigger = "hup";
 	s->hup.on_done = hup_done;
-	if (!s->hup_is_asked)
+	if (!is_burst)
+		s->burst_ms = clock_ms();
+	if (!is_burst || clock_ms() - s->burst_ms < HUP_BURST_MS) {
+		ev_timer_stop(s->loop, &s->hup_quiet);
+		ev_timer_init(&s->hup_quiet, burst_is_over, HUP_QUIET_S, 0);
+		ev_timer_start(s->loop, &s->hup_quiet);
+	}
+	if (!is_burst && !s->hup_is_asked)
 		ask(s);
-	else if (s->hup.begun)
+	else if (!s->hup_is_asked || s->hup.begun)
 		s->hup_pending = true;
+}
+
+void
+supervisor_forget_hups(struct supervisor *s)
+{
+	ev_timer_stop(s->loop, &s->hup_quiet);
 }

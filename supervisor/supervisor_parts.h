@@ -30,8 +30,10 @@ struct supervisor {
 	bool ready, stopping, workers_gone, doors_drained;
 	bool announced; /* the service manager was told READY once */
 	struct apply_request hup;
-	bool hup_is_asked; /* until its verdict */
-	bool hup_pending;  /* one more when that is there */
+	bool hup_is_asked;  /* until its verdict */
+	bool hup_pending;   /* one more when that is there */
+	ev_timer hup_quiet; /* since the last HUP: a burst goes on */
+	uint64_t burst_ms;  /* when the burst began */
 };
 
 /* ---- supervisor.c ---- */
@@ -42,6 +44,7 @@ void supervisor_set_log(
 /* ---- supervisor_apply.c ---- */
 /* HUP: asks for an apply, or with `on_sighup: advise` for a plan of one. */
 void supervisor_on_hup(struct supervisor *s);
+void supervisor_forget_hups(struct supervisor *s); /* the loop ends */
 /* Gives the gateway the supervisor's part of an apply. */
 void supervisor_serve_applies(struct supervisor *s);
 void supervisor_log_problems(const struct problems *problems);
