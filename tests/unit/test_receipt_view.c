@@ -37,6 +37,10 @@ static const struct {
 		"{\"pluginId\":\"hello\",\"success\":true,\"state\":\"done\","
 		"\"generation\":4,\"pid\":7,\"phases\":{\"spawning\":null}}",
 		"hello: generation 4 serves already (pid 7)"},
+	{VERB_APPLY,
+		"{" DONE ",\"mode\":\"configure\",\"generation\":4,"
+		"\"pid\":7,\"durationMs\":1.5}",
+		"hello: generation 4 has new settings in 1.5 ms (pid 7)"},
 	{VERB_STOP,
 		"{" DONE ",\"generation\":null,\"previousPid\":9,"
 		"\"durationMs\":2}",

@@ -148,6 +148,14 @@ put_proof(struct buffer *out, const json_t *receipt)
 			(long long)number_of(receipt, "pid"));
 }
 
+static bool
+is_configure(const json_t *receipt)
+{
+	const char *mode = text_of(receipt, "mode");
+
+	return mode && !strcmp(mode, "configure");
+}
+
 static void
 put_success(struct buffer *out, const json_t *receipt, enum verb verb)
 {
@@ -166,6 +174,10 @@ put_success(struct buffer *out, const json_t *receipt, enum verb verb)
 	} else if (state_is(receipt, "settled")) {
 		buffer_format(out, "settled, generation %lld serves (pid %lld)",
 			(long long)to, pid);
+	} else if (is_configure(receipt)) {
+		buffer_format(out,
+			"generation %lld has new settings in %s (pid %lld)",
+			(long long)to, time, pid);
 	} else if (!has_spawned(receipt)) {
 		buffer_format(out, "generation %lld serves already (pid %lld)",
 			(long long)to, pid);

@@ -9,12 +9,13 @@
 //   plugin.tool('add', {description: 'Adds two numbers.'},
 //     (args) => args.a + args.b);
 //
-//   plugin.http('GET', '/ticks', async function* (req) {
+//   async function* ticks(req) {
 //     while (!req.cancelled) {
 //       yield supd.event({data: Date.now()});
 //       await new Promise((done) => setTimeout(done, 1000));
 //     }
-//   });
+//   }
+//   plugin.http('GET', '/ticks', (req) => supd.events(ticks(req)));
 //
 //   plugin.run();
 //
@@ -369,6 +370,13 @@ function reply(status, body, headers) {
   return new Response(status, body, headers);
 }
 
+/** A Response of server-sent events: an iterable, async or not, that gives what
+ * event() made. Its head goes out before the first of them. */
+function events(pieces, status = 200) {
+  return new Response(status, pieces, {'Content-Type': 'text/event-stream',
+    'Cache-Control': 'no-cache'});
+}
+
 /** One server-sent event as text to yield: {data, event, id, retry}; data that
  * is no string is said in JSON. */
 function event({data, event: name, id, retry}) {
@@ -673,8 +681,8 @@ class Plugin {
 
   /** handler(req: HttpRequest) returns a Response, bytes
    * (application/octet-stream), a string (text/plain), undefined (204), an
-   * iterable of pieces (streamed; text/event-stream if the client accepts
-   * that), or anything else: JSON. options: {idempotent, bodyLimit} */
+   * iterable of pieces (streamed as application/octet-stream; events() makes
+   * another), or anything else: JSON. options: {idempotent, bodyLimit} */
   http(method, path, ...rest) {
     const [options, handler] = optionsOf(rest);
     return this.offer('http', `${method} ${path}`, {method, path,
@@ -1147,7 +1155,7 @@ class Plugin {
 
   answer(req, result) {
     try {
-      const [status, body, headers] = answerOf(req, result);
+      const [status, body, headers] = answerOf(result);
       if (isIterable(body)) {
         this.streamed(req, status, headers, body);
         return;
@@ -1361,25 +1369,23 @@ const FAILED_HEADERS = [['Content-Type', 'text/plain; charset=utf-8']];
 const FAILED_BODY = Buffer.from('the plugin failed\n');
 
 // [status, body, headers] of what a handler returned.
-function answerOf(req, result) {
+function answerOf(result) {
   const response = result instanceof Response ? result : null;
   const body = response ? response.body : result;
   const headers = response ? response.headers : NO_HEADERS;
   if (body === undefined || (response && body === null))
     return [response ? response.status : 204, EMPTY, headersOf(headers, null)];
-  const [bytes, type] = bodyOf(req, body);
+  const [bytes, type] = bodyOf(body);
   return [response ? response.status : 200, bytes, headersOf(headers, type)];
 }
 
-function bodyOf(req, body) {
+function bodyOf(body) {
   if (body instanceof Uint8Array) return [body, 'application/octet-stream'];
   if (typeof body === 'string')
     return [Buffer.from(body), 'text/plain; charset=utf-8'];
-  if (isIterable(body))
-    return [body, (req.headers.accept || '').includes('text/event-stream')
-      ? 'text/event-stream' : 'application/octet-stream'];
+  if (isIterable(body)) return [body, 'application/octet-stream'];
   return [Buffer.from(JSON.stringify(body)), 'application/json'];
 }
 
 module.exports = {Plugin, Request, HttpRequest, Call, Response, reply, fail,
-  event, Writer, Reader, Malformed};
+  event, events, Writer, Reader, Malformed};

@@ -56,10 +56,10 @@ plugin.http('POST', '/echo', {bodyLimit: 2 ** 30}, (req) =>
 plugin.http('GET', '/pieces', async function* () {
   for (let n = 0; n < 3; n++) yield `piece ${n}\n`;
 });
-plugin.http('GET', '/events', () => supd.reply(200, (function* () {
+plugin.http('GET', '/events', () => supd.events((function* () {
   for (let n = 0; n < 3; n++)
     yield supd.event({event: 'tick', id: n, data: {n}});
-})(), {'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache'}));
+})()));
 plugin.http('GET', '/cut', async function* () {
   yield 'begun\n';
   throw supd.fail('failed', 'given up');
