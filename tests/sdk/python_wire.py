@@ -552,6 +552,16 @@ class Wire(unittest.TestCase):
         self.assertEqual(self.fake.answer(number), (None, None))
         self.assertEqual(self.fake.tool("state")[1][0], 600000)
 
+    def test_state_may_stand_right_behind_its_import(self):
+        blob = bytes(200000)
+        digest = hashlib.sha256(blob).hexdigest()
+        self.fake.send(
+            [0, 990, "import", [3, blob[:65536], True, digest]],
+            [2, "chunk", [990, blob[65536:130000], True]],
+            [2, "chunk", [990, blob[130000:], False]])
+        self.assertEqual(self.fake.answer(990), (None, None))
+        self.assertEqual(self.fake.tool("state")[1][0], 200000)
+
     def test_an_export_that_is_no_bytes_is_told(self):
         for value in (7, "text", [1, 2], None):
             self.fake.ask("configure", {"exports": value})

@@ -23,7 +23,7 @@ TestSuite(python, .fini = run_fini, .timeout = 600);
 #define PIECE_BYTES (64 * 1024)
 
 #ifdef __SANITIZE_ADDRESS__
-#define RSS_SLACK_KIB (64 * 1024) /* its quarantine */
+#define RSS_SLACK_KIB (640 * 1024) /* its quarantine */
 #else
 #define RSS_SLACK_KIB (4 * 1024)
 #endif

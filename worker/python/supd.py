@@ -1798,9 +1798,12 @@ class Plugin:
             value = hook.function(*arguments)
         return await value if hasattr(value, "__await__") else value
 
-    def _begin_inner(self, number, kind, coroutine_of):
+    def _begin_inner(self, number, kind, coroutine_of, pieces=None,
+                     more=False):
         req = Request(self, kind, number, 0)
         req.name = req.path = None
+        # Known before it starts: chunks may stand right behind the request.
+        req._pieces, req._more = pieces, more
         self._requests[number] = req
         self._start(req, coroutine_of(req))
 
@@ -1863,14 +1866,13 @@ class Plugin:
             return
 
         async def load(req):
-            req._pieces, req._more = [blob], more
             req._offer = _Offer(load, body_limit=STATE_MAX)
             whole = await req._collect()
             if sha256 and _sha256(whole) != sha256:
                 raise Error("bad_message", "the state's checksum is wrong")
             await self._run_hook("import", version, whole)
             self._answer(req, None)
-        self._begin_inner(number, "import", load)
+        self._begin_inner(number, "import", load, [blob], more)
 
     # ---- threads and troubles ----
 
