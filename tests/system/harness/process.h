@@ -6,4 +6,5 @@
 
 /* The number behind `key` ("VmRSS:") in /proc/PID/status. */
 long process_status(pid_t pid, const char *key);
+/* Under valgrind always 1: what it would tell is valgrind's own. */
 long process_rss_kib(pid_t pid);
