@@ -135,29 +135,51 @@ stage_remove(struct worker_room *room, const char *dir)
 	remove_next(room);
 }
 
-void
-stage_sweep(struct worker_room *room, const char *state_dir,
-	const char *plugin_id, uint32_t keep_a, uint32_t keep_b)
+/* Removes every entry of a folder of stages but those that are kept. */
+static void
+sweep(struct worker_room *room, const char *folder,
+	bool (*is_kept)(const void *user, const char *name), const void *user)
 {
-	char *all = memory_format("%s/run/%s", state_dir, plugin_id);
-	DIR *dir = opendir(all);
+	DIR *dir = opendir(folder);
 	const struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
-		unsigned long number = strtoul(entry->d_name, NULL, 10);
 		char *path;
 
 		if (!strcmp(entry->d_name, ".") ||
 			!strcmp(entry->d_name, "..") ||
-			(number && (number == keep_a || number == keep_b)))
+			is_kept(user, entry->d_name))
 			continue;
-		path = memory_format("%s/%s", all, entry->d_name);
+		path = memory_format("%s/%s", folder, entry->d_name);
 		stage_remove(room, path);
 		free(path);
 	}
 	if (dir)
 		closedir(dir);
-	free(all);
+}
+
+struct two_generations {
+	uint32_t a, b; /* 0: none */
+};
+
+static bool
+is_one_of_two(const void *user, const char *name)
+{
+	const struct two_generations *kept = user;
+	unsigned long number = strtoul(name, NULL, 10);
+
+	return number && (number == kept->a || number == kept->b);
+}
+
+void
+stage_sweep(struct worker_room *room, const char *state_dir,
+	const char *plugin_id, uint32_t keep_a, uint32_t keep_b)
+{
+	const struct two_generations kept = {keep_a, keep_b};
+	char *folder = memory_format("%s/run/%s", state_dir, plugin_id);
+
+	sweep(room, folder, is_one_of_two, &kept);
+	free(folder);
 }
 
 void
@@ -165,24 +187,10 @@ stage_sweep_unknown(struct worker_room *room, const char *state_dir,
 	bool (*is_known)(const void *user, const char *plugin_id),
 	const void *user)
 {
-	char *all = memory_format("%s/run", state_dir);
-	DIR *dir = opendir(all);
-	const struct dirent *entry;
+	char *folder = memory_format("%s/run", state_dir);
 
-	while (dir && (entry = readdir(dir))) {
-		char *path;
-
-		if (!strcmp(entry->d_name, ".") ||
-			!strcmp(entry->d_name, "..") ||
-			is_known(user, entry->d_name))
-			continue;
-		path = memory_format("%s/%s", all, entry->d_name);
-		stage_remove(room, path);
-		free(path);
-	}
-	if (dir)
-		closedir(dir);
-	free(all);
+	sweep(room, folder, is_known, user);
+	free(folder);
 }
 
 uint32_t
