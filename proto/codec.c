@@ -3,6 +3,7 @@
 #include "proto/codec.h"
 
 #include <endian.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,11 @@
 
 struct codec {
 	msgpack_zone zone;
+	bool forgives;
+	uint32_t values_max; /* 0: no bound */
+	/* The error of a response that has more, and its result. */
+	char oversized_text[64];
+	msgpack_object oversized_parts[2], oversized_error, oversized_result;
 };
 
 struct codec *
@@ -25,12 +31,44 @@ codec_create(void)
 }
 
 void
+codec_bound_values(struct codec *c, uint32_t most)
+{
+	int length = snprintf(c->oversized_text, sizeof(c->oversized_text),
+		"the answer has more than %u values", most);
+
+	c->values_max = most;
+	c->oversized_parts[0] = (msgpack_object){.type = MSGPACK_OBJECT_STR,
+		.via.str = {sizeof("failed") - 1, "failed"}};
+	c->oversized_parts[1] = (msgpack_object){.type = MSGPACK_OBJECT_STR,
+		.via.str = {(uint32_t)length, c->oversized_text}};
+	c->oversized_error = (msgpack_object){.type = MSGPACK_OBJECT_ARRAY,
+		.via.array = {2, c->oversized_parts}};
+	c->oversized_result.type = MSGPACK_OBJECT_NIL;
+}
+
+void
 codec_destroy(struct codec *c)
 {
 	if (!c)
 		return;
 	msgpack_zone_destroy(&c->zone);
 	free(c);
+}
+
+void
+codec_forgive(struct codec *c)
+{
+	c->forgives = true;
+}
+
+struct codec *
+codec_create_like(const struct codec *c)
+{
+	struct codec *like = codec_create();
+
+	like->forgives = c->forgives;
+	codec_bound_values(like, c->values_max);
+	return like;
 }
 
 /* ---- the scan ---- */
@@ -53,8 +91,8 @@ scan_number(const uint8_t *at, unsigned width)
 	}
 }
 
-/* What the tags 0xc0 to 0xdf mean: bytes that follow the tag, and of these
- * the first `length` bytes say how many bytes or elements come after. */
+/* The tags 0xc0 to 0xdf: how many bytes follow the tag; the first `length` of
+ * these are the number of bytes or elements that follow. */
 static const struct scan_tag {
 	uint8_t fixed, length, elements; /* elements: values per count */
 } scan_tags[32] = {
@@ -122,14 +160,16 @@ scan_tag(const uint8_t *at, size_t left, uint64_t *skip_out,
 	return tag->elements;
 }
 
-size_t
-codec_value_size(const uint8_t *bytes, size_t size)
+/* *values_out: the number of values in it, including itself. */
+static size_t
+scan_value(const uint8_t *bytes, size_t size, uint32_t *values_out)
 {
 	uint64_t waiting[WIRE_DEPTH_MAX + 1], skip, values;
 	const uint8_t *at = bytes, *end = bytes + size;
 	unsigned depth = 0;
 
 	waiting[0] = 1;
+	*values_out = 0;
 	for (;;) {
 		bool container;
 
@@ -140,6 +180,7 @@ codec_value_size(const uint8_t *bytes, size_t size)
 		if (skip > (uint64_t)(end - at))
 			return 0;
 		at += skip;
+		++*values_out;
 		waiting[depth]--;
 		if (container) {
 			if (values > (uint64_t)(end - at) ||
@@ -155,23 +196,53 @@ codec_value_size(const uint8_t *bytes, size_t size)
 	}
 }
 
+bool
+codec_answer_goes_on(const struct message *m, enum wire_answer_form form)
+{
+	static const uint32_t more_at[] = {
+		[WIRE_ANSWER_HTTP] = 3, [WIRE_ANSWER_STATE] = 2};
+	const msgpack_object *o = m->result, *more;
+
+	if (form == WIRE_ANSWER_SINGLE || m->error ||
+		o->type != MSGPACK_OBJECT_ARRAY ||
+		o->via.array.size <= more_at[form])
+		return false;
+	more = &o->via.array.ptr[more_at[form]];
+	return more->type == MSGPACK_OBJECT_BOOLEAN && more->via.boolean;
+}
+
+size_t
+codec_value_size(const uint8_t *bytes, size_t size)
+{
+	uint32_t values;
+
+	return scan_value(bytes, size, &values);
+}
+
 /* ---- decoding ---- */
+
+/* One value that the scan found sound through msgpack-c. */
+static bool
+codec_unpack_scanned(struct codec *c, const uint8_t *bytes, size_t size,
+	msgpack_object *object)
+{
+	size_t offset = 0;
+
+	if (!size)
+		return false;
+	msgpack_zone_clear(&c->zone);
+	return msgpack_unpack((const char *)bytes, size, &offset, &c->zone,
+		       object) == MSGPACK_UNPACK_SUCCESS;
+}
 
 /* One value through scan and msgpack-c; NULL if malformed. */
 static const msgpack_object *
 codec_unpack(struct codec *c, const uint8_t *bytes, size_t size,
 	size_t *used_out, msgpack_object *object)
 {
-	size_t offset = 0;
-	msgpack_unpack_return result;
-
 	*used_out = codec_value_size(bytes, size);
-	if (!*used_out)
-		return NULL;
-	msgpack_zone_clear(&c->zone);
-	result = msgpack_unpack(
-		(const char *)bytes, *used_out, &offset, &c->zone, object);
-	return result == MSGPACK_UNPACK_SUCCESS ? object : NULL;
+	return codec_unpack_scanned(c, bytes, *used_out, object) ? object
+								 : NULL;
 }
 
 static bool
@@ -198,7 +269,7 @@ codec_fits(const msgpack_object *o, char letter)
 	}
 }
 
-/* Params against the table; more than the table knows are a newer peer's. */
+/* Params against the table; a newer peer may send more params. */
 static int
 codec_check_params(const struct message *m, struct error *err)
 {
@@ -231,8 +302,9 @@ codec_check_params(const struct message *m, struct error *err)
 }
 
 static int
-codec_read_call(struct message *m, const msgpack_object *name,
-	const msgpack_object *params, struct error *err)
+codec_read_call(const struct codec *c, struct message *m,
+	const msgpack_object *name, const msgpack_object *params,
+	struct error *err)
 {
 	if (name->type != MSGPACK_OBJECT_STR || !name->via.str.size)
 		return error_set(err, "the method is not a str");
@@ -242,12 +314,15 @@ codec_read_call(struct message *m, const msgpack_object *name,
 	m->params = params->via.array.ptr;
 	m->param_count = params->via.array.size;
 	m->name = message_by_name(m->method.at, m->method.length);
-	return m->name == MESSAGE_UNKNOWN ? 0 : codec_check_params(m, err);
+	if (m->name == MESSAGE_UNKNOWN || codec_check_params(m, err) == 0)
+		return 0;
+	m->name = MESSAGE_UNKNOWN;
+	return c->forgives ? 0 : -1;
 }
 
 static int
-codec_read_envelope(
-	struct message *m, const msgpack_object *o, struct error *err)
+codec_read_envelope(const struct codec *c, struct message *m,
+	const msgpack_object *o, struct error *err)
 {
 	const msgpack_object *part = o->via.array.ptr;
 	uint32_t count;
@@ -265,15 +340,48 @@ codec_read_envelope(
 		return error_set(err, "a MessagePack-RPC object of %u parts",
 			o->via.array.size);
 	if (m->kind == MESSAGE_NOTIFICATION)
-		return codec_read_call(m, part + 1, part + 2, err);
+		return codec_read_call(c, m, part + 1, part + 2, err);
 	if (part[1].type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
 		part[1].via.u64 > UINT32_MAX)
 		return error_set(err, "the id is not a 32-bit number");
 	m->id = (uint32_t)part[1].via.u64;
 	if (m->kind == MESSAGE_REQUEST)
-		return codec_read_call(m, part + 2, part + 3, err);
+		return codec_read_call(c, m, part + 2, part + 3, err);
 	m->error = part[2].type == MSGPACK_OBJECT_NIL ? NULL : part + 2;
 	m->result = part + 3;
+	return 0;
+}
+
+/* Reads only kind, id and method. */
+static int
+codec_read_oversized(struct codec *c, struct message *m, const uint8_t *bytes,
+	size_t size, struct error *err)
+{
+	size_t at = *bytes == 0xdc ? 3 : *bytes == 0xdd ? 5 : 1, used;
+	msgpack_object part = {0};
+
+	if (at >= size || bytes[at] > MESSAGE_NOTIFICATION)
+		return error_set(err, "not MessagePack-RPC");
+	*m = (struct message){.kind = (enum message_kind)bytes[at++],
+		.name = MESSAGE_UNKNOWN,
+		.oversized = true};
+	if (m->kind != MESSAGE_NOTIFICATION) {
+		if (!codec_unpack(c, bytes + at, size - at, &used, &part) ||
+			part.type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
+			part.via.u64 > UINT32_MAX)
+			return error_set(err, "the id is not a 32-bit number");
+		m->id = (uint32_t)part.via.u64;
+		at += used;
+	}
+	if (m->kind == MESSAGE_RESPONSE) {
+		m->error = &c->oversized_error;
+		m->result = &c->oversized_result;
+		return 0;
+	}
+	if (!codec_unpack(c, bytes + at, size - at, &used, &part) ||
+		part.type != MSGPACK_OBJECT_STR)
+		return error_set(err, "the method is not a str");
+	m->method = (struct bytes){part.via.str.ptr, part.via.str.size};
 	return 0;
 }
 
@@ -281,14 +389,22 @@ int
 codec_decode(struct codec *c, const uint8_t *bytes, size_t size, size_t *offset,
 	struct message *message_out, struct error *err)
 {
+	const uint8_t *start = bytes + *offset;
 	msgpack_object object;
+	uint32_t values;
 	size_t used;
+	int result = -1;
 
 	if (*offset >= size)
 		return 0;
-	if (!codec_unpack(c, bytes + *offset, size - *offset, &used, &object))
+	used = scan_value(start, size - *offset, &values);
+	if (used && c->values_max && values > c->values_max)
+		result = codec_read_oversized(c, message_out, start, used, err);
+	else if (!codec_unpack_scanned(c, start, used, &object))
 		error_set(err, "not a MessagePack value");
-	else if (codec_read_envelope(message_out, &object, err) == 0) {
+	else
+		result = codec_read_envelope(c, message_out, &object, err);
+	if (result == 0) {
 		*offset += used;
 		return 1;
 	}

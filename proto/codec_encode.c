@@ -105,6 +105,12 @@ codec_error(
 }
 
 void
+codec_raw(msgpack_packer *p, struct bytes packed)
+{
+	buffer_append(p->data, packed.at, packed.length);
+}
+
+void
 codec_str(msgpack_packer *p, struct bytes text)
 {
 	if (text.length < 32) {

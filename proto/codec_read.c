@@ -1,6 +1,8 @@
 /* codec_read: what callers do with decoded values. */
 #include "proto/codec.h"
 
+#include "proto/util/text.h"
+
 struct bytes
 codec_bytes(const msgpack_object *o)
 {
@@ -31,14 +33,10 @@ codec_field(const msgpack_object *o, const char *key)
 static void
 copy_clean(char *out, size_t size, struct bytes text)
 {
-	size_t length = text.length < size - 1 ? text.length : size - 1;
-
-	for (size_t i = 0; i < length; i++) {
-		unsigned char byte = (unsigned char)text.at[i];
-
-		out[i] = byte < 0x20 || byte == 0x7f ? ' ' : (char)byte;
-	}
-	out[length] = '\0';
+	text_format(out, size, "%.*s", (int)text.length, text.at);
+	for (; *out; out++)
+		if ((unsigned char)*out < 0x20 || *out == 0x7f)
+			*out = ' ';
 }
 
 enum wire_error

@@ -1,6 +1,6 @@
-/* message: every message of the worker's wire and of the control socket, in
- * one table: name, kind, who sends it, shape of params. Codec, documentation
- * and tests are made from it. Source: README, chapter "The wire". */
+/* message: the table of all messages on a worker's wire and on the control
+ * socket: name, kind, direction, form of params. Codec, documentation and tests
+ * are made from it. proto/README.md explains the wire. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,80 +12,91 @@
 #define WIRE_MESSAGE_MAX (1024 * 1024) /* bytes of one nng message */
 #define WIRE_BATCH_BYTES (60 * 1024)   /* a batch is cut after this many */
 #define WIRE_DEPTH_MAX 32	       /* nesting of MessagePack values */
+#define WIRE_VALUES_MAX (64 * 1024)    /* in one object that supd reads */
 #define WIRE_INLINE_BODY (64 * 1024)   /* larger bodies go in chunks */
-#define WIRE_CREDIT_BYTES (256 * 1024) /* per stream to begin with */
+#define WIRE_CREDIT_BYTES (256 * 1024) /* per stream at the start */
+#define WIRE_CREDIT_MAX (1024 * 1024)  /* for a client that keeps up */
+/* Longer deadlines are shortened to this. */
+#define WIRE_DEADLINE_MAX_MS (24 * 60 * 60 * 1000ull)
 
-/* What the rows leave unsaid:
- * - deadline_ms is how many milliseconds are left when it is sent, 0 for no
- *   deadline.
+/* What the rows do not say:
+ * - deadline_ms is the time left when the message is sent, in milliseconds; 0
+ *   means no deadline. supd sends none longer than 24 h, and shortens a longer
+ *   one in `call` to that.
  * - chunk, credit and cancel carry the id of the request they belong to.
  *   Credit counts the bytes of chunks, not those of a body sent inline; a
  *   sender that streams its answer sends the head with an empty body.
- * - State goes from a serving worker to its proven successor before the swap,
- *   if both manifests say `state.export`. Meanwhile requests are held, and what
- *   was in flight is answered, but for streams whose head is out. `export` is
- *   answered [version, blob, more, sha256]: the version that the manifest
- *   says, the first piece, whether chunks follow, and lower-case hex over the
- *   whole blob (absent or empty: not checked). `import` brings the same to the
- *   successor, always with the sum; it answers nil when it has taken all of
- *   it, or an error, and then is as if nothing had come: the reload fails, or
- *   goes on with an empty worker if the manifest says `state.optional`. A blob
- *   is at most 16 MiB; beyond 64 KiB the rest goes in chunks with the id of
- *   the export or import, under credit like a body's (256 KiB to begin with,
- *   which the first piece does not use up). A worker that has exported may go
- *   on serving, if the reload fails, and may be asked again. There is no
- *   export without a successor: after a crash, a restart by a person or the
- *   start of supd a worker begins empty.
- * - `configure` goes to a worker whose manifest says `configure: true` instead
- *   of a reload when nothing but its settings changed. The map is all of them,
- *   as in hello. After nil they are in force; after an error, or none of both
- *   within health_timeout, it is replaced by a reload.
- * - `cancel` from a worker gives up an answer whose head is out: nothing more
- *   is owed, and the client sees it cut.
- * - A cancelled request is still owed an answer: the error `cancelled`, or, if
- *   its head went out before, a last empty chunk. Who cancelled drops it.
+ * - State goes from a serving worker to its proven successor before the switch,
+ *   if both manifests say `state.export`. Meanwhile requests are held, and
+ *   those in flight are answered, except streams whose head is out. The answer
+ *   to `export` is [version, blob, more, sha256]: the version from the
+ *   manifest, the first piece, whether chunks follow, and the sum of the whole
+ *   blob in lower-case hex (absent or empty: not checked). `import` brings the
+ *   same to the successor, always with the sum. It answers nil when it has
+ *   taken all of it. After an error it must be as if nothing had come: the
+ *   reload fails, or goes on with an empty worker if the manifest says
+ *   `state.optional`. A blob is at most 16 MiB; above 64 KiB the rest goes in
+ *   chunks with the id of the export or import, under credit like a body (256
+ *   KiB at the start, not counting the first piece). If the reload fails, a
+ *   worker that has exported serves on, and may be asked again. There is no
+ *   export without a successor: after a crash, a restart by a user or a start
+ *   of supd, a worker begins empty.
+ * - `configure` goes to a worker whose manifest says `configure: true`, instead
+ *   of a reload, when only its settings changed. The map is all of them, as in
+ *   hello. After nil they are in force; after an error, or without an answer
+ *   within health_timeout, the worker is replaced by a reload.
+ * - `limits` comes when a limit in hello's answer has changed: the same map,
+ *   with the values in force from now on.
+ * - `cancel` from a worker abandons an answer whose head is out: the worker
+ *   owes nothing more, and the client sees that the answer is cut.
+ * - A cancelled request must still be answered: with the error `cancelled`, or,
+ *   if its head is out, with a last empty chunk. The side that cancelled drops
+ *   the answer.
  *
  * The params string has one letter per position: u unsigned, i integer, s str,
  * b bin, o bool, m map, a array, x anything; after '|' they may be absent.
  * X(ENUM, "name", kind, direction, params, "what it means") */
 #define MESSAGES(X)                                                            \
 	X(HELLO, "hello", REQUEST, TO_SUPD, "uss",                             \
-		"protocol, nonce, sdk; answered [id, generation, settings, "   \
+		"protocol, nonce, sdk; answer: [id, generation, settings, "    \
 		"limits]")                                                     \
 	X(READY, "ready", REQUEST, TO_SUPD, "sa",                              \
-		"version, registrations; answered nil")                        \
+		"version, registrations; answer: nil")                         \
 	X(HTTP, "http", REQUEST, TO_WORKER, "ussmsabosu",                      \
 		"registration, method, raw_path, path_params, raw_query, "     \
-		"headers, body, more, peer, deadline_ms; answered [status, "   \
+		"headers, body, more, peer, deadline_ms; answer: [status, "    \
 		"headers, body, more]")                                        \
 	X(TOOL, "tool", REQUEST, TO_WORKER, "sxux",                            \
-		"name, args, deadline_ms, caller; answered with anything")     \
+		"name, args, deadline_ms, caller; answer: anything")           \
 	X(METHOD, "method", REQUEST, TO_WORKER, "sxux",                        \
-		"name, args, deadline_ms, caller; answered with anything")     \
+		"name, args, deadline_ms, caller; answer: anything")           \
 	X(COMMAND, "command", REQUEST, TO_WORKER, "ssxu",                      \
-		"name, text, context, deadline_ms; answered with text")        \
+		"name, text, context, deadline_ms; answer: a string")          \
 	X(CHUNK, "chunk", NOTIFICATION, BOTH, "ubo", "id, bytes, more")        \
 	X(CREDIT, "credit", NOTIFICATION, BOTH, "uu", "id, bytes")             \
 	X(CANCEL, "cancel", NOTIFICATION, BOTH, "u", "id")                     \
-	X(HEALTH, "health", REQUEST, TO_WORKER, "", "answered nil or error")   \
-	X(PING, "ping", REQUEST, TO_WORKER, "", "answered nil")                \
+	X(HEALTH, "health", REQUEST, TO_WORKER, "", "answer: nil or an error") \
+	X(PING, "ping", REQUEST, TO_WORKER, "", "answer: nil")                 \
 	X(DRAIN, "drain", NOTIFICATION, TO_WORKER, "",                         \
 		"no new requests come; finish what you have")                  \
-	X(RESUME, "resume", NOTIFICATION, TO_WORKER, "", "undoes drain")       \
+	X(RESUME, "resume", NOTIFICATION, TO_WORKER, "",                       \
+		"requests come again; ends a drain")                           \
+	X(LIMITS, "limits", NOTIFICATION, TO_WORKER, "m",                      \
+		"all limits as in hello's answer, in force from now on")       \
 	X(CONFIGURE, "configure", REQUEST, TO_WORKER, "m",                     \
-		"settings in force from now on; answered nil or error")        \
+		"all settings, in force from now on; answer: nil or an error") \
 	X(EXPORT, "export", REQUEST, TO_WORKER, "",                            \
-		"answered [version, blob, more, sha256]")                      \
+		"answer: [version, blob, more, sha256]")                       \
 	X(IMPORT, "import", REQUEST, TO_WORKER, "ib|os",                       \
-		"version, blob, more, sha256; answered nil or error")          \
+		"version, blob, more, sha256; answer: nil or an error")        \
 	X(DRAINED, "drained", NOTIFICATION, TO_SUPD, "",                       \
-		"the last reply is queued")                                    \
+		"the last answer is queued")                                   \
 	X(LOG, "log", NOTIFICATION, TO_SUPD, "ss", "level, text")              \
 	X(EMIT, "emit", NOTIFICATION, TO_SUPD, "sx", "event, data")            \
 	X(CALL, "call", REQUEST, TO_SUPD, "ssxu",                              \
-		"kind, name, args, deadline_ms; answered with anything")       \
+		"kind, name, args, deadline_ms; answer: anything")             \
 	X(CONTROL, "control", REQUEST, TO_SUPD, "sm",                          \
-		"verb, arguments (control socket only); answered with a map")  \
+		"verb, arguments (control socket only); answer: a map")        \
 	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \
 		"id of the call, what happened (control socket only)")
 
@@ -104,6 +115,14 @@ enum message_kind {
 	MESSAGE_REQUEST = 0,	  /* [0, id, method, params] */
 	MESSAGE_RESPONSE = 1,	  /* [1, id, error, result] */
 	MESSAGE_NOTIFICATION = 2, /* [2, method, params] */
+};
+
+/* How the answer to a request may go on in chunks. The request decides it, not
+ * the shape of the answer. */
+enum wire_answer_form {
+	WIRE_ANSWER_SINGLE,
+	WIRE_ANSWER_HTTP,  /* [status, fields, body, more, ...] */
+	WIRE_ANSWER_STATE, /* [version, blob, more, ...] */
 };
 
 enum message_direction {
@@ -146,6 +165,6 @@ enum wire_error {
 };
 
 const char *wire_error_text(enum wire_error code);
-int wire_error_status(enum wire_error code); /* of HTTP */
+int wire_error_status(enum wire_error code); /* HTTP status of an error */
+/* WIRE_FAILED for an unknown text. */
 enum wire_error wire_error_by_text(const char *text, size_t length);
-/* ^ an unknown text is WIRE_FAILED */

@@ -1,11 +1,13 @@
 /* peer_write: objects into batches, batches into the socket. A failed write
- * calls nobody: reading finds the end after the peer's last words. */
-#include "proto/peer_write.h"
+ * calls no callback: reading finds the end after the peer's last messages. */
+#include "proto/peer_private.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "proto/util/clock.h"
 
 #define SPARE_BYTES_MAX ((size_t)128 * 1024)
 
@@ -105,6 +107,26 @@ peer_begin(struct peer *p)
 	return &p->packer;
 }
 
+uint64_t
+peer_over_since_ms(const struct peer *p)
+{
+	return p->over_since_ms;
+}
+
+static void
+peer_look_if_over(struct peer *p)
+{
+	size_t queued = buffer_length(&p->out);
+
+	if (!p->over_since_ms && p->bounds.queued && queued > p->bounds.queued)
+		p->over_since_ms = clock_ms();
+	else if (p->over_since_ms && queued <= p->bounds.queued / 2)
+		p->over_since_ms = 0;
+	else
+		return;
+	peer_update(p);
+}
+
 int
 peer_end(struct peer *p)
 {
@@ -131,6 +153,7 @@ peer_end(struct peer *p)
 	if (end - p->batch_start - SP_HEADER_BYTES >= WIRE_BATCH_BYTES)
 		batch_close(p, end);
 	peer_mark_dirty(p);
+	peer_look_if_over(p);
 	return 0;
 }
 
@@ -142,14 +165,16 @@ peer_backlog(const struct peer *p)
 	return p->fd < 0 || p->broken ? 0 : buffer_length(&p->out);
 }
 
-/* The other side takes no more; what it sent before is still to be read. */
+/* The other side accepts no more; what it sent before must still be read. */
 static void
 peer_break(struct peer *p)
 {
 	p->broken = true;
-	p->batch_open = false;
+	p->batch_open = p->paused = false;
+	p->over_since_ms = 0;
 	ev_io_stop(p->group->loop, &p->writable);
 	buffer_finish(&p->out);
+	peer_update(p);
 	ev_feed_event(p->group->loop, &p->readable, EV_READ);
 }
 
@@ -164,6 +189,7 @@ peer_send(struct peer *p)
 		sent = send(p->fd, buffer_bytes(&p->out), length, MSG_NOSIGNAL);
 		if (sent > 0) {
 			buffer_consume(&p->out, (size_t)sent);
+			peer_look_if_over(p);
 			if ((size_t)sent < length)
 				return false;
 		} else if (errno == EAGAIN) {

@@ -1,187 +1,12 @@
-/* registration: reads and checks what a worker says it offers. Whether two
- * plugins collide is the route table's business. */
+/* registration: sets of what a worker says it offers. Whether two plugins
+ * collide is the route table's business. */
 #include "proto/registration.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/codec.h"
-#include "proto/registration_rules.h"
 #include "proto/util/map.h"
 #include "proto/util/memory.h"
-#include "proto/util/utf8.h"
-#include "proto/value.h"
-
-const struct registration_kind_row registration_kinds[REGISTRATION_KIND_COUNT] =
-	{
-#define X(symbol, text, key, has_names, works)                                 \
-	[REGISTRATION_##symbol] = {                                            \
-		.wire = text,                                                  \
-		.receipt = key,                                                \
-		.named = has_names,                                            \
-		.supported = works,                                            \
-	},
-		REGISTRATION_KINDS(X)
-#undef X
-};
-
-int
-registration_kind_by_wire(const char *text, size_t length)
-{
-	for (int i = 0; i < REGISTRATION_KIND_COUNT; i++)
-		if (strlen(registration_kinds[i].wire) == length &&
-			!memcmp(registration_kinds[i].wire, text, length))
-			return i;
-	return -1;
-}
-
-/* ---- reading one ---- */
-
-/* *text_out: a copy, NULL if the field is absent. */
-static int
-read_text(const msgpack_object *item, const char *field, char **text_out,
-	struct error *err)
-{
-	const msgpack_object *o = codec_field(item, field);
-	struct bytes text = codec_bytes(o);
-
-	*text_out = NULL;
-	if (!o || o->type == MSGPACK_OBJECT_NIL)
-		return 0;
-	if (o->type != MSGPACK_OBJECT_STR ||
-		!utf8_is_valid(text.at, text.length) ||
-		memchr(text.at, 0, text.length))
-		return error_set(err, "%s is not text", field);
-	*text_out = memory_copy_bytes(text.at, text.length);
-	return 0;
-}
-
-/* Leaves *value_out alone if the field is absent. */
-static int
-read_bool(const msgpack_object *item, const char *field, int *value_out,
-	struct error *err)
-{
-	const msgpack_object *o = codec_field(item, field);
-
-	if (!o || o->type == MSGPACK_OBJECT_NIL)
-		return 0;
-	if (o->type != MSGPACK_OBJECT_BOOLEAN)
-		return error_set(err, "%s is not a boolean", field);
-	*value_out = o->via.boolean;
-	return 0;
-}
-
-static int
-read_http(struct registration *r, const msgpack_object *item, struct error *err)
-{
-	const msgpack_object *o;
-	int streams = 0;
-
-	if (read_text(item, "method", &r->method, err) < 0 ||
-		read_text(item, "path", &r->path, err) < 0)
-		return -1;
-	if (!r->method || !registration_method_is_valid(bytes_of(r->method)))
-		return error_set(err, "method must be an upper case token");
-	if (!r->path)
-		return error_set(err, "path is missing");
-	if (registration_check_path(bytes_of(r->path), err) < 0)
-		return error_prefix(err, "path \"%s\": ", r->path);
-	if (read_bool(item, "idempotent", &r->idempotent, err) < 0 ||
-		read_bool(item, "streams_body", &streams, err) < 0)
-		return -1;
-	r->streams_body = streams;
-	o = codec_field(item, "body_limit");
-	if (o && o->type == MSGPACK_OBJECT_POSITIVE_INTEGER &&
-		o->via.u64 <= INT64_MAX)
-		r->body_limit = (int64_t)o->via.u64;
-	else if (o && o->type != MSGPACK_OBJECT_NIL)
-		return error_set(err, "body_limit is not a number of bytes");
-	free(r->name);
-	r->name = memory_format("%s %s", r->method, r->path);
-	return 0;
-}
-
-/* A schema is a map, or JSON text of one. */
-static int
-read_schema(struct registration *r, const msgpack_object *o, struct error *err)
-{
-	struct bytes text = codec_bytes(o);
-	json_t *schema;
-
-	if (!o || o->type == MSGPACK_OBJECT_NIL)
-		return 0;
-	if (o->type == MSGPACK_OBJECT_STR)
-		schema = json_loadb(text.at, text.length, 0, NULL);
-	else
-		schema = value_from(o, NULL);
-	if (json_is_object(schema))
-		r->schema_json = json_dumps(schema, JSON_COMPACT);
-	json_decref(schema);
-	return r->schema_json ? 0 : error_set(err, "schema is not an object");
-}
-
-static int
-read_named(
-	struct registration *r, const msgpack_object *item, struct error *err)
-{
-	const msgpack_object *o = codec_field(item, "idempotent");
-
-	if (!r->name)
-		return error_set(err, "name is missing");
-	if (!registration_name_is_valid(bytes_of(r->name)))
-		return error_set(err,
-			"a name has 1 to %d of letters, digits and _.:/-",
-			REGISTRATION_NAME_BYTES);
-	if (o && o->type == MSGPACK_OBJECT_BOOLEAN)
-		r->idempotent = o->via.boolean;
-	return read_schema(r, codec_field(item, "schema"), err);
-}
-
-static int
-registration_read(
-	struct registration *r, const msgpack_object *item, struct error *err)
-{
-	struct bytes text = codec_bytes(codec_field(item, "kind"));
-	int kind = registration_kind_by_wire(text.at, text.length);
-
-	*r = (struct registration){.idempotent = -1, .body_limit = -1};
-	if (item->type != MSGPACK_OBJECT_MAP)
-		return error_set(err, "it is not a map");
-	if (kind < 0)
-		return error_set(err, "there is no kind \"%.*s\"",
-			(int)(text.length < 40 ? text.length : 40), text.at);
-	if (!registration_kinds[kind].supported)
-		return error_set(err, "kind \"%s\" is not supported yet",
-			registration_kinds[kind].wire);
-	r->kind = (enum registration_kind)kind;
-	if (read_text(item, "name", &r->name, err) < 0 ||
-		read_text(item, "description", &r->description, err) < 0 ||
-		read_text(item, "help", &r->help, err) < 0)
-		return -1;
-	return r->kind == REGISTRATION_HTTP ? read_http(r, item, err)
-					    : read_named(r, item, err);
-}
-
-/* ---- sets ---- */
-
-static void
-registration_finish(struct registration *r)
-{
-	free(r->name);
-	free(r->method);
-	free(r->path);
-	free(r->description);
-	free(r->help);
-	free(r->schema_json);
-}
-
-char *
-registration_label(const struct registration *r)
-{
-	return memory_format(
-		"%s:%s", registration_kinds[r->kind].wire, r->name);
-}
 
 /* The label with the names of path parameters left out: what collides. */
 static char *
@@ -202,6 +27,22 @@ registration_shape(const struct registration *r)
 	return label;
 }
 
+/* So that a `ready` message cannot hold supd for long. */
+static int
+count_parts(struct registration_set *set, const struct registration *r,
+	struct error *err)
+{
+	const struct registration_kind_row *row = registration_kinds[r->kind];
+
+	set->part_count += row->parts ? row->parts(r) : 0;
+	if (set->part_count <= REGISTRATION_PARTS_MAX)
+		return 0;
+	return error_set(err,
+		"schema: the schemas of the registrations have more than %d "
+		"parts together",
+		REGISTRATION_PARTS_MAX);
+}
+
 /* Reads item i and files it in `seen` by shape. */
 static int
 set_read_one(struct registration_set *set, struct map *seen,
@@ -211,7 +52,7 @@ set_read_one(struct registration_set *set, struct map *seen,
 	int result = 0;
 	char *shape;
 
-	if (registration_read(r, item, err) < 0)
+	if (registration_read(r, item, err) < 0 || count_parts(set, r, err) < 0)
 		return -1;
 	shape = registration_shape(r);
 	if (map_get(seen, shape, strlen(shape)))
@@ -219,6 +60,35 @@ set_read_one(struct registration_set *set, struct map *seen,
 	map_set(seen, shape, strlen(shape), r);
 	free(shape);
 	return result;
+}
+
+static int
+compare_name(const struct registration *r, enum registration_kind kind,
+	const char *name)
+{
+	if (r->kind != kind)
+		return r->kind < kind ? -1 : 1;
+	return strcmp(r->name, name);
+}
+
+static int
+compare_items(const void *a, const void *b, void *user)
+{
+	const struct registration *items = user;
+	const struct registration *second = &items[*(const uint32_t *)b];
+
+	return compare_name(
+		&items[*(const uint32_t *)a], second->kind, second->name);
+}
+
+static void
+set_sort(struct registration_set *set)
+{
+	set->order = memory_alloc((set->count + 1) * sizeof(*set->order));
+	for (uint32_t i = 0; i < set->count; i++)
+		set->order[i] = i;
+	qsort_r(set->order, set->count, sizeof(*set->order), compare_items,
+		set->items);
 }
 
 int
@@ -247,6 +117,7 @@ registration_set_read(struct registration_set *set, const msgpack_object *list,
 		}
 	}
 	map_finish(&seen);
+	set_sort(set);
 	return 0;
 }
 
@@ -256,59 +127,57 @@ registration_set_finish(struct registration_set *set)
 	for (uint32_t i = 0; i < set->count; i++)
 		registration_finish(&set->items[i]);
 	free(set->items);
+	free(set->order);
 	*set = (struct registration_set){0};
+}
+
+void
+registration_set_copy(
+	struct registration_set *to, const struct registration_set *from)
+{
+	size_t count = (size_t)from->count + 1;
+
+	*to = (struct registration_set){.count = from->count};
+	to->items = memory_alloc(count * sizeof(*to->items));
+	if (from->order) {
+		to->order = memory_alloc(count * sizeof(*to->order));
+		memcpy(to->order, from->order,
+			from->count * sizeof(*to->order));
+	}
+	for (uint32_t i = 0; i < from->count; i++)
+		registration_copy(&to->items[i], &from->items[i]);
+}
+
+/* Of a set without an order: from the front. */
+static const struct registration *
+find_unsorted(const struct registration_set *set, enum registration_kind kind,
+	const char *name)
+{
+	for (uint32_t i = 0; i < set->count; i++)
+		if (!compare_name(&set->items[i], kind, name))
+			return &set->items[i];
+	return NULL;
 }
 
 const struct registration *
 registration_find(const struct registration_set *set,
 	enum registration_kind kind, const char *name)
 {
-	for (uint32_t i = 0; i < set->count; i++)
-		if (set->items[i].kind == kind &&
-			!strcmp(set->items[i].name, name))
-			return &set->items[i];
+	uint32_t low = 0, high = set->count;
+
+	if (!set->order)
+		return find_unsorted(set, kind, name);
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		const struct registration *r = &set->items[set->order[middle]];
+		int difference = compare_name(r, kind, name);
+
+		if (!difference)
+			return r;
+		if (difference < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
 	return NULL;
-}
-
-/* Names are unique in a set, so same size and all found is the same set; an
- * http name holds method and path. */
-bool
-registration_set_equal(
-	const struct registration_set *a, const struct registration_set *b)
-{
-	struct map labels = {0};
-	bool equal = a->count == b->count;
-
-	for (uint32_t i = 0; equal && i < a->count; i++) {
-		char *label = registration_label(&a->items[i]);
-
-		map_set(&labels, label, strlen(label), &a->items[i]);
-		free(label);
-	}
-	for (uint32_t i = 0; equal && i < b->count; i++) {
-		char *label = registration_label(&b->items[i]);
-
-		equal = map_get(&labels, label, strlen(label));
-		free(label);
-	}
-	map_finish(&labels);
-	return equal;
-}
-
-bool
-registration_is_idempotent(
-	const struct registration *r, const char *method, size_t method_length)
-{
-	static const char *const safe[] = {
-		"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
-	struct bytes asked = {method, method_length};
-
-	if (r->idempotent >= 0)
-		return r->idempotent;
-	if (r->kind != REGISTRATION_HTTP)
-		return false;
-	for (size_t i = 0; i < sizeof(safe) / sizeof(*safe); i++)
-		if (bytes_equal(asked, bytes_of(safe[i])))
-			return true;
-	return false;
 }

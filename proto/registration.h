@@ -1,69 +1,74 @@
-/* registration: the kinds of things a worker offers, and one worker's declared
- * set. Knows no route table and no process. */
+/* registration: one thing that a worker offers, and one worker's declared set.
+ * What each kind is lies in kinds/. Knows no route table and no process. */
 #pragma once
 
 #include <msgpack.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/json_schema.h"
+#include "proto/kinds/kinds.h"
 #include "proto/util/error.h"
-
-/* X(ENUM, "kind on the wire", "key in a receipt", receipt has names,
- *   supported so far) */
-#define REGISTRATION_KINDS(X)                                                  \
-	X(CHANNEL, "channel", "channels", true, false)                         \
-	X(TOOL, "tool", "tools", true, true)                                   \
-	X(COMMAND, "command", "commands", true, true)                          \
-	X(HTTP, "http", "httpRoutes", false, true)                             \
-	X(METHOD, "method", "wsMethods", true, true)                           \
-	X(SERVICE, "service", "services", true, false)                         \
-	X(HOOK, "hook", "hooks", false, false)                                 \
-	X(SCHEDULE, "schedule", "schedules", true, false)                      \
-	X(CLI, "cli", "cli", true, false)
-
-enum registration_kind {
-#define X(name, ...) REGISTRATION_##name,
-	REGISTRATION_KINDS(X)
-#undef X
-		REGISTRATION_KIND_COUNT,
-};
-
-struct registration_kind_row {
-	const char *wire;    /* "http" */
-	const char *receipt; /* "httpRoutes" */
-	bool named;	     /* the receipt lists names, else a count */
-	bool supported;	     /* http, tool, command, method so far */
-};
-extern const struct registration_kind_row
-	registration_kinds[REGISTRATION_KIND_COUNT];
-/* -1 if there is none */
-int registration_kind_by_wire(const char *text, size_t length);
 
 struct registration {
 	enum registration_kind kind;
 	char *name;	/* http: "GET /hello"; as registered, without mount */
-	char *method;	/* http only: upper case token */
-	char *path;	/* http only: pattern */
-	int idempotent; /* -1: as the method says; 0 no; 1 yes */
-	int64_t body_limit; /* bytes, -1: the gateway's */
-	bool streams_body;  /* http: sent with its head, the body in chunks */
+	int idempotent; /* -1: depends on the kind; 0 no; 1 yes */
 	char *description, *help; /* may be NULL */
-	char *schema_json;	  /* tool: JSON Schema text, may be NULL */
+	union {
+		struct {
+			char *method;	    /* upper case token */
+			char *path;	    /* pattern */
+			int64_t body_limit; /* bytes, -1: the gateway's */
+			bool streams_body;  /* sent with its head, the body in
+					       chunks */
+		} http;
+		struct {
+			char *schema_json; /* JSON Schema, may be NULL */
+			int validate;	   /* 0: only described by it */
+			/* The same, compiled, a reference: what arguments are
+			 * checked against; NULL: they are not checked. */
+			struct json_schema *schema;
+		} call; /* tool, command, method */
+	};
 };
+
+/* Nothing is said. */
+void registration_init(struct registration *r, enum registration_kind kind);
+/* -1 with err: registration_finish() is the caller's in any case. */
+int registration_read(
+	struct registration *r, const msgpack_object *item, struct error *err);
+void registration_copy(
+	struct registration *to, const struct registration *from);
+/* Both declare the same, to the last field. */
+bool registration_equal(
+	const struct registration *a, const struct registration *b);
+/* The map that registration_read() reads. */
+void registration_pack(const struct registration *r, msgpack_packer *out);
+void registration_finish(struct registration *r);
 
 struct registration_set {
 	struct registration *items; /* in the order of `ready` */
 	uint32_t count;
+	uint32_t part_count; /* of the schemas of all items */
+	/* Places in items, sorted by kind and name, for registration_find().
+	 * NULL in a set that was not read from a worker. */
+	uint32_t *order;
 };
 
-#define REGISTRATIONS_MAX 4096 /* per worker */
+#define REGISTRATIONS_MAX 4096		  /* per worker */
+#define REGISTRATION_PARTS_MAX 65536	  /* of the schemas of a worker */
+#define REGISTRATION_TEXT_MAX (16 * 1024) /* of a description or help */
 
 /* Reads the second param of `ready`. Fails naming the index and field: a kind
  * unknown or not supported yet, a missing or ill-formed name (names are
- * [A-Za-z0-9_.:/-]{1,128}), method or path, the same registration twice. */
+ * [A-Za-z0-9_.:/-]{1,128}), method or path, a field
+ * that is given twice, the same registration twice. */
 int registration_set_read(struct registration_set *set,
 	const msgpack_object *list, struct error *err);
 void registration_set_finish(struct registration_set *set);
+void registration_set_copy(
+	struct registration_set *to, const struct registration_set *from);
 
 /* "http:GET /hello", "tool:hello": the spelling of `keep` and `dropped`. The
  * caller frees. */
@@ -71,10 +76,8 @@ char *registration_label(const struct registration *r);
 /* NULL if the set has none of that kind and name. */
 const struct registration *registration_find(const struct registration_set *set,
 	enum registration_kind kind, const char *name);
-/* True if both have the same kinds, names, methods and paths in any order. */
-bool registration_set_equal(
-	const struct registration_set *a, const struct registration_set *b);
-/* Whether a request for it may be sent a second time: the registration's own
- * word, else GET HEAD OPTIONS PUT DELETE by method; tools and others not. */
+/* Whether a request for it may be sent a second time: as the registration
+ * says; else yes for the methods GET HEAD OPTIONS PUT DELETE, no for tools and
+ * others. */
 bool registration_is_idempotent(
 	const struct registration *r, const char *method, size_t method_length);

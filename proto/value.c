@@ -3,6 +3,10 @@
 #include "proto/value.h"
 
 #include <math.h>
+#include <stdio.h>
+
+#include "proto/util/utf8.h"
+#include "proto/value_path.h"
 
 static void
 value_pack_object(msgpack_packer *p, const json_t *value)
@@ -52,13 +56,31 @@ value_pack(msgpack_packer *p, const json_t *value)
 	}
 }
 
+/* ---- from MessagePack ---- */
+
 static json_t *
-value_array(const msgpack_object *o, struct error *err)
+refuse(const struct value_path *p, struct error *err, const char *text)
+{
+	char path[VALUE_PATH_BYTES];
+
+	value_path_text(p, path, sizeof(path));
+	error_set(err, "%s: %s", path, text);
+	return NULL;
+}
+
+static json_t *value_read(
+	const msgpack_object *o, const struct value_path *p, struct error *err);
+
+static json_t *
+value_array(
+	const msgpack_object *o, const struct value_path *p, struct error *err)
 {
 	json_t *array = json_array(), *item;
 
 	for (uint32_t i = 0; i < o->via.array.size; i++) {
-		item = value_from(&o->via.array.ptr[i], err);
+		struct value_path at = {.around = p, .index = i};
+
+		item = value_read(&o->via.array.ptr[i], &at, err);
 		if (!item || json_array_append_new(array, item) < 0) {
 			json_decref(array);
 			return NULL;
@@ -67,29 +89,50 @@ value_array(const msgpack_object *o, struct error *err)
 	return array;
 }
 
-static int
-value_set(json_t *object, const msgpack_object_kv *pair, struct error *err)
+/* What is wrong with the key of a map, or NULL. */
+static const char *
+key_flaw(const json_t *object, const msgpack_object *key)
 {
-	struct bytes key = codec_bytes(&pair->key);
+	struct bytes text = codec_bytes(key);
+
+	if (key->type != MSGPACK_OBJECT_STR)
+		return "a key of a map must be a string";
+	if (!utf8_is_valid(text.at, text.length))
+		return "a key of a map must be UTF-8";
+	if (memchr(text.at, 0, text.length))
+		return "a key of a map must not contain NUL";
+	if (json_object_getn(object, text.at, text.length))
+		return "duplicate key";
+	return NULL;
+}
+
+static int
+value_set(json_t *object, const msgpack_object_kv *pair,
+	const struct value_path *p, struct error *err)
+{
+	struct value_path at = {.around = p, .key = codec_bytes(&pair->key)};
+	const char *flaw = key_flaw(object, &pair->key);
 	json_t *value;
 
-	if (pair->key.type != MSGPACK_OBJECT_STR)
-		return error_set(err, "a map key is not a str");
-	value = value_from(&pair->val, err);
-	if (!value)
+	if (flaw) {
+		refuse(pair->key.type == MSGPACK_OBJECT_STR ? &at : p, err,
+			flaw);
 		return -1;
-	if (json_object_setn_new(object, key.at, key.length, value) < 0)
-		return error_set(err, "a map key is not UTF-8");
-	return 0;
+	}
+	value = value_read(&pair->val, &at, err);
+	return value ? json_object_setn_new(
+			       object, at.key.at, at.key.length, value)
+		     : -1;
 }
 
 static json_t *
-value_object(const msgpack_object *o, struct error *err)
+value_object(
+	const msgpack_object *o, const struct value_path *p, struct error *err)
 {
 	json_t *object = json_object();
 
 	for (uint32_t i = 0; i < o->via.map.size; i++)
-		if (value_set(object, &o->via.map.ptr[i], err) < 0) {
+		if (value_set(object, &o->via.map.ptr[i], p, err) < 0) {
 			json_decref(object);
 			return NULL;
 		}
@@ -97,40 +140,38 @@ value_object(const msgpack_object *o, struct error *err)
 }
 
 static json_t *
-value_scalar(const msgpack_object *o, struct error *err)
+value_scalar(
+	const msgpack_object *o, const struct value_path *p, struct error *err)
 {
 	struct bytes text = codec_bytes(o);
-	json_t *value = NULL;
 
 	switch (o->type) {
 	case MSGPACK_OBJECT_POSITIVE_INTEGER:
 		if (o->via.u64 <= INT64_MAX)
 			return json_integer((json_int_t)o->via.u64);
-		error_set(err, "an integer is out of range");
-		return NULL;
+		return refuse(p, err,
+			"an integer must be from -2^63 to 2^63 - 1; send "
+			"larger ones as strings");
 	case MSGPACK_OBJECT_NEGATIVE_INTEGER:
 		return json_integer(o->via.i64);
 	case MSGPACK_OBJECT_FLOAT32:
 	case MSGPACK_OBJECT_FLOAT64:
-		if (!isfinite(o->via.f64))
-			error_set(err, "a number is not finite");
-		else
-			value = json_real(o->via.f64);
-		return value;
+		if (isfinite(o->via.f64))
+			return json_real(o->via.f64);
+		return refuse(p, err, "NaN and Infinity are not JSON");
 	case MSGPACK_OBJECT_STR:
 	case MSGPACK_OBJECT_BIN:
-		value = json_stringn(text.at, text.length);
-		if (!value)
-			error_set(err, "a string is not UTF-8");
-		return value;
+		if (utf8_is_valid(text.at, text.length))
+			return json_stringn_nocheck(text.at, text.length);
+		return refuse(p, err, "a string must be UTF-8");
 	default:
-		error_set(err, "an extension type has no place in JSON");
-		return NULL;
+		return refuse(p, err, "an extension type is not JSON");
 	}
 }
 
-json_t *
-value_from(const msgpack_object *o, struct error *err)
+static json_t *
+value_read(
+	const msgpack_object *o, const struct value_path *p, struct error *err)
 {
 	switch (o->type) {
 	case MSGPACK_OBJECT_NIL:
@@ -138,12 +179,56 @@ value_from(const msgpack_object *o, struct error *err)
 	case MSGPACK_OBJECT_BOOLEAN:
 		return json_boolean(o->via.boolean);
 	case MSGPACK_OBJECT_ARRAY:
-		return value_array(o, err);
+		return value_array(o, p, err);
 	case MSGPACK_OBJECT_MAP:
-		return value_object(o, err);
+		return value_object(o, p, err);
 	default:
-		return value_scalar(o, err);
+		return value_scalar(o, p, err);
 	}
+}
+
+json_t *
+value_from(const msgpack_object *o, struct error *err)
+{
+	return value_read(o, NULL, err);
+}
+
+/* Takes the least that a value takes as JSON from *left. */
+static bool
+value_fits(const msgpack_object *o, size_t *left)
+{
+	size_t own = 1 + codec_bytes(o).length;
+	bool fits = own <= *left;
+
+	*left -= fits ? own : 0;
+	if (o->type == MSGPACK_OBJECT_ARRAY)
+		for (uint32_t i = 0; fits && i < o->via.array.size; i++)
+			fits = value_fits(&o->via.array.ptr[i], left);
+	if (o->type == MSGPACK_OBJECT_MAP)
+		for (uint32_t i = 0; fits && i < o->via.map.size; i++)
+			fits = value_fits(&o->via.map.ptr[i].key, left) &&
+			       value_fits(&o->via.map.ptr[i].val, left);
+	return fits;
+}
+
+bool
+value_is_longer(const msgpack_object *o, size_t bytes)
+{
+	return !value_fits(o, &bytes);
+}
+
+bool
+value_has_bin(const msgpack_object *o)
+{
+	bool found = o->type == MSGPACK_OBJECT_BIN;
+
+	if (o->type == MSGPACK_OBJECT_ARRAY)
+		for (uint32_t i = 0; !found && i < o->via.array.size; i++)
+			found = value_has_bin(&o->via.array.ptr[i]);
+	if (o->type == MSGPACK_OBJECT_MAP)
+		for (uint32_t i = 0; !found && i < o->via.map.size; i++)
+			found = value_has_bin(&o->via.map.ptr[i].val);
+	return found;
 }
 
 bool

@@ -3,12 +3,11 @@
 
 #include <string.h>
 
+#define VERB(id, command, client, ...) [VERB_##id] = {__VA_ARGS__},
 const struct verb_row verb_rows[VERB_COUNT] = {
-#define X(name, text, role, arguments, help)                                   \
-	[VERB_##name] = {text, VERB_##role, arguments, help},
-	VERBS(X)
-#undef X
+#include "proto/verbs.def"
 };
+#undef VERB
 
 const struct outcome_row outcome_rows[OUTCOME_COUNT] = {
 #define X(name, text, exit_code, http_status)                                  \
@@ -20,6 +19,16 @@ const struct outcome_row outcome_rows[OUTCOME_COUNT] = {
 /* Verbs that are promised and not there yet: refused by name. */
 static const char *const planned[] = {"watch"};
 
+const char *
+verb_role_name(enum verb_role role)
+{
+	static const char *const names[] = {[VERB_VIEWER] = "viewer",
+		[VERB_OPERATOR] = "operator",
+		[VERB_ADMIN] = "admin"};
+
+	return names[role];
+}
+
 enum verb
 verb_by_name(const char *name)
 {
@@ -29,11 +38,13 @@ verb_by_name(const char *name)
 	return VERB_UNKNOWN;
 }
 
-bool
-verb_is_local(enum verb verb)
+enum verb
+verb_by_alias(const char *alias)
 {
-	return verb == VERB_CHECK || verb == VERB_TOKEN || verb == VERB_NEW ||
-	       verb == VERB_COMPLETION;
+	for (int i = 0; i < VERB_COUNT; i++)
+		if (verb_rows[i].alias && !strcmp(verb_rows[i].alias, alias))
+			return (enum verb)i;
+	return VERB_UNKNOWN;
 }
 
 bool

@@ -14,4 +14,9 @@ enum {
 	ARGUMENT_FORMAT
 };
 
-extern const struct argp_option argument_rows[]; /* ends with zeroes */
+/* Returns the first long option of argv that is unknown or abbreviated (argp
+ * would accept prefixes), or NULL. near_out: the most similar option, or NULL.
+ */
+const char *arguments_find_wrong(int argc, char **argv, const char **near_out);
+
+extern const struct argp_option argument_rows[]; /* ends with a row of zeroes */

@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proto/util/places.h"
+#include "proto/util/paths.h"
 #include "supervisor/arguments.h"
+#include "supervisor/inherited.h"
 #include "supervisor/supervisor.h"
 
 const char *argp_program_version = "supd " SUPD_VERSION;
@@ -38,15 +39,15 @@ parse(int key, char *value, struct argp_state *state)
 	case ARGUMENT_LEVEL:
 		a->options.level_is_set = true;
 		if (!log_level_parse(value, &a->options.level))
-			argp_error(state, "no such log level: %s", value);
+			argp_error(state, "unknown log level: %s", value);
 		return 0;
 	case ARGUMENT_FORMAT:
 		a->options.format_is_set = true;
 		if (!log_format_parse(value, &a->options.format))
-			argp_error(state, "no such log format: %s", value);
+			argp_error(state, "unknown log format: %s", value);
 		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "no such argument: %s", value);
+		argp_error(state, "unexpected argument: %s", value);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -55,11 +56,12 @@ parse(int key, char *value, struct argp_state *state)
 
 static const struct argp argp = {argument_rows, parse, NULL,
 	"A plugin gateway: one table of routes, a process per plugin, reloads "
-	"that nobody notices. Signals: TERM and INT stop, HUP applies the "
+	"without downtime. Signals: TERM and INT stop, HUP applies the "
 	"configuration, USR1 reopens the log.",
 	NULL, NULL, NULL};
 
-/* From the first line on, so that an early HUP waits for the loop. */
+/* Signals are blocked before anything else, so that an early HUP stays pending
+ * until the loop runs. */
 static void
 block_signals(void)
 {
@@ -74,19 +76,40 @@ block_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+static void
+refuse_wrong(int argc, char **argv)
+{
+	const char *near = NULL;
+	const char *wrong = arguments_find_wrong(argc, argv, &near);
+
+	if (!wrong)
+		return;
+	fprintf(stderr, "supd: unknown option %s", wrong);
+	if (near)
+		fprintf(stderr, "; did you mean '--%s'?", near);
+	fputs("\nTry 'supd --help' for more information.\n", stderr);
+	exit(2);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct arguments a = {0};
 
+	refuse_wrong(argc, argv);
 	block_signals();
+	inherited_keep();
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 	if (a.check) {
-		char *file = places_config_file(a.options.config_file);
-		bool bad = config_check(file, stdout) > 0;
+		char *file = paths_config_file(a.options.config_file);
+		bool bad = (config_is_package(file)
+					   ? package_check(file, stdout)
+					   : config_check(file, stdout)) > 0;
 
 		free(file);
+		if (!bad)
+			puts("no errors");
 		return bad;
 	}
 	return supervisor_run(&a.options);

@@ -1,5 +1,6 @@
-/* supervisor: start: folders, gateway, doors, plugins. Stop: doors refuse new
- * work, workers drain, doors close. What a HUP does is supervisor_apply.c. */
+/* supervisor: starts and stops supd. Start: folders, gateway, doors, plugins.
+ * Stop: doors refuse new work, workers drain, doors close. HUP is handled in
+ * supervisor_apply.c. */
 #include "supervisor/supervisor.h"
 
 #include <assert.h>
@@ -14,14 +15,17 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
-#include "proto/util/places.h"
+#include "proto/util/paths.h"
 #include "supervisor/control/commands.h"
+#include "supervisor/control/page.h"
+#include "supervisor/control/slices.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/ops/history.h"
 #include "supervisor/ops/notify.h"
 #include "supervisor/supervisor_parts.h"
+#include "supervisor/apply/roster.h"
 
-/* A stop that takes this much longer than stop_timeout is cut short. */
+/* Slack on top of the longest stop_timeout before a stop is cut short. */
 #define STOP_SLACK_S 2.0
 
 static const int watched_signals[] = {
@@ -32,23 +36,43 @@ static_assert(
 
 /* ---- logging from the loop ---- */
 
+/* A regular file always polls writable, even on a full disk, so after a failed
+ * write this waits for a timer. */
 static void
-flush_log(struct ev_loop *loop, ev_prepare *prepare, int events)
+flush_log(struct supervisor *s)
 {
-	struct supervisor *s =
-		container_of(prepare, struct supervisor, log_flush);
+	bool is_empty = log_flush();
+	uint64_t retry_ms = log_retry_in_ms();
 
-	(void)events;
-	if (!log_flush())
-		ev_io_start(loop, &s->log_writable);
+	if (is_empty || retry_ms)
+		ev_io_stop(s->loop, &s->log_writable);
+	else
+		ev_io_start(s->loop, &s->log_writable);
+	if (!retry_ms || ev_is_active(&s->log_retry))
+		return;
+	ev_timer_set(&s->log_retry, (double)retry_ms / 1e3, 0);
+	ev_timer_start(s->loop, &s->log_retry);
+}
+
+static void
+on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+	(void)loop, (void)events;
+	flush_log(container_of(prepare, struct supervisor, log_flush));
 }
 
 static void
 log_is_writable(struct ev_loop *loop, ev_io *io, int events)
 {
-	(void)events;
-	if (log_flush())
-		ev_io_stop(loop, io);
+	(void)loop, (void)events;
+	flush_log(container_of(io, struct supervisor, log_writable));
+}
+
+static void
+log_retry_is_due(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop, (void)events;
+	flush_log(container_of(timer, struct supervisor, log_retry));
 }
 
 void
@@ -89,10 +113,19 @@ on_drained(void *user)
 }
 
 static void
+on_last_call_over(void *user)
+{
+	struct supervisor *s = user;
+
+	http_server_drain(s->http, on_drained, s);
+	roster_stop(&s->gateway);
+}
+
+static void
 stop_is_overdue(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)timer, (void)events;
-	log_warn("stop takes too long: the rest is killed");
+	log_warn("shutdown timed out; killing the remaining workers");
 	ev_break(loop, EVBREAK_ALL);
 }
 
@@ -111,39 +144,17 @@ stop(struct supervisor *s, const char *why)
 	notify_stopping();
 	notify_status("stopping");
 	ev_timer_init(&s->stop_guard, stop_is_overdue,
-		s->config->defaults.stop_timeout_ms / 1e3 + STOP_SLACK_S, 0);
+		s->config->defaults.stop_timeout_ms / 1e3 + HTTP_LAST_CALL_S +
+			STOP_SLACK_S,
+		0);
 	ev_timer_start(s->loop, &s->stop_guard);
-	http_server_drain(s->http, on_drained, s);
-	gateway_stop(&s->gateway);
+	http_server_last_call(s->http, on_last_call_over, s);
 }
 
 static void
 on_shutdown(void *user)
 {
-	stop(user, "shutdown was asked for");
-}
-
-/* ---- readiness ---- */
-
-static void
-on_settled(struct gateway *g, void *user)
-{
-	struct supervisor *s = user;
-	bool ready = gateway_is_ready(g);
-
-	if (ready == s->ready)
-		return;
-	s->ready = ready;
-	if (!ready)
-		return;
-	s->announced = true;
-	notify_ready();
-	notify_status("serving");
-	log_info("ready in %llu ms",
-		(unsigned long long)(clock_ms() - g->started_ms));
-	news_gateway(g, "gateway.ready",
-		json_pack("{s:I}", "uptimeMs",
-			(json_int_t)(clock_ms() - g->started_ms)));
+	stop(user, "shutdown requested");
 }
 
 /* ---- signals ---- */
@@ -190,7 +201,6 @@ start_signals(struct supervisor *s)
 {
 	sigset_t none;
 
-	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < SIGNAL_COUNT; i++) {
 		ev_signal_init(&s->signals[i], on_signal, watched_signals[i]);
 		ev_signal_start(s->loop, &s->signals[i]);
@@ -199,7 +209,7 @@ start_signals(struct supervisor *s)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Before the configuration is known, as far as the command line says. */
+/* Opens the log by the command line, before the configuration is known. */
 static void
 open_log(const struct supervisor_options *options)
 {
@@ -211,9 +221,18 @@ open_log(const struct supervisor_options *options)
 static void
 start_logging(struct supervisor *s)
 {
-	ev_prepare_init(&s->log_flush, flush_log);
+	ev_prepare_init(&s->log_flush, on_turn);
 	ev_prepare_start(s->loop, &s->log_flush);
 	ev_io_init(&s->log_writable, log_is_writable, log_fd(), EV_WRITE);
+	ev_timer_init(&s->log_retry, log_retry_is_due, 0, 0);
+}
+
+/* A broken pipe or a file size limit must fail the write, not kill supd. */
+static void
+ignore_signals(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 static void
@@ -229,12 +248,12 @@ raise_descriptor_limit(void)
 			strerror(errno));
 }
 
-/* sup-worker stands beside supd, in build/worker, or in libexec: that of the
- * tree that supd itself is in, so that an installed tree can be moved. */
+/* sup-worker is searched for beside supd, in build/worker and in libexec,
+ * relative to supd's own file, so that an installed tree can be moved. */
 static char *
 find_worker_program(struct error *err)
 {
-	static const char *const places[] = {"sup-worker",
+	static const char *const programs[] = {"sup-worker",
 		"../worker/sup-worker", "../libexec/supd/sup-worker"};
 	char self[PATH_MAX];
 	ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -247,8 +266,8 @@ find_worker_program(struct error *err)
 	}
 	self[size] = '\0';
 	*strrchr(self, '/') = '\0';
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-		path = memory_format("%s/%s", self, places[i]);
+	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++) {
+		path = memory_format("%s/%s", self, programs[i]);
 		if (access(path, X_OK) == 0)
 			return path;
 		free(path);
@@ -265,10 +284,10 @@ find_worker_program(struct error *err)
 static int
 open_folders(struct supervisor *s, struct error *err)
 {
-	char *runtime_dir = places_runtime_dir(
+	char *runtime_dir = paths_runtime_dir(
 		s->options->runtime_dir, s->config->runtime_dir);
 	char *state_dir =
-		places_state_dir(s->options->state_dir, s->config->state_dir);
+		paths_state_dir(s->options->state_dir, s->config->state_dir);
 	int result = runtime_open(&s->runtime, runtime_dir, state_dir, err);
 
 	free(runtime_dir);
@@ -285,9 +304,9 @@ open_gateway(struct supervisor *s, struct error *err)
 		return -1;
 	gateway_init(&s->gateway, s->loop, s->config, s->runtime.runtime_dir,
 		s->runtime.state_dir, worker_program);
+	roster_init(&s->gateway);
 	free(worker_program);
 	s->gateway.user = s;
-	s->gateway.on_settled = on_settled;
 	s->gateway.on_stopped = on_stopped;
 	s->gateway.on_call = commands_worker_call;
 	supervisor_serve_applies(s);
@@ -299,6 +318,8 @@ open_gateway(struct supervisor *s, struct error *err)
 static int
 open_doors(struct supervisor *s, struct error *err)
 {
+	s->gateway.pages = page_press_create(&s->gateway);
+	s->gateway.slices = slices_create(s->loop);
 	s->http = http_server_create(&s->gateway, s->config);
 	if (http_server_listen(s->http, s->config, err) < 0)
 		return -1;
@@ -320,14 +341,14 @@ start(struct supervisor *s, struct error *err)
 		return -1;
 	if (open_doors(s, err) < 0)
 		return -1;
-	reaper_start(
-		&s->reaper, s->loop, is_own_child, &s->gateway.room.children);
+	reaper_start(&s->reaper, s->loop, is_own_child,
+		&s->gateway.workers.children);
 	log_info("supd " SUPD_VERSION " (pid %d) with %u plugin%s, %s",
 		getpid(), s->config->plugin_count,
 		s->config->plugin_count == 1 ? "" : "s",
 		s->runtime.runtime_dir);
-	gateway_start(&s->gateway);
-	on_settled(&s->gateway, s);
+	supervisor_watch_ready(s);
+	roster_start(&s->gateway);
 	return 0;
 }
 
@@ -338,6 +359,9 @@ finish(struct supervisor *s)
 		reaper_stop(&s->reaper);
 		control_destroy(s->control);
 		http_server_destroy(s->http);
+		page_press_destroy(s->gateway.pages);
+		slices_destroy(s->gateway.slices);
+		roster_finish(&s->gateway);
 		gateway_finish(&s->gateway);
 		history_close(s->gateway.history);
 	}
@@ -346,11 +370,28 @@ finish(struct supervisor *s)
 	notify_close();
 	log_close();
 	supervisor_forget_hups(s);
+	supervisor_forget_ready(s);
 	for (size_t i = 0; i < SIGNAL_COUNT; i++)
 		ev_signal_stop(s->loop, &s->signals[i]);
 	ev_loop_destroy(s->loop);
 	config_unref(s->config);
 	free(s->config_file);
+}
+
+/* Problems of a package do not refuse the configuration, which would take all
+ * other plugins down: that plugin alone fails to start, or runs from its last
+ * proven stage. */
+static struct config *
+load_config(const char *file, struct problems *problems)
+{
+	struct config *config = config_load(file, problems);
+
+	if (config)
+		config_refuse_nothing(config, problems);
+	if (!config || !problems->errors)
+		return config;
+	config_unref(config);
+	return NULL;
 }
 
 int
@@ -361,9 +402,10 @@ supervisor_run(const struct supervisor_options *options)
 	struct error err;
 	int status = 0;
 
-	s.config_file = places_config_file(options->config_file);
+	s.config_file = paths_config_file(options->config_file);
+	ignore_signals();
 	open_log(options);
-	s.config = config_load(s.config_file, &problems);
+	s.config = load_config(s.config_file, &problems);
 	if (s.config)
 		supervisor_set_log(&s, s.config);
 	supervisor_log_problems(&problems);

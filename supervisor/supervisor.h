@@ -1,5 +1,5 @@
-/* supervisor: the root object: what starts and stops in which order, and what
- * a signal means. Everything else belongs to a room. */
+/* supervisor: the root object: the order of start and stop, and the meaning of
+ * signals. Everything else is in the folders below. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,14 +9,15 @@
 #include "supervisor/config/config.h"
 
 struct supervisor_options {
-	const char *config_file;	     /* NULL: by the search order */
-	const char *runtime_dir, *state_dir; /* NULL: config, then search */
-	bool level_is_set, format_is_set;    /* flags win over the config */
+	const char *config_file; /* NULL: the search order of supd(8) */
+	const char *runtime_dir,
+		*state_dir; /* NULL: the config's, then the default */
+	bool level_is_set, format_is_set; /* flags win over the config */
 	enum log_level level;
 	enum log_format format;
 };
 
-/* Runs until it is told to stop. Returns the exit status: 0 clean stop, 1
- * could not start. Signals are blocked by the caller from the first line of
- * main on, so that none is lost before there is a loop. */
+/* Runs until a signal or a shutdown command. Returns the exit status: 0 after a
+ * clean stop, 1 if supd could not start. The caller must have blocked the
+ * signals, so that none is lost before the loop runs. */
 int supervisor_run(const struct supervisor_options *options);

@@ -1,11 +1,8 @@
 /* supervisor_apply: a HUP, and the supervisor's part of every apply: listeners,
- * limits, tokens and the log. What is applied and when is the gateway's. */
-#include <stdio.h>
+ * limits, tokens and the log. Applying itself is apply/. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "proto/util/clock.h"
-#include "supervisor/gateway/news.h"
 #include "supervisor/ops/notify.h"
 #include "supervisor/supervisor_parts.h"
 
@@ -13,7 +10,7 @@ void
 supervisor_log_problems(const struct problems *problems)
 {
 	for (uint32_t i = 0; i < problems->count; i++) {
-		/* the line's level says so already */
+		/* the level of the log line already says "warning" */
 		struct problem plain = problems->items[i];
 		bool is_warning = plain.warning;
 		char *text;
@@ -77,8 +74,8 @@ supervisor_serve_applies(struct supervisor *s)
 #define HUP_QUIET_S 0.08
 #define HUP_BURST_MS 3000
 
-/* To a service manager that waits for the start or the stop, RELOADING or READY
- * now would mean that everything serves. */
+/* A service manager that still waits for the start or the stop would take
+ * RELOADING or READY for the end of it, so nothing is sent then. */
 static void
 tell_reload(const struct supervisor *s, void (*notify)(void))
 {
@@ -94,11 +91,13 @@ ask(struct supervisor *s)
 	s->hup.kind = s->config->reload.on_sighup == ON_SIGHUP_ADVISE
 			      ? APPLY_PLAN
 			      : APPLY_ALL;
+	s->hup.is_logged = s->hup.kind == APPLY_PLAN;
 	tell_reload(s, notify_reloading);
 	apply_begin(&s->gateway, &s->hup);
 }
 
-/* What came meanwhile, when the burst that it is part of is over. */
+/* Begins a pass for HUPs that came during the last one, once their burst is
+ * over. */
 static void
 ask_if_due(struct supervisor *s)
 {
@@ -108,85 +107,11 @@ ask_if_due(struct supervisor *s)
 }
 
 static void
-log_plan_problem(const json_t *problem)
-{
-	const char *file = json_string_value(json_object_get(problem, "file"));
-	json_int_t line = json_integer_value(json_object_get(problem, "line"));
-	const char *path = json_string_value(json_object_get(problem, "path"));
-	char place[32] = "";
-
-	if (line)
-		snprintf(place, sizeof(place), ":%lld", (long long)line);
-	log_warn("plan: %s%s%s%s",
-		file   ? file
-		: path ? path
-		       : "",
-		place, file || path ? ": " : "",
-		json_string_value(json_object_get(problem, "text")));
-}
-
-/* With `advise`: what an apply would do, for a person to read. */
-static void
-log_plan(struct supervisor *s, const json_t *document)
-{
-	const char *words[] = {"path", "kind", "class"};
-	const json_t *changes = json_object_get(document, "changes");
-	const json_t *plugins = json_object_get(document, "plugins");
-	const json_t *row, *problem;
-	size_t i;
-
-	json_array_foreach(changes, i, row) log_info("plan: %s %s (%s)",
-		json_string_value(json_object_get(row, words[0])),
-		json_string_value(json_object_get(row, words[1])),
-		json_string_value(json_object_get(row, words[2])));
-	json_array_foreach(plugins, i, row)
-	{
-		char *why = json_dumps(
-			json_object_get(row, "reasons"), JSON_COMPACT);
-
-		log_info("plan: %s %s %s",
-			json_string_value(json_object_get(row, "action")),
-			json_string_value(json_object_get(row, "pluginId")),
-			why ? why : "");
-		free(why);
-	}
-	json_array_foreach(json_object_get(document, "problems"), i, problem)
-		log_plan_problem(problem);
-	news_gateway(&s->gateway, "config.planned",
-		json_incref((json_t *)(uintptr_t)document));
-	log_info("nothing was applied: reload.on_sighup is advise, and "
-		 "'supctl apply' does it");
-}
-
-static void
-tell_status(const json_t *document)
-{
-	const json_t *results = json_object_get(document, "results"), *receipt;
-	const char *error =
-		json_string_value(json_object_get(document, "error"));
-	size_t failed = 0, i;
-
-	json_array_foreach(results, i, receipt) failed +=
-		!json_is_true(json_object_get(receipt, "success"));
-	if (error)
-		notify_status("configuration not applied: %s", error);
-	else
-		notify_status("serving; last reload of the configuration: %zu "
-			      "of %zu transactions failed",
-			failed, json_array_size(results));
-}
-
-static void
-hup_done(struct apply_request *r, enum outcome outcome, json_t *document)
+hup_done(struct apply_request *r, const struct apply_report *report)
 {
 	struct supervisor *s = container_of(r, struct supervisor, hup);
 
-	(void)outcome;
 	s->hup_is_asked = false;
-	if (r->kind == APPLY_PLAN)
-		log_plan(s, document);
-	else
-		tell_status(document);
 	tell_reload(s, notify_ready);
 	ask_if_due(s);
 }

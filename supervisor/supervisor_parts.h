@@ -5,7 +5,7 @@
 
 #include "supervisor/config/config.h"
 #include "supervisor/control/control.h"
-#include "supervisor/gateway/apply.h"
+#include "supervisor/apply/apply.h"
 #include "supervisor/http/server.h"
 #include "supervisor/ops/reaper.h"
 #include "supervisor/ops/runtime.h"
@@ -26,20 +26,31 @@ struct supervisor {
 	ev_signal signals[SIGNAL_COUNT];
 	ev_prepare log_flush;
 	ev_io log_writable;
+	ev_timer log_retry; /* a write to the log failed */
 	ev_timer stop_guard;
 	bool ready, stopping, workers_gone, doors_drained;
-	bool announced; /* the service manager was told READY once */
+	bool announced; /* READY=1 was sent once */
+	ev_prepare ready_look;
+	ev_timer ready_again;	/* repeats a check that came too soon */
+	uint64_t ready_seen_ms; /* the last check */
+	char status[768];	/* the last STATUS= sent, or "" */
 	struct apply_request hup;
-	bool hup_is_asked;  /* until its verdict */
-	bool hup_pending;   /* one more when that is there */
-	ev_timer hup_quiet; /* since the last HUP: a burst goes on */
+	bool hup_is_asked;  /* an apply for a HUP is in progress */
+	bool hup_pending;   /* another one follows it */
+	ev_timer hup_quiet; /* runs after a HUP: the burst may go on */
 	uint64_t burst_ms;  /* when the burst began */
 };
 
 /* ---- supervisor.c ---- */
-/* Format and level of the log: a flag's, else the config's. */
+/* Sets the log's format and level: those of flags, else of the config. */
 void supervisor_set_log(
 	const struct supervisor *s, const struct config *config);
+
+/* ---- supervisor_ready.c ---- */
+/* From now on checks after each change whether supd is ready, and notifies the
+ * service manager. */
+void supervisor_watch_ready(struct supervisor *s);
+void supervisor_forget_ready(struct supervisor *s); /* the loop ends */
 
 /* ---- supervisor_apply.c ---- */
 /* HUP: asks for an apply, or with `on_sighup: advise` for a plan of one. */

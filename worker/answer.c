@@ -1,11 +1,13 @@
-/* answer: replies of every kind, up to the head of a long one (stream.c goes
- * on). It turns the plugin's mistakes (a second answer) into an abort, and
+/* answer: answers of every kind, up to the head of a long one (stream.c has the
+ * rest). It turns the plugin's mistakes (a second answer) into an abort, and
  * never judges status or headers: supd does. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/json_text.h"
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "proto/util/utf8.h"
 #include "proto/value.h"
 #include "worker/request.h"
@@ -16,7 +18,7 @@ request_expect(const struct sup_req *req, enum request_state expected)
 	if (req->state == expected)
 		return;
 	if (req->state == REQUEST_OPEN)
-		host_abort("sup_chunk() comes after sup_reply_begin()");
+		host_abort("call sup_reply_begin() before sup_chunk()");
 	host_abort("a request was answered twice");
 }
 
@@ -27,7 +29,7 @@ answer_end(struct sup_req *req)
 	struct link *link = req->plugin->link;
 
 	if (link_end(link)) {
-		codec_error(link_begin(link), req->id, WIRE_TOO_LARGE,
+		codec_error(link_begin(link), req->id, WIRE_FAILED,
 			"the answer is larger than 1 MiB");
 		link_end(link);
 	}
@@ -52,7 +54,7 @@ request_is_wanted(struct sup_req *req)
 	return false;
 }
 
-/* What supd asks of the plugin itself has no text for an answer. */
+/* Requests of supd itself cannot be answered with text. */
 static bool
 answer_has_content(struct sup_req *req)
 {
@@ -63,8 +65,8 @@ answer_has_content(struct sup_req *req)
 		return true;
 	request_answer_error(req, WIRE_FAILED,
 		req->message == MESSAGE_EXPORT
-			? "an export is answered with sup_reply_state()"
-			: "this is answered with sup_ok() or sup_fail()");
+			? "answer an export with sup_reply_state()"
+			: "answer this with sup_ok() or sup_fail()");
 	return false;
 }
 
@@ -73,6 +75,10 @@ answer_has_content(struct sup_req *req)
 void
 sup_reply_header(struct sup_req *req, const char *name, const char *value)
 {
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(name, "name");
+	HOST_NEEDS(value, "value");
+
 	struct request_pair *pair = arena_take(&req->arena, sizeof(*pair));
 
 	request_expect(req, REQUEST_OPEN);
@@ -133,6 +139,9 @@ void
 sup_reply(struct sup_req *req, int status, const char *content_type,
 	const void *body, size_t bytes)
 {
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(body || !bytes, "body");
+
 	struct bytes text = {body, bytes};
 	msgpack_packer *out;
 
@@ -151,6 +160,9 @@ sup_reply(struct sup_req *req, int status, const char *content_type,
 void
 sup_reply_text(struct sup_req *req, int status, const char *format, ...)
 {
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(format, "format");
+
 	struct buffer *text = &req->plugin->scratch;
 	va_list arguments;
 	int length;
@@ -168,8 +180,8 @@ sup_reply_text(struct sup_req *req, int status, const char *format, ...)
 		buffer_length(text));
 }
 
-/* For tools and methods; takes the value over. supd would take what is nested
- * too deeply for malformed, and end the worker. */
+/* For tools and methods; takes ownership of the value. For supd a value nested
+ * too deeply would be malformed, and end the worker. */
 static void
 answer_value(struct sup_req *req, json_t *value)
 {
@@ -177,7 +189,7 @@ answer_value(struct sup_req *req, json_t *value)
 
 	if (value_is_deeper(value, WIRE_DEPTH_MAX - 1)) {
 		if (request_is_wanted(req))
-			request_answer_error(req, WIRE_TOO_LARGE,
+			request_answer_error(req, WIRE_FAILED,
 				"the answer is nested too deeply");
 	} else if (answer_has_content(req)) {
 		out = link_begin(req->plugin->link);
@@ -188,10 +200,40 @@ answer_value(struct sup_req *req, json_t *value)
 	json_decref(value);
 }
 
+/* The plugin's answer should be JSON and is not: its author sees where, and a
+ * client of http only that it failed. */
+static void
+answer_not_json(struct sup_req *req, const struct error *err)
+{
+	char text[sizeof(err->text) + 64];
+
+	host_say("sup_reply_json: %s", err->text);
+	if (!request_is_wanted(req))
+		return;
+	if (req->message == MESSAGE_HTTP) {
+		sup_reply_text(req, 500, "the plugin failed\n");
+		return;
+	}
+	snprintf(text, sizeof(text), "the plugin's answer is not JSON: %s",
+		err->text);
+	request_answer_error(req, WIRE_FAILED, text);
+}
+
+const char *
+sup_json_error(const struct sup *p)
+{
+	HOST_NEEDS(p, "p");
+	return p->json_error.text;
+}
+
 int
 sup_reply_value(struct sup_req *req, int status, const char *json, size_t bytes)
 {
-	json_t *value = json_loadb(json, bytes, JSON_DECODE_ANY, NULL);
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(json || !bytes, "json");
+
+	json_t *value = json_text_read(
+		(struct bytes){json, bytes}, NULL, &req->plugin->json_error);
 
 	if (!value)
 		return -1;
@@ -207,26 +249,33 @@ sup_reply_value(struct sup_req *req, int status, const char *json, size_t bytes)
 void
 sup_reply_json(struct sup_req *req, int status, const char *format, ...)
 {
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(format, "format");
+
 	struct buffer *text = &req->plugin->scratch;
+	struct error *err = &req->plugin->json_error;
 	va_list arguments;
+	int rc;
 
 	buffer_clear(text);
 	va_start(arguments, format);
-	json_format(text, format, arguments);
+	rc = json_format(text, format, arguments, err);
 	va_end(arguments);
-	if (req->message != MESSAGE_TOOL && req->message != MESSAGE_METHOD)
+	if (!rc && req->message != MESSAGE_TOOL &&
+		req->message != MESSAGE_METHOD)
 		sup_reply(req, status, "application/json", buffer_bytes(text),
 			buffer_length(text));
-	else if (sup_reply_value(req, status, (const char *)buffer_bytes(text),
-			 buffer_length(text)) &&
-		 request_is_wanted(req))
-		request_answer_error(
-			req, WIRE_FAILED, "the plugin's answer is not JSON");
+	else if (rc ||
+		 sup_reply_value(req, status, (const char *)buffer_bytes(text),
+			 buffer_length(text)))
+		answer_not_json(req, err);
 }
 
 void
 sup_ok(struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
+
 	msgpack_packer *out;
 
 	if (!request_is_wanted(req))
@@ -237,7 +286,7 @@ sup_ok(struct sup_req *req)
 	}
 	if (req->message == MESSAGE_EXPORT) {
 		request_answer_error(req, WIRE_FAILED,
-			"an export is answered with sup_reply_state()");
+			"answer an export with sup_reply_state()");
 		return;
 	}
 	if (req->message == MESSAGE_CONFIGURE)
@@ -248,25 +297,12 @@ sup_ok(struct sup_req *req)
 	answer_end(req);
 }
 
-/* A script's last words, or what was cut in the middle of a character, may be
- * anything; supd shows no text that is none. */
-static void
-answer_clean_text(char *text)
-{
-	size_t left = strlen(text), length;
-
-	for (; left; text += length, left -= length) {
-		length = utf8_length((const uint8_t *)text, left);
-		if (length)
-			continue;
-		*text = '?';
-		length = 1;
-	}
-}
-
 void
 sup_fail(struct sup_req *req, enum sup_error code, const char *format, ...)
 {
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(format, "format");
+
 	char text[1024];
 	va_list arguments;
 
@@ -276,9 +312,8 @@ sup_fail(struct sup_req *req, enum sup_error code, const char *format, ...)
 			       (int)SUP_FAILED == WIRE_ERROR_COUNT - 1,
 		"sup_error follows wire_error");
 	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
+	text_vformat(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	answer_clean_text(text);
 	if (req->state == REQUEST_STREAMING)
 		request_give_up(req, text);
 	else if (request_is_wanted(req))
@@ -292,9 +327,10 @@ sup_fail(struct sup_req *req, enum sup_error code, const char *format, ...)
 void
 sup_reply_begin(struct sup_req *req, int status, const char *content_type)
 {
+	HOST_NEEDS(req, "req");
 	request_expect(req, REQUEST_OPEN);
 	if (req->message != MESSAGE_HTTP)
-		host_abort("only http is answered in pieces");
+		host_abort("only http requests can be answered in pieces");
 	req->state = REQUEST_STREAMING;
 	req->credit = (int64_t)req->plugin->credit_bytes;
 	if (req->cancelled)

@@ -19,7 +19,7 @@ void *
 arena_take(struct arena *a, size_t bytes)
 {
 	struct arena_block *block = a->blocks;
-	void *place;
+	void *at;
 
 	bytes = (bytes + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
 	if (!block || block->size - a->used < bytes) {
@@ -31,9 +31,9 @@ arena_take(struct arena *a, size_t bytes)
 		a->blocks = block;
 		a->used = 0;
 	}
-	place = block->bytes + a->used;
+	at = block->bytes + a->used;
 	a->used += bytes;
-	return place;
+	return at;
 }
 
 char *

@@ -1,5 +1,5 @@
-/* arena: small pieces of memory that all go at once; used for the strings of
- * one request. Keeps its first block from one use to the next. */
+/* arena: small pieces of memory that are freed together; used for the strings
+ * of one request. Keeps its first block from one use to the next. */
 #pragma once
 
 #include <stddef.h>

@@ -1,12 +1,12 @@
-/* body: what a request carries, from its first bytes to its last: collected
- * until it is whole, or handed to the plugin in pieces. Credit is given for
- * what was taken, so that never more than one window waits here. It knows
- * nothing of answers. */
+/* body: the body of a request, from its first bytes to its last: collected
+ * until it is whole, or passed to the plugin in pieces. Credit is sent for
+ * consumed bytes, so that at most one window waits here. It knows nothing of
+ * answers. */
 #include <string.h>
 
 #include "worker/request.h"
 
-/* Credit goes back in portions, not for every small piece. */
+/* Credit is sent in portions, not for every small piece. */
 #define PORTIONS_PER_WINDOW 8
 
 static void
@@ -95,8 +95,8 @@ body_may_go(const struct sup_req *req)
 	       body_is_wanted(req);
 }
 
-/* While it is paused, what was taken last is not paid for either: it is
- * probably waiting in the answer's queue. */
+/* While it is paused, the last piece gets no credit either: it is probably
+ * waiting in the answer's queue. */
 static void
 body_pay(struct sup_req *req)
 {
@@ -161,7 +161,7 @@ body_on_feed(struct ev_loop *loop, ev_timer *w, int events)
 	struct sup *p = container_of(w, struct sup, feed);
 	struct list now;
 
-	/* those that come meanwhile have their turn in the next one */
+	/* those that arrive meanwhile are for the next turn */
 	list_init(&now);
 	while (!list_is_empty(&p->feeding)) {
 		struct list *node = p->feeding.next;
@@ -185,7 +185,7 @@ body_feed_init(struct sup *p)
 	ev_timer_init(&p->feed, body_on_feed, 0, 0);
 }
 
-/* Something waits, or the end does, and nobody is on the way to say so. */
+/* A piece or the end waits, and no event for it is pending. */
 static void
 body_schedule(struct sup_req *req)
 {
@@ -229,8 +229,9 @@ body_stream(struct sup_req *req, struct bytes bytes, bool more)
 void
 sup_on_body(struct sup_req *req, sup_body *take, void *user)
 {
+	HOST_NEEDS(req, "req");
 	if (!req->streams)
-		host_abort("sup_on_body() is for offers with streams_body");
+		host_abort("sup_on_body() needs an offer with streams_body");
 	req->take = take;
 	req->take_user = user;
 	body_schedule(req);
@@ -239,12 +240,14 @@ sup_on_body(struct sup_req *req, sup_body *take, void *user)
 void
 sup_pause(struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
 	req->paused = true;
 }
 
 void
 sup_resume(struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
 	if (!req->paused)
 		return;
 	req->paused = false;

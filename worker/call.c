@@ -1,8 +1,9 @@
-/* call: what the plugin tells and asks the gateway and its own thread:
+/* call: events and calls of the plugin to the gateway and to its own thread:
  * sup_emit(), sup_call() with its answers, and sup_post(). */
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/json_text.h"
 #include "proto/util/memory.h"
 #include "proto/value.h"
 #include "worker/host.h"
@@ -21,17 +22,26 @@ struct post {
 };
 
 /* JSON text as one of a message's params: 0 with the value, which is NULL for
- * no text, or -1: it is no JSON, or nested deeper than supd would take. */
+ * no text, or -1, and the reason is on stderr: malformed, or nested deeper
+ * than supd accepts. */
 static int
-call_read(const char *json, json_t **value_out)
+call_read(struct sup *p, const char *function, const char *json,
+	json_t **value_out)
 {
+	struct error *err = &p->json_error;
+
 	*value_out = NULL;
 	if (!json)
 		return 0;
-	*value_out = json_loads(json, JSON_DECODE_ANY, NULL);
-	if (*value_out && !value_is_deeper(*value_out, WIRE_DEPTH_MAX - 2))
+	*value_out = json_text_read(bytes_of(json), NULL, err);
+	if (*value_out && value_is_deeper(*value_out, WIRE_DEPTH_MAX - 2)) {
+		json_decref(*value_out);
+		*value_out = NULL;
+		error_set(err, "nested deeper than %d", WIRE_DEPTH_MAX - 2);
+	}
+	if (*value_out)
 		return 0;
-	json_decref(*value_out);
+	host_say("%s: %s", function, err->text);
 	return -1;
 }
 
@@ -40,11 +50,16 @@ sup_call(struct sup *p, const char *kind, const char *name,
 	const char *args_json, uint32_t timeout_ms, sup_result *done,
 	void *user)
 {
+	HOST_NEEDS(p, "p");
+	HOST_NEEDS(kind, "kind");
+	HOST_NEEDS(name, "name");
+	HOST_NEEDS(done, "done");
+
 	msgpack_packer *out;
 	struct call *call;
 	json_t *args;
 
-	if (call_read(args_json, &args))
+	if (call_read(p, "sup_call", args_json, &args))
 		return -1;
 	call = memory_alloc(sizeof(*call));
 	*call = (struct call){
@@ -67,10 +82,13 @@ sup_call(struct sup *p, const char *kind, const char *name,
 int
 sup_emit(struct sup *p, const char *event, const char *json)
 {
+	HOST_NEEDS(p, "p");
+	HOST_NEEDS(event, "event");
+
 	msgpack_packer *out;
 	json_t *value;
 
-	if (call_read(json, &value))
+	if (call_read(p, "sup_emit", json, &value))
 		return -1;
 	out = link_begin(p->link);
 	codec_notification(out, MESSAGE_EMIT, 2);
@@ -83,7 +101,7 @@ sup_emit(struct sup *p, const char *event, const char *json)
 static void
 call_finish(struct sup *p, struct call *call, const struct message *m)
 {
-	struct error err = {""};
+	struct error err = {.text = ""};
 	char text[512], *result = NULL;
 	json_t *value = NULL;
 
@@ -91,8 +109,9 @@ call_finish(struct sup *p, struct call *call, const struct message *m)
 		codec_read_error(m->error, text, sizeof(text));
 	} else {
 		value = value_from(m->result, &err);
-		result = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-		if (!result)
+		if (value)
+			result = json_text(value, JSON_TEXT_COMPACT);
+		else
 			memcpy(text, err.text, sizeof(text));
 	}
 	call->done(p, result ? NULL : text, result, call->user);
@@ -151,6 +170,9 @@ post_init(struct sup *p)
 void
 sup_post(struct sup *p, void (*fn)(void *user), void *user)
 {
+	HOST_NEEDS(p, "p");
+	HOST_NEEDS(fn, "fn");
+
 	struct post *post = memory_alloc(sizeof(*post));
 
 	post->fn = fn;

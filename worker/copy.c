@@ -29,8 +29,8 @@ copy_write(int fd, const unsigned char *bytes, size_t size)
 
 /* to < 0: the bytes are there already and only hashed. */
 static int
-copy_pieces(int from, int to, uint64_t limit_bytes, SHA256_CTX *digest,
-	uint64_t *bytes_out, const char *path, struct error *err)
+copy_pieces(int from, int to, const struct copy_order *order,
+	uint64_t *bytes_out, struct error *err)
 {
 	static unsigned char piece[PIECE_BYTES];
 	ssize_t got;
@@ -40,36 +40,36 @@ copy_pieces(int from, int to, uint64_t limit_bytes, SHA256_CTX *digest,
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return error_set(err, "cannot read %s: %s", path,
-				strerror(errno));
+			return error_set_errno(
+				err, errno, "cannot read %s", order->path);
 		*bytes_out += (uint64_t)got;
-		if (*bytes_out > limit_bytes)
+		if (*bytes_out > order->limit_bytes)
 			return error_set(err,
 				"the package is larger than the limit, at %s",
-				path);
+				order->path);
 		if (to >= 0 && copy_write(to, piece, (size_t)got))
-			return error_set(err, "cannot write %s: %s", path,
-				strerror(errno));
-		SHA256_Update(digest, piece, (size_t)got);
+			return error_set_errno(
+				err, errno, "cannot write %s", order->path);
+		SHA256_Update(order->digest, piece, (size_t)got);
+		pace_add(order->pace, (uint64_t)got);
 	}
 	return 0;
 }
 
 int
-copy_file(int from, int to, uint64_t limit_bytes, SHA256_CTX *digest,
-	uint64_t *bytes_out, const char *path, struct error *err)
+copy_file(int from, int to, const struct copy_order *order, uint64_t *bytes_out,
+	struct error *err)
 {
 	if (!ioctl(to, FICLONE, from))
-		return copy_pieces(
-			to, -1, limit_bytes, digest, bytes_out, path, err);
+		return copy_pieces(to, -1, order, bytes_out, err);
 	posix_fadvise(from, 0, 0, POSIX_FADV_SEQUENTIAL);
-	return copy_pieces(from, to, limit_bytes, digest, bytes_out, path, err);
+	return copy_pieces(from, to, order, bytes_out, err);
 }
 
 int
-copy_hash(int from, uint64_t limit_bytes, SHA256_CTX *digest,
-	uint64_t *bytes_out, const char *path, struct error *err)
+copy_hash(int from, const struct copy_order *order, uint64_t *bytes_out,
+	struct error *err)
 {
 	posix_fadvise(from, 0, 0, POSIX_FADV_SEQUENTIAL);
-	return copy_pieces(from, -1, limit_bytes, digest, bytes_out, path, err);
+	return copy_pieces(from, -1, order, bytes_out, err);
 }

@@ -4,15 +4,21 @@
 
 #include <stdint.h>
 
-#define OPENSSL_SUPPRESS_DEPRECATED
-#include <openssl/sha.h>
-
 #include "proto/util/error.h"
+#include "proto/util/sha256.h"
+#include "worker/pace.h"
+
+struct copy_order {
+	uint64_t limit_bytes;
+	SHA256_CTX *digest;
+	struct pace *pace;
+	const char *path; /* for messages */
+};
 
 /* A reflink where the file system has them, else read and write. Adds the
- * copied bytes to digest; fails beyond limit_bytes. path is for messages. */
-int copy_file(int from, int to, uint64_t limit_bytes, SHA256_CTX *digest,
-	uint64_t *bytes_out, const char *path, struct error *err);
+ * copied bytes to the digest; fails beyond the limit. */
+int copy_file(int from, int to, const struct copy_order *order,
+	uint64_t *bytes_out, struct error *err);
 /* The same digest, and no copy. */
-int copy_hash(int from, uint64_t limit_bytes, SHA256_CTX *digest,
-	uint64_t *bytes_out, const char *path, struct error *err);
+int copy_hash(int from, const struct copy_order *order, uint64_t *bytes_out,
+	struct error *err);

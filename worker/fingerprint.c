@@ -1,12 +1,12 @@
-/* fingerprint: a hash over what tells one state of a file from the next. */
+/* fingerprint: a hash over the metadata that changes with a file. */
 #include "worker/fingerprint.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-/* How finely the times of a file are kept: by the clock's tick, or in seconds
- * where the file system has no more. */
+/* The resolution of file times: the clock's tick, or seconds where the file
+ * system has no more. */
 #define TICK_NS 50000000ll
 #define COARSE_NS 2000000000ll
 

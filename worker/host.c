@@ -1,5 +1,5 @@
-/* host: loads the plugin, holds what it offers and counts what it owes. The
- * conversation is serve.c's, requests are request.c's. */
+/* host: loads the plugin, keeps its offers and counts the answers that it owes.
+ * serve.c has the messages, request.c the requests. */
 #include "worker/host.h"
 
 #include <dlfcn.h>
@@ -10,11 +10,13 @@
 
 #include "proto/launch.h"
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "worker/request.h"
 #include "worker/serve.h"
 
 #define OLDEST_ABI 1
-#define BODY_MAX_BYTES (10ull * 1024 * 1024) /* if supd names no limit */
+#define BODY_MAX_BYTES                                                         \
+	(10ull * 1024 * 1024) /* until hello's answer names a limit */
 
 void
 host_say(const char *format, ...)
@@ -49,7 +51,7 @@ host_load(const char *file, struct error *err)
 	void *object;
 
 	if (!realpath(file, path)) {
-		error_set(err, "there is no %s in the package", file);
+		error_set(err, "the package has no %s", file);
 		return NULL;
 	}
 	object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -59,10 +61,11 @@ host_load(const char *file, struct error *err)
 	}
 	descriptor = dlsym(object, "sup_plugin");
 	if (!descriptor)
-		error_set(err, "%s exports no sup_plugin (SUP_PLUGIN)", file);
+		error_set(err, "%s does not export sup_plugin; use SUP_PLUGIN",
+			file);
 	else if (descriptor->abi < OLDEST_ABI || descriptor->abi > SUP_ABI)
 		error_set(err,
-			"%s is built for ABI %u, this supd takes %d to %d",
+			"%s is built for ABI %u; this supd supports %d to %d",
 			file, descriptor->abi, OLDEST_ABI, SUP_ABI);
 	else if (!descriptor->version || !descriptor->init)
 		error_set(err, "%s has no version or no init", file);
@@ -94,18 +97,18 @@ host_link(struct error *err)
 		return &link_nng;
 	if (!strcmp(name, link_native.name))
 		return &link_native;
-	error_set(err, "%s is neither nng nor native: %s", LAUNCH_LINK, name);
+	error_set(err, "%s must be nng or native, not %s", LAUNCH_LINK, name);
 	return NULL;
 }
 
 int
 host_run(const char *file)
 {
-	static struct sup plugin; /* as long as the process */
+	static struct sup plugin; /* for the life of the process */
 	const struct link_ops *link;
 	struct error err;
 
-	setvbuf(stdout, NULL, _IOLBF, 0); /* supd collects lines */
+	setvbuf(stdout, NULL, _IOLBF, 0); /* supd reads lines */
 	link = host_link(&err);
 	if (!link) {
 		host_say("%s", err.text);
@@ -122,14 +125,14 @@ host_run(const char *file)
 		&serve_events, &plugin, &err);
 	if (!plugin.link) {
 		host_say("%s", err.text);
-		return LAUNCH_EXIT_LINK;
+		return err.shortage ? LAUNCH_EXIT_SHORT : LAUNCH_EXIT_LINK;
 	}
 	serve_begin(&plugin);
 	ev_run(plugin.loop, 0);
 	return LAUNCH_EXIT_DONE;
 }
 
-/* ---- what is owed ---- */
+/* ---- answers that are owed ---- */
 
 void
 host_check_drained(struct sup *p)
@@ -144,41 +147,47 @@ host_check_drained(struct sup *p)
 	link_end(p->link);
 }
 
-/* ---- what the plugin asks about itself ---- */
+/* ---- functions of the plugin API ---- */
 
 const char *
 sup_id(const struct sup *p)
 {
+	HOST_NEEDS(p, "p");
 	return p->id;
 }
 
 uint32_t
 sup_generation(const struct sup *p)
 {
+	HOST_NEEDS(p, "p");
 	return p->generation;
 }
 
 const char *
 sup_version(const struct sup *p)
 {
+	HOST_NEEDS(p, "p");
 	return p->descriptor->version;
 }
 
 const char *
 sup_data_dir(const struct sup *p)
 {
+	HOST_NEEDS(p, "p");
 	return getenv(LAUNCH_DATA_DIR);
 }
 
 struct ev_loop *
 sup_loop(struct sup *p)
 {
+	HOST_NEEDS(p, "p");
 	return p->loop;
 }
 
 void
 sup_ready(struct sup *p)
 {
+	HOST_NEEDS(p, "p");
 	if (p->state != HOST_INITIALISING)
 		host_abort("sup_ready() called twice, or not while starting");
 	serve_ready(p);
@@ -187,13 +196,16 @@ sup_ready(struct sup *p)
 void
 sup_log(struct sup *p, enum sup_level level, const char *format, ...)
 {
+	HOST_NEEDS(p, "p");
+	HOST_NEEDS(format, "format");
+
 	static const char *const names[] = {"error", "warn", "info", "debug"};
 	char text[4096];
 	msgpack_packer *out;
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
+	text_vformat(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	out = link_begin(p->link);
 	codec_notification(out, MESSAGE_LOG, 2);

@@ -1,5 +1,5 @@
-/* host: one loaded C plugin in this process: what it is, what it offers, and
- * the worker's side of the conversation with supd. All parts of the worker
+/* host: one loaded C plugin in this process: its descriptor, its registrations,
+ * and the worker's side of the connection to supd. All parts of the worker
  * that implement <sup/plugin.h> share this header. */
 #pragma once
 
@@ -16,11 +16,10 @@
 
 #define REQUEST_BUCKETS 256 /* of requests answered later; a power of two */
 
-/* An offer with strings of its own; its place is its registration number. */
+/* An offer; its index is its registration number. */
 struct offer {
-	struct sup_offer said;
-	enum registration_kind kind;
-	char *name, *method, *path, *description, *schema, *help;
+	struct sup_offer said; /* as passed in; its strings may be freed */
+	struct registration declared;
 };
 
 enum host_state {
@@ -36,11 +35,11 @@ struct sup {
 	const struct sup_plugin *descriptor;
 	enum host_state state;
 
-	/* what hello brought */
+	/* from the answer to hello */
 	char *id;
 	uint32_t generation;
 	json_t *settings;
-	char *settings_json; /* made at first need */
+	char *settings_json; /* made when first needed */
 	uint64_t body_max_bytes, credit_bytes;
 
 	struct offer *offers;
@@ -49,9 +48,9 @@ struct sup {
 	void *health_user, *configure_user, *state_user;
 	uint32_t state_version;
 
-	/* requests: taken and not yet answered to the end */
+	/* requests whose answer is not complete */
 	uint32_t in_flight;
-	bool draining, drained; /* drained: said so */
+	bool draining, drained; /* drained: has been sent */
 	struct list free_requests;
 	uint32_t free_count;
 	struct list requests[REQUEST_BUCKETS]; /* those that outlived their
@@ -60,7 +59,8 @@ struct sup {
 	struct list feeding; /* requests with pieces of a body for the plugin */
 	ev_timer feed;	     /* never runs: carries the event that says so */
 
-	struct buffer scratch; /* text of the answer being made */
+	struct buffer scratch;	 /* text of the answer being made */
+	struct error json_error; /* why JSON text was refused last */
 
 	uint32_t next_call_id;
 	struct list calls; /* struct call, see call.c */
@@ -74,17 +74,24 @@ struct sup {
  * exit code of proto/launch.h; what went wrong is on stderr. */
 int host_run(const char *file);
 
-/* Answers the plugin's offers; host_offer returns NULL if there is none. */
+/* The plugin's offer of that kind and name; NULL if there is none. */
 const struct offer *host_offer(
 	const struct sup *p, enum registration_kind kind, struct bytes name);
 void host_pack_offers(const struct sup *p, msgpack_packer *packer);
-/* Says `drained` if that is due: after drain, and after each last reply. */
+/* Sends `drained` if that is due: after drain, and after the last answer. */
 void host_check_drained(struct sup *p);
-/* Says it on stderr, where supd collects it. */
+/* Writes a line to stderr, which supd collects. */
 void host_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* A mistake of the plugin that cannot be survived: says it and aborts. */
+/* A fatal mistake of the plugin: writes the message and aborts. */
 _Noreturn void host_abort(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
+/* At the start of a function of the ABI, for arguments that must not be NULL.
+ */
+#define HOST_NEEDS(is_there, what)                                             \
+	do {                                                                   \
+		if (!(is_there))                                               \
+			host_abort("%s(): %s is NULL", __func__, what);        \
+	} while (0)
 
 /* call.c: the answer to a sup_call(); false if there was none of that id. */
 bool call_answered(struct sup *p, const struct message *m);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "proto/launch.h"
+#include "worker/sup/shebang.h"
 
 static void
 launch_reset_signals(void)
@@ -27,7 +28,7 @@ launch_reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The parent may have died before the kernel was told to watch it. */
+/* The parent may have died before prctl() took effect. */
 static void
 launch_follow_parent(void)
 {
@@ -73,21 +74,20 @@ launch_add_path(const char *name, const char *folder)
 static void
 launch_find_sdk(const char *name, const char *language)
 {
-	static const char *const places[] = {".", SUPD_SDK_DIR};
-	char self[PATH_MAX], place[2 * PATH_MAX], folder[PATH_MAX];
+	static const char *const dirs[] = {".", SUPD_SDK_DIR};
+	char self[PATH_MAX], dir[2 * PATH_MAX], folder[PATH_MAX];
 	ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	if (size < 0)
 		return;
 	self[size] = '\0';
 	*strrchr(self, '/') = '\0';
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		bool absolute = places[i][0] == '/';
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		bool absolute = dirs[i][0] == '/';
 
-		snprintf(place, sizeof(place), "%s%s%s/%s",
-			absolute ? "" : self, absolute ? "" : "/", places[i],
-			language);
-		if (!realpath(place, folder))
+		snprintf(dir, sizeof(dir), "%s%s%s/%s", absolute ? "" : self,
+			absolute ? "" : "/", dirs[i], language);
+		if (!realpath(dir, folder))
 			continue;
 		launch_add_path(name, folder);
 		return;
@@ -97,9 +97,19 @@ launch_find_sdk(const char *name, const char *language)
 int
 launch_exec(char **argv, struct error *err)
 {
+	const char *defect;
+	char room[400];
+	int error;
+
 	unsetenv(LAUNCH_LINK);
 	launch_find_sdk("PYTHONPATH", "python");
 	launch_find_sdk("NODE_PATH", "node");
 	execvp(argv[0], argv);
-	return error_set(err, "cannot run %s: %s", argv[0], strerror(errno));
+	error = errno;
+	defect = error == ENOENT || error == EACCES
+			 ? shebang_defect(argv[0], room, sizeof(room))
+			 : NULL;
+	if (defect)
+		return error_set(err, "cannot run %s: %s", argv[0], defect);
+	return error_set_errno(err, error, "cannot run %s", argv[0]);
 }

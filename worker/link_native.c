@@ -49,10 +49,10 @@ native_connect(const char *path, struct error *err)
 	memcpy(address.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return error_set(err, "socket: %s", strerror(errno));
+		return error_set_errno(err, errno, "socket");
 	if (!connect(fd, (const struct sockaddr *)&address, sizeof(address)))
 		return fd;
-	error_set(err, "cannot connect to %s: %s", path, strerror(errno));
+	error_set_errno(err, errno, "cannot connect to %s", path);
 	close(fd);
 	return -1;
 }
@@ -69,6 +69,7 @@ native_open(struct ev_loop *loop, const char *path,
 	n = memory_alloc(sizeof(*n));
 	n->link = (struct link){&link_native, events, owner};
 	peer_group_init(&n->group, loop);
+	codec_forgive(n->group.codec);
 	peer_init(&n->peer, &n->group, fd, &native_peer_ops, n);
 	return &n->link;
 }

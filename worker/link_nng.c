@@ -1,6 +1,6 @@
 /* link_nng: the worker's link over libnng's pair0, dialled once and never
  * again. The library is loaded when this link is chosen, so that a worker with
- * the native link pays for none of its pages and threads, and told to make few
+ * the native link pays for none of its pages and threads, and made to start few
  * threads. nng's threads only ever touch the pollable descriptors and
  * one ev_async; everything else happens on the loop. */
 #include "worker/link.h"
@@ -204,8 +204,8 @@ pair_send_batch(struct pair_link *n, size_t bytes)
 	return 0;
 }
 
-/* The descriptor that says when nng takes more is made at first need: nng
- * writes to it at every send from then on. */
+/* The descriptor that says when nng accepts more is made when first needed,
+ * because nng writes to it at every send from then on. */
 static void
 pair_wait_writable(struct pair_link *n)
 {
@@ -320,11 +320,14 @@ pair_connect(struct pair_link *n, const char *path, struct error *err)
 			 n->socket, NNG_PIPE_EV_REM_POST, pair_on_pipe, n)) ||
 		(rc = nng.nng_socket_get_int(n->socket, NNG_OPT_RECVFD, &fd)) ||
 		(rc = nng.nng_dial(n->socket, url, NULL, 0)));
-	if (!rc)
+	if (!rc) {
 		ev_io_set(&n->readable, fd, EV_READ);
-	else
+	} else {
 		error_set(err, "cannot connect to %s: %s", url,
 			nng.nng_strerror(rc));
+		err->shortage = rc == NNG_ENOMEM || rc == NNG_ENOFILES ||
+				rc == NNG_ENOSPC;
+	}
 	free(url);
 	return rc ? -1 : 0;
 }
@@ -354,6 +357,7 @@ pair_open(struct ev_loop *loop, const char *path,
 	n->link = (struct link){&link_nng, events, owner};
 	n->loop = loop;
 	n->codec = codec_create();
+	codec_forgive(n->codec);
 	codec_packer(&n->packer, &n->out);
 	pair_watch(n);
 	if (pair_connect(n, path, err))

@@ -1,7 +1,8 @@
-/* link_nng_start: what libnng is told while it starts its threads. */
+/* link_nng_start: what libnng sees while it starts its threads. */
 #pragma once
 
 #include <stdbool.h>
 
-/* While on, there is one CPU and threads get no names. */
+/* While on, libnng sees one CPU, threads get no names, and a thread that cannot
+ * be created ends the process with LAUNCH_EXIT_SHORT. */
 void link_nng_starts(bool on);

@@ -13,6 +13,8 @@
 #include "worker/polite.h"
 #include "worker/stage.h"
 #include "worker/survey.h"
+#include "worker/sweep.h"
+#include "worker/sync.h"
 #include "worker/unstage.h"
 
 static int
@@ -24,6 +26,7 @@ main_usage(void)
 	      "NAME]...\n"
 	      "       sup-worker unstage DIR...\n"
 	      "       sup-worker survey\n"
+	      "       sup-worker sweep [--cgroups OWN] NAME=VALUE...\n"
 	      "supd starts it; see supd(8)\n",
 		stderr);
 	return LAUNCH_EXIT_USAGE;
@@ -56,7 +59,7 @@ main_exec(int argc, char **argv)
 	}
 	launch_exec(argv + 1, &err);
 	host_say("%s", err.text);
-	return LAUNCH_EXIT_NO_PROGRAM;
+	return err.shortage ? LAUNCH_EXIT_SHORT : LAUNCH_EXIT_NO_PROGRAM;
 }
 
 static int
@@ -96,7 +99,8 @@ main_helper(void)
 static int
 main_stage(int argc, char **argv)
 {
-	struct stage_order order = {.limit_bytes = LAUNCH_STAGE_LIMIT_BYTES};
+	struct stage_order order = {.limit_bytes = LAUNCH_STAGE_LIMIT_BYTES,
+		.limit_entries = LAUNCH_STAGE_LIMIT_ENTRIES};
 	struct stage_result result;
 	struct error err;
 	int rc;
@@ -111,7 +115,7 @@ main_stage(int argc, char **argv)
 	free(order.shares);
 	if (rc) {
 		fprintf(stderr, "%s\n", err.text);
-		return LAUNCH_EXIT_FAILED;
+		return err.shortage ? LAUNCH_EXIT_SHORT : LAUNCH_EXIT_FAILED;
 	}
 	printf("{\"digest\":\"%s\",\"bytes\":%llu,\"files\":%llu,"
 	       "\"fingerprint\":\"%s\"}\n",
@@ -133,6 +137,24 @@ main_unstage(int argc, char **argv)
 	for (int i = 0; i < argc; i++)
 		if (unstage_run(argv[i], &err)) {
 			fprintf(stderr, "%s\n", err.text);
+			rc = err.shortage ? LAUNCH_EXIT_SHORT
+					  : LAUNCH_EXIT_FAILED;
+		}
+	return rc;
+}
+
+static int
+main_sync(int argc, char **argv)
+{
+	int rc = LAUNCH_EXIT_DONE;
+	struct error err;
+
+	if (argc < 1)
+		return main_usage();
+	main_helper();
+	for (int i = 0; i < argc; i++)
+		if (sync_run(argv[i], &err)) {
+			fprintf(stderr, "%s\n", err.text);
 			rc = LAUNCH_EXIT_FAILED;
 		}
 	return rc;
@@ -149,6 +171,27 @@ main_survey(int argc, char **argv)
 					 : LAUNCH_EXIT_DONE;
 }
 
+static int
+main_sweep(int argc, char **argv)
+{
+	const char *own = NULL;
+	struct sweep sweep;
+
+	if (argc > 2 && !strcmp(argv[0], LAUNCH_SWEEP_CGROUPS)) {
+		own = argv[1];
+		argc -= 2;
+		argv += 2;
+	}
+	if (argc < 1)
+		return main_usage();
+	main_helper();
+	if (sweep_run(own, argv, argc, LAUNCH_SWEEP_MS, &sweep) < 0)
+		return LAUNCH_EXIT_FAILED;
+	if (sweep.is_unfinished)
+		return LAUNCH_EXIT_UNSWEPT;
+	return sweep.killed ? LAUNCH_EXIT_SWEPT : LAUNCH_EXIT_DONE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -161,6 +204,8 @@ main(int argc, char **argv)
 		{LAUNCH_STAGE, main_stage},
 		{LAUNCH_UNSTAGE, main_unstage},
 		{LAUNCH_SURVEY, main_survey},
+		{LAUNCH_SWEEP, main_sweep},
+		{LAUNCH_SYNC, main_sync},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]);

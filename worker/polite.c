@@ -6,13 +6,22 @@
 #include <linux/ioprio.h>
 #include <sched.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* From Linux 6.12 on a process may ask for short slices: who wakes up waits a
- * tenth of a millisecond for the processor, not the usual three. Before, the
- * kernel ignores it. Laid out as in sched_setattr(2), which glibc 2.36 lacks.
- */
+/* Not 19: beside twenty busy sessions that is a thousandth of the machine, and
+ * a stage has a deadline. */
+#define POLITE_NICE 10
+#define POLITE_NICE_TEXT "10"
+#define SLICE_NS 400000
+
+/* From Linux 6.12 on a process may ask for short slices: a process that wakes
+ * up then waits at most that long for the processor, not the usual three
+ * milliseconds. Much shorter ones would win against it: the kernel prefers the
+ * earlier deadline, and that of a slice at nice 10 is nine slices away. Before,
+ * the kernel ignores the wish. Laid out as in sched_setattr(2), which
+ * glibc 2.36 lacks. */
 static void
 take_short_slices(void)
 {
@@ -24,8 +33,8 @@ take_short_slices(void)
 		uint64_t runtime_ns, deadline_ns, period_ns;
 	} attributes = {.size = sizeof(attributes),
 		.policy = SCHED_BATCH,
-		.nice = 19,
-		.runtime_ns = 100000};
+		.nice = POLITE_NICE,
+		.runtime_ns = SLICE_NS};
 
 	syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
@@ -35,7 +44,7 @@ polite_now(void)
 {
 	int fd;
 
-	if (nice(19) < 0)
+	if (nice(POLITE_NICE) < 0)
 		errno = 0; /* as it was, then */
 	take_short_slices();
 	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
@@ -44,7 +53,7 @@ polite_now(void)
 	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	if (write(fd, "19", 2) < 0)
+	if (write(fd, POLITE_NICE_TEXT, strlen(POLITE_NICE_TEXT)) < 0)
 		errno = 0;
 	close(fd);
 }

@@ -1,6 +1,6 @@
-/* polite: stepping back for others while working on large packages. */
+/* polite: low priority while working on large packages. */
 #pragma once
 
-/* Lowest priority for this process's CPU and disk use, from now on. The
+/* Low priority for this process's CPU and disk use, from now on. The
  * session should be its own. */
 void polite_now(void);

@@ -4,12 +4,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "proto/json_text.h"
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "proto/value.h"
 #include "worker/request.h"
 
-/* Places of http's params; the others are short enough to name in place. */
+/* Indices of the params of `http`; the others are short enough to name where
+ * they are read. */
 enum {
 	HTTP_METHOD = 1,
 	HTTP_PATH = 2,
@@ -142,8 +144,14 @@ request_args(struct sup_req *req)
 static void
 request_set_deadline(struct sup_req *req)
 {
-	if (req->left_ms && !req->deadline_ms)
-		req->deadline_ms = clock_ms() + req->left_ms;
+	uint64_t now_ms = clock_ms();
+
+	if (!req->left_ms || req->deadline_ms)
+		return;
+	/* sup_req_time_left_ms() is signed */
+	req->deadline_ms = req->left_ms < INT64_MAX - now_ms
+				   ? now_ms + req->left_ms
+				   : INT64_MAX;
 }
 
 void
@@ -175,36 +183,43 @@ request_keep(struct sup_req *req)
 struct sup *
 sup_req_plugin(struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
 	return req->plugin;
 }
 
 const char *
 sup_req_method(struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
 	return request_text(req, MESSAGE_HTTP, HTTP_METHOD);
 }
 
 const char *
 sup_req_path(struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
 	return request_text(req, MESSAGE_HTTP, HTTP_PATH);
 }
 
 const char *
 sup_req_query(struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
 	return request_text(req, MESSAGE_HTTP, HTTP_QUERY);
 }
 
 const char *
 sup_req_peer(struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
 	return request_text(req, MESSAGE_HTTP, HTTP_PEER);
 }
 
 const char *
 sup_req_param(struct sup_req *req, const char *name)
 {
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(name, "name");
 	request_copy_path_params(req);
 	for (size_t i = 0; i < req->path_param_count; i++)
 		if (!strcmp(req->path_params[i].name, name))
@@ -215,6 +230,8 @@ sup_req_param(struct sup_req *req, const char *name)
 const char *
 sup_req_header(struct sup_req *req, const char *name)
 {
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(name, "name");
 	request_copy_headers(req);
 	for (size_t i = 0; i < req->header_count; i++)
 		if (!strcasecmp(req->headers[i].name, name))
@@ -226,6 +243,7 @@ bool
 sup_req_header_at(struct sup_req *req, size_t index, const char **name_out,
 	const char **value_out)
 {
+	HOST_NEEDS(req, "req");
 	request_copy_headers(req);
 	if (index >= req->header_count)
 		return false;
@@ -239,6 +257,7 @@ sup_req_header_at(struct sup_req *req, size_t index, const char **name_out,
 const void *
 sup_req_body(struct sup_req *req, size_t *bytes_out)
 {
+	HOST_NEEDS(req, "req");
 	request_copy_body(req);
 	if (bytes_out)
 		*bytes_out = req->body_bytes;
@@ -248,6 +267,8 @@ sup_req_body(struct sup_req *req, size_t *bytes_out)
 int64_t
 sup_req_time_left_ms(struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
+
 	uint64_t now_ms;
 
 	request_set_deadline(req);
@@ -261,25 +282,23 @@ sup_req_time_left_ms(struct sup_req *req)
 const char *
 sup_req_name(struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
 	return request_is_named(req) ? request_text(req, req->message, 0) : "";
 }
 
 const char *
 sup_req_text(struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
 	return request_text(req, MESSAGE_COMMAND, 1);
 }
 
 static const char *
 request_json_text(struct sup_req *req, const json_t *value)
 {
-	char *text = json_dumps(
-		value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
-	const char *copy;
+	char *text = json_text(value, JSON_TEXT_SORTED);
+	const char *copy = arena_text(&req->arena, text, strlen(text));
 
-	if (!text)
-		return "null";
-	copy = arena_text(&req->arena, text, strlen(text));
 	free(text);
 	return copy;
 }
@@ -287,6 +306,7 @@ request_json_text(struct sup_req *req, const json_t *value)
 const char *
 sup_req_args_json(struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
 	request_copy_args(req);
 	return request_json_text(req, req->args);
 }
@@ -294,6 +314,7 @@ sup_req_args_json(struct sup_req *req)
 const char *
 sup_req_caller_json(struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
 	request_copy_args(req);
 	return request_json_text(req, req->caller);
 }
@@ -301,16 +322,22 @@ sup_req_caller_json(struct sup_req *req)
 const char *
 sup_req_arg_string(struct sup_req *req, const char *path, const char *fallback)
 {
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(path, "path");
+
 	const char *text;
 
 	request_copy_args(req);
-	text = json_string_value(json_at_path(req->args, path));
+	text = json_text_value(json_at_path(req->args, path));
 	return text ? text : fallback;
 }
 
 int64_t
 sup_req_arg_int(struct sup_req *req, const char *path, int64_t fallback)
 {
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(path, "path");
+
 	const json_t *value;
 
 	request_copy_args(req);
@@ -321,6 +348,9 @@ sup_req_arg_int(struct sup_req *req, const char *path, int64_t fallback)
 bool
 sup_req_arg_bool(struct sup_req *req, const char *path, bool fallback)
 {
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(path, "path");
+
 	const json_t *value;
 
 	request_copy_args(req);

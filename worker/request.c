@@ -153,9 +153,9 @@ request_take_http(struct sup *p, const struct message *m)
 
 	req->left_ms = m->params[9].via.u64;
 	if (number >= p->offer_count ||
-		p->offers[number].kind != REGISTRATION_HTTP) {
-		request_answer_error(req, WIRE_NOT_FOUND,
-			"no http registration has this number");
+		p->offers[number].declared.kind != REGISTRATION_HTTP) {
+		request_answer_error(
+			req, WIRE_NOT_FOUND, "there is no such registration");
 		return;
 	}
 	req->offer = &p->offers[number];
@@ -169,25 +169,20 @@ request_take_http(struct sup *p, const struct message *m)
 		request_start(req);
 }
 
-static enum registration_kind
-request_kind(const struct message *m)
-{
-	return m->name == MESSAGE_TOOL	   ? REGISTRATION_TOOL
-	       : m->name == MESSAGE_METHOD ? REGISTRATION_METHOD
-					   : REGISTRATION_COMMAND;
-}
-
 static void
 request_take_named(struct sup *p, const struct message *m)
 {
 	struct sup_req *req = request_create(p, m);
+	int kind = registration_kind_by_message(m->name);
 	const struct offer *offer;
 
-	req->left_ms = m->params[m->name == MESSAGE_COMMAND ? 3 : 2].via.u64;
-	offer = host_offer(p, request_kind(m), codec_bytes(&m->params[0]));
+	req->left_ms =
+		m->params[registration_kinds[kind]->takes_text ? 3 : 2].via.u64;
+	offer = host_offer(
+		p, (enum registration_kind)kind, codec_bytes(&m->params[0]));
 	if (!offer) {
 		request_answer_error(req, WIRE_NOT_FOUND,
-			"the plugin has nothing of this name");
+			"the plugin has no registration of this name");
 		return;
 	}
 	req->handler = offer->said.handler;
@@ -246,11 +241,15 @@ request_on_credit(struct sup *p, uint32_t id, uint64_t bytes)
 {
 	struct sup_req *req = request_find(p, id);
 
-	if (!req || bytes > INT32_MAX)
+	if (!req)
 		return;
 	if (req->state != REQUEST_STREAMING && req->state != REQUEST_FLUSHING)
 		return;
-	req->credit += (int64_t)bytes;
+	/* Whatever is said, the sum stays a number. */
+	if (bytes > (uint64_t)(INT64_MAX / 2 - req->credit))
+		req->credit = INT64_MAX / 2;
+	else
+		req->credit += (int64_t)bytes;
 	request_pump(req);
 	if (req->state == REQUEST_STREAMING && req->credit > 0 &&
 		req->on_writable)

@@ -11,7 +11,7 @@
 #include "worker/host.h"
 
 enum request_state {
-	REQUEST_FREE,	    /* answered to the end, or never used */
+	REQUEST_FREE,	    /* answer complete, or never used */
 	REQUEST_COLLECTING, /* its body is still arriving */
 	REQUEST_OPEN,	    /* the plugin has it */
 	REQUEST_STREAMING,  /* the plugin has sent the head of its answer */
@@ -54,7 +54,7 @@ struct sup_req {
 	/* a body that goes to the plugin in pieces, see body.c */
 	bool streams, body_ended, end_told, paused;
 	struct list feed_node;
-	uint64_t owed; /* bytes taken, for which no credit was given yet */
+	uint64_t owed; /* bytes consumed, for which no credit was sent yet */
 	uint64_t uncredited; /* of those that wait: sent inline */
 	sup_body *take;
 	void *take_user;
@@ -71,9 +71,9 @@ void request_on_chunk(
 	struct sup *p, uint32_t id, struct bytes bytes, bool more);
 void request_on_credit(struct sup *p, uint32_t id, uint64_t bytes);
 void request_on_cancel(struct sup *p, uint32_t id);
-/* The answer is complete and queued; req goes when its handler is done. */
+/* The answer is complete and queued; req is freed when its handler returns. */
 void request_finish(struct sup_req *req);
-/* Hands it to its handler. */
+/* Calls its handler. */
 void request_start(struct sup_req *req);
 /* From now on it is found by id. */
 void request_remember(struct sup_req *req);
@@ -88,7 +88,7 @@ void body_chunk(struct sup_req *req, struct bytes bytes, bool more);
 void body_feed_init(struct sup *p);
 void body_cancelled(struct sup_req *req);
 
-/* state.c: what supd itself asks of the plugin */
+/* state.c: requests of supd itself */
 void state_take_export(struct sup_req *req);
 void state_take_import(struct sup_req *req, const struct message *m);
 void state_start_import(struct sup_req *req); /* the blob is whole */
@@ -103,16 +103,22 @@ void request_answer_error(
 	struct sup_req *req, enum wire_error code, const char *text);
 void request_expect(const struct sup_req *req, enum request_state expected);
 /* ^ aborts if the plugin calls out of order */
-/* False if nobody waits; then the request is done. */
+/* False if the request was cancelled; then it is finished. */
 bool request_is_wanted(struct sup_req *req);
 /* stream.c */
 void request_pump(struct sup_req *req); /* queue to chunks, as credit allows */
-/* The head is out, and the rest does not come: the client sees it cut. */
+/* The head is out and the rest does not follow: the client sees that the answer
+ * is cut. */
 void request_give_up(struct sup_req *req, const char *why);
 /* The head is out and the queue holds the rest of the answer. */
 void request_flush(struct sup_req *req);
 
 /* json.c: the value at a path like "server.port", NULL if there is none. */
 const json_t *json_at_path(const json_t *root, const char *path);
-/* printf with JSON strings for %s; appends to b. */
-void json_format(struct buffer *b, const char *format, va_list arguments);
+/* A string's characters; NULL for other types, and for one with NUL inside,
+ * which would be cut. */
+const char *json_text_value(const json_t *value);
+/* printf with JSON strings for %s; appends to b. -1 with err: a number is not
+ * finite. */
+int json_format(struct buffer *b, const char *format, va_list arguments,
+	struct error *err);

@@ -1,6 +1,6 @@
-/* serve: what each message from supd does to the plugin. It answers ping,
- * drain and resume by itself and hands requests to request.c; it decides
- * nothing about when the process ends except that it ends with the link. */
+/* serve: handles each message from supd. It answers ping, drain and resume
+ * itself and passes requests to request.c. The process ends when the link
+ * does. */
 #include "worker/serve.h"
 
 #include <stdio.h>
@@ -54,8 +54,18 @@ serve_limit(const msgpack_object *limits, const char *key, uint64_t fallback)
 {
 	const msgpack_object *o = codec_field(limits, key);
 
-	return o && o->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? o->via.u64
-							       : fallback;
+	if (!o || o->type != MSGPACK_OBJECT_POSITIVE_INTEGER || !o->via.u64)
+		return fallback;
+	return o->via.u64 < INT64_MAX / 2 ? o->via.u64 : INT64_MAX / 2;
+}
+
+static void
+serve_take_limits(struct sup *p, const msgpack_object *limits)
+{
+	p->body_max_bytes =
+		serve_limit(limits, LAUNCH_LIMIT_BODY, p->body_max_bytes);
+	p->credit_bytes =
+		serve_limit(limits, LAUNCH_LIMIT_CREDIT, p->credit_bytes);
 }
 
 /* [id, generation, settings, limits] */
@@ -69,7 +79,7 @@ serve_read_hello(struct sup *p, const msgpack_object *result)
 	if (result->type != MSGPACK_OBJECT_ARRAY ||
 		result->via.array.size < 4 ||
 		o[1].type != MSGPACK_OBJECT_POSITIVE_INTEGER) {
-		host_say("hello was answered with something else");
+		host_say("the answer to hello is malformed");
 		return -1;
 	}
 	id = codec_bytes(&o[0]);
@@ -80,10 +90,7 @@ serve_read_hello(struct sup *p, const msgpack_object *result)
 		host_say("the settings cannot be read: %s", err.text);
 		return -1;
 	}
-	p->body_max_bytes =
-		serve_limit(&o[3], LAUNCH_LIMIT_BODY, p->body_max_bytes);
-	p->credit_bytes =
-		serve_limit(&o[3], LAUNCH_LIMIT_CREDIT, p->credit_bytes);
+	serve_take_limits(p, &o[3]);
 	return 0;
 }
 
@@ -152,7 +159,10 @@ serve_on_request(struct sup *p, const struct message *m)
 	default:
 		out = link_begin(p->link);
 		codec_error(out, m->id, WIRE_BAD_MESSAGE,
-			"the worker does not know this request");
+			message_by_name(m->method.at, m->method.length) ==
+					MESSAGE_UNKNOWN
+				? "unknown request"
+				: "the parameters have the wrong types");
 		link_end(p->link);
 	}
 }
@@ -175,6 +185,9 @@ serve_on_notification(struct sup *p, const struct message *m)
 	case MESSAGE_DRAIN:
 		p->draining = true;
 		host_check_drained(p);
+		return;
+	case MESSAGE_LIMITS:
+		serve_take_limits(p, &m->params[0]);
 		return;
 	case MESSAGE_RESUME:
 		p->draining = p->drained = false;
@@ -204,7 +217,7 @@ static void
 serve_on_close(void *owner, const char *reason)
 {
 	if (reason)
-		host_say("the link to supd broke: %s", reason);
+		host_say("lost the link to supd: %s", reason);
 	serve_exit(reason ? LAUNCH_EXIT_LINK : LAUNCH_EXIT_DONE);
 }
 

@@ -1,4 +1,4 @@
-/* serve: the conversation with supd from hello to the last request: what each
+/* serve: the exchange with supd from hello to the last request: what each
  * message does. Requests themselves are request.h's. */
 #pragma once
 
@@ -6,6 +6,6 @@
 
 extern const struct link_events serve_events; /* owner: struct sup */
 
-/* hello, with the nonce of the environment; all else follows from it. */
+/* Sends hello, with the nonce from the environment. */
 void serve_begin(struct sup *p);
 void serve_ready(struct sup *p);

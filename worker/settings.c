@@ -1,13 +1,17 @@
 /* settings: the plugin's settings as hello brought them, by path. */
 #include <stdlib.h>
 
+#include "proto/json_text.h"
 #include "worker/host.h"
 #include "worker/request.h"
 
 const char *
 sup_setting_string(struct sup *p, const char *path, const char *fallback)
 {
-	const char *text = json_string_value(json_at_path(p->settings, path));
+	HOST_NEEDS(p, "p");
+	HOST_NEEDS(path, "path");
+
+	const char *text = json_text_value(json_at_path(p->settings, path));
 
 	return text ? text : fallback;
 }
@@ -15,6 +19,9 @@ sup_setting_string(struct sup *p, const char *path, const char *fallback)
 int64_t
 sup_setting_int(struct sup *p, const char *path, int64_t fallback)
 {
+	HOST_NEEDS(p, "p");
+	HOST_NEEDS(path, "path");
+
 	const json_t *value = json_at_path(p->settings, path);
 
 	return json_is_integer(value) ? json_integer_value(value) : fallback;
@@ -23,6 +30,9 @@ sup_setting_int(struct sup *p, const char *path, int64_t fallback)
 bool
 sup_setting_bool(struct sup *p, const char *path, bool fallback)
 {
+	HOST_NEEDS(p, "p");
+	HOST_NEEDS(path, "path");
+
 	const json_t *value = json_at_path(p->settings, path);
 
 	return json_is_boolean(value) ? json_is_true(value) : fallback;
@@ -31,8 +41,8 @@ sup_setting_bool(struct sup *p, const char *path, bool fallback)
 const char *
 sup_settings_json(struct sup *p)
 {
+	HOST_NEEDS(p, "p");
 	if (!p->settings_json)
-		p->settings_json =
-			json_dumps(p->settings, JSON_COMPACT | JSON_SORT_KEYS);
+		p->settings_json = json_text(p->settings, JSON_TEXT_SORTED);
 	return p->settings_json;
 }

@@ -5,24 +5,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "worker/patience.h"
 #include "worker/unstage.h"
 #include "worker/walk.h"
-
-#define TRIES 3
-#define PAUSE_MS 20 /* before the next try, growing */
 
 static void
 stage_result(struct walk *w, struct stage_result *result_out)
 {
 	walk_digest(w, result_out->digest);
-	fingerprint_end(&w->fingerprint, result_out->fingerprint);
+	fingerprint_end(&w->seen.fingerprint, result_out->fingerprint);
 	result_out->bytes = w->bytes;
 	result_out->files = w->files;
 }
@@ -32,17 +29,11 @@ static int
 stage_try(const struct stage_order *order, struct stage_result *result_out,
 	struct error *err)
 {
-	struct walk w = {
-		.order = order, .source = -1, .target = -1, .err = err};
+	struct walk w = {.order = order, .target = -1, .err = err};
 	int rc;
 
-	w.source = open(order->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (w.source < 0)
-		return walk_fail(&w, "read", order->source);
-	if (mkdir(order->target, 0700)) {
-		close(w.source);
+	if (mkdir(order->target, 0700))
 		return walk_fail(&w, "create", order->target);
-	}
 	w.target = open(order->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	rc = w.target < 0 ? walk_fail(&w, "open", order->target) : walk_run(&w);
 	if (!rc)
@@ -52,7 +43,6 @@ stage_try(const struct stage_order *order, struct stage_result *result_out,
 	walk_finish(&w);
 	if (w.target >= 0)
 		close(w.target);
-	close(w.source);
 	return rc && w.torn ? 1 : rc;
 }
 
@@ -74,22 +64,12 @@ int
 stage_run(const struct stage_order *order, struct stage_result *result_out,
 	struct error *err)
 {
-	struct stage_order whole = *order; /* with an absolute source */
-	char *source;
+	struct patience patience = {0};
 	int rc = 1;
 
 	if (stage_check_shares(order, err))
 		return -1;
-	source = realpath(order->source, NULL);
-	if (!source)
-		return error_set(err, "cannot read %s: %s", order->source,
-			strerror(errno));
-	whole.source = source;
-	for (int i = 0; i < TRIES && rc == 1; i++) {
-		if (i)
-			poll(NULL, 0, PAUSE_MS * i);
-		rc = stage_try(&whole, result_out, err);
-	}
-	free(source);
+	while (rc == 1 && patience_has_more(&patience))
+		rc = stage_try(order, result_out, err);
 	return rc ? -1 : 0;
 }

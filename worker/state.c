@@ -4,33 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPENSSL_SUPPRESS_DEPRECATED
-#include <openssl/sha.h>
-
+#include "proto/util/sha256.h"
 #include "proto/value.h"
 #include "worker/request.h"
 
-enum { STATE_SHA256_TEXT = 2 * SHA256_DIGEST_LENGTH };
-
-/* Lower-case hex, with a NUL. */
 static void
-state_hash(struct bytes blob, char text[STATE_SHA256_TEXT + 1])
+state_hash(struct bytes blob, char hex_out[SHA256_HEX_BYTES])
 {
-	static const char digits[] = "0123456789abcdef";
-	uint8_t hash[SHA256_DIGEST_LENGTH];
+	unsigned char sum[SHA256_DIGEST_LENGTH];
 
-	SHA256((const uint8_t *)blob.at, blob.length, hash);
-	for (size_t i = 0; i < sizeof(hash); i++) {
-		text[2 * i] = digits[hash[i] >> 4];
-		text[2 * i + 1] = digits[hash[i] & 15];
-	}
-	text[STATE_SHA256_TEXT] = 0;
+	sha256_of(blob.at, blob.length, sum);
+	sha256_hex(sum, hex_out);
 }
 
 void
 sup_state(struct sup *p, uint32_t version, sup_handler *export_state,
 	sup_handler *import_state, void *user)
 {
+	HOST_NEEDS(p, "p");
 	p->state_version = version;
 	p->export_state = export_state;
 	p->import_state = import_state;
@@ -55,14 +46,17 @@ state_take_export(struct sup_req *req)
 void
 sup_reply_state(struct sup_req *req, const void *bytes, size_t size)
 {
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(bytes || !size, "bytes");
+
 	struct link *link = req->plugin->link;
 	struct bytes blob = {bytes, size};
 	size_t first = size < WIRE_INLINE_BODY ? size : WIRE_INLINE_BODY;
-	char hash[STATE_SHA256_TEXT + 1];
+	char hash[SHA256_HEX_BYTES];
 	msgpack_packer *out;
 
 	if (req->message != MESSAGE_EXPORT)
-		host_abort("sup_reply_state() answers an export only");
+		host_abort("sup_reply_state() can only answer an export");
 	if (!request_is_wanted(req))
 		return;
 	if (size > SUP_STATE_MAX) {
@@ -124,12 +118,12 @@ state_start_import(struct sup_req *req)
 {
 	struct bytes blob = {req->body_at, req->body_bytes};
 	const char *said = req->texts[3];
-	char hash[STATE_SHA256_TEXT + 1];
+	char hash[SHA256_HEX_BYTES];
 
 	state_hash(blob, hash);
 	if (said && *said && strcmp(said, hash) != 0)
 		request_answer_error(req, WIRE_BAD_MESSAGE,
-			"the state is damaged: its bytes have another sha256");
+			"the state is damaged: its SHA-256 is wrong");
 	else
 		request_start(req);
 }
@@ -137,6 +131,7 @@ state_start_import(struct sup_req *req)
 const void *
 sup_req_state(struct sup_req *req, uint32_t *version_out, size_t *bytes_out)
 {
+	HOST_NEEDS(req, "req");
 	if (req->message != MESSAGE_IMPORT)
 		host_abort("sup_req_state() is for an import only");
 	if (version_out)
@@ -151,6 +146,7 @@ sup_req_state(struct sup_req *req, uint32_t *version_out, size_t *bytes_out)
 void
 sup_on_configure(struct sup *p, sup_handler *handler, void *user)
 {
+	HOST_NEEDS(p, "p");
 	p->configure = handler;
 	p->configure_user = user;
 }
@@ -164,7 +160,8 @@ state_take_configure(struct sup_req *req)
 		request_start(req);
 	else
 		request_answer_error(req, WIRE_NOT_FOUND,
-			"the plugin takes no new settings while it runs");
+			"the plugin does not accept new settings while it "
+			"runs");
 }
 
 void

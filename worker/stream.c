@@ -1,8 +1,8 @@
-/* stream: the bytes of a long answer, in chunks as far as credit goes, and
- * what the plugin hears about the other side meanwhile. */
+/* stream: the bytes of a long answer, in chunks while there is credit, and the
+ * plugin's callbacks about the other side. */
 #include "worker/request.h"
 
-#define CHUNK_BYTES (120 * 1024) /* so that short answers get between */
+#define CHUNK_BYTES (256 * 1024) /* so that short answers get between */
 
 static void
 stream_chunk(struct sup_req *req, struct bytes bytes, bool more)
@@ -19,7 +19,8 @@ stream_chunk(struct sup_req *req, struct bytes bytes, bool more)
 	link_end(req->plugin->link);
 }
 
-/* An end without bytes: nothing was left to send, or nobody waits. */
+/* An end without bytes: nothing was left to send, or the request was
+ * cancelled. */
 static void
 stream_last(struct sup_req *req)
 {
@@ -89,6 +90,9 @@ request_flush(struct sup_req *req)
 int64_t
 sup_chunk(struct sup_req *req, const void *body, size_t bytes, bool more)
 {
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(body || !bytes, "body");
+
 	struct bytes piece = {body, bytes};
 	int64_t left = -1;
 	size_t sent = 0;
@@ -119,7 +123,7 @@ request_give_up(struct sup_req *req, const char *why)
 		stream_last(req);
 		return;
 	}
-	sup_log(req->plugin, SUP_WARN, "gave up the answer of %s: %s",
+	sup_log(req->plugin, SUP_WARN, "abandoned the answer to %s: %s",
 		sup_req_path(req), why);
 	out = link_begin(link);
 	codec_notification(out, MESSAGE_CANCEL, 1);
@@ -131,6 +135,7 @@ request_give_up(struct sup_req *req, const char *why)
 void
 sup_on_writable(struct sup_req *req, sup_handler *handler, void *user)
 {
+	HOST_NEEDS(req, "req");
 	req->on_writable = handler;
 	req->on_writable_user = user;
 }
@@ -138,12 +143,14 @@ sup_on_writable(struct sup_req *req, sup_handler *handler, void *user)
 bool
 sup_req_is_cancelled(const struct sup_req *req)
 {
+	HOST_NEEDS(req, "req");
 	return req->cancelled;
 }
 
 void
 sup_on_cancel(struct sup_req *req, sup_handler *handler, void *user)
 {
+	HOST_NEEDS(req, "req");
 	req->on_cancel = handler;
 	req->on_cancel_user = user;
 }

@@ -1,5 +1,5 @@
-/* survey: one look without opening files; only where that differs from what is
- * known, a second one that reads them. */
+/* survey: compares fingerprints without opening files, and reads the files only
+ * where these differ. */
 #include "worker/survey.h"
 
 #include <fcntl.h>
@@ -10,9 +10,8 @@
 
 #include "proto/launch.h"
 #include "proto/util/memory.h"
+#include "worker/patience.h"
 #include "worker/walk.h"
-
-#define TRIES 3 /* of a package that changes meanwhile */
 
 struct finding {
 	char fingerprint[FINGERPRINT_BYTES];
@@ -24,23 +23,15 @@ static int
 survey_walk(const struct stage_order *order, enum walk_kind kind,
 	struct finding *found, struct error *err)
 {
-	struct walk w = {.order = order,
-		.kind = kind,
-		.source = -1,
-		.target = -1,
-		.err = err};
-	int rc;
+	struct walk w = {
+		.order = order, .kind = kind, .target = -1, .err = err};
+	int rc = walk_run(&w);
 
-	w.source = open(order->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (w.source < 0)
-		return walk_fail(&w, "read", order->source);
-	rc = walk_run(&w);
 	if (!rc)
-		fingerprint_end(&w.fingerprint, found->fingerprint);
+		fingerprint_end(&w.seen.fingerprint, found->fingerprint);
 	if (!rc && kind == WALK_DIGEST)
 		walk_digest(&w, found->digest);
 	walk_finish(&w);
-	close(w.source);
 	return rc && w.torn ? 1 : rc;
 }
 
@@ -48,15 +39,14 @@ static int
 survey_one(const struct stage_order *order, const char *known,
 	struct finding *found, struct error *err)
 {
+	struct patience patience = {0};
 	int rc = survey_walk(order, WALK_LOOK, found, err);
 
 	if (!rc && *found->fingerprint && !strcmp(found->fingerprint, known))
 		return 0;
-	for (int i = 0; i < TRIES; i++) {
+	rc = 1;
+	while (rc == 1 && patience_has_more(&patience))
 		rc = survey_walk(order, WALK_DIGEST, found, err);
-		if (rc <= 0)
-			break;
-	}
 	return rc ? -1 : 0;
 }
 
@@ -70,8 +60,10 @@ survey_answer(const json_t *line, struct error *err)
 	struct stage_order order = {
 		.source = json_string_value(json_object_get(line, "folder")),
 		.limit_bytes = LAUNCH_STAGE_LIMIT_BYTES,
+		.limit_entries = LAUNCH_STAGE_LIMIT_ENTRIES,
 		.shares = memory_alloc((count + 1) * sizeof(char *)),
-		.share_count = (int)count};
+		.share_count = (int)count,
+		.is_copy = json_is_true(json_object_get(line, "copy"))};
 	json_t *answer = NULL;
 
 	for (size_t i = 0; i < count; i++)
@@ -90,16 +82,21 @@ survey_answer(const json_t *line, struct error *err)
 static json_t *
 survey_failure(struct error *err)
 {
+	json_t *failure;
+
 	for (char *at = err->text; *at; at++)
 		if ((unsigned char)*at >= 0x80)
 			*at = '?';
-	return json_pack("{s:s}", "error", err->text);
+	failure = json_pack("{s:s}", "error", err->text);
+	if (err->shortage)
+		json_object_set_new(failure, "shortage", json_true());
+	return failure;
 }
 
 static int
 survey_line(const char *text, FILE *out)
 {
-	struct error err = {"this is no order"};
+	struct error err = {.text = "malformed order"};
 	json_t *line = json_loads(text, 0, NULL), *answer;
 	int rc;
 

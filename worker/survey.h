@@ -1,9 +1,9 @@
-/* survey: which of many packages are not what they were: by fingerprint, and by
- * digest where that differs. It changes nothing and follows no link. */
+/* survey: finds which of many packages have changed: by fingerprint, and by
+ * digest where that differs. It changes nothing. */
 #pragma once
 
 #include <stdio.h>
 
-/* Orders a line each from `in`, answers in their order to `out`: see
- * proto/launch.h. -1: a line was no order, or could not be answered. */
+/* Reads one order per line from `in` and writes the answers in order to `out`,
+ * see proto/launch.h. -1: a line was malformed, or could not be answered. */
 int survey_run(FILE *in, FILE *out);

@@ -11,11 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "worker/pace.h"
+
 #define OPEN_FOLDERS 16
+
+static _Thread_local struct pace pace; /* nftw() hands nothing on */
 
 static int
 unstage_open_up(
-	const char *path, const struct stat *stat, int type, struct FTW *place)
+	const char *path, const struct stat *stat, int type, struct FTW *ftw)
 {
 	bool folder = type == FTW_D || type == FTW_DNR;
 
@@ -24,8 +28,9 @@ unstage_open_up(
 
 static int
 unstage_entry(
-	const char *path, const struct stat *stat, int type, struct FTW *place)
+	const char *path, const struct stat *stat, int type, struct FTW *ftw)
 {
+	pace_add(&pace, PACE_ENTRY_BYTES);
 	return remove(path) && errno != ENOENT ? -1 : 0;
 }
 
@@ -34,6 +39,7 @@ unstage_run(const char *folder, struct error *err)
 {
 	struct stat stat;
 
+	pace = (struct pace){0};
 	if (lstat(folder, &stat) < 0 && errno == ENOENT)
 		return 0;
 	if (!nftw(folder, unstage_entry, OPEN_FOLDERS,
@@ -44,5 +50,5 @@ unstage_run(const char *folder, struct error *err)
 	if (!nftw(folder, unstage_entry, OPEN_FOLDERS,
 		    FTW_DEPTH | FTW_PHYS | FTW_MOUNT))
 		return 0;
-	return error_set(err, "cannot remove %s: %s", folder, strerror(errno));
+	return error_set_errno(err, errno, "cannot remove %s", folder);
 }

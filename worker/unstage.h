@@ -1,5 +1,5 @@
 /* unstage: removes the copy that a generation ran from. Runs in a process of
- * its own, so that nobody waits for a large one. */
+ * its own, so that supd does not wait for a large one. */
 #pragma once
 
 #include "proto/util/error.h"

@@ -1,6 +1,7 @@
-/* walk: in sorted order. Hidden files and byte-code caches stay behind, shared
- * names become links and are no part of the digest. It never follows a link,
- * and what changes meanwhile makes the walk void. */
+/* walk: in sorted order. Hidden files and byte-code caches are skipped; shared
+ * names become links and are not part of the digest. A target that a link
+ * cannot reach in the copy is walked in the link's place, see symlink.h. A
+ * change meanwhile makes the walk void. */
 #include "worker/walk.h"
 
 #include <dirent.h>
@@ -10,204 +11,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/util/memory.h"
-#include "worker/polite.h"
+#include "worker/choice.h"
+#include "worker/symlink.h"
+#include "worker/walk_item.h"
 
-#define DEPTH_MAX 64		   /* folders in folders */
-#define POLITE_BYTES (1024 * 1024) /* from here on at low priority */
-
-struct seen {
-	struct seen *next;
-	struct stat stat;
-	char path[];
-};
-
-/* ---- which entries count ---- */
-
-static bool
-walk_is_shared(const struct walk *w, const char *name)
-{
-	for (int i = 0; i < w->order->share_count; i++)
-		if (!strcmp(w->order->shares[i], name))
-			return true;
-	return false;
-}
-
-static bool
-walk_is_left_out(const char *name)
-{
-	size_t length = strlen(name);
-
-	return name[0] == '.' || !strcmp(name, "__pycache__") ||
-	       (length > 4 && !strcmp(name + length - 4, ".pyc"));
-}
-
-static bool
-walk_is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_ino == b->st_ino && a->st_dev == b->st_dev &&
-	       a->st_mode == b->st_mode && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
+#define DEPTH_MAX 64 /* folders in folders */
 
 int
 walk_fail(struct walk *w, const char *what, const char *path)
 {
-	return error_set(
-		w->err, "cannot %s %s: %s", what, path, strerror(errno));
-}
-
-/* An entry vanished or became another thing: the copy is worth nothing. */
-static int
-walk_tear(struct walk *w, const char *path)
-{
-	w->torn = true;
-	return error_set(w->err, "the package changes while it is %s, at %s",
-		w->kind == WALK_COPY ? "copied" : "read", path);
-}
-
-static void
-walk_remember(struct walk *w, const char *path, const struct stat *stat)
-{
-	struct seen *seen = memory_alloc(sizeof(*seen) + strlen(path) + 1);
-
-	seen->stat = *stat;
-	memcpy(seen->path, path, strlen(path) + 1);
-	fingerprint_add(&w->fingerprint, path, stat);
-	seen->next = w->seen;
-	w->seen = seen;
-}
-
-static int
-walk_look_again(struct walk *w)
-{
-	for (const struct seen *seen = w->seen; seen; seen = seen->next) {
-		struct stat now;
-
-		if (fstatat(w->source, seen->path, &now, AT_SYMLINK_NOFOLLOW) ||
-			!walk_is_same(&seen->stat, &now))
-			return walk_tear(w, seen->path);
-	}
-	return 0;
-}
-
-/* A small package is staged at once; a large one steps back for the others. */
-static void
-walk_be_polite(struct walk *w)
-{
-	if (w->polite || w->bytes < POLITE_BYTES)
-		return;
-	w->polite = true;
-	polite_now();
-}
-
-/* ---- the digest: type, path, size and content of each entry ---- */
-
-static void
-walk_hash_head(struct walk *w, char type, const char *path)
-{
-	SHA256_Update(&w->digest, &type, 1);
-	SHA256_Update(&w->digest, path, strlen(path) + 1);
-}
-
-static void
-walk_hash_size(struct walk *w, uint64_t size)
-{
-	unsigned char bytes[8];
-
-	for (int i = 0; i < 8; i++)
-		bytes[i] = (unsigned char)(size >> (56 - 8 * i));
-	SHA256_Update(&w->digest, bytes, sizeof(bytes));
+	return error_set_errno(w->err, errno, "cannot %s %s", what, path);
 }
 
 /* ---- one entry ---- */
 
 static int
-walk_copy_file(struct walk *w, int from, const char *path,
-	const struct stat *stat, uint64_t *bytes_out)
-{
-	int to, rc;
-
-	to = openat(
-		w->target, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (to < 0)
-		return walk_fail(w, "create the copy of", path);
-	rc = copy_file(from, to, w->order->limit_bytes - w->bytes, &w->digest,
-		bytes_out, path, w->err);
-	if (!rc && fchmod(to, stat->st_mode & 0777))
-		rc = walk_fail(w, "set the mode of the copy of", path);
-	if (close(to) && !rc)
-		rc = walk_fail(w, "write the copy of", path);
-	return rc;
-}
-
-static int
-walk_opened(struct walk *w, int from, const char *path, const struct stat *stat)
-{
-	uint64_t bytes;
-	int rc;
-
-	walk_hash_head(w, stat->st_mode & 0111 ? 'x' : 'f', path);
-	if (w->kind == WALK_COPY)
-		rc = walk_copy_file(w, from, path, stat, &bytes);
-	else
-		rc = copy_hash(from, w->order->limit_bytes - w->bytes,
-			&w->digest, &bytes, path, w->err);
-	if (rc)
-		return rc;
-	walk_hash_size(w, bytes);
-	w->bytes += bytes;
-	w->files++;
-	walk_be_polite(w);
-	return 0;
-}
-
-static int
-walk_file(struct walk *w, const char *path, const struct stat *stat)
-{
-	struct stat opened;
-	int from, rc;
-
-	from = openat(w->source, path,
-		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (from < 0)
-		return errno == ENOENT || errno == ELOOP
-			       ? walk_tear(w, path)
-			       : walk_fail(w, "read", path);
-	if (fstat(from, &opened) || !walk_is_same(stat, &opened))
-		rc = walk_tear(w, path);
-	else
-		rc = walk_opened(w, from, path, stat);
-	close(from);
-	return rc;
-}
-
-static int
-walk_link(struct walk *w, const char *path)
-{
-	char text[PATH_MAX];
-	ssize_t length = readlinkat(w->source, path, text, sizeof(text) - 1);
-
-	if (length < 0)
-		return walk_tear(w, path);
-	text[length] = 0;
-	if (w->kind == WALK_COPY && symlinkat(text, w->target, path))
-		return walk_fail(w, "link the copy of", path);
-	walk_hash_head(w, 'l', path);
-	SHA256_Update(&w->digest, text, (size_t)length);
-	walk_hash_size(w, (uint64_t)length);
-	return 0;
-}
-
-static int
 walk_share(struct walk *w, const char *name)
 {
-	char *text = memory_format("%s/%s", w->order->source, name);
+	char *text = memory_format("%s/%s", w->tree.root, name);
 	int rc = 0;
 
 	if (w->kind == WALK_COPY && symlinkat(text, w->target, name))
@@ -216,19 +41,12 @@ walk_share(struct walk *w, const char *name)
 	return rc;
 }
 
-static const char *
-walk_special(mode_t mode)
-{
-	return S_ISSOCK(mode)	? "a socket"
-	       : S_ISFIFO(mode) ? "a fifo"
-				: "a device";
-}
-
-static int walk_folder(struct walk *w, const char *path, int depth);
+static int walk_folder(
+	struct walk *w, const struct tree *t, const char *path, int depth);
 
 static int
-walk_subfolder(
-	struct walk *w, const char *path, const struct stat *stat, int depth)
+walk_subfolder(struct walk *w, const struct tree *t, const char *path,
+	const struct stat *stat, int depth)
 {
 	if (depth >= DEPTH_MAX)
 		return error_set(w->err, "%s is more than %d folders deep",
@@ -240,30 +58,122 @@ walk_subfolder(
 			fchmodat(w->target, path, (stat->st_mode & 0777) | 0700,
 				0)))
 		return walk_fail(w, "create the copy of", path);
-	return walk_folder(w, path, depth + 1);
+	if (walk_folder(w, t, path, depth + 1))
+		return -1;
+	return walk_keep_time(w, path, stat); /* now that it is filled */
+}
+
+/* The folder that a link leads to is copied in the link's place. */
+static int
+walk_subtree(struct walk *w, const struct tree *outer, const char *path,
+	const struct symlink_plan *plan, int depth)
+{
+	struct tree t = {.outer = outer, .root = plan->target, .prefix = path};
+	int rc;
+
+	t.fd = open(t.root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (t.fd < 0)
+		return walk_fail(w, "read", t.root);
+	rc = walk_subfolder(w, &t, path, &plan->stat, depth);
+	close(t.fd);
+	return rc;
 }
 
 static int
-walk_entry(struct walk *w, const char *path, int depth)
+walk_link(struct walk *w, const struct tree *t, const char *path,
+	const struct stat *stat, int depth)
 {
+	struct symlink_plan plan;
+
+	if (symlink_plan(w->order, t, path, stat, &w->seen, &plan, w->err))
+		return -1;
+	if (plan.stays)
+		return w->kind == WALK_LOOK
+			       ? 0
+			       : walk_put_link(w, path, plan.text, stat);
+	seen_add(&w->seen, plan.target, &plan.stat);
+	if (S_ISDIR(plan.stat.st_mode))
+		return walk_subtree(w, t, path, &plan, depth);
+	if (w->kind == WALK_LOOK)
+		return 0;
+	return walk_file(w, AT_FDCWD, plan.target, path, &plan.stat);
+}
+
+static void
+walk_see(struct walk *w, const struct tree *t, const char *path,
+	const struct stat *stat)
+{
+	char *absolute;
+
+	if (!t->outer) {
+		seen_add(&w->seen, path, stat);
+		return;
+	}
+	absolute = memory_format("%s/%s", t->root, tree_rest(t, path));
+	seen_add(&w->seen, absolute, stat);
+	free(absolute);
+}
+
+/* Whether an entry was made in a copy after the copy was complete: a log, a
+ * database. If the file system does not say, every entry counts. */
+static bool
+walk_is_later(const struct walk *w, const char *path)
+{
+	struct statx now;
+
+	if (!w->order->is_copy ||
+		statx(w->tree.fd, path, AT_SYMLINK_NOFOLLOW, STATX_BTIME,
+			&now) ||
+		!(now.stx_mask & STATX_BTIME))
+		return false;
+	return now.stx_btime.tv_sec != w->made.tv_sec
+		       ? now.stx_btime.tv_sec > w->made.tv_sec
+		       : now.stx_btime.tv_nsec > w->made.tv_nsec;
+}
+
+/* A copy's link has been followed when it was made. */
+static int
+walk_copied_link(struct walk *w, const char *path, const struct stat *stat)
+{
+	char text[PATH_MAX];
+	ssize_t length = readlinkat(w->tree.fd, path, text, sizeof(text) - 1);
+
+	if (length < 0)
+		return walk_tear(w, path);
+	text[length] = '\0';
+	return walk_put_link(w, path, text, stat);
+}
+
+static int
+walk_entry(struct walk *w, const struct tree *t, const char *path, int depth)
+{
+	const char *source = tree_rest(t, path);
 	struct stat stat;
 
-	if (fstatat(w->source, path, &stat, AT_SYMLINK_NOFOLLOW))
+	if (++w->entries > w->order->limit_entries)
+		return error_set(w->err,
+			"the package has more than %llu entries, at %s",
+			(unsigned long long)w->order->limit_entries, path);
+	if (fstatat(t->fd, source, &stat, AT_SYMLINK_NOFOLLOW))
 		return walk_tear(w, path);
 	if (stat.st_ino == w->target_stat.st_ino &&
 		stat.st_dev == w->target_stat.st_dev)
 		return 0; /* the copy itself */
-	walk_remember(w, path, &stat);
-	if (w->kind == WALK_LOOK && !S_ISDIR(stat.st_mode))
+	if (walk_is_later(w, path))
+		return 0;
+	walk_see(w, t, path, &stat);
+	if (S_ISLNK(stat.st_mode) && w->order->is_copy)
+		return walk_copied_link(w, path, &stat);
+	if (S_ISLNK(stat.st_mode))
+		return walk_link(w, t, path, &stat, depth);
+	if (S_ISDIR(stat.st_mode))
+		return walk_subfolder(w, t, path, &stat, depth);
+	if (w->kind == WALK_LOOK)
 		return 0;
 	if (S_ISREG(stat.st_mode))
-		return walk_file(w, path, &stat);
-	if (S_ISLNK(stat.st_mode))
-		return walk_link(w, path);
-	if (S_ISDIR(stat.st_mode))
-		return walk_subfolder(w, path, &stat, depth);
+		return walk_file(w, t->fd, source, path, &stat);
 	return error_set(w->err, "%s is %s and cannot be in a package", path,
-		walk_special(stat.st_mode));
+		symlink_special_name(stat.st_mode));
 }
 
 /* ---- the tree ---- */
@@ -281,39 +191,66 @@ walk_any(const struct dirent *entry)
 }
 
 static int
-walk_named(struct walk *w, const char *folder, const char *name, int depth)
+walk_named(struct walk *w, const struct tree *t, const char *folder,
+	const char *name, int depth)
 {
 	char *path;
 	int rc;
 
-	if (!depth && walk_is_shared(w, name))
+	if (!*folder && choice_is_shared(w->order, name))
 		return walk_share(w, name);
-	if (walk_is_left_out(name))
+	if (choice_leaves_out(name))
 		return 0;
-	path = depth ? memory_format("%s/%s", folder, name)
-		     : memory_copy_text(name);
-	rc = walk_entry(w, path, depth);
+	path = *folder ? memory_format("%s/%s", folder, name)
+		       : memory_copy_text(name);
+	rc = walk_entry(w, t, path, depth);
 	free(path);
 	return rc;
 }
 
 static int
-walk_folder(struct walk *w, const char *path, int depth)
+walk_folder(struct walk *w, const struct tree *t, const char *path, int depth)
 {
+	const char *source = tree_rest(t, path);
 	struct dirent **entries;
 	int count, rc = 0;
 
-	count = scandirat(w->source, path, &entries, walk_any, walk_by_bytes);
+	count = scandirat(t->fd, *source ? source : ".", &entries, walk_any,
+		walk_by_bytes);
 	if (count < 0)
 		return errno == ENOENT ? walk_tear(w, path)
 				       : walk_fail(w, "read", path);
 	for (int i = 0; i < count; i++) {
 		if (!rc)
-			rc = walk_named(w, path, entries[i]->d_name, depth);
+			rc = walk_named(w, t, path, entries[i]->d_name, depth);
 		free(entries[i]);
 	}
 	free(entries);
 	return rc;
+}
+
+/* Last, so that everything made in the copy later is younger. */
+static int
+walk_mark(struct walk *w)
+{
+	int mark = openat(w->target, STAGE_MARK,
+		O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
+
+	if (mark < 0)
+		return walk_fail(w, "create", STAGE_MARK);
+	close(mark);
+	return 0;
+}
+
+static int
+walk_read_mark(struct walk *w)
+{
+	struct stat mark;
+
+	if (fstatat(w->tree.fd, STAGE_MARK, &mark, AT_SYMLINK_NOFOLLOW))
+		return walk_fail(w, "read", STAGE_MARK);
+	w->made = mark.st_mtim;
+	return 0;
 }
 
 static int
@@ -326,40 +263,64 @@ walk_begin_copy(struct walk *w, const struct stat *top)
 	return 0;
 }
 
-int
-walk_run(struct walk *w)
+static int
+walk_all(struct walk *w)
 {
 	struct stat top;
 
-	fingerprint_begin(&w->fingerprint);
-	if (fstat(w->source, &top))
-		return walk_fail(w, "look at", w->order->source);
-	walk_remember(w, ".", &top);
-	SHA256_Init(&w->digest);
+	if (fstat(w->tree.fd, &top))
+		return walk_fail(w, "look at", w->tree.root);
+	seen_add(&w->seen, ".", &top);
 	if (w->kind == WALK_COPY && walk_begin_copy(w, &top))
 		return -1;
-	if (walk_folder(w, ".", 0))
+	if (w->order->is_copy && walk_read_mark(w))
 		return -1;
-	return w->kind == WALK_LOOK ? 0 : walk_look_again(w);
+	if (walk_folder(w, &w->tree, "", 0))
+		return -1;
+	if (w->kind == WALK_COPY && walk_mark(w))
+		return -1;
+	return walk_keep_time(w, ".", &top);
 }
 
-void
-walk_digest(struct walk *w, char text_out[sizeof("sha256:") + 64])
+/* A changing package may be invalid for a moment: then the change is the reason
+ * to report, not the problem that was found. */
+static int
+walk_look_again(struct walk *w, int rc)
 {
-	unsigned char bytes[SHA256_DIGEST_LENGTH];
-	char *at = text_out;
+	const char *changed =
+		w->torn ? NULL : seen_find_changed(&w->seen, w->tree.fd);
+	char *root = realpath(w->order->source, NULL);
 
-	SHA256_Final(bytes, &w->digest);
-	at += sprintf(at, "sha256:");
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		at += sprintf(at, "%02x", bytes[i]);
+	if (!changed && !w->torn && (!root || strcmp(root, w->root)))
+		changed = w->order->source;
+	free(root);
+	return changed ? walk_tear(w, changed) : rc;
+}
+
+int
+walk_run(struct walk *w)
+{
+	int rc;
+
+	seen_init(&w->seen);
+	SHA256_Init(&w->digest);
+	w->root = realpath(w->order->source, NULL);
+	if (!w->root)
+		return walk_fail(w, "read", w->order->source);
+	w->tree = (struct tree){.root = w->root, .prefix = ""};
+	w->tree.fd = open(w->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (w->tree.fd < 0)
+		return walk_fail(w, "read", w->root);
+	rc = walk_all(w);
+	if (rc || w->kind != WALK_LOOK)
+		rc = walk_look_again(w, rc);
+	close(w->tree.fd);
+	return rc;
 }
 
 void
 walk_finish(struct walk *w)
 {
-	for (struct seen *next; w->seen; w->seen = next) {
-		next = w->seen->next;
-		free(w->seen);
-	}
+	seen_finish(&w->seen);
+	free(w->root);
 }

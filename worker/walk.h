@@ -1,5 +1,5 @@
 /* walk: one pass over a package: each entry copied, hashed and remembered as it
- * looked, or only some of that. Knows no tries and removes nothing. */
+ * looked, or only some of that. Removes nothing. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,10 +7,9 @@
 #include <sys/stat.h>
 
 #include "worker/copy.h"
-#include "worker/fingerprint.h"
+#include "worker/seen.h"
 #include "worker/stage.h"
-
-struct seen; /* what was copied, as it looked when it was */
+#include "worker/symlink.h"
 
 enum walk_kind {
 	WALK_COPY,   /* to order->target */
@@ -21,13 +20,16 @@ enum walk_kind {
 struct walk {
 	const struct stage_order *order;
 	enum walk_kind kind;
-	int source, target; /* open folders */
+	int target; /* the open folder of the copy, -1: none */
+	/* The rest is the walk's own: all zero at first. */
+	char *root; /* real path of source */
+	struct tree tree;
 	struct stat target_stat;
 	SHA256_CTX digest;
-	struct fingerprint fingerprint;
-	uint64_t bytes, files;
-	struct seen *seen;
-	bool polite;
+	uint64_t bytes, files, entries;
+	struct seen seen;
+	struct timespec made; /* is_copy: when the copy was complete */
+	struct pace pace;
 	bool torn; /* it failed because the source changed meanwhile */
 	struct error *err;
 };
@@ -37,4 +39,4 @@ int walk_run(struct walk *w);
 /* After it: "sha256:..." of what was copied or read. */
 void walk_digest(struct walk *w, char text_out[sizeof("sha256:") + 64]);
 int walk_fail(struct walk *w, const char *what, const char *path); /* errno */
-void walk_finish(struct walk *w); /* forgets; closes nothing */
+void walk_finish(struct walk *w); /* forgets; closes nothing of the caller's */

@@ -11,7 +11,7 @@ function count(name, by) {
   if (!Number.isSafeInteger(by))
     throw supd.fail('bad_message', 'by must be a whole number');
   if (!counts.has(name) && counts.size >= NAMES_MAX)
-    throw supd.fail('too_large', `more than ${NAMES_MAX} names`);
+    throw supd.fail('conflict', `more than ${NAMES_MAX} names`);
   const sum = (counts.get(name) || 0) + by;
   counts.set(name, sum);
   return {name, count: sum};

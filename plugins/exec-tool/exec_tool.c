@@ -5,10 +5,25 @@
 #include <stdio.h>
 #include <string.h>
 #include <sup/plugin.h>
+#include <sup/shebang.h>
 
 #include "run.h"
 
 static struct tools tools;
+
+static void
+fail_start(struct sup_req *req, const char *program, int error)
+{
+	const char *why = strerror(error);
+	char room[400];
+	const char *defect =
+		error == ENOENT || error == EACCES
+			? shebang_defect(program, room, sizeof(room))
+			: NULL;
+
+	sup_fail(req, SUP_FAILED, "cannot start %s: %s", program,
+		defect ? defect : why);
+}
 
 static void
 call(struct sup_req *req, void *user)
@@ -24,8 +39,7 @@ call(struct sup_req *req, void *user)
 		return;
 	}
 	if (run_start(req, &tools, t))
-		sup_fail(req, SUP_FAILED, "cannot start %s: %s", t->command[0],
-			strerror(errno));
+		fail_start(req, t->command[0], errno);
 }
 
 static int
@@ -39,8 +53,15 @@ init(struct sup *p)
 	}
 	for (size_t i = 0; i < tools.count; i++) {
 		struct tool *t = &tools.items[i];
+		const struct sup_offer offer = {.kind = SUP_TOOL,
+			.name = t->name,
+			.description = t->description,
+			.schema = t->schema,
+			.skip_validation = t->skip_validation,
+			.handler = call,
+			.user = t};
 
-		if (sup_tool(p, t->name, t->description, t->schema, call, t))
+		if (sup_register(p, &offer))
 			return SUP_FAILED_TO_START;
 	}
 	return SUP_STARTED;

@@ -4,12 +4,16 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sup/shebang.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "result.h"
+
 #define READ_BYTES 16384
-#define NOTES_TOLD 400	  /* of those in an error */
-#define GRACE_SECONDS 2.0 /* from TERM to KILL */
+#define EXIT_NOT_FOUND 127 /* as env says it */
+#define NOTES_TOLD 400	   /* of those in an error */
+#define GRACE_SECONDS 2.0  /* from TERM to KILL */
 
 static struct ev_loop *
 loop_of(const struct run *r)
@@ -120,24 +124,42 @@ run_notes(struct run *r)
 }
 
 static void
+run_answer_result(struct run *r)
+{
+	const char *text = r->text ? r->text : "";
+
+	if (!sup_reply_value(r->req, 200, text, r->text_bytes))
+		return;
+	if (result_is_defective(text, r->text_bytes))
+		sup_fail(r->req, SUP_FAILED, "%s wrote %s", r->tool->name,
+			sup_json_error(r->plugin));
+	else
+		sup_reply(r->req, 200, "text/plain; charset=utf-8", text,
+			r->text_bytes);
+}
+
+static void
 run_answer_ended(struct run *r, int status)
 {
+	char defect[400];
 	const char *notes = run_notes(r), *name = r->tool->name;
 	const char *colon = *notes ? ": " : "";
 
 	if (WIFSIGNALED(status)) {
 		sup_fail(r->req, SUP_FAILED, "%s was killed by signal %d%s%s",
 			name, WTERMSIG(status), colon, notes);
+	} else if (WEXITSTATUS(status) == EXIT_NOT_FOUND &&
+		   shebang_defect(
+			   r->tool->command[0], defect, sizeof(defect))) {
+		sup_fail(r->req, SUP_FAILED, "%s exited with %d: %s", name,
+			EXIT_NOT_FOUND, defect);
 	} else if (WEXITSTATUS(status)) {
 		sup_fail(r->req, SUP_FAILED, "%s exited with %d%s%s", name,
 			WEXITSTATUS(status), colon, notes);
 	} else {
 		if (*notes)
 			sup_log(r->plugin, SUP_INFO, "%s: %s", name, notes);
-		if (sup_reply_value(
-			    r->req, 200, r->text ? r->text : "", r->text_bytes))
-			sup_reply(r->req, 200, "text/plain; charset=utf-8",
-				r->text ? r->text : "", r->text_bytes);
+		run_answer_result(r);
 	}
 }
 
@@ -153,7 +175,7 @@ run_answer(struct run *r, int status)
 			r->tool->name, (unsigned long)r->tool->timeout_ms);
 		return;
 	case RUN_TALKED:
-		sup_fail(r->req, SUP_TOO_LARGE, "%s wrote more than %lu bytes",
+		sup_fail(r->req, SUP_FAILED, "%s wrote more than %lu bytes",
 			r->tool->name, (unsigned long)r->tool->output_bytes);
 		return;
 	case RUN_CANCELLED:

@@ -59,7 +59,7 @@ read_amount(const json_t *map, const char *key, const struct unit *units,
 			*value_out = number * units->factor;
 			return 0;
 		}
-	return fail(why, "%s is no positive amount", key);
+	return fail(why, "%s must be a positive amount", key);
 }
 
 static int
@@ -70,7 +70,7 @@ read_text(const json_t *map, const char *key, char **text_out, char why[256])
 	if (!value)
 		return 0;
 	if (!json_is_string(value))
-		return fail(why, "%s is no text", key);
+		return fail(why, "%s must be a string", key);
 	*text_out = strdup(json_string_value(value));
 	return 0;
 }
@@ -83,9 +83,20 @@ read_schema(const json_t *map, char **text_out, char why[256])
 	if (!schema)
 		return 0;
 	if (!json_is_object(schema))
-		return fail(why, "schema is no map");
+		return fail(why, "schema must be a map");
 	*text_out = json_dumps(schema, JSON_COMPACT);
 	return 0;
+}
+
+static int
+read_validate(const json_t *map, bool *skip_out, char why[256])
+{
+	const json_t *value = json_object_get(map, "validate");
+
+	*skip_out = json_is_false(value);
+	return !value || json_is_boolean(value)
+		       ? 0
+		       : fail(why, "validate must be true or false");
 }
 
 static int
@@ -99,7 +110,7 @@ read_command(const json_t *map, char ***command_out, char why[256])
 		const char *word = json_string_value(json_array_get(list, i));
 
 		if (!word || (!i && !*word))
-			return fail(why, "command is no list of words");
+			return fail(why, "command must be a list of strings");
 		command[i] = strdup(word);
 	}
 	*command_out = command;
@@ -114,6 +125,7 @@ is_passed_on(const char *variable)
 {
 	return strncmp(variable, "SUPD_", 5) != 0 ||
 	       !strncmp(variable, "SUPD_PLUGIN=", 12) ||
+	       !strncmp(variable, "SUPD_TREE=", 10) ||
 	       !strncmp(variable, "SUPD_DATA_DIR=", 14);
 }
 
@@ -140,7 +152,7 @@ read_environment(
 	char **all;
 
 	if (own && !json_is_object(own))
-		return fail(why, "env is no map");
+		return fail(why, "env must be a map");
 	for (char **v = environ; *v; v++)
 		count++;
 	all = calloc(count, sizeof(*all));
@@ -154,7 +166,7 @@ read_environment(
 	json_object_foreach(
 		own, name, value) if (!json_is_string(value) || !*name ||
 				      strchr(name, '=')) return fail(why,
-		"env.%s is no text", name);
+		"env.%s must be a string", name);
 	else if (asprintf(&all[used++], "%s=%s", name,
 			 json_string_value(value)) < 0) return fail(why,
 		"no memory");
@@ -176,7 +188,7 @@ check_keys(const json_t *map, const char *const *known, char why[256])
 		while (known[k] && strcmp(known[k], key) != 0)
 			k++;
 		if (!known[k])
-			return fail(why, "there is no setting %s", key);
+			return fail(why, "unknown setting %s", key);
 	}
 	return 0;
 }
@@ -185,15 +197,16 @@ static int
 tool_read(struct tool *t, const json_t *map, char why[256])
 {
 	static const char *const known[] = {"name", "description", "schema",
-		"command", "timeout", "output_limit", "concurrency", "env",
-		NULL};
+		"validate", "command", "timeout", "output_limit", "concurrency",
+		"env", NULL};
 
 	if (!json_is_object(map))
-		return fail(why, "it is no map");
+		return fail(why, "it must be a map");
 	if (check_keys(map, known, why) ||
 		read_text(map, "name", &t->name, why) ||
 		read_text(map, "description", &t->description, why) ||
 		read_schema(map, &t->schema, why) ||
+		read_validate(map, &t->skip_validation, why) ||
 		read_command(map, &t->command, why) ||
 		read_amount(map, "timeout", durations, &t->timeout_ms, why) ||
 		read_amount(

@@ -1,6 +1,7 @@
 /* tool: what the settings say about each tool. Starts nothing. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -8,6 +9,7 @@
 
 struct tool {
 	char *name, *description, *schema; /* the latter two may be NULL */
+	bool skip_validation;		   /* of arguments by the schema */
 	char **command;			   /* NULL ends it */
 	char **environment; /* "NAME=value", whole; NULL ends it */
 	uint64_t timeout_ms, output_bytes, concurrency;

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- dates ---- */
 
@@ -23,22 +24,64 @@ date_write(time_t t, char text[30])
 		(unsigned)tm.tm_sec % 100);
 }
 
+/* Reads by a format of RFC 9110, 5.6.7; false: it is not that one. */
+static bool
+date_scan(const char *text, int form, struct tm *tm, char month[4])
+{
+	int used = 0, count = 0;
+
+	switch (form) {
+	case 0: /* Sun, 06 Nov 1994 08:49:37 GMT */
+		count = sscanf(text,
+			"%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n",
+			&tm->tm_mday, month, &tm->tm_year, &tm->tm_hour,
+			&tm->tm_min, &tm->tm_sec, &used);
+		break;
+	case 1: /* Sunday, 06-Nov-94 08:49:37 GMT */
+		count = sscanf(text,
+			"%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n",
+			&tm->tm_mday, month, &tm->tm_year, &tm->tm_hour,
+			&tm->tm_min, &tm->tm_sec, &used);
+		break;
+	default: /* Sun Nov  6 08:49:37 1994 */
+		count = sscanf(text,
+			"%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", month,
+			&tm->tm_mday, &tm->tm_hour, &tm->tm_min, &tm->tm_sec,
+			&tm->tm_year, &used);
+		break;
+	}
+	return count == 6 && used && !text[used];
+}
+
+/* A year of two digits that would lie more than 50 years ahead is past. */
+static int
+full_year(int year, time_t now)
+{
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	year += (tm.tm_year + 1900) / 100 * 100;
+	return year > tm.tm_year + 1900 + 50 ? year - 100 : year;
+}
+
 time_t
 date_read(const char *text)
 {
-	struct tm tm = {0};
-	char month[4];
+	char month[4] = "";
+	struct tm tm;
 	const char *at;
-	int used = 0;
+	int form = 0;
 
-	if (sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n",
-		    &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour, &tm.tm_min,
-		    &tm.tm_sec, &used) != 6 ||
-		!used || text[used])
+	do
+		tm = (struct tm){0};
+	while (!date_scan(text, form, &tm, month) && ++form < 3);
+	if (form == 3)
 		return -1;
 	at = strlen(month) == 3 ? strstr(months, month) : NULL;
 	if (!at || (at - months) % 3)
 		return -1;
+	if (form == 1)
+		tm.tm_year = full_year(tm.tm_year, time(NULL));
 	tm.tm_mon = (int)(at - months) / 3;
 	tm.tm_year -= 1900;
 	return timegm(&tm);
@@ -117,7 +160,7 @@ judge_range(const char *at, uint64_t bytes, struct part *part)
 	uint64_t first, last = UINT64_MAX;
 	bool suffix;
 
-	if (strncmp(at, "bytes=", 6) != 0)
+	if (strncasecmp(at, "bytes=", 6) != 0)
 		return 200;
 	at += 6;
 	at += strspn(at, " \t");

@@ -32,5 +32,5 @@ int condition_judge(const struct condition *c, const struct facts *f,
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT", 30 bytes with its NUL. */
 void date_write(time_t t, char text[30]);
-/* -1: it is no such date. */
+/* In any of the three forms that HTTP knows; -1: it is none of them. */
 time_t date_read(const char *text);

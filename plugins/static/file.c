@@ -71,9 +71,8 @@ note_facts(struct file *f)
 
 	f->facts.bytes = (uint64_t)s->st_size;
 	f->facts.modified = s->st_mtime;
-	snprintf(f->facts.etag, sizeof(f->facts.etag),
-		"%s\"%llx-%llx-%llx.%lx\"", settled ? "" : "W/",
-		(unsigned long long)s->st_ino, (unsigned long long)s->st_size,
+	snprintf(f->facts.etag, sizeof(f->facts.etag), "%s\"%llx-%llx.%lx\"",
+		settled ? "" : "W/", (unsigned long long)s->st_size,
 		(unsigned long long)s->st_mtim.tv_sec,
 		(unsigned long)s->st_mtim.tv_nsec);
 }

@@ -13,7 +13,7 @@
 #include "file.h"
 #include "type.h"
 
-#define PIECE_BYTES (128 * 1024)
+#define PIECE_BYTES (256 * 1024)
 #define SMALL_BYTES (64 * 1024) /* goes as one answer */
 #define NAME_MAX_BYTES 8192	/* as of a path in supd */
 
@@ -238,7 +238,7 @@ answer_failure(struct sup_req *req, enum file_result result)
 		sup_fail(req, SUP_FAILED, "the folder to serve is not there");
 		return;
 	default:
-		sup_reply_text(req, 404, "404 there is no such file\n");
+		sup_reply_text(req, 404, "404 file not found\n");
 	}
 }
 
@@ -288,7 +288,7 @@ configure(struct sup_req *req, void *user)
 	if (root_is_folder(root))
 		sup_ok(req);
 	else
-		sup_fail(req, SUP_NOT_FOUND, "root is no folder: %s", root);
+		sup_fail(req, SUP_NOT_FOUND, "root is not a folder: %s", root);
 }
 
 static void
@@ -299,7 +299,7 @@ health(struct sup_req *req, void *user)
 	if (root_is_folder(root))
 		sup_ok(req);
 	else
-		sup_fail(req, SUP_FAILED, "root is no folder: %s", root);
+		sup_fail(req, SUP_FAILED, "root is not a folder: %s", root);
 }
 
 static int
@@ -309,7 +309,7 @@ init(struct sup *p)
 
 	self = p;
 	if (!root_is_folder(root)) {
-		fprintf(stderr, "static: root is no folder: %s\n", root);
+		fprintf(stderr, "static: root is not a folder: %s\n", root);
 		return SUP_FAILED_TO_START;
 	}
 	if (file_check_kernel()) {

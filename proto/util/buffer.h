@@ -31,7 +31,7 @@ buffer_length(const struct buffer *b)
 /* The slow half of buffer_reserve: moves the content to the front or grows. */
 void buffer_make_room(struct buffer *b, size_t bytes);
 
-/* Room for at least `bytes` more at the returned place; what is written there
+/* Room for at least `bytes` more at the returned address; what is written there
  * counts after buffer_commit(). */
 static inline uint8_t *
 buffer_reserve(struct buffer *b, size_t bytes)

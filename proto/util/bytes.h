@@ -1,5 +1,5 @@
-/* bytes: a borrowed run of bytes; whoever hands it over says how long it
- * lives. Not NUL-terminated. */
+/* bytes: a borrowed sequence of bytes, not NUL-terminated; its owner says how
+ * long it is valid. */
 #pragma once
 
 #include <stdbool.h>

@@ -51,6 +51,9 @@ list_remove(struct list *node)
 #define list_for_each(node, head)                                              \
 	for (struct list *node = (head)->next; node != (head);                 \
 		node = node->next)
+#define list_for_each_back(node, head)                                         \
+	for (struct list *node = (head)->previous; node != (head);             \
+		node = node->previous)
 /* The current node may be removed in the body; its neighbours may not. */
 #define list_for_each_safe(node, head)                                         \
 	for (struct list *node = (head)->next, *node##_next = node->next;      \

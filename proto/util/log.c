@@ -17,9 +17,12 @@
 #include "proto/util/buffer.h"
 #include "proto/util/clock.h"
 #include "proto/util/log_line.h"
+#include "proto/util/text.h"
 
 #define LOG_RING_BYTES (256 * 1024)
+#define LOG_TEXT_BYTES (8 * 1024) /* longer ones are cut in the middle */
 #define LOG_CLOSE_MS 200
+#define LOG_RETRY_MS 1000
 
 static struct {
 	int fd;
@@ -27,6 +30,7 @@ static struct {
 	enum log_format format;
 	enum log_level level;
 	uint64_t dropped, dropped_total;
+	uint64_t retry_ms;	  /* when to write again; 0: at once */
 	size_t start, length;	  /* of the ring's content */
 	struct buffer text, line; /* scratch */
 	char *ring;
@@ -51,7 +55,7 @@ log_ring_put(const struct buffer *line)
 	return true;
 }
 
-/* Tells how many lines were dropped, if there is room for that again. */
+/* Reports how many lines were dropped, if there is room for that again. */
 static bool
 log_tell_dropped(void)
 {
@@ -89,9 +93,18 @@ log_put(const char *at, size_t size)
 	return write(logger.fd, at, size);
 }
 
+/* A full disk may block each try for a while, so it gets one a second. */
+static void
+log_put_failed(void)
+{
+	logger.retry_ms = clock_ms() + LOG_RETRY_MS;
+}
+
 bool
 log_flush(void)
 {
+	if (logger.retry_ms && clock_ms() < logger.retry_ms)
+		return false;
 	while (logger.length) {
 		size_t size = LOG_RING_BYTES - logger.start;
 		ssize_t put;
@@ -103,14 +116,27 @@ log_flush(void)
 			continue;
 		if (put < 0 && (errno == EAGAIN || errno == ENOBUFS))
 			return false;
-		if (put < 0)
-			put = (ssize_t)size; /* nobody reads it any more */
+		if (put <= 0) {
+			log_put_failed();
+			return false;
+		}
+		logger.retry_ms = 0;
 		logger.start = (logger.start + (size_t)put) % LOG_RING_BYTES;
 		logger.length -= (size_t)put;
 		if (!logger.length && logger.dropped)
 			log_tell_dropped();
 	}
 	return true;
+}
+
+uint64_t
+log_retry_in_ms(void)
+{
+	uint64_t now = clock_ms();
+
+	if (!logger.retry_ms)
+		return 0;
+	return logger.retry_ms > now ? logger.retry_ms - now : 1;
 }
 
 static void
@@ -159,6 +185,10 @@ log_write(enum log_level level, const struct log_subject *subject,
 			(size_t)length + 1, format, again);
 	va_end(again);
 	va_end(args);
+	if (length > LOG_TEXT_BYTES) {
+		text_shorten((char *)buffer_bytes(text), LOG_TEXT_BYTES);
+		length = (int)strlen((char *)buffer_bytes(text));
+	}
 	buffer_commit(text, length > 0 ? (size_t)length : 0);
 	log_line(line, logger.format, logger.journald, level, subject, text);
 	if (!logger.opened) {
@@ -232,6 +262,9 @@ log_open(int fd, enum log_format format, enum log_level level)
 		own = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 		logger.pollable = own < 0;
 	}
+	/* Who truncates the file must not find a hole of NULs in it. */
+	if (S_ISREG(st.st_mode))
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_APPEND);
 	logger.owned = own >= 0;
 	if (logger.owned)
 		logger.fd = own;
@@ -280,8 +313,10 @@ log_reopen(void)
 	fd = open(logger.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return -1;
+	logger.retry_ms = 0;
 	log_flush();
 	dup2(fd, logger.fd);
+	logger.retry_ms = 0;
 	close(fd);
 	return 0;
 }
@@ -293,7 +328,8 @@ log_close(void)
 
 	if (!logger.opened)
 		return;
-	while (!log_flush() && (now = clock_ms()) < until) {
+	logger.retry_ms = 0;
+	while (!log_flush() && !logger.retry_ms && (now = clock_ms()) < until) {
 		struct pollfd ready = {.fd = logger.fd, .events = POLLOUT};
 
 		if (poll(&ready, 1, (int)(until - now)) < 0 && errno != EINTR)
@@ -307,6 +343,7 @@ log_close(void)
 	logger.ring = NULL;
 	logger.fd = STDERR_FILENO;
 	logger.start = logger.length = 0;
+	logger.retry_ms = 0;
 	logger.opened = logger.owned = logger.socket = logger.pollable =
 		logger.journald = false;
 }

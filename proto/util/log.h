@@ -1,6 +1,8 @@
 /* log: one line per event on stderr, as text, as JSON, or with journald's
  * <N> priorities. It never blocks: lines go to a bounded ring first, lines
- * that do not fit are counted and told once there is room again. */
+ * that do not fit are counted and reported once there is room again. A write
+ * that fails (a full disk, a reader that is gone) loses nothing by itself: the
+ * ring is kept and written a second later. */
 #pragma once
 
 #include <stdbool.h>
@@ -43,7 +45,7 @@ bool log_is_on(enum log_level level);
 void log_write(enum log_level level, const struct log_subject *subject,
 	const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* A record that is no event of supd's (an access line): at any level, in the
+/* A record that is not an event of supd (an access line): at any level, in the
  * log's format, or as the line that it is already. It gives way to events. */
 void log_record(const struct buffer *text, bool is_line);
 
@@ -59,6 +61,8 @@ void log_record(const struct buffer *text, bool is_line);
 /* Writes what the ring holds without blocking; true when it is empty. The
  * loop calls it once a turn, and again on log_fd() becoming writable. */
 bool log_flush(void);
+/* While writes fail: until when log_flush() writes nothing. 0: they do not. */
+uint64_t log_retry_in_ms(void);
 uint64_t log_dropped_total(void); /* lines, since the start */
 int log_fd(void);
 /* After a log rotation: if lines go to a regular file, the file that has its

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proto/util/clean.h"
 #include "proto/util/clock.h"
 #include "proto/util/utf8.h"
 
@@ -40,14 +41,17 @@ log_is_plain(uint8_t byte, bool json)
 static size_t
 log_escape_one(struct buffer *b, const uint8_t *at, size_t left, bool json)
 {
-	size_t length = utf8_length(at, left);
+	uint32_t character;
+	size_t length = utf8_read(at, left, &character);
 
 	if (!length && json) {
 		buffer_append_text(b, "\\ufffd");
 	} else if (!length || *at < 0x20 || *at == 0x7f) {
 		log_escape_byte(b, *at, json);
-	} else if (length == 2 && at[0] == 0xc2 && at[1] < 0xa0) {
+	} else if (length == 2 && clean_is_harmful(character)) {
 		log_escape_byte(b, at[1], json); /* C1 controls */
+	} else if (clean_is_harmful(character)) {
+		buffer_format(b, "\\u%04x", character);
 	} else {
 		if (length == 1)
 			buffer_append_byte(b, '\\');

@@ -43,9 +43,9 @@ map_finish(struct map *m)
 	map_init(m);
 }
 
-/* The entry of the key, or the free place where it would go. */
+/* The entry of the key, or the free entry where it would go. */
 static struct map_entry *
-map_place(const struct map *m, const char *key, size_t length, uint32_t hash)
+map_find(const struct map *m, const char *key, size_t length, uint32_t hash)
 {
 	size_t mask = m->capacity - 1, i = hash & mask;
 	struct map_entry *e;
@@ -67,7 +67,7 @@ map_get(const struct map *m, const char *key, size_t key_length)
 
 	if (!m->count)
 		return NULL;
-	e = map_place(m, key, key_length, map_hash(key, key_length));
+	e = map_find(m, key, key_length, map_hash(key, key_length));
 	return e->key ? e->value : NULL;
 }
 
@@ -83,8 +83,7 @@ map_grow(struct map *m)
 		const struct map_entry *e = &m->entries[i];
 
 		if (e->key)
-			*map_place(&bigger, e->key, e->key_length, e->hash) =
-				*e;
+			*map_find(&bigger, e->key, e->key_length, e->hash) = *e;
 	}
 	free(m->entries);
 	*m = bigger;
@@ -99,7 +98,7 @@ map_set(struct map *m, const char *key, size_t key_length, void *value)
 	assert(key_length < UINT32_MAX);
 	if (m->count + 1 > m->capacity / 4 * 3)
 		map_grow(m);
-	e = map_place(m, key, key_length, hash);
+	e = map_find(m, key, key_length, hash);
 	if (!e->key) {
 		e->key = memory_copy_bytes(key, key_length);
 		e->key_length = (uint32_t)key_length;
@@ -135,7 +134,7 @@ map_remove(struct map *m, const char *key, size_t key_length)
 
 	if (!m->count)
 		return NULL;
-	e = map_place(m, key, key_length, map_hash(key, key_length));
+	e = map_find(m, key, key_length, map_hash(key, key_length));
 	if (!e->key)
 		return NULL;
 	value = e->value;
@@ -146,10 +145,10 @@ map_remove(struct map *m, const char *key, size_t key_length)
 }
 
 const struct map_entry *
-map_next(const struct map *m, size_t *place)
+map_next(const struct map *m, size_t *next)
 {
-	while (*place < m->capacity) {
-		const struct map_entry *e = &m->entries[(*place)++];
+	while (*next < m->capacity) {
+		const struct map_entry *e = &m->entries[(*next)++];
 
 		if (e->key)
 			return e;

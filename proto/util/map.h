@@ -11,7 +11,7 @@ struct map {
 };
 
 struct map_entry {
-	char *key; /* NULL: free place */
+	char *key; /* NULL: free */
 	uint32_t key_length, hash;
 	void *value;
 };
@@ -23,4 +23,4 @@ void map_set(struct map *m, const char *key, size_t key_length, void *value);
 /* Gives back the value that was there, NULL if none. Not while iterating. */
 void *map_remove(struct map *m, const char *key, size_t key_length);
 /* for (size_t i = 0; (entry = map_next(m, &i));) */
-const struct map_entry *map_next(const struct map *m, size_t *place);
+const struct map_entry *map_next(const struct map *m, size_t *next);

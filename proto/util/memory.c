@@ -1,4 +1,4 @@
-/* memory: the one place where running out of memory ends the process. */
+/* memory: out of memory, the process ends here and nowhere else. */
 #include "proto/util/memory.h"
 
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* memory: allocation that ends the process in one place when there is no
+/* memory: allocation that ends the process, here only, when there is no
  * memory. Results are never NULL; the caller owns them and calls free(). */
 #pragma once
 

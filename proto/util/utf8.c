@@ -1,6 +1,10 @@
 /* utf8: the well-formed byte sequences of Unicode, table 3-7. */
 #include "proto/util/utf8.h"
 
+#include <string.h>
+
+#define HIGH_BITS 0x8080808080808080u
+
 static bool
 utf8_follows(const uint8_t *at, size_t count)
 {
@@ -36,14 +40,69 @@ utf8_length(const uint8_t *at, size_t left)
 	return 0;
 }
 
+size_t
+utf8_read(const uint8_t *at, size_t left, uint32_t *character_out)
+{
+	static const uint8_t first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	size_t length = utf8_length(at, left);
+
+	*character_out = length ? at[0] & first_bits[length] : 0;
+	for (size_t i = 1; i < length; i++)
+		*character_out = *character_out << 6 | (at[i] & 0x3fu);
+	return length;
+}
+
+/* How many bytes at the front are ASCII, in whole words: most text is, and a
+ * megabyte of it must not cost a loop turn. */
+static size_t
+ascii_words(const uint8_t *at, size_t size)
+{
+	size_t length = 0;
+	uint64_t word;
+
+	for (; size - length >= sizeof(word); length += sizeof(word)) {
+		memcpy(&word, at + length, sizeof(word));
+		if (word & HIGH_BITS)
+			break;
+	}
+	return length;
+}
+
 bool
 utf8_is_valid(const void *bytes, size_t size)
 {
 	const uint8_t *at = bytes;
 	size_t length;
 
-	for (; size; at += length, size -= length)
-		if (!(length = utf8_length(at, size)))
+	for (; size; at += length, size -= length) {
+		length = *at < 0x80 ? ascii_words(at, size) : 0;
+		if (!length && !(length = utf8_length(at, size)))
 			return false;
+	}
+	return true;
+}
+
+bool
+utf8_is_control(const uint8_t *at, size_t length)
+{
+	if (length == 1)
+		return at[0] < 0x20 || at[0] == 0x7f;
+	return length == 2 && at[0] == 0xc2 && at[1] < 0xa0;
+}
+
+bool
+utf8_is_clean(const void *bytes, size_t size, bool lines)
+{
+	const uint8_t *at = bytes;
+	size_t length;
+
+	for (; size; at += length, size -= length) {
+		length = *at < 0x80 ? 1 : utf8_length(at, size);
+		if (!length)
+			return false;
+		if (utf8_is_control(at, length) &&
+			!(lines && (*at == '\t' || *at == '\n')))
+			return false;
+	}
 	return true;
 }

@@ -41,7 +41,7 @@ token_check(struct problems *problems, const struct node *map, void *base)
 			"SHA-256 of the token");
 }
 
-/* Digits are a number even if someone is called so. */
+/* Digits are always an id, even if there is a user of that name. */
 static bool
 read_number(const char *text, uint32_t *number_out)
 {
@@ -87,9 +87,7 @@ peer_check(struct problems *problems, const struct node *map, void *base)
 	}
 	peer->is_group = gid;
 	if (uid && peer->user && !resolve_user(peer->user, &peer->number))
-		node_problem(
-			problems, uid, "there is no user '%s'", peer->user);
+		node_problem(problems, uid, "unknown user '%s'", peer->user);
 	if (gid && peer->group && !resolve_group(peer->group, &peer->number))
-		node_problem(
-			problems, gid, "there is no group '%s'", peer->group);
+		node_problem(problems, gid, "unknown group '%s'", peer->group);
 }

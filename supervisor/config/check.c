@@ -1,13 +1,16 @@
-/* check: everything that can be known to be wrong without starting anything.
- * It reads the config and the manifests of the enabled plugins; no plugin
- * code runs. */
+/* check: finds everything that is wrong without starting anything. It reads the
+ * config and the manifests of the enabled plugins; no plugin code runs. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "proto/util/memory.h"
 #include "supervisor/config/manifest.h"
+#include "supervisor/config/schema.h"
+#include "supervisor/config/settings.h"
+#include "supervisor/config/source.h"
 
-/* What was found of one plugin; both owned. */
+/* The package of one plugin; both members are owned. */
 struct finding {
 	char *dir;
 	struct manifest *manifest; /* NULL if broken, disabled or read for an
@@ -28,6 +31,20 @@ check_link(const struct plugin_config *plugin, const struct manifest *manifest,
 }
 
 static void
+check_settings(const struct plugin_config *plugin,
+	const struct manifest *manifest, struct problems *problems)
+{
+	json_t *settings = plugin_settings(plugin, manifest);
+	if (settings_bytes(settings) > SETTINGS_BYTES_MAX)
+		problems_add(problems, plugin->file, plugin->line,
+			plugin->column,
+			"'%s': the settings, with those of its package, must "
+			"not be larger than %d KiB",
+			plugin->id, SETTINGS_BYTES_MAX / 1024);
+	json_decref(settings);
+}
+
+static void
 check_name(const char *dir, const struct manifest *manifest,
 	struct problems *problems)
 {
@@ -39,42 +56,67 @@ check_name(const char *dir, const struct manifest *manifest,
 			manifest->name, folder);
 }
 
-/* The place of the plugin that has this package already, or `until`. */
-static uint32_t
-find_same(const struct finding *findings, uint32_t until, const char *dir)
+struct package_check {
+	const struct config *config; /* borrowed */
+	struct finding *findings;
+	const struct manifest **manifests;
+	struct map by_dir; /* struct finding *, the first with that package */
+	uint32_t next;
+};
+
+struct package_check *
+package_check_create(const struct config *config)
 {
-	uint32_t i = 0;
-	while (i < until &&
-		(!findings[i].dir || strcmp(findings[i].dir, dir) != 0))
-		i++;
-	return i;
+	struct package_check *c = memory_alloc(sizeof(*c));
+	size_t most = (size_t)config->plugin_count + 1;
+	c->config = config;
+	c->findings = memory_alloc(most * sizeof(*c->findings));
+	c->manifests = memory_alloc(most * sizeof(*c->manifests));
+	map_init(&c->by_dir);
+	return c;
+}
+
+void
+package_check_destroy(struct package_check *c)
+{
+	if (!c)
+		return;
+	for (uint32_t i = 0; i < c->config->plugin_count; i++) {
+		free(c->findings[i].dir);
+		manifest_destroy(c->findings[i].manifest);
+	}
+	map_finish(&c->by_dir);
+	free(c->findings);
+	free(c->manifests);
+	free(c);
 }
 
 static void
-check_plugins(const struct config *config, struct finding *findings,
-	const struct manifest **manifests, struct problems *problems)
+check_plugin(struct package_check *c, uint32_t i, struct problems *problems)
 {
-	for (uint32_t i = 0; i < config->plugin_count; i++) {
-		const struct plugin_config *plugin = config->plugins[i];
-		struct finding *f = &findings[i];
-		if (!plugin->enabled || !config_id_is_valid(plugin->use) ||
-			package_find(config, plugin, &f->dir, problems) < 0)
-			continue;
-		uint32_t same = find_same(findings, i, f->dir);
-		if (same < i) {
-			manifests[i] = manifests[same];
-		} else {
-			f->manifest = manifest_load(f->dir, problems);
-			manifests[i] = f->manifest;
-			if (f->manifest)
-				check_name(f->dir, f->manifest, problems);
-		}
-		if (manifests[i])
-			check_link(plugin, manifests[i], problems);
+	const struct plugin_config *plugin = c->config->plugins[i];
+	struct finding *f = &c->findings[i], *same;
+	if (!plugin->enabled || !config_id_is_valid(plugin->use) ||
+		package_find(c->config, plugin, &f->dir, problems) < 0)
+		return;
+	same = map_get(&c->by_dir, f->dir, strlen(f->dir));
+	if (same) {
+		c->manifests[i] = same->manifest;
+	} else {
+		map_set(&c->by_dir, f->dir, strlen(f->dir), f);
+		f->manifest = manifest_load(f->dir, problems);
+		c->manifests[i] = f->manifest;
+		if (f->manifest)
+			check_name(f->dir, f->manifest, problems);
 	}
+	if (!c->manifests[i])
+		return;
+	check_link(plugin, c->manifests[i], problems);
+	check_settings(plugin, c->manifests[i], problems);
 }
 
-/* It starts, but who said so had another thing in mind. */
+/* Warns if a plugin requires a disabled one: it starts, but probably not as
+ * meant. */
 static void
 warn_of_disabled(const struct config *config, struct problems *problems)
 {
@@ -94,28 +136,94 @@ warn_of_disabled(const struct config *config, struct problems *problems)
 }
 
 static void
+check_order(const struct package_check *c, struct problems *problems)
+{
+	uint32_t *order = memory_alloc(
+		((size_t)c->config->plugin_count + 1) * sizeof(*order));
+	config_start_order(c->config, c->manifests, order, problems);
+	warn_of_disabled(c->config, problems);
+	free(order);
+}
+
+bool
+package_check_step(
+	struct package_check *c, uint32_t most, struct problems *problems)
+{
+	while (most-- && c->next < c->config->plugin_count)
+		check_plugin(c, c->next++, problems);
+	if (c->next < c->config->plugin_count)
+		return false;
+	check_order(c, problems);
+	return true;
+}
+
+static void
 check_all(const struct config *config, const struct config_known *known,
 	struct problems *problems)
 {
-	uint32_t count = config->plugin_count;
-	struct finding *findings =
-		memory_alloc((count + 1) * sizeof(*findings));
-	const struct manifest **manifests =
-		memory_alloc((count + 1) * sizeof(*manifests));
-	uint32_t *order = memory_alloc((count + 1) * sizeof(*order));
-	if (known->dirs)
-		check_plugins(config, findings, manifests, problems);
+	struct package_check *c = package_check_create(config);
+	if (!known->dirs)
+		c->next = config->plugin_count;
 	if (known->plugins) {
-		config_start_order(config, manifests, order, problems);
-		warn_of_disabled(config, problems);
+		config_refuse_nothing(config, problems);
+		package_check_step(c, UINT32_MAX, problems);
 	}
-	for (uint32_t i = 0; i < count; i++) {
-		free(findings[i].dir);
-		manifest_destroy(findings[i].manifest);
-	}
-	free(findings);
-	free(manifests);
-	free(order);
+	package_check_destroy(c);
+}
+
+static bool
+is_folder(const char *path)
+{
+	struct stat status;
+
+	return !stat(path, &status) && S_ISDIR(status.st_mode);
+}
+
+static bool
+is_manifest(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return !strcmp(slash ? slash + 1 : path, MANIFEST_FILE);
+}
+
+bool
+config_is_package(const char *path)
+{
+	return is_folder(path) || is_manifest(path);
+}
+
+/* The folder as an absolute path: its name is the package's. The caller
+ * frees. */
+static char *
+package_folder(const char *path)
+{
+	char *folder = is_folder(path) ? memory_copy_text(path)
+				       : path_beside(path, ".");
+	char *real = realpath(folder, NULL);
+
+	if (!real)
+		return folder;
+	free(folder);
+	return real;
+}
+
+uint32_t
+package_check(const char *path, FILE *out)
+{
+	struct problems problems = {0};
+	char *folder = package_folder(path);
+	struct manifest *manifest = manifest_load(folder, &problems);
+	uint32_t errors;
+
+	if (manifest && strrchr(folder, '/'))
+		check_name(folder, manifest, &problems);
+	manifest_destroy(manifest);
+	problems_print(&problems, out);
+	errors = problems.errors;
+	problems_finish(&problems);
+	free(folder);
+	return errors;
 }
 
 uint32_t

@@ -1,5 +1,5 @@
-/* checks: what an id, a mount and a namespace may look like; whether a folder
- * is there. */
+/* checks: checks the form of ids, mounts and namespaces, and whether folders
+ * exist. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,12 +30,13 @@ check_id(struct problems *problems, const struct node *node, void *base)
 
 void
 check_requirement(struct problems *problems, const struct node *node,
-	const struct text_list *list, struct config_place **places)
+	const struct text_list *list, struct config_position **positions)
 {
 	uint32_t last = list->count - 1;
 	check_id(problems, node, NULL);
-	*places = memory_resize(*places, list->count * sizeof(**places));
-	(*places)[last] = (struct config_place){node->line, node->column};
+	*positions =
+		memory_resize(*positions, list->count * sizeof(**positions));
+	(*positions)[last] = (struct config_position){node->line, node->column};
 	for (uint32_t i = 0; i < last; i++)
 		if (!strcmp(list->items[i], list->items[last])) {
 			problems_warn(problems, node->file, node->line,
@@ -60,7 +61,7 @@ check_folder(struct problems *problems, const struct node *node, void *base)
 	struct stat status;
 	if (stat(path, &status) < 0 || !S_ISDIR(status.st_mode))
 		problems_warn(problems, node->file, node->line, node->column,
-			"there is no folder %s", path);
+			"folder %s does not exist", path);
 	free(path);
 }
 

@@ -1,5 +1,5 @@
-/* compare: the differences of two whole configs, plugin by plugin. What a
- * change costs stands in the row of its key. */
+/* compare: finds the differences of two whole configs, plugin by plugin. The
+ * class of a change is in the row of its key. */
 #include "supervisor/config/compare.h"
 
 #include <stdlib.h>
@@ -28,7 +28,7 @@ config_change_kind_name(enum config_change_kind kind)
 	return words[kind];
 }
 
-/* Takes the texts in `change`. */
+/* Takes ownership of the strings in `change`. */
 static void
 collect(struct collection *c, struct config_change change)
 {
@@ -41,7 +41,7 @@ collect(struct collection *c, struct config_change change)
 	changes->items[changes->count++] = change;
 }
 
-/* Whether the value that differs is, before and after, that of `defaults`. */
+/* Whether the value was and is that of `defaults`. */
 static bool
 is_inherited(const struct collection *c, const struct schema_row *row,
 	const void *old, const void *new)
@@ -100,29 +100,81 @@ compare_plugin(struct collection *c, const struct plugin_config *old,
 	c->configures = false;
 }
 
+/* ---- in steps ---- */
+
+struct config_comparison {
+	struct collection c;
+	struct config_running running;
+	bool began;
+	uint32_t next; /* index in the old plugins, then in the new ones */
+};
+
+struct config_comparison *
+config_comparison_create(const struct config *old, const struct config *new,
+	const struct config_running *running,
+	struct config_changes *changes_out)
+{
+	struct config_comparison *k = memory_alloc(sizeof(*k));
+	*changes_out = (struct config_changes){0};
+	k->c = (struct collection){
+		.changes = changes_out, .old = old, .new = new};
+	if (running) {
+		k->running = *running;
+		k->c.running = &k->running;
+	}
+	return k;
+}
+
+static void
+compare_old(struct collection *c, const struct plugin_config *before)
+{
+	const struct plugin_config *after = config_plugin(c->new, before->id);
+	if (after)
+		compare_plugin(c, before, after);
+	else
+		note_plugin(c, before, CHANGE_REMOVED);
+}
+
+static void
+compare_new(struct collection *c, const struct plugin_config *after)
+{
+	if (!config_plugin(c->old, after->id))
+		note_plugin(c, after, CHANGE_ADDED);
+}
+
+bool
+config_comparison_step(struct config_comparison *k)
+{
+	struct collection *c = &k->c;
+	uint32_t old_count = c->old->plugin_count;
+	uint32_t count = old_count + c->new->plugin_count;
+	if (!k->began) {
+		schema_compare(&config_table, c->old, c->new, "", note, c);
+		k->began = true;
+	} else if (k->next < old_count) {
+		compare_old(c, c->old->plugins[k->next++]);
+	} else if (k->next < count) {
+		compare_new(c, c->new->plugins[k->next++ - old_count]);
+	}
+	return k->next == count;
+}
+
+void
+config_comparison_destroy(struct config_comparison *k)
+{
+	free(k);
+}
+
 void
 config_compare(const struct config *old, const struct config *new,
 	const struct config_running *running,
 	struct config_changes *changes_out)
 {
-	*changes_out = (struct config_changes){0};
-	struct collection c = {.changes = changes_out,
-		.old = old,
-		.new = new,
-		.running = running};
-	schema_compare(&config_table, old, new, "", note, &c);
-	for (uint32_t i = 0; i < old->plugin_count; i++) {
-		const struct plugin_config *before = old->plugins[i];
-		const struct plugin_config *after =
-			config_plugin(new, before->id);
-		if (after)
-			compare_plugin(&c, before, after);
-		else
-			note_plugin(&c, before, CHANGE_REMOVED);
-	}
-	for (uint32_t i = 0; i < new->plugin_count; i++)
-		if (!config_plugin(old, new->plugins[i]->id))
-			note_plugin(&c, new->plugins[i], CHANGE_ADDED);
+	struct config_comparison *k =
+		config_comparison_create(old, new, running, changes_out);
+	while (!config_comparison_step(k))
+		;
+	config_comparison_destroy(k);
 }
 
 void
@@ -220,18 +272,20 @@ config_changes_touch(const struct config_changes *changes, const char *path)
 }
 
 json_t *
+config_change_view(const struct config_change *c)
+{
+	return json_pack("{s:s,s:s,s:s,s:s?}", "path", c->path, "kind",
+		config_change_kind_name(c->kind), "class",
+		config_class_name(c->class), "pluginId", c->plugin);
+}
+
+json_t *
 config_changes_view(const struct config_changes *changes)
 {
 	json_t *list = json_array();
-	for (uint32_t i = 0; i < changes->count; i++) {
-		const struct config_change *c = &changes->items[i];
-		if (c->inherited)
-			continue;
-		json_array_append_new(
-			list, json_pack("{s:s,s:s,s:s,s:s?}", "path", c->path,
-				      "kind", config_change_kind_name(c->kind),
-				      "class", config_class_name(c->class),
-				      "pluginId", c->plugin));
-	}
+	for (uint32_t i = 0; i < changes->count; i++)
+		if (!changes->items[i].inherited)
+			json_array_append_new(
+				list, config_change_view(&changes->items[i]));
 	return list;
 }

@@ -1,5 +1,6 @@
-/* compare: what differs between two configs, by key path and by what it costs
- * to take effect. Knows paths, never values; changes nothing. */
+/* compare: finds what differs between two configs, by key path and class (what
+ * it takes to put the change in force). Knows paths, never values; changes
+ * nothing. */
 #pragma once
 
 #include <jansson.h>
@@ -16,8 +17,8 @@ struct config_change {
 	 * removed), "plugins.hello.settings.server" */
 	char *path;
 	char *plugin; /* id; NULL if global */
-	/* A plugin's value that only follows a change in `defaults`, which is
-	 * in the list by itself: not worth a line of its own. */
+	/* A plugin's value that only follows a change in `defaults`, which the
+	 * list has, too; not shown. */
 	bool inherited;
 };
 
@@ -26,39 +27,48 @@ struct config_changes {
 	uint32_t count;
 };
 
-/* Which plugins' running manifests say `configure: true`: their settings cost
- * CONFIGURE, all others' RELOAD. */
+/* The plugins whose running manifest says `configure: true`: a change of their
+ * settings has the class CONFIGURE, of others RELOAD. */
 struct config_running {
 	bool (*configures)(void *user, const char *plugin_id);
 	void *user;
 };
 
-/* Both live on unchanged; the result is the caller's to finish. `running` may
- * be NULL: no plugin takes new settings while it runs. */
+/* Compares two configs; the caller finishes the result. `running` may be NULL:
+ * no plugin takes new settings while it runs. */
 void config_compare(const struct config *old, const struct config *new,
 	const struct config_running *running,
 	struct config_changes *changes_out);
 void config_changes_finish(struct config_changes *changes);
+/* The same in steps, a plugin each; true: that was the last. `running` is
+ * copied; the other arguments must outlive the comparison. */
+struct config_comparison;
+struct config_comparison *config_comparison_create(const struct config *old,
+	const struct config *new, const struct config_running *running,
+	struct config_changes *changes_out);
+bool config_comparison_step(struct config_comparison *k);
+void config_comparison_destroy(struct config_comparison *k); /* NULL is fine */
 
-/* The same for one plugin's entry: what it costs to go from what is in force
- * to what is wanted, where the running manifest's `configure` is `configures`.
- * False: they are the same. */
+/* Compares one plugin's entries and sets the class of the change, given the
+ * running manifest's `configure`. False: they are equal. */
 bool config_plugin_differs(const struct plugin_config *in_force,
 	const struct plugin_config *wanted, bool configures,
 	enum config_class *class_out);
 
-/* The keys of its entry that differ ("settings", "env", "hold_max"), once
- * each: a new array of texts. */
+/* The keys of a plugin's entry that differ ("settings", "env", "hold_max"),
+ * once each: a new array of strings. */
 json_t *config_plugin_reasons(const struct plugin_config *in_force,
 	const struct plugin_config *wanted);
-/* What only a restart changes stays in `new` as it is in `old`, so that it is
- * told again each time. `new` is nobody else's yet. */
+/* Copies values that only a restart can change from `old` to `new`, so that
+ * each later comparison reports them again. `new` must not be shared yet. */
 void config_keep_unchangeable(struct config *new, const struct config *old);
 
-/* Whether anything at or beneath `path` changed: "log", "admin.tokens". */
+/* Whether anything at or below `path` ("log", "admin.tokens") changed. */
 bool config_changes_touch(
 	const struct config_changes *changes, const char *path);
 
-/* [{"path","kind","class","pluginId"}]; pluginId is null for what is no
- * plugin's. Inherited ones are left out. A new reference. */
+/* A new {"path","kind","class","pluginId"}; pluginId is null for global keys.
+ */
+json_t *config_change_view(const struct config_change *change);
+/* A new array of these, without the inherited ones. */
 json_t *config_changes_view(const struct config_changes *changes);

@@ -1,6 +1,6 @@
-/* config: the immutable result of reading supd.yaml and conf.d/ beside it.
- * Everything is checked, resolved and filled with defaults here; whoever reads
- * a field needs no fallback. It starts nothing and changes nothing. */
+/* config: the immutable result of reading supd.yaml and conf.d/ beside it. All
+ * values are checked, resolved and filled with defaults, so readers of a field
+ * need no fallback. It starts nothing and changes nothing. */
 #pragma once
 
 #include <jansson.h>
@@ -15,7 +15,11 @@
 
 /* ---- vocabulary, in the order of the words in the file ---- */
 
-enum role { ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN }; /* each can all before */
+enum role {
+	ROLE_VIEWER,
+	ROLE_OPERATOR,
+	ROLE_ADMIN
+}; /* each includes the roles before it */
 enum config_link { LINK_NNG, LINK_NATIVE };
 enum config_access { ACCESS_OFF, ACCESS_TEXT, ACCESS_JSON };
 enum config_metrics { METRICS_OPEN, METRICS_TOKEN };
@@ -24,13 +28,14 @@ enum config_on_sighup { ON_SIGHUP_APPLY, ON_SIGHUP_ADVISE };
 const char *role_name(enum role role);
 const char *config_link_name(enum config_link link); /* "nng", "native" */
 
-/* What a change costs; the greater one includes the lesser. */
+/* The class of a change: what it takes to put it in force; greater classes
+ * include lesser ones. */
 #define CONFIG_CLASSES(X)                                                      \
 	X(LIVE, "live")		  /* takes effect in the running processes */  \
-	X(CONFIGURE, "configure") /* the worker is told */                     \
+	X(CONFIGURE, "configure") /* the worker gets new settings */           \
 	X(RELOAD, "reload")	  /* the plugin gets a new worker */           \
 	X(REBIND, "rebind")	  /* a listener is opened or closed */         \
-	X(RESTART, "restart")	  /* only a restart of supd does it */
+	X(RESTART, "restart")	  /* needs a restart of supd */
 
 enum config_class {
 #define X(name, text) CLASS_##name,
@@ -45,7 +50,7 @@ struct text_list {
 	uint32_t count;
 };
 
-struct config_place {
+struct config_position {
 	uint32_t line, column;
 };
 
@@ -54,17 +59,18 @@ bool config_id_is_valid(const char *id);
 
 /* ---- the parts ---- */
 
-#define CONFIG_LISTENER_FD "fd:" /* before the name of a socket passed on */
+#define CONFIG_LISTENER_FD "fd:" /* before the name of an inherited socket */
 
 struct config_listener {
-	/* As normalised ("127.0.0.1:8080", "[::1]:8080", "unix:/path",
-	 * "fd:web"): what tells one listener from another. */
+	/* Normalised ("127.0.0.1:8080", "[::1]:8080", "unix:/path", "fd:web");
+	 * identifies the listener. */
 	char *http;
 	struct sockaddr_storage address; /* AF_INET, AF_INET6 or AF_UNIX */
 	socklen_t address_length;
 };
 
-/* No address: the service manager passes the socket on. */
+/* Whether the socket comes from the service manager; then there is no address.
+ */
 static inline bool
 config_listener_is_inherited(const struct config_listener *l)
 {
@@ -109,8 +115,8 @@ struct config_admin {
 	int metrics; /* enum config_metrics */
 };
 
-/* `defaults`, and each plugin's own copy with what it sets for itself. A
- * timeout of 0 means none for ping, at once for the others. */
+/* `defaults`, and each plugin's copy with its own values. A timeout of 0 means
+ * none for ping, and at once for the others. */
 struct plugin_limits {
 	uint32_t start_timeout_ms, health_timeout_ms, drain_timeout_ms;
 	uint32_t stream_drain_ms, stop_timeout_ms, hold_timeout_ms;
@@ -125,8 +131,8 @@ struct plugin_limits {
 	int link; /* enum config_link; use plugin_link() */
 };
 
-/* One entry of `plugins`. Counted by itself, so that a worker can keep what it
- * was started with while the config around it is replaced. */
+/* One entry of `plugins`. It has a reference count of its own, so that a worker
+ * keeps its entry while the config is replaced. */
 struct plugin_config {
 	char *id;
 	char *use; /* package name */
@@ -135,15 +141,17 @@ struct plugin_config {
 	char *mount;		   /* "/bot-a", or "" */
 	char *namespace;	   /* "bot-a" without the dot, or "" */
 	struct text_list requires; /* ids */
-	struct config_place *requires_at; /* of each, in `file` */
-	struct text_list env;		  /* "NAME=value" */
-	json_t *settings; /* an object; what the config says, see settings.h */
-	/* Both as they may be shown: references as written, secrets masked. */
+	/* where each id stands in `file` */
+	struct config_position *requires_at;
+	struct text_list env; /* "NAME=value" */
+	json_t *settings;     /* an object, as in the file; see settings.h */
+	/* env and settings as they may be shown: references as written, secrets
+	 * masked. */
 	struct text_list env_shown;
 	json_t *settings_shown;
-	bool link_is_set; /* by the plugin itself, not by `defaults` */
+	bool link_is_set; /* set by the plugin, not by `defaults` */
 	struct plugin_limits limits;
-	char *file; /* where the entry stands */
+	char *file; /* position of the entry */
 	uint32_t line, column;
 	uint32_t references;
 };
@@ -152,8 +160,7 @@ struct plugin_config *plugin_config_ref(const struct plugin_config *plugin);
 void plugin_config_unref(struct plugin_config *plugin); /* NULL is fine */
 
 struct config {
-	char *runtime_dir, *state_dir; /* absolute; NULL if not in the file:
-					  see proto/util/places.h */
+	char *runtime_dir, *state_dir; /* absolute; NULL: not in the file */
 	struct {
 		int level;	   /* enum log_level */
 		int format;	   /* enum log_format */
@@ -177,63 +184,89 @@ struct config {
 
 	struct plugin_config **plugins; /* in the order of the files */
 	uint32_t plugin_count;
-	/* Places in plugins[], every plugin after those that it requires, else
-	 * in the order of the files: the order of starting. */
+	/* The order of starting: indices into plugins[], every plugin after
+	 * those that it requires, else in the order of the files. */
 	uint32_t *start_order;
 
+	/* Whether the keys have a value, be it {} or []. */
+	bool says_plugins, says_listen;
 	struct map by_id;	/* id -> struct plugin_config * */
-	struct text_list files; /* what was read, in that order */
+	struct text_list files; /* the files read, in that order */
 	uint32_t references;
 };
 
 #define CONFIG_FILE_BYTES_MAX (4u << 20)
 #define CONFIG_DEPTH_MAX 32
 
-/* Reads `path`, then conf.d/<name>.yaml beside it in name order. NULL if there
- * is any error; all of them are in `problems`, which may also get warnings
- * when it succeeds. The result has one reference. */
+/* Reads `path`, then conf.d/<name>.yaml beside it in name order. NULL on
+ * errors; all of them are added to `problems`, as are warnings. The result has
+ * one reference. */
 struct config *config_load(const char *path, struct problems *problems);
-/* Without a look at what requires what: start_order is NULL. For who looks at
- * that with the manifests in hand. */
-struct config *config_load_unordered(
+/* The same in steps of about 0.1 ms, except for reading a file's bytes and the
+ * last step; true: that was the last. `problems` must outlive the loading. */
+struct config_loading;
+struct config_loading *config_loading_create(
 	const char *path, struct problems *problems);
-/* With all that could be read, whatever is wrong with the rest, for who wants
- * to look further; never NULL. No start_order, no promise about values that
- * had a problem. */
+bool config_loading_step(struct config_loading *l);
+/* Ends the loading, at any time. Returns the same as config_load(), or NULL
+ * before the last step. */
+struct config *config_loading_finish(struct config_loading *l);
+/* Returns whatever could be read, for further checks; never NULL. There is no
+ * start_order, and values with a problem may be anything. */
 struct config_known {
-	bool plugins; /* no file is missing: so these are all plugins */
-	bool dirs;    /* and these all folders of packages */
+	bool plugins; /* no file is missing, so all plugins are known */
+	bool dirs;    /* all folders of packages are known */
 };
 struct config *config_load_broken(const char *path,
 	struct config_known *known_out, struct problems *problems);
-/* The same for one text; relative paths start at the folder of `name`. */
+/* Loads one text; relative paths start at the folder of `name`. */
 struct config *config_load_text(const char *name, const char *text,
 	size_t length, struct problems *problems);
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config); /* NULL is fine */
 
-/* NULL if there is none of that id. */
+/* NULL: no plugin has the id. */
 struct plugin_config *config_plugin(
 	const struct config *config, const char *id);
 
-/* What stands above the file: the command line and the environment. */
+/* Values that override the file: from the command line and the environment. */
 struct config_in_force {
 	char *runtime_dir, *state_dir; /* borrowed */
 	int log_level, log_format;
 };
 
-/* The whole config as an object that is a config too: every key with its
- * value, paths absolute, units as people write them. A literal secret is
- * "***", a reference stands as it was written, the hash of a token is zeros.
- * in_force may be NULL. A new reference. */
+/* The whole config as a new object that is itself a valid config: every key
+ * with its value, paths absolute, values with units. Literal secrets are "***",
+ * references are as written, hashes of tokens are zeros. in_force may be NULL.
+ */
 json_t *config_view(
 	const struct config *config, const struct config_in_force *in_force);
+/* One plugin's entry of that object. */
+json_t *config_plugin_view(const struct plugin_config *plugin);
 
-/* Loads the config and the manifests of all enabled plugins, prints every
- * problem and returns the number of errors. Runs no plugin code. */
+/* Adds an error if the configuration has no plugins or no listeners and does
+ * not say so with `plugins: {}` or `listen: []`, because a file that is being
+ * written may be empty for a moment. */
+void config_refuse_nothing(
+	const struct config *config, struct problems *problems);
+
+/* The part of config_check() beyond the files: packages and manifests of the
+ * enabled plugins, and their requirements. Checks `most` plugins per step;
+ * true: done. The config must outlive the check. */
+struct package_check;
+struct package_check *package_check_create(const struct config *config);
+bool package_check_step(
+	struct package_check *c, uint32_t most, struct problems *problems);
+void package_check_destroy(struct package_check *c); /* NULL is fine */
+
+/* Loads the config and the manifests of all enabled plugins, prints all
+ * problems and returns the number of errors. Runs no plugin code. */
 uint32_t config_check(const char *path, FILE *out);
+/* The same of one package: path is its folder, or its plugin.yaml. */
+bool config_is_package(const char *path);
+uint32_t package_check(const char *path, FILE *out);
 
 /* The reference of supd.yaml and plugin.yaml in Markdown, from the tables. */
 void config_print_reference(FILE *out);
-/* The keys of one of them as a list of a manual page. */
+/* The keys of supd.yaml or plugin.yaml as a list for a man page. */
 void config_print_man_keys(FILE *out, bool of_manifest);

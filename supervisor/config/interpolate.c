@@ -1,5 +1,5 @@
-/* interpolate: walks a text once, left to right; what a reference brought in is
- * not looked at again. */
+/* interpolate: replaces references in one pass; replaced text is not searched
+ * for references. */
 #include "supervisor/config/interpolate.h"
 
 #include <jansson.h>
@@ -12,7 +12,7 @@
 
 struct replacing {
 	struct problems *problems;
-	const char *name; /* of the key */
+	const char *name; /* of the key, for problems */
 	const struct node *node;
 	struct interpolated *out;
 	bool failed;
@@ -74,8 +74,7 @@ put_variable(struct replacing *r, const char *variable)
 	}
 	const char *value = getenv(variable);
 	if (!value)
-		tell(r, "there is no variable '%s' in supd's environment",
-			variable);
+		tell(r, "environment variable '%s' is not set", variable);
 	else if (!is_utf8(value, strlen(value)))
 		tell(r, "the variable '%s' is not UTF-8", variable);
 	else
@@ -119,8 +118,8 @@ put_file(struct replacing *r, const char *written)
 	free(path);
 }
 
-/* `text` begins with "${" and is NUL-terminated. Returns how much of it was
- * used; 0 after a problem that leaves nothing to go on with. */
+/* Replaces the reference at `text`, which begins with "${" and is
+ * NUL-terminated. Returns its length; 0: a problem that ends the replacing. */
 static size_t
 put_reference(struct replacing *r, const char *text)
 {

@@ -1,5 +1,6 @@
-/* interpolate: ${env:NAME} and ${file:PATH} in one text of the config, so that
- * secrets need not stand in it. What they stand for is in no problem text. */
+/* interpolate: replaces ${env:NAME} and ${file:PATH} in a value of the config,
+ * so that secrets can be kept elsewhere. Problems never quote the replacement.
+ */
 #pragma once
 
 #include "proto/util/buffer.h"
@@ -9,13 +10,14 @@
 #define INTERPOLATED_BYTES_MAX (1u << 20) /* a message to a worker */
 
 struct interpolated {
-	struct buffer text;  /* what the worker gets, not NUL-terminated */
-	struct buffer shown; /* as written; paths are absolute */
-	/* Nothing but references: what is shown gives nothing away. */
+	struct buffer text; /* for the worker, not NUL-terminated */
+	/* for display: references unresolved, paths absolute */
+	struct buffer shown;
+	/* It consists of references only, so `shown` reveals nothing. */
 	bool is_reference;
 };
 
-/* Whether a text has a reference or what looks like the begin of one. */
+/* Whether a text has a reference or the beginning of one. */
 bool interpolate_is_needed(const struct node *node);
 /* The text of a scalar with its references replaced: ${env:NAME} by the
  * variable of supd's own environment, ${file:PATH} by the file's text without
@@ -26,7 +28,7 @@ int interpolate(struct problems *problems, const char *name,
 	const struct node *node, struct interpolated *out);
 void interpolated_finish(struct interpolated *i);
 
-/* For texts where references mean nothing: false, with a problem, if there is
- * an ${env:} or ${file:}. */
+/* For values where references are not allowed: false, with a problem, if the
+ * text has an ${env:} or ${file:}. */
 bool interpolate_refuse(struct problems *problems, const char *name,
 	const struct node *node, const char *where_allowed);

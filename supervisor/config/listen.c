@@ -1,5 +1,5 @@
-/* listen: the text of a listener as an address to bind. Names are not looked
- * up, because a name server that does not answer must not stop a start. */
+/* listen: parses a listener into an address to bind. Host names are not
+ * resolved, because an unreachable name server must not stop a start. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -104,7 +104,8 @@ read_unix(struct problems *problems, const struct node *node,
 	free(whole);
 }
 
-/* A socket of the service manager's, by its FileDescriptorName. */
+/* Reads "fd:NAME", a socket of the service manager by its FileDescriptorName.
+ */
 static void
 read_fd(struct problems *problems, const struct node *node, const char *name)
 {

@@ -32,11 +32,11 @@ check_run(struct problems *problems, const struct node *node, void *base)
 	char *path = path_beside(node->file, node->text);
 	if (access(path, F_OK) < 0)
 		node_problem(problems, node,
-			"'run': there is no '%s' in the package", node->text);
+			"'run': no file '%s' in the package", node->text);
 	free(path);
 }
 
-/* Of the words of `exec` only a program within the package can be checked. */
+/* Checks the program of `exec`, if it is within the package. */
 static void
 check_exec(struct problems *problems, const struct node *node, void *base)
 {
@@ -52,7 +52,7 @@ check_exec(struct problems *problems, const struct node *node, void *base)
 	char *path = path_beside(node->file, node->text);
 	if (access(path, X_OK) < 0)
 		node_problem(problems, node,
-			"'exec': there is no executable '%s' in the package",
+			"'exec': no executable '%s' in the package",
 			node->text);
 	free(path);
 }
@@ -102,7 +102,7 @@ check_probe(struct problems *problems, const struct node *node, void *base)
 	probe->path = memory_copy_text(path);
 }
 
-/* What is said of a state that nobody asks for is a mistake, but no harm. */
+/* Warns about keys of `state` that have no effect without `export`. */
 static void
 check_state(struct problems *problems, const struct node *state,
 	const struct manifest *manifest)
@@ -112,7 +112,7 @@ check_state(struct problems *problems, const struct node *state,
 		return;
 	const struct node *said = node_get(state, "export");
 	if (said && (said->kind != NODE_SCALAR || !strchr("fF", *said->text)))
-		return; /* something else, and told */
+		return; /* invalid, and reported already */
 	for (size_t i = 0; i < SCHEMA_COUNT_OF(keys); i++) {
 		const struct node *node = node_get(state, keys[i]);
 		if (node)
@@ -175,7 +175,7 @@ static const struct schema_table probe_table = {
 				.min = 100,
 				.max = 599,
 				.fallback = "200",
-				.doc = "The status that proves health."},
+				.doc = "The status that counts as healthy."},
 			{0}},
 };
 
@@ -187,8 +187,8 @@ static const struct schema_table health_table = {
 						      health.call) -
 					      offsetof(struct manifest, health),
 				    .fallback = "false",
-				    .doc = "Whether a new worker is sent "
-					   "`health`."},
+				    .doc = "Whether a new worker must answer "
+					   "the request `health`."},
 		{.name = "probes",
 			.type = SCHEMA_LIST,
 			.offset = offsetof(struct manifest, health.probes) -
@@ -203,20 +203,22 @@ static const struct schema_table health_table = {
 				   offsetof(struct manifest, state)
 
 static const struct schema_table state_table = {
-	.rows = (const struct schema_row
-			[]){{STATE_ROW(export), .type = SCHEMA_BOOL,
-				    .fallback = "false",
-				    .doc = "Whether the old worker is asked "
-					   "for its state at a reload and the "
-					   "new one given it."},
-		{STATE_ROW(version), .type = SCHEMA_COUNT, .min = 1,
-			.max = INT32_MAX, .fallback = "1",
-			.doc = "The version of what it exports; the import "
-			       "is told which it gets."},
-		{STATE_ROW(optional), .type = SCHEMA_BOOL, .fallback = "false",
-			.doc = "Whether a worker that refuses the state "
-			       "starts without it; else the reload fails."},
-		{0}},
+	.rows =
+		(const struct schema_row[]){
+			{STATE_ROW(export), .type = SCHEMA_BOOL,
+				.fallback = "false",
+				.doc = "Whether a reload hands the state of "
+				       "the old worker over to the new one."},
+			{STATE_ROW(version), .type = SCHEMA_COUNT, .min = 1,
+				.max = INT32_MAX, .fallback = "1",
+				.doc = "The version of the exported state; the "
+				       "importing worker gets it too."},
+			{STATE_ROW(optional), .type = SCHEMA_BOOL,
+				.fallback = "false",
+				.doc = "Whether a worker that refuses the "
+				       "state starts without it; otherwise the "
+				       "reload fails."},
+			{0}},
 };
 
 const struct schema_table manifest_table = {
@@ -227,7 +229,7 @@ const struct schema_table manifest_table = {
 				    .required = true, .check = check_id,
 				    .doc = "The package's name."},
 		{ROW(version), .type = SCHEMA_TEXT, .min = 1, .max = 64,
-			.required = true, .doc = "Its version, as you like."},
+			.required = true, .doc = "Its version, any string."},
 		{ROW(run), .type = SCHEMA_TEXT, .min = 1, .check = check_run,
 			.doc = "The shared object of a C plugin; or"},
 		{ROW(exec), .type = SCHEMA_TEXTS, .check = check_exec,
@@ -235,16 +237,16 @@ const struct schema_table manifest_table = {
 			       "staged copy."},
 		{ROW(reload), .type = SCHEMA_CHOICE, .choices = reload_words,
 			.fallback = "overlap", .later = true,
-			.doc = "Whether old and new may run at a time."},
+			.doc = "Whether old and new worker may run at the same "
+			       "time."},
 		{ROW(health), .type = SCHEMA_SECTION, .table = &health_table,
 			.doc = "What proves a new worker."},
 		{ROW(state), .type = SCHEMA_SECTION, .table = &state_table,
-			.doc = "State handed from worker to worker."},
+			.doc = "State handed over in a reload."},
 		{ROW(configure), .type = SCHEMA_BOOL, .fallback = "false",
-			.doc = "Whether changed settings are told to the "
-			       "running worker (`configure`) instead of "
-			       "reloading it; if it refuses them, it is "
-			       "reloaded."},
+			.doc = "Whether the running worker is sent changed "
+			       "settings (`configure`) instead of being "
+			       "reloaded; if it refuses them, it is reloaded."},
 		{ROW(keep), .type = SCHEMA_TEXTS, .min = 1, .check = check_keep,
 			.doc = "Registrations whose loss fails a reload."},
 		{ROW(requires), .type = SCHEMA_TEXTS,
@@ -252,20 +254,22 @@ const struct schema_table manifest_table = {
 			.doc = "Ids of plugins that start before it."},
 		{ROW(share), .type = SCHEMA_TEXTS, .min = 1,
 			.check = check_share,
-			.doc = "Names that are linked, not staged."},
+			.doc = "Names to link into the staged copy instead of "
+			       "copying them."},
 		{.name = "watch",
 			.type = SCHEMA_OWN,
 			.later = true,
-			.doc = "Which files matter to a watch."},
+			.doc = "Which files to watch."},
 		{ROW(link), .type = SCHEMA_CHOICE, .choices = link_words,
 			.fallback = "nng",
-			.doc = "How a C plugin's worker speaks the wire."},
+			.doc = "How a C plugin's worker connects to supd."},
 		{.name = "sandbox",
 			.type = SCHEMA_OWN,
 			.later = true,
-			.doc = "What the package may touch."},
+			.doc = "What the package may access."},
 		{ROW(settings), .type = SCHEMA_JSON,
-			.doc = "Settings that the config's are laid over."},
+			.doc = "Default settings; those of the configuration "
+			       "are laid over them."},
 		{0}},
 };
 
@@ -288,6 +292,7 @@ manifest_load_text(const char *package_dir, const char *text, size_t length,
 	if (!manifest->settings)
 		manifest->settings = json_object();
 	problems_sort(problems);
+	problems_unknown_first(problems);
 	if (problems->errors == errors_before)
 		return manifest;
 	manifest_destroy(manifest);
@@ -328,7 +333,7 @@ enum config_link
 plugin_link(const struct plugin_config *plugin, const struct manifest *manifest)
 {
 	if (manifest && manifest->exec.count)
-		return LINK_NNG; /* a program brings its own */
+		return LINK_NNG; /* programs of `exec` use nng */
 	if (!plugin->link_is_set && manifest && manifest->link_is_set)
 		return (enum config_link)manifest->link;
 	return (enum config_link)plugin->limits.link;

@@ -29,17 +29,18 @@ struct manifest {
 			uint32_t count;
 		} probes;
 	} health;
-	/* Handed from worker to worker; state.export false: none. */
+	/* State that is handed over; state.export false: none. */
 	struct {
 		bool export;
-		uint32_t version; /* the one that this package exports */
-		bool optional;	  /* a refused import starts the worker empty */
+		uint32_t version; /* version of the exported state */
+		bool optional;	  /* a refused import is no failure */
 	} state;
-	bool configure;	       /* new settings are told to the running worker */
-	struct text_list keep; /* "http:GET /hello": registration_label() */
-	struct text_list requires;	  /* plugin ids */
-	struct config_place *requires_at; /* of each, in `file` */
-	struct text_list share;		  /* names in the package folder */
+	bool configure;		   /* new settings go to the running worker */
+	struct text_list keep;	   /* "http:GET /hello": registration_label() */
+	struct text_list requires; /* plugin ids */
+	/* where each id stands in `file` */
+	struct config_position *requires_at;
+	struct text_list share; /* names in the package folder */
 	bool link_is_set;
 	int link;		  /* enum config_link, if link_is_set */
 	json_t *settings;	  /* an object: defaults */
@@ -49,21 +50,21 @@ struct manifest {
 
 #define MANIFEST_FILE "plugin.yaml"
 
-/* Reads PACKAGE_DIR/plugin.yaml. NULL if there is any error, all of them in
+/* Reads PACKAGE_DIR/plugin.yaml. NULL on errors; all of them are added to
  * `problems`. The caller destroys the result. */
 struct manifest *manifest_load(
 	const char *package_dir, struct problems *problems);
 struct manifest *manifest_load_text(const char *package_dir, const char *text,
 	size_t length, struct problems *problems);
 void manifest_destroy(struct manifest *manifest); /* NULL is fine */
-/* A worker keeps the manifest that it was started by. */
+/* Adds a reference; a worker keeps the manifest that it was started with. */
 static inline struct manifest *
 manifest_ref(struct manifest *manifest)
 {
 	manifest->more_references++;
 	return manifest;
 }
-/* The last one destroys it; NULL is fine. */
+/* Drops a reference; the last one destroys the manifest. NULL is fine. */
 static inline void
 manifest_unref(struct manifest *manifest)
 {
@@ -73,21 +74,21 @@ manifest_unref(struct manifest *manifest)
 		manifest_destroy(manifest);
 }
 
-/* The folder of the plugin's package: the first of plugin_dirs that has it. A
- * later one of that name is a warning; none is an error that names the folders
- * searched. Returns 0 and a path that the caller frees, or -1. */
+/* Finds the plugin's package: the first of plugin_dirs that has it. Another one
+ * in a later folder is a warning; none is an error that names the folders.
+ * Returns 0 and a path that the caller frees, or -1. */
 int package_find(const struct config *config,
 	const struct plugin_config *plugin, char **dir_out,
 	struct problems *problems);
 
-/* A new object: `defaults` with `over` laid over it. Objects merge key by key,
- * all else is replaced, null included. Either may be NULL. */
+/* A new object: `defaults`, overridden by `over`. Objects merge key by key;
+ * other values, null included, replace. Either may be NULL. */
 json_t *settings_merge(const json_t *defaults, const json_t *over);
-/* What the worker is given: the manifest's settings with the plugin's over
- * them. A new reference. */
+/* The worker's settings: the manifest's, overridden by the plugin's. A new
+ * reference. */
 json_t *plugin_settings(
 	const struct plugin_config *plugin, const struct manifest *manifest);
-/* The plugin's own word, else the manifest's, else `defaults`. */
+/* The plugin's own value, else the manifest's, else that of `defaults`. */
 enum config_link plugin_link(
 	const struct plugin_config *plugin, const struct manifest *manifest);
 

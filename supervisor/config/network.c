@@ -1,5 +1,5 @@
-/* Reads strictly: what could mean another network than its author thought is
- * refused with the one that was probably meant. */
+/* network: reads strictly: an ambiguous network is refused, and the error
+ * suggests the one that was probably meant. */
 #include "supervisor/config/network.h"
 
 #include <arpa/inet.h>
@@ -32,7 +32,7 @@ read_bits(const char *text, unsigned most, unsigned *bits_out)
 	return *bits_out <= most;
 }
 
-/* Clears what is beyond the prefix; false if there was something. */
+/* Clears the bits beyond the prefix; false: some were set. */
 static bool
 clear_rest(struct network *n)
 {

@@ -1,6 +1,6 @@
-/* network: an address with a prefix length, as text and as a question. Knows
- * no names and no socket. IPv4 is kept as ::ffff:0:0/96, so one comparison
- * serves both. */
+/* network: an address with a prefix length: parsing and membership. Knows no
+ * names and no socket. IPv4 is kept as ::ffff:0:0/96, so one comparison serves
+ * both. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,12 +10,12 @@
 
 struct network {
 	uint8_t address[16];
-	uint8_t bits;	 /* that must be equal */
-	bool is_sockets; /* "unix": whoever connects to a unix listener */
+	uint8_t bits;	 /* length of the prefix */
+	bool is_sockets; /* "unix": all clients of unix listeners */
 };
 
-/* "192.0.2.0/24", "2001:db8::/32", an address alone, or "unix". -1: it is none
- * of these, or has bits beyond its prefix. */
+/* Reads "192.0.2.0/24", "2001:db8::/32", a plain address, or "unix". -1:
+ * something else, or bits set beyond the prefix. */
 int network_read(struct network *n, const char *text, struct error *err);
 /* address: IPv6, or IPv4 mapped into it. */
 bool network_has(const struct network *n, const uint8_t address[16]);

@@ -6,7 +6,7 @@
 
 #include "proto/util/memory.h"
 
-#define INDEX_FROM 16 /* keys; below that a walk is as quick */
+#define INDEX_FROM 16 /* keys; a scan of fewer is as quick */
 
 /* ---- the tree ---- */
 
@@ -39,7 +39,8 @@ node_find(const struct node *map, const char *key, size_t length)
 	return NULL;
 }
 
-/* The index has places in items[], which move when it grows. */
+/* Rebuilds the index, whose values point into items[], which moves when it
+ * grows. */
 static void
 node_index(struct node *map)
 {

@@ -1,6 +1,5 @@
-/* node_json: the one thing in JSON that is not YAML: a character beyond the
- * basic plane as two escapes (\ud83d\ude00), which writers of ASCII JSON make.
- */
+/* node_json: converts the one construct of JSON that is not YAML: surrogate
+ * pairs (\ud83d\ude00), as written by encoders of ASCII JSON. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,26 +1,27 @@
-/* order: who starts before whom. A depth-first walk over `requires`, in the
- * order of the files, so that nothing moves without a reason. */
+/* order: finds the order of starting by a depth-first walk over `requires`, in
+ * the order of the files, so that unrelated plugins keep their order. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/near.h"
 #include "proto/util/buffer.h"
 #include "proto/util/memory.h"
 #include "supervisor/config/manifest.h"
 #include "supervisor/config/units.h"
 
-#define CHAIN_MAX 6 /* links of a circle that are told */
+#define CHAIN_MAX 6 /* links of a circle that are named */
 
-enum mark { UNSEEN, ON_PATH, PLACED };
+enum mark { UNSEEN, ON_PATH, ORDERED };
 
 struct walk {
 	const struct config *config;
 	const struct manifest *const *manifests;
 	struct problems *problems;
-	enum mark *marks;  /* by place in config->plugins */
-	struct map places; /* id -> &marks[place] */
+	enum mark *marks; /* by index in config->plugins */
+	struct map by_id; /* id -> &marks[index] */
 	struct visit {
-		uint32_t place;
-		uint32_t next; /* of its requirements */
+		uint32_t index;
+		uint32_t next; /* index of its next requirement */
 	} * path;
 	uint32_t path_count;
 	uint32_t *order;
@@ -28,20 +29,20 @@ struct walk {
 	bool failed;
 };
 
-/* "PLUGIN requires ID", and where that is said. */
+/* "PLUGIN requires ID", and its position in a file. */
 struct requirement {
 	const char *id; /* NULL past the end */
 	const char *file;
-	struct config_place at;
+	struct config_position at;
 };
 
-/* The plugin's own, then those of its manifest. */
+/* Requirement i of a plugin: first its own, then those of its manifest. */
 static struct requirement
-requirement(const struct walk *w, uint32_t place, uint32_t i)
+requirement(const struct walk *w, uint32_t index, uint32_t i)
 {
-	const struct plugin_config *plugin = w->config->plugins[place];
+	const struct plugin_config *plugin = w->config->plugins[index];
 	const struct manifest *manifest =
-		w->manifests ? w->manifests[place] : NULL;
+		w->manifests ? w->manifests[index] : NULL;
 	uint32_t own = plugin->requires.count;
 	if (i < own)
 		return (struct requirement){plugin->requires.items[i],
@@ -55,14 +56,14 @@ requirement(const struct walk *w, uint32_t place, uint32_t i)
 
 static void
 problem_of_unknown(
-	struct walk *w, uint32_t place, const struct requirement *found)
+	struct walk *w, uint32_t index, const struct requirement *found)
 {
-	const char *id = w->config->plugins[place]->id;
+	const char *id = w->config->plugins[index]->id;
 	struct near near;
 	near_init(&near, found->id);
 	bool is_told = w->problems->count < PROBLEMS_MAX;
 	for (uint32_t i = 0; is_told && i < w->config->plugin_count; i++)
-		if (i != place)
+		if (i != index)
 			near_offer(&near, w->config->plugins[i]->id);
 	problems_add(w->problems, found->file, found->at.line, found->at.column,
 		"'%s' requires '%s', which is not among the plugins%s", id,
@@ -70,20 +71,20 @@ problem_of_unknown(
 	w->failed = true;
 }
 
-/* What the plugin at this step of the path requires next. */
+/* The requirement that the plugin at this step of the path visits now. */
 static struct requirement
 step_of(const struct walk *w, uint32_t step)
 {
 	const struct visit *visit = &w->path[step];
-	return requirement(w, visit->place, visit->next - 1);
+	return requirement(w, visit->index, visit->next - 1);
 }
 
-/* The path from `place` to its end requires `place` again. */
+/* Reports a circle: the path from `index` to its end requires `index`. */
 static void
-problem_of_cycle(struct walk *w, uint32_t place)
+problem_of_cycle(struct walk *w, uint32_t index)
 {
 	uint32_t from = w->path_count - 1;
-	while (w->path[from].place != place)
+	while (w->path[from].index != index)
 		from--;
 	struct requirement first = step_of(w, from);
 	struct buffer text = {0};
@@ -96,7 +97,7 @@ problem_of_cycle(struct walk *w, uint32_t place)
 		}
 		buffer_format(&text, "%s'%s' requires '%s' (%s:%u)",
 			i > from ? ", " : "",
-			w->config->plugins[w->path[i].place]->id, next.id,
+			w->config->plugins[w->path[i].index]->id, next.id,
 			next.file, next.at.line);
 	}
 	if (from + 1 == w->path_count)
@@ -113,18 +114,18 @@ problem_of_cycle(struct walk *w, uint32_t place)
 }
 
 static void
-enter(struct walk *w, uint32_t place)
+enter(struct walk *w, uint32_t index)
 {
-	w->marks[place] = ON_PATH;
-	w->path[w->path_count++] = (struct visit){.place = place};
+	w->marks[index] = ON_PATH;
+	w->path[w->path_count++] = (struct visit){.index = index};
 }
 
 static void
-follow(struct walk *w, uint32_t place, const struct requirement *found)
+follow(struct walk *w, uint32_t index, const struct requirement *found)
 {
-	enum mark *mark = map_get(&w->places, found->id, strlen(found->id));
+	enum mark *mark = map_get(&w->by_id, found->id, strlen(found->id));
 	if (!mark) {
-		problem_of_unknown(w, place, found);
+		problem_of_unknown(w, index, found);
 		return;
 	}
 	uint32_t next = (uint32_t)(mark - w->marks);
@@ -134,7 +135,7 @@ follow(struct walk *w, uint32_t place, const struct requirement *found)
 		enter(w, next);
 }
 
-/* Not recursive: a chain may be as long as there are plugins. */
+/* Not recursive, because a chain may be as long as the list of plugins. */
 static void
 visit(struct walk *w, uint32_t start)
 {
@@ -142,13 +143,13 @@ visit(struct walk *w, uint32_t start)
 	while (w->path_count) {
 		struct visit *now = &w->path[w->path_count - 1];
 		struct requirement found =
-			requirement(w, now->place, now->next++);
+			requirement(w, now->index, now->next++);
 		if (found.id) {
-			follow(w, now->place, &found);
+			follow(w, now->index, &found);
 			continue;
 		}
-		w->marks[now->place] = PLACED;
-		w->order[w->order_count++] = now->place;
+		w->marks[now->index] = ORDERED;
+		w->order[w->order_count++] = now->index;
 		w->path_count--;
 	}
 }
@@ -168,12 +169,12 @@ config_start_order(const struct config *config,
 		.order = order_out,
 	};
 	for (uint32_t i = 0; i < count; i++)
-		map_set(&w.places, config->plugins[i]->id,
+		map_set(&w.by_id, config->plugins[i]->id,
 			strlen(config->plugins[i]->id), &w.marks[i]);
 	for (uint32_t i = 0; i < count; i++)
 		if (w.marks[i] == UNSEEN)
 			visit(&w, i);
-	map_finish(&w.places);
+	map_finish(&w.by_id);
 	free(w.marks);
 	free(w.path);
 	return w.failed ? -1 : 0;

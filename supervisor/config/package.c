@@ -1,9 +1,10 @@
-/* package: where a package is found. It looks, it reads no manifest. */
+/* package: finds packages. It reads no manifest. */
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "proto/util/near.h"
 #include "proto/util/buffer.h"
 #include "proto/util/memory.h"
 #include "supervisor/config/manifest.h"
@@ -24,7 +25,8 @@ is_candidate(const struct dirent *entry)
 	return config_id_is_valid(entry->d_name);
 }
 
-/* The nearest package of all folders, in memory of its own; or NULL. */
+/* The name of the most similar package in all folders, which the caller frees;
+ * or NULL. */
 static char *
 nearest(const struct config *config, const char *use)
 {
@@ -62,7 +64,7 @@ problem_of_missing(const struct config *config,
 		buffer_format(&folders, "%s%s", i ? ", " : "",
 			config->plugin_dirs.items[i]);
 	problems_add(problems, plugin->file, plugin->line, plugin->column,
-		"'%s': there is no package '%s' in %.*s%s%s%s", plugin->id,
+		"'%s': package '%s' not found in %.*s%s%s%s", plugin->id,
 		plugin->use, (int)buffer_length(&folders),
 		buffer_length(&folders) ? (const char *)buffer_bytes(&folders)
 					: "",

@@ -1,21 +1,16 @@
-/* problems: keeps the first PROBLEMS_MAX of them and counts the rest. What a
- * file put into a text is made printable here, so that no file can write to
- * the terminal of who reads the problems. */
+/* problems: keeps the first PROBLEMS_MAX problems and counts the rest. Quoted
+ * text is made printable, so that no file can send control sequences to a
+ * reader's terminal. */
 #include "supervisor/config/problems.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/clean.h"
 #include "proto/util/memory.h"
-
-#define TEXT_BYTES_MAX 600
-
-void
-problems_init(struct problems *p)
-{
-	*p = (struct problems){0};
-}
+#include "proto/util/text.h"
 
 void
 problems_finish(struct problems *p)
@@ -25,26 +20,20 @@ problems_finish(struct problems *p)
 		free(p->items[i].text);
 	}
 	free(p->items);
-	problems_init(p);
+	*p = (struct problems){0};
 }
 
-static void
-make_printable(char *text)
+/* Formats a printable text of bounded length, which the caller frees. */
+static char *__attribute__((format(printf, 1, 0)))
+format_text(const char *format, va_list arguments)
 {
-	for (unsigned char *c = (unsigned char *)text; *c; c++)
-		if (*c < 0x20 || *c == 0x7f)
-			*c = '?';
-}
+	char *text;
 
-/* A text cut in the middle of a character loses that character. */
-static void
-end_at_character(char *text, size_t length)
-{
-	while (length && ((unsigned char)text[length - 1] & 0xc0) == 0x80)
-		length--;
-	if (length && (unsigned char)text[length - 1] >= 0xc0)
-		length--;
-	text[length] = '\0';
+	if (vasprintf(&text, format, arguments) < 0)
+		return memory_copy_text(strerror(ENOMEM));
+	clean_text(text, "");
+	text_shorten(text, PROBLEM_TEXT_BYTES);
+	return text;
 }
 
 static void __attribute__((format(printf, 6, 0)))
@@ -57,20 +46,13 @@ add(struct problems *p, const char *file, uint32_t line, uint32_t column,
 		p->errors++;
 	if (p->count == PROBLEMS_MAX)
 		return;
-	char text[TEXT_BYTES_MAX];
-	int length = vsnprintf(text, sizeof(text), format, arguments);
-	if (length < 0)
-		text[0] = '\0';
-	else if ((size_t)length >= sizeof(text))
-		end_at_character(text, sizeof(text) - 1);
-	make_printable(text);
 	p->items = memory_resize(p->items, (p->count + 1) * sizeof(*p->items));
 	p->items[p->count++] = (struct problem){
 		.file = memory_copy_text(file ? file : ""),
 		.line = line,
 		.column = column,
 		.warning = warning,
-		.text = memory_copy_text(text),
+		.text = format_text(format, arguments),
 	};
 }
 
@@ -94,7 +76,7 @@ problems_warn(struct problems *p, const char *file, uint32_t line,
 	va_end(arguments);
 }
 
-/* The place of the first problem in the same file. */
+/* The index of the first problem in the same file. */
 static uint32_t
 file_rank(const struct problems *p, uint32_t i)
 {
@@ -126,14 +108,41 @@ problems_sort(struct problems *p)
 	}
 }
 
+void
+problems_mark_unknown(struct problems *p)
+{
+	if (p->count == p->errors + p->warnings)
+		p->items[p->count - 1].is_unknown_key = true;
+}
+
+void
+problems_unknown_first(struct problems *p)
+{
+	uint32_t to = 0;
+
+	for (uint32_t i = 0; i < p->count; i++) {
+		struct problem moving = p->items[i];
+
+		if (!moving.is_unknown_key)
+			continue;
+		memmove(&p->items[to + 1], &p->items[to],
+			(i - to) * sizeof(moving));
+		p->items[to++] = moving;
+	}
+}
+
 char *
 problem_text(const struct problem *p)
 {
 	const char *mark = p->warning ? "warning: " : "";
+	char *text;
+
 	if (!p->line)
-		return memory_format("%s: %s%s", p->file, mark, p->text);
-	return memory_format(
-		"%s:%u:%u: %s%s", p->file, p->line, p->column, mark, p->text);
+		text = memory_format("%s: %s%s", p->file, mark, p->text);
+	else
+		text = memory_format("%s:%u:%u: %s%s", p->file, p->line,
+			p->column, mark, p->text);
+	return clean_text(text, "");
 }
 
 void

@@ -1,17 +1,19 @@
-/* problems: what is wrong with the files that were read, all of it at once,
- * each with its place. Texts name keys and files, never setting values. */
+/* problems: all errors and warnings about the files that were read, each with
+ * its position. Texts name keys and files, never values of settings. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#define PROBLEMS_MAX 200 /* later ones are only counted */
+#define PROBLEMS_MAX 200       /* later ones are only counted */
+#define PROBLEM_TEXT_BYTES 600 /* longer ones are cut in the middle */
 
 struct problem {
 	char *file;
-	uint32_t line, column; /* from 1; 0 where there is no such place */
-	bool warning;	       /* told, but fails nothing */
+	uint32_t line, column; /* from 1; 0: unknown */
+	bool warning;	       /* reported, but not an error */
+	bool is_unknown_key;   /* often the cause of other problems */
 	char *text;	       /* one sentence without a final full stop */
 };
 
@@ -21,7 +23,6 @@ struct problems {
 	uint32_t errors, warnings; /* also those beyond PROBLEMS_MAX */
 };
 
-void problems_init(struct problems *p); /* all zero bytes are valid too */
 void problems_finish(struct problems *p);
 void problems_add(struct problems *p, const char *file, uint32_t line,
 	uint32_t column, const char *format, ...)
@@ -30,10 +31,14 @@ void problems_warn(struct problems *p, const char *file, uint32_t line,
 	uint32_t column, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
-/* By file, in the order in which the files first had one, then by place. */
+/* Sorts by file, in the order of their first problems, then by position. */
 void problems_sort(struct problems *p);
+/* Marks the last problem as that of an unknown key. */
+void problems_mark_unknown(struct problems *p);
+/* Moves problems of unknown keys before all others. */
+void problems_unknown_first(struct problems *p);
 /* "file:line:column: message", a warning as "…: warning: message". The caller
  * frees. */
 char *problem_text(const struct problem *p);
-/* Every problem on a line of its own, then how many more there were. */
+/* Prints a line per problem, then the number of further ones. */
 void problems_print(const struct problems *p, FILE *out);

@@ -1,4 +1,5 @@
-/* reference: the tables as Markdown, so that the manual cannot lag behind. */
+/* reference: prints the tables as Markdown, so that the manual cannot lag
+ * behind. */
 #include "supervisor/config/reference.h"
 
 #include <inttypes.h>
@@ -9,15 +10,15 @@
 #include "supervisor/config/units.h"
 
 static const char *const type_words[] = {
-	[SCHEMA_TEXT] = "text",
+	[SCHEMA_TEXT] = "string",
 	[SCHEMA_PATH] = "path",
 	[SCHEMA_BOOL] = "true, false",
 	[SCHEMA_COUNT] = "number",
 	[SCHEMA_SIZE] = "size",
 	[SCHEMA_DURATION] = "time",
-	[SCHEMA_TEXTS] = "list of texts",
+	[SCHEMA_TEXTS] = "list of strings",
 	[SCHEMA_PATHS] = "list of paths",
-	[SCHEMA_ENV] = "map of texts",
+	[SCHEMA_ENV] = "map of strings",
 	[SCHEMA_JSON] = "map of anything",
 	[SCHEMA_SECTION] = "map",
 	[SCHEMA_LIST] = "list of maps",

@@ -1,4 +1,4 @@
-/* reference: what the printers of the tables share. */
+/* reference: shared by the printers of the tables. */
 #pragma once
 
 #include <stdio.h>
@@ -8,9 +8,9 @@
 /* "size 1KiB-1MiB", "nng, native", "text of at most 64 bytes" */
 void reference_print_type(const struct schema_row *row, FILE *out);
 
-/* Told of each key, a map's before those within it: its whole name
- * ("listen[].http", "plugins.ID.mount"). An INLINE row comes as the name up to
- * where its keys stand. */
+/* Called for each key with its full name ("listen[].http", "plugins.ID.mount"),
+ * a map before its keys. For an INLINE row the name is that of the map around
+ * it. */
 typedef void reference_key(
 	void *user, const struct schema_row *row, const char *key);
 void reference_walk(

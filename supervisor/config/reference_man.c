@@ -1,11 +1,11 @@
-/* reference_man: the tables as lists of a manual page. */
+/* reference_man: prints the tables as lists for a man page. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "supervisor/config/reference.h"
 #include "supervisor/config/tables.h"
 
-/* Nothing in a table is a request or an escape of roff; `x` becomes bold. */
+/* Escapes the text for roff; `x` becomes bold. */
 static void
 put_text(const char *text, FILE *out)
 {

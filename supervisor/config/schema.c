@@ -1,14 +1,14 @@
-/* schema: walks a table over a map, over defaults, over memory to free. */
+/* schema: walks a table to read a map, to set defaults, or to free. */
 #include "supervisor/config/schema.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/near.h"
 #include "proto/util/memory.h"
 #include "supervisor/config/units.h"
 
-/* Defaults are read as if they stood in a file, so that they can be wrong in
- * no other way than a user's values. */
+/* Reads a default like a value of a file, so that both pass the same checks. */
 static void
 set_fallback(const struct schema_row *row, void *base)
 {
@@ -20,7 +20,7 @@ set_fallback(const struct schema_row *row, void *base)
 		.text = memory_copy_text(row->fallback),
 		.length = strlen(row->fallback),
 	};
-	/* an empty text would be no text at all if it were plain */
+	/* an empty plain scalar would be no string */
 	node.quoted = row->type == SCHEMA_TEXT;
 	struct problems problems = {0};
 	struct schema_row lenient = *row;
@@ -42,7 +42,7 @@ schema_defaults(const struct schema_table *table, void *base)
 	}
 }
 
-/* Whether the value just read is the one that would be there without it. */
+/* Whether the value just read equals the default. */
 static bool
 is_fallback(const struct schema_row *row, const void *base)
 {
@@ -75,12 +75,12 @@ refuse_later(struct problems *problems, const struct schema_row *row,
 
 const char *
 schema_identity(const struct schema_table *table,
-	const struct schema_list *list, uint32_t place)
+	const struct schema_list *list, uint32_t index)
 {
 	const struct schema_row *row = table->rows;
 	while (strcmp(row->name, table->identity) != 0)
 		row++;
-	const char *item = (const char *)list->items + place * table->bytes;
+	const char *item = (const char *)list->items + index * table->bytes;
 	return *(char *const *)schema_field_const(row, item);
 }
 
@@ -117,7 +117,8 @@ read_list(struct problems *problems, const struct schema_row *row,
 				 : NULL,
 		.count = node->count,
 	};
-	/* in place before the elements, which may look at those before them */
+	/* stored before the elements are read, because their checks may look at
+	 * earlier ones */
 	memcpy(schema_field(row, base), &list, sizeof(list));
 	for (uint32_t i = 0; i < list.count; i++) {
 		void *item = (char *)list.items + i * row->table->bytes;
@@ -220,11 +221,12 @@ schema_read(struct problems *problems, const struct schema_table *table,
 			continue;
 		struct near near;
 		near_init(&near, key->text);
-		/* the search costs, and nobody reads thousands of them */
+		/* skip the costly search for problems that are only counted */
 		if (problems->count < PROBLEMS_MAX)
 			knows(table, key->text, &near);
 		node_problem(problems, key, "unknown key '%s'%s", key->text,
 			near_hint(&near));
+		problems_mark_unknown(problems);
 	}
 	if (table->check)
 		table->check(problems, map, base);

@@ -1,4 +1,5 @@
-/* schema_compare: what differs between two structs of one table, by path. */
+/* schema_compare: finds what differs between two structs of a table, by path.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,9 +105,9 @@ note_difference(void *user, const char *path, enum config_change_kind kind,
 
 static const void *
 element(const struct schema_table *table, const struct schema_list *list,
-	uint32_t place)
+	uint32_t index)
 {
-	return (const char *)list->items + place * table->bytes;
+	return (const char *)list->items + index * table->bytes;
 }
 
 static bool
@@ -185,7 +186,7 @@ compare_row(const struct comparison *c, const char *path)
 	}
 }
 
-/* Cheaply: most are, and then no path is made. */
+/* A cheap first test, because most values are equal and need no path. */
 static bool
 is_same(const struct schema_row *row, const void *old, const void *new)
 {

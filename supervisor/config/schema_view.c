@@ -1,5 +1,5 @@
-/* schema_view: a struct of a table as an object that the table reads back to
- * the same, units as people write them. What must not be shown is not. */
+/* schema_view: turns a struct into an object that the table can read back:
+ * values with units, without secrets. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,18 +1,18 @@
-/* secret: words within a key, in any case and however they are joined. */
+/* secret: searches a key for words, in any case and however they are joined. */
 #include "supervisor/config/secret.h"
 
 #include <ctype.h>
 #include <string.h>
 
-/* Wherever they stand in a key. */
+/* Found anywhere in a key. */
 static const char *const parts[] = {"password", "passwd", "passphrase", "token",
 	"secret", "credential", "authorization", "apikey", "privatekey"};
-/* As a whole word of a key: "api_key", "apiKey", not "keyboard". */
+/* Found only as a whole word of a key: "api_key", "apiKey", not "keyboard". */
 static const char *const words[] = {"key", "keys", "pass", "pwd", "pw"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Only letters and digits, in lower case. */
+/* Copies the letters and digits in lower case. */
 static void
 squeeze(const char *key, char *out, size_t size)
 {
@@ -23,8 +23,8 @@ squeeze(const char *key, char *out, size_t size)
 	out[length] = '\0';
 }
 
-/* The end of the word that begins at `word`: before a new upper-case letter,
- * and where it is no letter any more. */
+/* The end of the word at `word`: before an upper-case letter or the first byte
+ * that is not a letter. */
 static const char *
 word_end(const char *word)
 {

@@ -1,5 +1,5 @@
-/* secret: which values are never shown. By the name of their key, or because
- * they carry a password within; both err on the side of silence. */
+/* secret: recognises values that are never shown, by the name of their key or
+ * by a password within; in doubt a value is secret. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-/* settings: scalars to JSON types, with their references replaced, and one
- * object laid over another. */
+/* settings: turns scalars into JSON values, replaces references, and merges
+ * objects. */
 #include "supervisor/config/settings.h"
 
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "proto/value.h"
 #include "supervisor/config/interpolate.h"
 #include "supervisor/config/manifest.h"
 #include "supervisor/config/secret.h"
@@ -64,18 +65,18 @@ read_number(struct problems *problems, const char *name,
 	return json_null();
 }
 
-/* One value twice: as the worker gets it and as it may be shown. shown is NULL
- * where nothing is ever shown. */
+/* One value in two forms: for the worker, and as it may be shown. shown is NULL
+ * in a package's settings. */
 struct value {
 	json_t *real, *shown;
 };
 
 struct reading {
 	struct problems *problems;
-	bool is_package; /* references are refused, nothing is shown */
+	bool is_package; /* a package's settings: references are refused */
 };
 
-/* What is shown of a value that stands in the file as it is. */
+/* The value of a scalar without references. */
 static struct value
 show(const struct reading *r, json_t *real, bool is_secret)
 {
@@ -87,7 +88,7 @@ show(const struct reading *r, json_t *real, bool is_secret)
 			       json_string_length(real)))
 		is_secret = true;
 	if (is_text && !json_string_length(real))
-		is_secret = false; /* so much may be seen */
+		is_secret = false; /* an empty value is not masked */
 	if (is_secret && (is_text || json_is_number(real)))
 		value.shown = json_string(SECRET_MASK);
 	else
@@ -123,7 +124,7 @@ read_interpolated(const struct reading *r, const char *name,
 	return value;
 }
 
-/* The plain scalars that are no text, else NULL. */
+/* A plain scalar that is not a string; NULL: it is one. */
 static json_t *
 read_typed(struct problems *problems, const char *name, const struct node *node)
 {
@@ -157,7 +158,7 @@ read_scalar(const struct reading *r, const char *name, const struct node *node,
 	else if (interpolate_is_needed(node))
 		return read_interpolated(r, name, node, is_secret);
 	json_t *text = json_stringn(node->text, node->length);
-	/* libyaml checked the UTF-8 */
+	/* valid UTF-8, as libyaml checked */
 	return show(r, text ? text : json_null(), is_secret);
 }
 
@@ -183,18 +184,6 @@ read_value(const struct reading *r, const char *name, const struct node *node,
 	return list;
 }
 
-static bool
-key_is_good(struct problems *problems, const struct node *key)
-{
-	if (strlen(key->text) != key->length) {
-		node_problem(
-			problems, key, "a key must not contain a NUL byte");
-		return false;
-	}
-	return interpolate_refuse(
-		problems, "settings", key, "values, not in keys");
-}
-
 static struct value
 read_map(const struct reading *r, const struct node *map, bool is_secret)
 {
@@ -202,7 +191,8 @@ read_map(const struct reading *r, const struct node *map, bool is_secret)
 		json_object(), r->is_package ? NULL : json_object()};
 	for (uint32_t i = 0; i < map->count; i++) {
 		const struct node *key = map->keys[i];
-		if (!key_is_good(r->problems, key))
+		if (!interpolate_refuse(r->problems, "settings", key,
+			    "values, not in keys"))
 			continue;
 		struct value item = read_value(r, key->text, map->items[i],
 			is_secret || secret_is_key(key->text));
@@ -214,12 +204,29 @@ read_map(const struct reading *r, const struct node *map, bool is_secret)
 	return object;
 }
 
+size_t
+settings_bytes(const json_t *settings)
+{
+	struct buffer packed = {0};
+	msgpack_packer packer;
+
+	codec_packer(&packer, &packed);
+	value_pack(&packer, settings);
+	size_t bytes = buffer_length(&packed);
+	buffer_finish(&packed);
+	return bytes;
+}
+
 json_t *
 settings_read(
 	struct problems *problems, const struct node *map, json_t **shown_out)
 {
 	struct reading r = {problems, !shown_out};
 	struct value object = read_map(&r, map, false);
+	if (value_is_deeper(object.real, VALUE_DEPTH_MAX))
+		node_problem(problems, map,
+			"'settings' must not be nested deeper than %d levels",
+			VALUE_DEPTH_MAX);
 	if (shown_out)
 		*shown_out = object.shown;
 	return object.real;

@@ -1,4 +1,4 @@
-/* source: reads whole files. A pipe or a device never stops the reader. */
+/* source: reads whole files. Pipes and devices never block it. */
 #include "supervisor/config/source.h"
 
 #include <dirent.h>
@@ -37,7 +37,7 @@ read_open(int fd, size_t most, size_t *length_out, struct error *err)
 		error_set(err, "is not a regular file");
 		return NULL;
 	}
-	/* The file may grow meanwhile; one byte more than allowed tells. */
+	/* reads one byte more than allowed, in case the file grows meanwhile */
 	size_t room = most + 1;
 	if (status.st_size < (off_t)most)
 		room = (size_t)status.st_size + 4096;
@@ -92,7 +92,7 @@ is_part(const char *name)
 	return ends_in(name, ".yaml");
 }
 
-/* What editors, packagers and people leave in such folders on purpose. */
+/* Names that editors, packagers and users leave in such folders. */
 static bool
 is_left_over(const char *name)
 {

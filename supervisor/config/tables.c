@@ -63,31 +63,31 @@ static const struct schema_table log_table = {
 					    offsetof(struct config, log),
 				    .choices = level_words,
 				    .fallback = "info",
-				    .doc = "The least important lines that are "
-					   "written."},
+				    .doc = "The least important lines to "
+					   "write."},
 		{.name = "format",
 			.type = SCHEMA_CHOICE,
 			.offset = offsetof(struct config, log.format) -
 				  offsetof(struct config, log),
 			.choices = format_words,
 			.fallback = "text",
-			.doc = "Lines for people, or a JSON object a line."},
+			.doc = "Text lines, or one JSON object per line."},
 		{.name = "access",
 			.type = SCHEMA_CHOICE,
 			.offset = offsetof(struct config, log.access) -
 				  offsetof(struct config, log),
 			.choices = access_words,
 			.fallback = "off",
-			.doc = "A line for each request: in the combined "
-			       "format with milliseconds, plugin/generation "
-			       "and request id at its end, or as JSON."},
+			.doc = "One line per request, in the combined format "
+			       "with milliseconds, plugin/generation and "
+			       "request id added, or as JSON."},
 		{.name = "access_file",
 			.type = SCHEMA_PATH,
 			.offset = offsetof(struct config, log.access_file) -
 				  offsetof(struct config, log),
 			.min = 1,
-			.doc = "Where those lines go; else the log itself. "
-			       "USR1 opens it again."},
+			.doc = "The file for these lines; without it they go "
+			       "to the log. USR1 reopens it."},
 		{0}},
 };
 
@@ -140,16 +140,18 @@ static const struct schema_table limits_table = {
 			.doc = "Body of a request; beyond it 413."},
 		{ROW(config_limits, connections), .type = SCHEMA_COUNT,
 			.min = 1, .max = 1000000, .fallback = "10000",
-			.doc = "Client connections open at a time."},
+			.doc = "Client connections open at the same time."},
 		TIMEOUT(config_limits, head_timeout, 10 * MS, HOUR, "10s",
-			"From the first byte of a request to the end of its "
-			"head."),
+			"Time from the first byte of a request to the end of "
+			"its head."),
 		TIMEOUT(config_limits, body_timeout, 10 * MS, DAY, "30s",
-			"How long each 64 KiB of a body may take."),
+			"Time for each 64 KiB of a body."),
 		TIMEOUT(config_limits, idle_timeout, 10 * MS, DAY, "75s",
-			"How long a connection may stay without a request."),
+			"Time that a connection may be open without a "
+			"request."),
 		TIMEOUT(config_limits, write_timeout, 10 * MS, DAY, "30s",
-			"How long a client may take nothing of an answer."),
+			"Time in which a client must take each 64 KiB of an "
+			"answer."),
 		{0}},
 };
 
@@ -163,7 +165,8 @@ static const struct schema_table token_table = {
 			[]){{ROW(config_token, name), .type = SCHEMA_TEXT,
 				    .min = 1, .max = 64, .required = true,
 				    .check = check_id,
-				    .doc = "What the log calls who holds it."},
+				    .doc = "The name that the log gives to its "
+					   "holder."},
 		{ROW(config_token, role), .type = SCHEMA_CHOICE,
 			.choices = role_words, .required = true,
 			.doc = "What the token allows; each role includes "
@@ -209,16 +212,16 @@ static const struct schema_table admin_table = {
 		{ROW(config_admin, peers), .type = SCHEMA_LIST,
 			.table = &peer_table,
 			.doc = "Who may use the control socket. Without the "
-			       "key supd's own user and root are admin; with "
-			       "it exactly those listed."},
+			       "key, supd's own user and root are admin; with "
+			       "it, only the users and groups listed."},
 		{ROW(config_admin, http), .type = SCHEMA_BOOL,
 			.fallback = "true",
 			.doc = "Whether the listeners serve /api to holders "
 			       "of a token."},
 		{ROW(config_admin, metrics), .type = SCHEMA_CHOICE,
 			.choices = metrics_words, .fallback = "open",
-			.doc = "Who may read /metrics: everybody, or any "
-			       "token."},
+			.doc = "Who may read /metrics: everybody, or holders "
+			       "of any token."},
 		{0}},
 };
 
@@ -235,7 +238,8 @@ static const struct schema_table crash_table = {
 				    .min = 1,
 				    .max = 10000,
 				    .fallback = "10",
-				    .doc = "So many early deaths"},
+				    .doc = "This many crashes during start or "
+					   "soon after"},
 		{.name = "within",
 			.type = SCHEMA_DURATION,
 			.offset = offsetof(struct plugin_limits,
@@ -253,95 +257,95 @@ const struct schema_table plugin_limits_table = {
 		(const struct schema_row[]){
 			TIMEOUT(plugin_limits, start_timeout, 10 * MS, HOUR,
 				"10s",
-				"From the start of a worker to its `ready`."),
+				"Time from the start of a worker to its "
+				"`ready`."),
 			TIMEOUT(plugin_limits, health_timeout, 10 * MS, HOUR,
 				"10s",
-				"For all probes of a new worker together."),
+				"Time for all probes of a new worker "
+				"together."),
 			TIMEOUT(plugin_limits, drain_timeout, 0, DAY, "10s",
-				"How long a retired worker may finish single "
-				"answers."),
+				"Time in which a retiring worker must finish "
+				"single answers."),
 			TIMEOUT(plugin_limits, stream_drain, 0, 30 * DAY, "1h",
 				"The same for streams."),
 			TIMEOUT(plugin_limits, stop_timeout, 0, HOUR, "5s",
-				"From TERM to KILL."),
+				"Time from TERM to KILL."),
 			TIMEOUT(plugin_limits, hold_timeout, 0, HOUR, "10s",
-				"How long a request may be held for want of a "
-				"worker."),
+				"Time for which a request may be held while no "
+				"worker can take it."),
 			{ROW(plugin_limits, hold_max), .type = SCHEMA_COUNT,
 				.max = 1000000, .fallback = "10000",
-				.doc = "Requests held at a time; beyond it "
-				       "503."},
+				.doc = "Requests held at the same time; beyond "
+				       "it 503."},
 			{.name = "hold_bytes",
 				.type = SCHEMA_SIZE,
 				AT(plugin_limits, hold_bytes),
 				.max = 64 * GIB,
 				.fallback = "64MiB",
-				.doc = "Bytes held at a time; beyond it 503."},
+				.doc = "Bytes held at the same time; beyond it "
+				       "503."},
 			{ROW(plugin_limits, max_in_flight),
 				.type = SCHEMA_COUNT, .min = 1, .max = 65536,
 				.fallback = "1024",
-				.doc = "Requests that a worker has at a time; "
-				       "more "
-				       "are held."},
+				.doc = "Requests that a worker has at the same "
+				       "time, not counting those that wait for "
+				       "their clients; further ones are held."},
 			TIMEOUT(plugin_limits, request_timeout, 10 * MS, DAY,
 				"30s",
-				"To the first byte of an answer; then 504."),
+				"Time to the first byte of an answer; then "
+				"504."),
 			TIMEOUT(plugin_limits, ping_timeout, 0, DAY, "30s",
-				"How long a worker may leave a ping "
-				"unanswered; 0 "
-				"asks none."),
+				"Time in which a worker must answer a ping; "
+				"with 0 supd sends none."),
 			TIMEOUT(plugin_limits, probation, 0, HOUR, "5s",
-				"How long the old worker stands by after a "
-				"reload."),
+				"Time for which the old worker stands by after "
+				"a reload."),
 			{ROW(plugin_limits, max_retiring), .type = SCHEMA_COUNT,
 				.min = 1, .max = 64, .fallback = "4",
-				.doc = "Old workers of a plugin at a time."},
+				.doc = "Old workers of a plugin at the same "
+				       "time."},
 			{ROW(plugin_limits, crash), .type = SCHEMA_SECTION,
 				.table = &crash_table,
 				.doc = "When to give up on a plugin."},
 			{ROW(plugin_limits, link), .type = SCHEMA_CHOICE,
 				.choices = link_words, .fallback = "nng",
 				.class = CLASS_RELOAD,
-				.doc = "How a C plugin's worker speaks the "
-				       "wire."},
+				.doc = "How a C plugin's worker connects to "
+				       "supd."},
 			{0}},
 };
 
 /* ---- reload, plugins ---- */
 
 static const struct schema_table reload_table = {
-	.rows =
-		(const struct schema_row[]){
-			{.name = "on_sighup",
-				.type = SCHEMA_CHOICE,
-				.offset = offsetof(struct config,
-						  reload.on_sighup) -
-					  offsetof(struct config, reload),
-				.choices = on_sighup_words,
-				.fallback = "apply",
-				.doc = "What SIGHUP does: `apply` puts the "
-				       "configuration in force, `advise` logs "
-				       "what that would do."},
-			{.name = "watch",
-				.type = SCHEMA_BOOL,
-				.offset =
-					offsetof(struct config, reload.watch) -
-					offsetof(struct config, reload),
-				.fallback = "false",
-				.later = true,
-				.doc = "Whether packages are watched at all."},
-			{.name = "debounce",
-				.type = SCHEMA_DURATION,
-				.offset = offsetof(struct config,
-						  reload.debounce_ms) -
-					  offsetof(struct config, reload),
-				.min = 10 * MS,
-				.max = HOUR,
-				.fallback = "500ms",
-				.later = true,
-				.doc = "How long files must be still before a "
-				       "reload."},
-			{0}},
+	.rows = (const struct schema_row
+			[]){{.name = "on_sighup",
+				    .type = SCHEMA_CHOICE,
+				    .offset = offsetof(struct config,
+						      reload.on_sighup) -
+					      offsetof(struct config, reload),
+				    .choices = on_sighup_words,
+				    .fallback = "apply",
+				    .doc = "What SIGHUP does: `apply` puts the "
+					   "configuration in force; `advise` "
+					   "logs what that would do."},
+		{.name = "watch",
+			.type = SCHEMA_BOOL,
+			.offset = offsetof(struct config, reload.watch) -
+				  offsetof(struct config, reload),
+			.fallback = "false",
+			.later = true,
+			.doc = "Whether packages are watched at all."},
+		{.name = "debounce",
+			.type = SCHEMA_DURATION,
+			.offset = offsetof(struct config, reload.debounce_ms) -
+				  offsetof(struct config, reload),
+			.min = 10 * MS,
+			.max = HOUR,
+			.fallback = "500ms",
+			.later = true,
+			.doc = "Time without further changes before a reload."},
+		{0}},
 };
 
 const struct schema_table plugin_table = {
@@ -350,13 +354,14 @@ const struct schema_table plugin_table = {
 			[]){{ROW(plugin_config, use), .type = SCHEMA_TEXT,
 				    .min = 1, .class = CLASS_RELOAD,
 				    .check = check_id,
-				    .doc = "The package; the plugin's id if "
-					   "not given."},
+				    .doc = "The package; default: the plugin's "
+					   "id."},
 		{ROW(plugin_config, enabled), .type = SCHEMA_BOOL,
-			.fallback = "true", .doc = "Whether it is started."},
+			.fallback = "true", .doc = "Whether the plugin runs."},
 		{ROW(plugin_config, required), .type = SCHEMA_BOOL,
 			.fallback = "false",
-			.doc = "Whether supd is ready only when it serves."},
+			.doc = "Whether supd becomes ready only when the "
+			       "plugin serves."},
 		{ROW(plugin_config, watch), .type = SCHEMA_BOOL,
 			.fallback = "false", .later = true,
 			.doc = "Whether a change of its package reloads it."},
@@ -366,28 +371,28 @@ const struct schema_table plugin_table = {
 		{ROW(plugin_config, mount), .type = SCHEMA_TEXT, .max = 256,
 			.fallback = "", .class = CLASS_RELOAD,
 			.check = check_mount,
-			.doc = "Put before its HTTP paths."},
+			.doc = "A prefix for its HTTP paths."},
 		{ROW(plugin_config, namespace), .type = SCHEMA_TEXT, .max = 64,
 			.fallback = "", .class = CLASS_RELOAD,
 			.check = check_namespace,
-			.doc = "Put, with a dot, before its other names."},
+			.doc = "A prefix, with a dot, for its other names."},
 		{ROW(plugin_config, env), .type = SCHEMA_ENV,
 			.shown = offsetof(struct plugin_config, env_shown),
 			.class = CLASS_RELOAD,
-			.doc = "Variables beside the clean environment; "
-			       "`${env:NAME}` and `${file:PATH}` work in "
-			       "their values."},
+			.doc = "Variables to add to the clean environment; "
+			       "values may contain `${env:NAME}` and "
+			       "`${file:PATH}`."},
 		{ROW(plugin_config, settings), .type = SCHEMA_JSON,
 			.shown = offsetof(struct plugin_config, settings_shown),
 			.class = CLASS_RELOAD, .can_configure = true,
-			.doc = "Laid over the package's own settings; "
-			       "`${env:NAME}` and `${file:PATH}` work in "
-			       "texts at any depth."},
+			.doc = "Settings, laid over those of the package; "
+			       "strings at any depth may contain `${env:NAME}` "
+			       "and `${file:PATH}`."},
 		{.name = "sandbox",
 			.type = SCHEMA_OWN,
 			.later = true,
 			.class = CLASS_RELOAD,
-			.doc = "What it may touch."},
+			.doc = "What the plugin may access."},
 		{.type = SCHEMA_INLINE,
 			AT(plugin_config, limits),
 			.table = &plugin_limits_table},
@@ -402,44 +407,44 @@ const struct schema_table config_table = {
 	.rows = (const struct schema_row
 			[]){{ROW(config, runtime_dir), .type = SCHEMA_PATH,
 				    .min = 1, .class = CLASS_RESTART,
-				    .doc = "Sockets and the lock. Else "
-					   "`$RUNTIME_DIRECTORY`, "
-					   "`$XDG_RUNTIME_DIR/supd`, "
+				    .doc = "The folder for sockets. Default: "
+					   "`$RUNTIME_DIRECTORY`, else "
+					   "`$XDG_RUNTIME_DIR/supd`, else "
 					   "`/run/supd`."},
 		{ROW(config, state_dir), .type = SCHEMA_PATH, .min = 1,
 			.class = CLASS_RESTART,
-			.doc = "What lasts over restarts. Else "
-			       "`$STATE_DIRECTORY`, `/var/lib/supd`."},
+			.doc = "The folder for everything that outlives supd. "
+			       "Default: `$STATE_DIRECTORY`, else "
+			       "`/var/lib/supd`."},
 		{ROW(config, log), .type = SCHEMA_SECTION, .table = &log_table,
-			.doc = "The log on stderr."},
+			.doc = "supd's log, on stderr."},
 		{ROW(config, listen), .type = SCHEMA_LIST,
 			.table = &listen_table, .class = CLASS_REBIND,
 			.doc = "Where clients connect."},
 		{ROW(config, plugin_dirs), .type = SCHEMA_PATHS, .min = 1,
 			.class = CLASS_RELOAD, .check = check_folder,
-			.doc = "Folders of packages, relative to the file; "
-			       "the first that has a package is used. Without "
-			       "the key the folder that supd was installed "
-			       "with."},
+			.doc = "Folders of packages, relative to this file; "
+			       "the first that has a package is used. Default: "
+			       "the folder that supd was installed with."},
 		{ROW(config, limits), .type = SCHEMA_SECTION,
 			.table = &limits_table,
-			.doc = "What a client may ask for."},
+			.doc = "Limits for HTTP clients."},
 		{ROW(config, admin), .type = SCHEMA_SECTION,
 			.table = &admin_table,
-			.doc = "Who may look and who may touch."},
+			.doc = "Who may view and change what."},
 		{ROW(config, trusted_proxies), .type = SCHEMA_TEXTS,
 			.fallback = "[]", .min = 1, .max = 64,
 			.check = network_check,
 			.doc = "Networks (or `unix`) whose X-Forwarded-For, "
 			       "X-Forwarded-Proto and PROXY header are "
-			       "believed."},
+			       "accepted."},
 		{ROW(config, defaults), .type = SCHEMA_SECTION,
 			.table = &plugin_limits_table,
-			.doc = "For every plugin that does not say "
-			       "otherwise."},
+			.doc = "Values for every plugin that does not set them "
+			       "itself."},
 		{ROW(config, reload), .type = SCHEMA_SECTION,
 			.table = &reload_table,
-			.doc = "What makes plugins reload by themselves."},
+			.doc = "What makes plugins reload without a command."},
 		{.name = "plugins",
 			.type = SCHEMA_OWN,
 			.table = &plugin_table,

@@ -1,6 +1,5 @@
-/* tables: every key of supd.yaml and of plugin.yaml, a constant row each. The
- * checks beside them look at one value; what needs several files or several
- * plugins is elsewhere. */
+/* tables: every key of supd.yaml and plugin.yaml as a constant row. Their
+ * checks look at one value; checks across files or plugins are elsewhere. */
 #pragma once
 
 #include "supervisor/config/schema.h"
@@ -16,9 +15,9 @@ extern const char *const link_words[]; /* by enum config_link */
 schema_check check_mount;
 schema_check check_namespace;
 schema_check check_id; /* the text is an id */
-/* The last of a list of required ids, which was just read: keeps its place. */
+/* Notes the position of the required id that was just read. */
 void check_requirement(struct problems *problems, const struct node *node,
-	const struct text_list *list, struct config_place **places);
+	const struct text_list *list, struct config_position **positions);
 schema_check check_requires; /* of a plugin */
 schema_check check_folder;   /* warns if there is none */
 schema_check listener_check; /* fills in the address: listen.c */
@@ -26,6 +25,8 @@ schema_check token_check;    /* admin.c */
 schema_check peer_check;
 schema_check network_check; /* the text is a network */
 
-/* The plugins map, in config.c. */
+/* config.c: reads the plugins map, and one entry by its key and item. */
 schema_check plugins_read;
+void config_read_plugin(struct problems *problems, struct config *config,
+	const struct node *key, const struct node *item);
 json_t *plugins_view(const void *base);

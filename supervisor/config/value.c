@@ -1,5 +1,5 @@
-/* value: one value of each type of schema row compared and freed; lists of
- * texts and paths. */
+/* value: compares and frees values by the type of their row; lists of strings
+ * and paths. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

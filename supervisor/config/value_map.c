@@ -1,6 +1,5 @@
-/* value_map: the values that are maps of a user's own keys: settings and
- * variables. What they hold may be secret, so beside each there is the same as
- * it may be shown. */
+/* value_map: maps with a user's own keys: settings and variables. They may hold
+ * secrets, so each has a second form that may be shown. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +27,7 @@ is_map(struct problems *problems, const struct schema_row *row,
 	return false;
 }
 
-/* Where the values stand that may be shown; NULL: nowhere. */
+/* The field of the form that may be shown; NULL: none. */
 static void *
 shown_field(const struct schema_row *row, void *base)
 {

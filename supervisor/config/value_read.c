@@ -1,10 +1,12 @@
-/* value_read: one value of each type of schema row, from a node. Texts of
- * problems name the key and what is wanted, never what was found. */
+/* value_read: reads a value by the type of its row. Problems name the key and
+ * the expected form, never the value. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/near.h"
 #include "proto/util/memory.h"
+#include "proto/util/utf8.h"
 #include "supervisor/config/interpolate.h"
 #include "supervisor/config/schema.h"
 #include "supervisor/config/units.h"
@@ -16,8 +18,8 @@ schema_is_text(
 	struct problems *problems, const char *name, const struct node *node)
 {
 	if (node->kind != NODE_SCALAR || node_is_null(node)) {
-		node_problem(problems, node, "'%s' must be text, not %s", name,
-			node_kind_name(node));
+		node_problem(problems, node, "'%s' must be a string, not %s",
+			name, node_kind_name(node));
 		return false;
 	}
 	if (strlen(node->text) != node->length) {
@@ -100,12 +102,12 @@ read_count(struct problems *problems, const struct schema_row *row,
 	const struct node *node, void *field)
 {
 	uint64_t value;
-	/* size_parse() also takes units, which a count has not */
+	/* size_parse() would accept a unit */
 	if (!is_plain(node) ||
 		strspn(node->text, "0123456789") != node->length ||
 		!size_parse(node->text, &value)) {
-		node_problem(problems, node, "'%s' must be a whole number",
-			row->name);
+		node_problem(
+			problems, node, "'%s' must be an integer", row->name);
 		return false;
 	}
 	if (!in_range(problems, row, node, value))
@@ -182,6 +184,11 @@ read_text(struct problems *problems, const struct schema_row *row,
 		node_problem(problems, node,
 			"'%s' must not be longer than %" PRIu64 " bytes",
 			row->name, most);
+		return NULL;
+	}
+	if (!utf8_is_clean(node->text, node->length, false)) {
+		node_problem(problems, node,
+			"'%s' must not contain control characters", row->name);
 		return NULL;
 	}
 	if (row->type == SCHEMA_PATH || row->type == SCHEMA_PATHS)

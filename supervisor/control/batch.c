@@ -1,17 +1,18 @@
-/* batch: watchers of a call's transactions and what their receipts come to. It
- * chooses no plugins and reads no arguments. */
+/* batch: watches the transactions of a call and combines their receipts into
+ * one result. It chooses no plugins and reads no arguments. */
 #include "supervisor/control/batch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 
 struct batch_item {
 	struct reload_watcher watcher;
 	struct batch *batch;
-	struct plugin *plugin; /* only while the batch is being begun */
-	json_t *receipt;       /* NULL: still awaited */
+	struct plugin *plugin;	 /* valid only while the batch begins */
+	struct receipt *receipt; /* NULL: no verdict yet */
 };
 
 struct batch *
@@ -20,6 +21,7 @@ batch_create(struct command_call *call)
 	struct batch *b = memory_alloc(sizeof(*b));
 
 	b->call = call;
+	list_init(&b->disk.node);
 	b->waiting = WAIT_VERDICT;
 	b->options.trigger = call->door;
 	b->options.asked_by = call->worker;
@@ -29,9 +31,10 @@ batch_create(struct command_call *call)
 static void
 batch_destroy(struct batch *b)
 {
+	store_sync_leave(&b->disk);
 	for (size_t i = 0; i < b->count; i++) {
 		reload_unwatch(&b->items[i].watcher);
-		json_decref(b->items[i].receipt);
+		receipt_unref(b->items[i].receipt);
 	}
 	free(b->items);
 	free(b);
@@ -63,86 +66,103 @@ batch_ids(const struct batch *b)
 	return ids;
 }
 
-/* The one place that judges a receipt. */
+/* A set that did not commit has failed as a whole, even if a member had nothing
+ * to do. A later revert concerns one member alone. */
 static enum outcome
-receipt_outcome(const json_t *receipt)
-{
-	const char *state =
-		json_string_value(json_object_get(receipt, "state"));
-
-	if (state && !strcmp(state, "refused"))
-		return OUTCOME_REFUSED;
-	if (state && !strcmp(state, "reverted"))
-		return OUTCOME_FAILED;
-	return json_is_true(json_object_get(receipt, "success"))
-		       ? OUTCOME_DONE
-		       : OUTCOME_FAILED;
-}
-
-static bool
-is_reverted(const json_t *receipt)
-{
-	const char *state =
-		json_string_value(json_object_get(receipt, "state"));
-
-	return state && !strcmp(state, "reverted");
-}
-
-/* A set that did not commit has failed as a whole, also if a member of it had
- * nothing to do; what reverts later does so by itself. */
-static json_t *
-results_of(const struct batch *b, enum outcome good, enum outcome *outcome_out)
+outcome_of(const struct batch *b)
 {
 	size_t failed = 0, reverted = 0;
-	json_t *receipts = json_array();
 
 	for (size_t i = 0; i < b->count; i++) {
-		const json_t *receipt = b->items[i].receipt;
+		const struct receipt *receipt = b->items[i].receipt;
 
-		json_array_append(receipts, b->items[i].receipt);
-		failed += receipt_outcome(receipt) != OUTCOME_DONE;
-		reverted += is_reverted(receipt);
+		failed += !receipt_has_succeeded(receipt);
+		reverted += receipt->state == RECEIPT_REVERTED;
 	}
 	if (!failed)
-		*outcome_out = good;
-	else if (failed == b->count || (b->atomic && !reverted))
-		*outcome_out = OUTCOME_FAILED;
-	else
-		*outcome_out = OUTCOME_SOME_FAILED;
-	return json_pack(
-		"{s:o,s:b}", "results", receipts, "success", failed == 0);
+		return b->waiting == WAIT_NOT ? OUTCOME_ACCEPTED : OUTCOME_DONE;
+	if (failed == b->count || (b->atomic && !reverted))
+		return OUTCOME_FAILED;
+	return OUTCOME_SOME_FAILED;
+}
+
+static json_t *
+results_of(const struct batch *b, bool success)
+{
+	json_t *receipts = json_array();
+
+	for (size_t i = 0; i < b->count; i++)
+		json_array_append(receipts, receipt_view(b->items[i].receipt));
+	return json_pack("{s:o,s:b}", "results", receipts, "success", success);
+}
+
+static void
+batch_answer(struct batch *b)
+{
+	struct command_call *call = b->call;
+	enum outcome outcome;
+	json_t *result;
+
+	if (b->several) {
+		outcome = outcome_of(b);
+		result = results_of(b,
+			outcome == OUTCOME_DONE || outcome == OUTCOME_ACCEPTED);
+	} else {
+		outcome = b->items[0].receipt->outcome;
+		result = json_incref(receipt_view(b->items[0].receipt));
+	}
+	call->has_receipts = true;
+	batch_destroy(b);
+	command_finish_long(call, outcome, result);
+}
+
+/* Turns success into failure, because the decision may not survive a power
+ * loss. The history keeps the receipt unchanged. */
+static void
+note_disk(struct batch_item *item, const char *problem)
+{
+	struct receipt *copy;
+
+	if (!receipt_has_succeeded(item->receipt))
+		return;
+	copy = receipt_copy(item->receipt);
+	copy->outcome = OUTCOME_FAILED;
+	free(copy->error);
+	copy->error = memory_format(
+		"done, but a power failure may undo it: %s", problem);
+	receipt_unref(item->receipt);
+	item->receipt = copy;
+}
+
+static void
+disk_end(struct store_sync_wait *w, const char *problem)
+{
+	struct batch *b = container_of(w, struct batch, disk);
+
+	for (size_t i = 0; problem && i < b->count; i++)
+		note_disk(&b->items[i], problem);
+	batch_answer(b);
 }
 
 static void
 batch_finish(struct batch *b)
 {
-	struct command_call *call = b->call;
-	enum outcome good =
-		b->waiting == WAIT_NOT ? OUTCOME_ACCEPTED : OUTCOME_DONE;
-	enum outcome outcome;
-	json_t *result;
-
-	if (b->several) {
-		result = results_of(b, good, &outcome);
-	} else {
-		result = json_incref(b->items[0].receipt);
-		outcome = receipt_outcome(result);
-		outcome = outcome == OUTCOME_DONE ? good : outcome;
-	}
-	batch_destroy(b);
-	command_finish(call, outcome, result);
+	if (!b->disk.number ||
+		!store_sync_wait(b->call->gateway->sync, &b->disk))
+		batch_answer(b);
 }
 
 static void
-item_finish(struct batch_item *item, json_t *receipt)
+item_finish(struct batch_item *item, struct receipt *receipt)
 {
 	struct batch *b = item->batch;
 
 	reload_unwatch(&item->watcher);
-	item->receipt = json_incref(receipt);
+	item->receipt = receipt_ref(receipt);
 	b->awaited--;
 	if (b->several)
-		command_tell(b->call, json_pack("{s:O}", "receipt", receipt));
+		command_tell(b->call,
+			json_pack("{s:O}", "receipt", receipt_view(receipt)));
 	if (!b->awaited)
 		batch_finish(b);
 }
@@ -159,39 +179,43 @@ item_phase(struct reload_watcher *w, const char *plugin_id, const char *phase,
 }
 
 static void
-item_verdict(struct reload_watcher *w, json_t *receipt)
+item_verdict(struct reload_watcher *w, struct receipt *receipt)
 {
 	struct batch_item *item = container_of(w, struct batch_item, watcher);
 
 	if (item->batch->waiting == WAIT_SETTLED &&
-		receipt_outcome(receipt) == OUTCOME_DONE)
+		receipt_has_succeeded(receipt))
 		command_tell(item->batch->call,
-			json_pack("{s:O}", "verdict", receipt));
+			json_pack("{s:O}", "verdict", receipt_view(receipt)));
 	else
 		item_finish(item, receipt);
 }
 
 static void
-item_settled(struct reload_watcher *w, json_t *receipt)
+item_settled(struct reload_watcher *w, struct receipt *receipt)
 {
 	item_finish(container_of(w, struct batch_item, watcher), receipt);
 }
 
 static void
-item_refuse(struct batch *b, struct batch_item *item, const char *reason)
+item_refuse(struct batch *b, struct batch_item *item, enum reload_refusal why,
+	const char *reason)
 {
-	item->receipt = reload_refused_receipt(
-		b->call->gateway, item->plugin, b->options.trigger, reason);
+	item->receipt = reload_refused_receipt(b->call->gateway, item->plugin,
+		b->options.trigger, why, reason);
 }
 
 static void
 item_begin(
 	struct batch *b, struct batch_item *item, batch_begin_function *begin)
 {
-	struct error err = {{0}};
+	struct error err = {.text = ""};
+	enum reload_refusal refusal;
 	const char *why = NULL;
 	char id[24] = "";
 	bool watched = b->waiting != WAIT_NOT;
+	const struct store_sync *sync = b->call->gateway->sync;
+	uint64_t asked = store_sync_asked(sync);
 
 	item->batch = b;
 	list_init(&item->watcher.node);
@@ -201,21 +225,24 @@ item_begin(
 	if (b->if_safe &&
 		!reload_is_safe(b->call->gateway, item->plugin, &why)) {
 		error_set(&err, "not safe now: %s", why);
-		item_refuse(b, item, err.text);
-	} else if (begin(b, item->plugin, watched ? &item->watcher : NULL, id,
-			   &err)) {
-		item_refuse(b, item, err.text);
+		item_refuse(b, item, RELOAD_BUSY, err.text);
+	} else if ((refusal = begin(b, item->plugin,
+			    watched ? &item->watcher : NULL, id, &err))) {
+		item_refuse(b, item, refusal, err.text);
 	} else if (watched) {
 		b->awaited++;
 	} else {
-		item->receipt = json_pack("{s:s,s:s,s:s,s:b}", "id", id,
-			"pluginId", item->plugin->id, "state", "queued",
-			"success", 1);
+		item->receipt = receipt_create(RECEIPT_QUEUED);
+		memcpy(item->receipt->id, id, sizeof(id));
+		item->receipt->plugin_id = memory_copy_text(item->plugin->id);
 	}
+	if (store_sync_asked(sync) != asked)
+		b->disk.number = store_sync_asked(sync);
 	item->plugin = NULL;
 }
 
-/* Why a set cannot begin: the first member that would be refused. */
+/* Finds the first member that would be refused, so that the set cannot begin.
+ */
 static bool
 find_refusal(struct batch *b, size_t *at_out, struct error *why)
 {
@@ -250,7 +277,8 @@ refuse_set(struct batch *b)
 
 		item->batch = b;
 		list_init(&item->watcher.node);
-		item_refuse(b, item, i == at ? why.text : other.text);
+		item_refuse(
+			b, item, RELOAD_BUSY, i == at ? why.text : other.text);
 	}
 	return true;
 }
@@ -269,14 +297,20 @@ begin_items(struct batch *b, batch_begin_function *begin)
 	b->options.set = NULL;
 }
 
-/* No verdict comes before all of them have begun: verdicts need the loop. */
+/* All begin before the first verdict, because verdicts come from the loop. */
 void
 batch_begin(struct batch *b, batch_begin_function *begin)
 {
+	struct gateway *g = b->call->gateway;
+	const char *before = g->asking;
+
 	b->job.leave = batch_leave;
+	b->disk.on_end = disk_end;
 	b->call->job = &b->job;
+	g->asking = b->call->caller; /* the call may have waited */
 	if (!b->atomic || !refuse_set(b))
 		begin_items(b, begin);
+	g->asking = before;
 	if (!b->awaited)
 		batch_finish(b);
 }
@@ -284,6 +318,6 @@ batch_begin(struct batch *b, batch_begin_function *begin)
 void
 batch_discard(struct batch *b)
 {
-	b->count = 0; /* nothing has begun: there is no watcher to take back */
+	b->count = 0; /* nothing has begun, so no watcher must be removed */
 	batch_destroy(b);
 }

@@ -1,19 +1,19 @@
-/* command_apply: plan, apply and scan: begins a pass and hands on what it says;
- * and which plugins a `reload` of what changed means. Decides nothing about a
+/* command_apply: plan, apply and scan: begins a pass and passes on its report;
+ * also finds the plugins that `reload --changed` means. Decides nothing about a
  * plugin. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/util/memory.h"
 #include "supervisor/control/batch.h"
-#include "supervisor/gateway/apply.h"
+#include "supervisor/apply/apply.h"
 
 struct apply_job {
 	struct command_job job;
 	struct command_call *call;
 	struct apply_request request;
-	json_t *args; /* of a reload of what changed, or NULL */
-	json_t *ids;  /* array: of a reload that is only planned, or NULL */
+	json_t *args; /* of `reload --changed`, or NULL */
+	json_t *ids;  /* array: of `reload --plan`, or NULL */
 };
 
 static void
@@ -42,21 +42,24 @@ on_phase(struct apply_request *r, const char *plugin_id, const char *phase,
 }
 
 static void
-on_receipt(struct apply_request *r, json_t *receipt)
+on_receipt(struct apply_request *r, struct receipt *receipt)
 {
 	struct apply_job *a = container_of(r, struct apply_job, request);
 
-	command_tell(a->call, json_pack("{s:O}", "receipt", receipt));
+	command_tell(
+		a->call, json_pack("{s:O}", "receipt", receipt_view(receipt)));
 }
 
 static void
-on_done(struct apply_request *r, enum outcome outcome, json_t *document)
+on_done(struct apply_request *r, const struct apply_report *report)
 {
 	struct apply_job *a = container_of(r, struct apply_job, request);
 	struct command_call *call = a->call;
 
+	call->has_receipts = r->kind == APPLY_ALL || r->kind == APPLY_SCAN;
 	job_destroy(a);
-	command_finish(call, outcome, json_incref(document));
+	command_finish_long(
+		call, report->outcome, json_incref(report->document));
 }
 
 static void
@@ -102,31 +105,31 @@ command_scan(struct command_call *call, const json_t *args)
 	begin(call, a, APPLY_SCAN);
 }
 
-/* ---- reload of what changed, and reload that is only planned ---- */
+/* ---- reload --changed and reload --plan ---- */
 
+/* Returns a new object: the document's rows by plugin id. */
 static json_t *
-find_row(const json_t *document, const char *id)
+rows_by_id(const json_t *document)
 {
-	json_t *row;
+	json_t *by_id = json_object(), *row;
 	size_t i;
 
 	json_array_foreach(json_object_get(document, "plugins"), i,
-		row) if (!strcmp(json_string_value(json_object_get(row,
-					 "pluginId")),
-				 id)) return row;
-	return NULL;
+		row) json_object_set(by_id,
+		json_string_value(json_object_get(row, "pluginId")), row);
+	return by_id;
 }
 
-/* A row for each that was named, also where nothing differs. */
+/* A row for each named plugin, also if nothing differs. */
 static json_t *
 rows_of(const json_t *document, const json_t *ids)
 {
-	json_t *rows = json_array(), *id;
+	json_t *rows = json_array(), *by_id = rows_by_id(document), *id;
 	size_t i;
 
 	json_array_foreach(ids, i, id)
 	{
-		json_t *row = find_row(document, json_string_value(id));
+		json_t *row = json_object_get(by_id, json_string_value(id));
 
 		if (row)
 			json_array_append(rows, row);
@@ -136,21 +139,22 @@ rows_of(const json_t *document, const json_t *ids)
 					      "pluginId", id, "action", "none",
 					      "class", "reasons"));
 	}
+	json_decref(by_id);
 	return rows;
 }
 
 static void
-planned(struct apply_request *r, enum outcome outcome, json_t *document)
+planned(struct apply_request *r, const struct apply_report *report)
 {
 	struct apply_job *a = container_of(r, struct apply_job, request);
 	struct command_call *call = a->call;
-	json_t *result = json_copy(document);
+	json_t *result = json_copy(report->document);
 
 	if (a->ids)
 		json_object_set_new(
-			result, "plugins", rows_of(document, a->ids));
+			result, "plugins", rows_of(report->document, a->ids));
 	job_destroy(a);
-	command_finish(call, outcome, result);
+	command_finish_long(call, report->outcome, result);
 }
 
 void
@@ -163,22 +167,21 @@ command_reload_plan(struct command_call *call, json_t *ids)
 	begin(call, a, APPLY_COMPARE);
 }
 
-/* Those that a reload could do something for. */
+/* The comparison is done: reloads the plugins that changed. */
 static void
-compared(struct apply_request *r, enum outcome outcome, json_t *document)
+compared(struct apply_request *r, const struct apply_report *report)
 {
 	struct apply_job *a = container_of(r, struct apply_job, request);
 	struct command_call *call = a->call;
-	json_t *args, *ids = json_array(), *row;
-	size_t i;
+	json_t *args, *ids;
 
-	if (outcome != OUTCOME_DONE) {
-		json_decref(ids);
-		on_done(r, outcome, document);
+	if (report->outcome != OUTCOME_DONE) {
+		on_done(r, report);
 		return;
 	}
-	json_array_foreach(json_object_get(document, "plugins"), i, row)
-		json_array_append(ids, json_object_get(row, "pluginId"));
+	ids = json_array();
+	for (uint32_t i = 0; i < report->plugin_count; i++)
+		json_array_append_new(ids, json_string(report->plugin_ids[i]));
 	args = json_copy(a->args);
 	json_object_del(args, "changed");
 	json_object_set_new(args, "pluginIds", ids);

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "proto/util/near.h"
+#include "proto/util/text.h"
 #include "proto/value.h"
-#include "supervisor/control/invoke.h"
+#include "supervisor/gateway/invoke.h"
 #include "supervisor/control/job.h"
 
 struct invoke_job {
@@ -23,6 +25,38 @@ job_leave(struct command_job *job)
 	free(j);
 }
 
+/* "; did you mean 'x'?", for a name that no plugin registered. */
+static const char *
+name_hint(const struct invoke *v, struct near *near)
+{
+	const struct route_table *t = v->gateway->routes;
+	uint32_t plugin = 0, index = 0;
+	const struct route_row *row;
+
+	near_init(near, v->full_name);
+	for (int i = 0; i < NEAR_LOOKS_MAX; i++) {
+		row = route_table_next(t, &plugin, &index);
+		if (!row)
+			break;
+		if (row->kind == v->kind)
+			near_offer(near, row->name);
+	}
+	return near_hint(near);
+}
+
+/* The result of a call that failed. */
+static json_t *
+failure(const struct invoke *v, const struct invoke_end *end)
+{
+	struct near near;
+	char text[768];
+
+	text_format(text, sizeof(text), "%s%s", end->text,
+		v->is_unknown ? name_hint(v, &near) : "");
+	return json_pack("{s:o,s:s,s:i}", "error", value_text(text), "code",
+		wire_error_text(end->code), "status", end->http_status);
+}
+
 static void
 job_done(struct invoke *v, const struct invoke_end *end)
 {
@@ -34,33 +68,15 @@ job_done(struct invoke *v, const struct invoke_end *end)
 	if (end->ok) {
 		result = json_pack("{s:O}", "result", end->value);
 	} else {
-		outcome = v->is_unknown ? OUTCOME_NOT_FOUND : OUTCOME_FAILED;
-		result = json_pack("{s:s,s:s,s:i}", "error", end->text, "code",
-			wire_error_text(end->code), "status", end->http_status);
+		outcome = v->is_unknown	  ? OUTCOME_NOT_FOUND
+			  : v->is_refused ? OUTCOME_BAD_CALL
+					  : OUTCOME_FAILED;
+		result = failure(v, end);
 	}
 	invoke_finish(&j->invoke);
 	free(j);
 	command_finish(call, outcome,
 		result ? result : json_pack("{s:s}", "error", "failed"));
-}
-
-/* A command takes one text; everything else takes any value. */
-static int
-pack_args(struct invoke *v, int kind, const json_t *args)
-{
-	msgpack_packer p;
-
-	codec_packer(&p, &v->args);
-	if (kind != REGISTRATION_COMMAND)
-		value_pack(&p, args);
-	else if (!args || json_is_null(args))
-		codec_text(&p, "");
-	else if (json_is_string(args))
-		codec_str(&p, (struct bytes){json_string_value(args),
-				      json_string_length(args)});
-	else
-		return -1;
-	return 0;
 }
 
 void
@@ -73,6 +89,7 @@ command_invoke(struct command_call *call, const json_t *args)
 				   ? command_by_method(name, strlen(name))
 				   : NULL;
 	struct invoke_job *j;
+	struct error err;
 
 	if (verb) {
 		command_run(call, verb, value);
@@ -88,10 +105,10 @@ command_invoke(struct command_call *call, const json_t *args)
 	j->call = call;
 	invoke_init(&j->invoke, call->gateway, job_done);
 	invoke_pack_caller(&j->invoke, call->door, NULL);
-	if (pack_args(&j->invoke, kind, value)) {
+	if (invoke_pack_args(
+		    &j->invoke, (enum registration_kind)kind, value, &err)) {
 		job_leave(&j->job);
-		command_fail(call, OUTCOME_BAD_CALL,
-			"call: a command's arguments are one text");
+		command_fail(call, OUTCOME_BAD_CALL, "call: %s", err.text);
 		return;
 	}
 	call->job = &j->job;

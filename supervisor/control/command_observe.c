@@ -1,10 +1,10 @@
-/* command_observe: what happened and how much: events, emit, history and
- * metrics. They change nothing; emit adds an event and no more. */
+/* command_observe: events, emit and history. They change nothing, except that
+ * emit adds an event. */
 #include <stdlib.h>
 
 #include "proto/util/memory.h"
 #include "supervisor/control/job.h"
-#include "supervisor/control/metrics_view.h"
+#include "supervisor/control/rows.h"
 #include "supervisor/ops/history.h"
 #include "supervisor/ops/journal.h"
 
@@ -12,78 +12,103 @@
 
 /* ---- events ---- */
 
-struct follow {
-	struct command_job job;
-	struct command_call *call;
-	struct journal_reader reader;
-};
-
-static void
-follow_leave(struct command_job *job)
+/* at, end: the seq of the last event written and of the last to write; count:
+ * the events that are no longer kept. */
+static bool
+events_next(struct rows *r, struct buffer *text)
 {
-	struct follow *f = container_of(job, struct follow, job);
+	struct journal_text event;
 
-	journal_leave(&f->reader);
-	free(f);
+	if (!journal_next(r->gateway->journal, r->at, &event) ||
+		event.seq > r->end) {
+		r->count += r->end - r->at;
+		return false;
+	}
+	r->count += event.missed;
+	r->at = event.seq;
+	if (journal_is_of(&event, r->id))
+		buffer_append(text, event.text.at, event.text.length);
+	return true;
+}
+
+static json_t *
+events_end(struct rows *r)
+{
+	return json_pack("{s:I}", "missed", (json_int_t)r->count);
+}
+
+static bool
+events_are_few(const struct journal *j, uint64_t cursor)
+{
+	struct journal_text event;
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i <= ROWS_AT_ONCE_MAX; i++) {
+		if (!journal_next(j, cursor, &event))
+			return true;
+		bytes += event.text.length;
+		if (bytes > ROWS_AT_ONCE_BYTES)
+			break;
+		cursor = event.seq;
+	}
+	return false;
 }
 
 static void
-follow_end(struct command_job *job)
+finish_events(struct command_call *call, uint64_t cursor, uint64_t missed,
+	const char *plugin_id)
 {
-	struct command_call *call = container_of(job, struct follow, job)->call;
+	const struct journal *j = call->gateway->journal;
+	struct rows *r = rows_create(call->gateway, "events", plugin_id);
+	char *key;
 
-	follow_leave(job);
-	command_finish(call, OUTCOME_DONE, json_pack("{s:b}", "ended", 1));
+	r->next = events_next;
+	r->finish = events_end;
+	r->at = journal_cursor_fit(j, cursor, &missed);
+	r->end = journal_seq(j);
+	r->count = missed;
+	key = memory_format("events %llu", (unsigned long long)missed);
+	rows_finish(call, r, key, events_are_few(j, r->at));
+	free(key);
 }
 
-static void
-follow_event(struct journal_reader *reader, json_t *event)
+/* The id of a plugin, which may have been removed but still have events. NULL:
+ * the call has ended. */
+static const char *
+find_id(struct command_call *call, const char *id)
 {
-	struct follow *f = container_of(reader, struct follow, reader);
+	const struct journal *j = call->gateway->journal;
+	const struct plugin *p;
+	struct error err;
 
-	command_tell(f->call, json_pack("{s:O}", "event", event));
-}
-
-static void
-follow_begin(struct command_call *call, json_t *events, uint64_t missed)
-{
-	struct follow *f = memory_alloc(sizeof(*f));
-
-	f->job.leave = follow_leave;
-	f->job.end = follow_end;
-	f->call = call;
-	f->reader.on_event = follow_event;
-	list_init(&f->reader.node);
-	call->job = &f->job;
-	journal_follow(call->gateway->journal, &f->reader);
-	if (missed)
-		command_tell(call,
-			json_pack("{s:I}", "dropped", (json_int_t)missed));
-	for (size_t i = 0; i < json_array_size(events); i++)
-		command_tell(call,
-			json_pack("{s:O}", "event", json_array_get(events, i)));
-	json_decref(events);
+	if (config_id_is_valid(id) &&
+		journal_cursor_last(j, 1, id) != journal_seq(j))
+		return id;
+	p = command_find_plugin(call->gateway, id, &err);
+	if (!p)
+		command_fail(call, OUTCOME_NOT_FOUND, "%s", err.text);
+	return p ? p->id : NULL;
 }
 
 void
 command_events(struct command_call *call, const json_t *args)
 {
 	const struct journal *j = call->gateway->journal;
-	uint64_t count = command_number(args, "lines", LINES_DEFAULT);
-	uint64_t missed = 0;
-	json_t *events;
+	const char *id = command_text(args, "plugin");
+	uint64_t missed = 0, cursor;
 
+	if (id && !(id = find_id(call, id)))
+		return;
 	if (json_is_integer(json_object_get(args, "after")))
-		events = journal_since(
+		cursor = journal_cursor_since(
 			j, command_number(args, "after", 0), &missed);
 	else
-		events = journal_last(j, count);
+		cursor = journal_cursor_last(
+			j, command_number(args, "lines", LINES_DEFAULT), id);
 	if (command_flag(args, "follow"))
-		follow_begin(call, events, missed);
+		command_follow_events(call, cursor, missed, id);
 	else
-		command_finish(call, OUTCOME_DONE,
-			json_pack("{s:o,s:I}", "events", events, "missed",
-				(json_int_t)missed));
+		finish_events(call, cursor, missed, id);
 }
 
 void
@@ -106,62 +131,74 @@ command_emit(struct command_call *call, const json_t *args)
 
 /* ---- history ---- */
 
+static bool
+history_next_row(struct rows *r, struct buffer *text)
+{
+	struct bytes receipt;
+
+	if (!history_next(r->gateway->history, r->id, &r->at, r->end, &receipt))
+		return false;
+	buffer_append(text, receipt.at, receipt.length);
+	return true;
+}
+
+static bool
+history_is_short(const struct history *h, const char *id, uint64_t cursor)
+{
+	struct bytes receipt;
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i <= ROWS_AT_ONCE_MAX; i++) {
+		if (!history_next(h, id, &cursor, UINT64_MAX, &receipt))
+			return true;
+		bytes += receipt.length;
+		if (bytes > ROWS_AT_ONCE_BYTES)
+			break;
+	}
+	return false;
+}
+
+/* A removed plugin keeps its history. */
+static bool
+history_has(const struct history *h, const char *id)
+{
+	uint64_t cursor = 0;
+
+	return history_next(h, id, &cursor, UINT64_MAX, &(struct bytes){0});
+}
+
 void
 command_history(struct command_call *call, const json_t *args)
 {
-	const struct gateway *g = call->gateway;
+	const struct history *h = call->gateway->history;
 	const char *id = command_text(args, "id");
 	uint64_t count = command_number(args, "lines", LINES_DEFAULT);
-	json_t *receipts;
-	struct plugin *p;
+	struct rows *r;
 	struct error err;
 
 	if (id && !config_id_is_valid(id)) {
 		command_fail(call, OUTCOME_NOT_FOUND,
-			"no such plugin: that is not a plugin id");
+			"no such plugin: not a plugin id");
 		return;
 	}
-	receipts =
-		g->history ? history_last(g->history, id, count) : json_array();
-	/* What is no longer configured still has its past. */
-	if (id && !json_array_size(receipts) && count) {
-		p = command_find_plugin(g, id, &err);
-		json_decref(receipts);
+	if (id && count && !(h && history_has(h, id))) {
+		const struct plugin *p =
+			command_find_plugin(call->gateway, id, &err);
+
 		if (!p) {
 			command_fail(call, OUTCOME_NOT_FOUND, "%s", err.text);
 			return;
 		}
-		receipts = g->history ? history_last(g->history, p->id, count)
-				      : json_array();
+		id = p->id;
 	}
-	command_finish(
-		call, OUTCOME_DONE, json_pack("{s:o}", "receipts", receipts));
-}
-
-/* ---- metrics ---- */
-
-void
-command_metrics(struct command_call *call, const json_t *args)
-{
-	const char *format = command_text(args, "format");
-	bool as_text = format && !strcmp(format, "text");
-	struct metrics_writer w;
-	json_t *result;
-
-	if (format && !as_text && strcmp(format, "json") != 0) {
-		command_fail(call, OUTCOME_BAD_CALL,
-			"metrics: 'format' must be text or json");
+	if (!h) {
+		command_finish(
+			call, OUTCOME_DONE, json_pack("{s:[]}", "receipts"));
 		return;
 	}
-	metrics_writer_init(&w, !as_text);
-	metrics_view_write(&w, call->gateway);
-	if (as_text)
-		result = json_pack("{s:s%}", "text",
-			(const char *)buffer_bytes(&w.text),
-			buffer_length(&w.text));
-	else
-		result = json_pack("{s:O}", "metrics", w.families);
-	metrics_writer_finish(&w);
-	command_finish(call, OUTCOME_DONE,
-		result ? result : json_pack("{s:s}", "error", "not text"));
+	r = rows_create(call->gateway, "receipts", id);
+	r->next = history_next_row;
+	r->at = history_first(h, id, count);
+	r->end = history_end(h);
+	rows_finish(call, r, "history", history_is_short(h, id, r->at));
 }

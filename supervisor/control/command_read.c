@@ -1,14 +1,18 @@
-/* command_read: the commands that only look. They never start, stop or change
+/* command_read: the read-only commands. They never start, stop or change
  * anything, and run no plugin code. */
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/json_text.h"
 #include "proto/util/clock.h"
+#include "proto/util/text.h"
+#include "proto/value.h"
 #include "supervisor/control/job.h"
 #include "supervisor/control/plugin_view.h"
-#include "supervisor/gateway/reload.h"
+#include "supervisor/control/rows.h"
+#include "supervisor/reload/reload.h"
 
-/* The plugin that `key` names, or NULL: then the call has been ended. */
+/* The plugin that `key` names. NULL: not found, and the call has ended. */
 static struct plugin *
 find_or_fail(struct command_call *call, const json_t *args, const char *key)
 {
@@ -28,59 +32,203 @@ gateway_put(json_t *document, const struct gateway *g)
 	json_object_set_new(document, "pid", json_integer(getpid()));
 	json_object_set_new(
 		document, "ready", json_boolean(gateway_is_ready(g)));
+	json_object_set_new(document, "waitingFor", gateway_waits_for(g));
+	json_object_set_new(
+		document, "configRefused", value_text(g->config_news.refusal));
 	json_object_set_new(document, "stopping", json_boolean(g->stopping));
 	json_object_set_new(document, "uptimeSeconds",
 		json_integer(
 			(json_int_t)((clock_ms() - g->started_ms) / 1000)));
 }
 
+/* ---- status and list ---- */
+
+static json_t *
+status_begin(struct rows *r)
+{
+	json_t *document = json_object();
+
+	gateway_put(document, r->gateway);
+	return document;
+}
+
+static void
+put_row(struct buffer *text, json_t *row)
+{
+	json_text_append(text, row, JSON_TEXT_COMPACT);
+	json_decref(row);
+}
+
+static struct plugin *
+next_plugin(struct rows *r)
+{
+	struct plugin *p = r->gateway->plugins[r->at++];
+
+	return p && !p->removed ? p : NULL;
+}
+
+static json_t *
+status_row(const struct plugin *p, bool usage)
+{
+	json_t *row = plugin_view_status(p);
+
+	if (usage)
+		plugin_view_add_usage(row, p);
+	return row;
+}
+
+/* kind: whether to add memory and processor time. */
+static bool
+status_next(struct rows *r, struct buffer *text)
+{
+	const struct plugin *p;
+
+	if (r->at >= r->gateway->plugin_count)
+		return false;
+	p = next_plugin(r);
+	if (p)
+		put_row(text, status_row(p, r->kind));
+	return true;
+}
+
+static bool
+list_next(struct rows *r, struct buffer *text)
+{
+	const struct plugin *p;
+
+	if (r->at >= r->gateway->plugin_count)
+		return false;
+	p = next_plugin(r);
+	if (p)
+		put_row(text, plugin_view_list(r->gateway, p));
+	return true;
+}
+
+/* Whether p is new among the first `count` of `seen`; adds it. */
+static bool
+see(const struct plugin **seen, size_t *count, const struct plugin *p)
+{
+	for (size_t i = 0; i < *count; i++)
+		if (seen[i] == p)
+			return false;
+	seen[(*count)++] = p;
+	return true;
+}
+
+/* The status of the plugins that `id` or `ids` name, in that order, each once.
+ */
+static void
+status_of_some(struct command_call *call, const json_t *args)
+{
+	json_t *document = json_object(), *rows = json_array();
+	const struct plugin *seen[ROWS_AT_ONCE_MAX];
+	size_t count = 0;
+	struct error err;
+
+	gateway_put(document, call->gateway);
+	json_object_set_new(document, "plugins", rows);
+	for (size_t i = 0; i < command_id_count(args); i++) {
+		const struct plugin *p = command_find_plugin(
+			call->gateway, command_id_at(args, i), &err);
+
+		if (!p) {
+			json_decref(document);
+			command_fail(call, OUTCOME_NOT_FOUND, "%s", err.text);
+			return;
+		}
+		if (see(seen, &count, p))
+			json_array_append_new(rows,
+				status_row(p, command_flag(args, "usage")));
+	}
+	command_finish(call, OUTCOME_DONE, document);
+}
+
+static void
+finish_plugins(struct command_call *call, struct rows *r, const char *verb)
+{
+	rows_finish(
+		call, r, verb, call->gateway->plugin_count <= ROWS_AT_ONCE_MAX);
+}
+
 void
 command_status(struct command_call *call, const json_t *args)
 {
-	const struct gateway *g = call->gateway;
-	json_t *document, *rows = json_array();
+	size_t named = command_id_count(args);
+	struct rows *r;
 
-	if (command_text(args, "id")) {
-		struct plugin *p = find_or_fail(call, args, "id");
-
-		if (!p) {
-			json_decref(rows);
-			return;
-		}
-		json_array_append_new(rows, plugin_view_status(p));
-	} else {
-		for (uint32_t i = 0; i < g->plugin_count; i++)
-			if (g->plugins[i] && !g->plugins[i]->removed)
-				json_array_append_new(rows,
-					plugin_view_status(g->plugins[i]));
+	if (named > ROWS_AT_ONCE_MAX) {
+		command_fail(call, OUTCOME_BAD_CALL,
+			"status: at most %d ids; without any it shows all",
+			ROWS_AT_ONCE_MAX);
+		return;
 	}
-	document = json_object();
-	gateway_put(document, g);
-	json_object_set_new(document, "plugins", rows);
-	command_finish(call, OUTCOME_DONE, document);
+	if (named) {
+		status_of_some(call, args);
+		return;
+	}
+	r = rows_create(call->gateway, "plugins", NULL);
+	r->begin = status_begin;
+	r->next = status_next;
+	r->kind = command_flag(args, "usage");
+	finish_plugins(call, r, "status");
 }
 
 void
 command_list(struct command_call *call, const json_t *args)
 {
-	const struct gateway *g = call->gateway;
-	json_t *rows = json_array();
+	struct rows *r = rows_create(call->gateway, "plugins", NULL);
 
-	for (uint32_t i = 0; i < g->plugin_count; i++)
-		if (g->plugins[i] && !g->plugins[i]->removed)
-			json_array_append_new(
-				rows, plugin_view_list(g, g->plugins[i]));
-	command_finish(call, OUTCOME_DONE, json_pack("{s:o}", "plugins", rows));
+	r->next = list_next;
+	finish_plugins(call, r, "list");
 }
 
-void
-command_show(struct command_call *call, const json_t *args)
-{
-	struct plugin *p = find_or_fail(call, args, "id");
+/* ---- routes ---- */
 
-	if (p)
-		command_finish(
-			call, OUTCOME_DONE, plugin_view_all(call->gateway, p));
+static json_t *
+routes_begin(struct rows *r)
+{
+	return json_pack("{s:I}", "tableGeneration",
+		(json_int_t)route_table_generation(r->gateway->routes));
+}
+
+/* at: the plugin's number and the index of the row among its rows. */
+static bool
+routes_next(struct rows *r, struct buffer *text)
+{
+	uint32_t plugin = (uint32_t)(r->at >> 32), index = (uint32_t)r->at;
+	const struct route_row *row =
+		route_table_next(r->gateway->routes, &plugin, &index);
+
+	r->at = (uint64_t)plugin << 32 | index;
+	if (!row || plugin > r->end)
+		return false;
+	if (r->kind < 0 || (int)row->kind == r->kind)
+		put_row(text, plugin_view_route(r->gateway, row));
+	return true;
+}
+
+static bool
+routes_are_few(const struct gateway *g, struct rows *r)
+{
+	uint32_t plugin = (uint32_t)(r->at >> 32), index = 0, count = 0;
+
+	while (route_table_next(g->routes, &plugin, &index) && plugin <= r->end)
+		if (++count > ROWS_AT_ONCE_MAX)
+			return false;
+	return true;
+}
+
+static void
+finish_routes(struct command_call *call, const struct plugin *p, int kind)
+{
+	struct rows *r = rows_create(call->gateway, "routes", p ? p->id : NULL);
+
+	r->begin = routes_begin;
+	r->next = routes_next;
+	r->kind = kind;
+	r->at = p ? (uint64_t)p->number << 32 : 0;
+	r->end = p ? p->number : UINT32_MAX;
+	rows_finish(call, r, "routes", routes_are_few(call->gateway, r));
 }
 
 void
@@ -94,7 +242,7 @@ command_routes(struct command_call *call, const json_t *args)
 		kind = registration_kind_by_wire(kind_text, strlen(kind_text));
 		if (kind < 0) {
 			command_fail(call, OUTCOME_BAD_CALL,
-				"there is no kind '%.40s'", kind_text);
+				"unknown kind '%.*s'", TEXT_FIT(kind_text, 40));
 			return;
 		}
 	}
@@ -103,11 +251,34 @@ command_routes(struct command_call *call, const json_t *args)
 		if (!p)
 			return;
 	}
-	command_finish(call, OUTCOME_DONE,
-		json_pack("{s:I,s:o}", "tableGeneration",
-			(json_int_t)route_table_generation(
-				call->gateway->routes),
-			"routes", plugin_view_routes(call->gateway, p, kind)));
+	finish_routes(call, p, kind);
+}
+
+/* ---- show ---- */
+
+static json_t *
+show_begin(struct rows *r)
+{
+	const struct plugin *p = gateway_plugin(r->gateway, r->id);
+
+	return p && !p->removed ? plugin_view_all(r->gateway, p) : NULL;
+}
+
+void
+command_show(struct command_call *call, const json_t *args)
+{
+	struct plugin *p = find_or_fail(call, args, "id");
+	struct rows *r;
+
+	if (!p)
+		return;
+	r = rows_create(call->gateway, "registrations", p->id);
+	r->begin = show_begin;
+	r->next = routes_next;
+	r->kind = -1;
+	r->at = (uint64_t)p->number << 32;
+	r->end = p->number;
+	rows_finish(call, r, "show", routes_are_few(call->gateway, r));
 }
 
 void

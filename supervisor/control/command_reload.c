@@ -1,7 +1,8 @@
-/* command_reload: reload, start, stop and restart: which plugins are meant and
- * how; the batch does it. */
+/* command_reload: reload, start, stop and restart: reads which plugins are
+ * meant and how; the batch does the rest. */
 #include <string.h>
 
+#include "proto/util/text.h"
 #include "supervisor/control/batch.h"
 
 static enum reload_refusal
@@ -50,7 +51,7 @@ select_ids(struct batch *b, const json_t *ids, struct error *err)
 	return OUTCOME_DONE;
 }
 
-/* All that are meant to run, or those of them that use one package. */
+/* Selects all plugins that should run, or those that use one package. */
 static enum outcome
 select_many(struct batch *b, const char *package, struct error *err)
 {
@@ -70,32 +71,35 @@ select_many(struct batch *b, const char *package, struct error *err)
 	if (!package || b->count)
 		return OUTCOME_DONE;
 	error_set(err,
-		is_used ? "every plugin that uses the package '%.64s' is "
+		is_used ? "every plugin that uses the package '%.*s' is "
 			  "disabled or stopped"
-			: "no plugin uses the package '%.64s'",
-		package);
+			: "no plugin uses the package '%.*s'",
+		TEXT_FIT(package, 64));
 	return is_used ? OUTCOME_REFUSED : OUTCOME_NOT_FOUND;
 }
 
+/* "true" and "false" come from a query. */
 static int
 read_wait(const json_t *wait, enum waiting *waiting_out)
 {
 	const char *text = json_string_value(wait);
 
 	if (!wait || json_is_null(wait) || json_is_true(wait) ||
+		(text && !strcmp(text, "true")) ||
 		(text && !strcmp(text, "verdict")) ||
 		(text && !strcmp(text, "committed")))
 		*waiting_out = WAIT_VERDICT;
 	else if (text && !strcmp(text, "settled"))
 		*waiting_out = WAIT_SETTLED;
-	else if (json_is_false(wait) || (text && !strcmp(text, "no")))
+	else if (json_is_false(wait) || (text && !strcmp(text, "false")) ||
+		 (text && !strcmp(text, "no")))
 		*waiting_out = WAIT_NOT;
 	else
 		return -1;
 	return 0;
 }
 
-/* What to reload; the outcome if that is none. */
+/* Selects the plugins to reload; an outcome other than DONE is a refusal. */
 static enum outcome
 select_plugins(struct batch *b, const json_t *args, struct error *err)
 {
@@ -127,7 +131,7 @@ select_plugins(struct batch *b, const json_t *args, struct error *err)
 				  : select_many(b, package, err);
 }
 
-/* What begins by a look at all that there is. */
+/* Begins the forms of reload that compare packages first. */
 static bool
 begin_plan(struct batch *b, const json_t *args)
 {
@@ -150,7 +154,7 @@ void
 command_reload(struct command_call *call, const json_t *args)
 {
 	struct batch *b = batch_create(call);
-	struct error err = {{0}};
+	struct error err = {.text = ""};
 	enum outcome outcome;
 
 	b->options.force = command_flag(args, "force");
@@ -161,8 +165,8 @@ command_reload(struct command_call *call, const json_t *args)
 	outcome = select_plugins(b, args, &err);
 	if (outcome == OUTCOME_DONE &&
 		read_wait(json_object_get(args, "wait"), &b->waiting)) {
-		error_set(
-			&err, "reload: 'wait' must be verdict, settled or no");
+		error_set(&err, "reload: 'wait' must be true, false, verdict, "
+				"settled or no");
 		outcome = OUTCOME_BAD_CALL;
 	}
 	if (outcome == OUTCOME_DONE && begin_plan(b, args))
@@ -176,37 +180,47 @@ command_reload(struct command_call *call, const json_t *args)
 }
 
 void
-batch_run_one(struct command_call *call, const json_t *args,
+batch_run(struct command_call *call, const json_t *args,
 	batch_begin_function *begin)
 {
+	struct batch *b = batch_create(call);
 	struct error err;
-	struct plugin *p = command_find_plugin(
-		call->gateway, command_text(args, "id"), &err);
-	struct batch *b;
+	size_t count = command_id_count(args);
 
-	if (!p) {
-		command_fail(call, OUTCOME_NOT_FOUND, "%s", err.text);
+	b->several = count > 1;
+	for (size_t i = 0; i < count; i++) {
+		struct plugin *p = command_find_plugin(
+			call->gateway, command_id_at(args, i), &err);
+
+		if (!p) {
+			batch_discard(b);
+			command_fail(call, OUTCOME_NOT_FOUND, "%s", err.text);
+			return;
+		}
+		batch_add(b, p);
+	}
+	if (count) {
+		batch_begin(b, begin);
 		return;
 	}
-	b = batch_create(call);
-	batch_add(b, p);
-	batch_begin(b, begin);
+	batch_discard(b);
+	command_fail(call, OUTCOME_BAD_CALL, "'id' is missing");
 }
 
 void
 command_start(struct command_call *call, const json_t *args)
 {
-	batch_run_one(call, args, begin_start);
+	batch_run(call, args, begin_start);
 }
 
 void
 command_stop(struct command_call *call, const json_t *args)
 {
-	batch_run_one(call, args, begin_stop);
+	batch_run(call, args, begin_stop);
 }
 
 void
 command_restart(struct command_call *call, const json_t *args)
 {
-	batch_run_one(call, args, begin_restart);
+	batch_run(call, args, begin_restart);
 }

@@ -1,6 +1,6 @@
-/* commands: what a person or program can ask of supd, in one table: verb, least
- * role, arguments, handler. supctl's socket, the HTTP API and workers that call
- * the gateway all come through command_run(). Knows no socket and no HTTP. */
+/* commands: everything that a client can ask of supd: the handlers of the rows
+ * of proto/verbs.def. supctl's socket, the HTTP API and workers that call the
+ * gateway all come through command_run(). Knows no socket and no HTTP. */
 #pragma once
 
 #include <jansson.h>
@@ -9,63 +9,64 @@
 #include "supervisor/config/config.h"
 #include "supervisor/gateway/gateway.h"
 
-/* One call, in its caller's memory. command_run() begins it; on_done ends it,
+struct page;
+
+/* One call, in the caller's memory. command_run() begins it; on_done ends it
  * exactly once, possibly before command_run() returns. */
 struct command_call {
 	struct gateway *gateway;
 	enum role role;
-	bool nobody;	  /* no role at all: everything is denied */
-	const char *door; /* "supctl", "http", "plugin": a receipt's trigger;
-			     static */
-	uint32_t worker;  /* the worker that calls; 0: somebody else */
-	/* What happens meanwhile: {"phase","pluginId","ms"}, {"line":{...}},
-	 * {"receipt":{...}} of one of several, {"verdict":{...}} before the
-	 * end of a wait for settled. May be NULL. Borrowed. The call must not
-	 * be abandoned or freed in it. */
+	bool nobody; /* the caller has no role: everything is denied */
+	/* The caller follows events by reading the journal itself. It gets
+	 * {"after": seq, "dropped": N} at the start, and a notice of each new
+	 * event. */
+	bool reads_journal;
+	const char *caller; /* "uid 1000", "the token 'web'"; or NULL */
+	const char *door;   /* static: "supctl", "http", "plugin" */
+	uint32_t worker;    /* the calling worker; 0: not a worker */
+	/* Progress: {"phase","pluginId","ms"}, {"line":{...}},
+	 * {"receipt":{...}} of one of several plugins, {"verdict":{...}} if the
+	 * call waits for settled. The event is borrowed. May be NULL. The
+	 * callback must not abandon or free the call. */
 	void (*on_progress)(struct command_call *call, json_t *event);
-	/* result is borrowed and never NULL: the document of section 5 of the
-	 * contract, or {"error": "one sentence"}. The call may be freed. */
+	/* result is borrowed and never NULL: the verb's document, or {"error":
+	 * "one sentence"}. The callback may free the call. */
 	void (*on_done)(struct command_call *call, enum outcome outcome,
 		json_t *result);
-	/* `shutdown` was asked for; on_done follows, so nothing of the call
-	 * may go in it. NULL: this door cannot. */
+	/* Replaces on_done for a long document: JSON text and a newline, and
+	 * MessagePack if wanted. The page is borrowed; the callback may free
+	 * the call. */
+	void (*on_page)(struct command_call *call, enum outcome outcome,
+		struct page *page);
+	bool wants_packed;
+	/* The call is `shutdown`. on_done follows, so the callback must not
+	 * free the call. NULL: this door cannot shut supd down. */
 	void (*on_shutdown)(struct command_call *call);
 	void *user;
-	struct command_job *job; /* commands' own; NULL before and after */
+	struct command_job
+		*job;	   /* private to commands; NULL before and after */
+	bool has_receipts; /* the result has receipts, whatever the outcome */
 };
 
-/* args is an object (or NULL: none), borrowed; an argument that the verb does
- * not have is refused. Verbs and arguments ("x?" may be absent):
- *   status {id?}   list {}   show {id}   routes {kind?, plugin?}
- *   reload {pluginId | pluginIds | all | changed | package, wait?, force?,
- *	noDrop?, ifSafe?, atomic?, plan?, prove?}; wait: "verdict" (default, or
- *	true), "settled", "no" (or false: OUTCOME_ACCEPTED with
- *	{"id","pluginId"}, or {"results":[...]})
- *   can-reload {id}   start {id}   stop {id}   restart {id}
- *   logs {id, lines?, follow?}   call {kind, name, args?, timeoutMs?}
- *   enable {id}   disable {id}   plan {}   apply {atomic?}   scan {}
- *   emit {name, data?}   events {lines?, after?, follow?}; after: a seq, then
- *	all that is kept of what came later   history {id?, lines?}
- *   config {}   metrics {format?}; "json" (default) or "text"
- *   version {}   shutdown {}
- * A POST body of /api/plugins/reload is reload's args as it stands. */
+/* args is a borrowed object, or NULL for none; an argument that is not in the
+ * verb's row (proto/verbs.def) is refused. */
 void command_run(
 	struct command_call *call, const char *verb, const json_t *args);
-/* Arguments that came as texts only (a query): those that the verb takes as
- * numbers or flags become such, if they say one. */
+/* Converts string arguments (of a query) to the numbers and flags that the verb
+ * takes; strings that do not convert stay strings. */
 void command_read_texts(const char *verb, json_t *args);
-/* The caller goes away: no callback comes any more. What the call began in the
- * gateway goes on; a follower or a request of `call` ends. */
+/* Ends all callbacks, because the caller leaves. Transactions that the call
+ * began go on; a follower or a request of `call` ends. */
 void command_abandon(struct command_call *call);
-/* supd goes: a call whose progress was the answer (a follower) ends now. */
+/* supd stops: ends a call whose progress is its answer (a follower). */
 void command_end(struct command_call *call);
 
-/* The verb of a gateway method ("plugins.list", "plugins.reload", "..."),
- * NULL: none of supd's own. */
+/* The verb of one of supd's own methods ("plugins.list", ...); NULL: the method
+ * is not supd's. */
 const char *command_by_method(const char *name, size_t length);
 
-/* A worker's `call`: "plugins.*" methods as operator, and the tools, commands
- * and methods of other plugins through dispatch. Answers on the worker, if it
- * is still there by then. */
+/* Handles a worker's `call`: "plugins.*" methods as operator, and the tools,
+ * commands and methods of other plugins through dispatch. The answer goes to
+ * the worker, if it still exists then. */
 void commands_worker_call(
 	struct gateway *g, struct worker *w, const struct message *m);

@@ -1,5 +1,5 @@
-/* control: the listening control socket and how many may be connected. It
- * accepts; who speaks and what is said is the sessions' part. */
+/* control: the listening control socket. It accepts connections and limits
+ * their number; sessions identify clients and answer them. */
 #include "supervisor/control/control.h"
 
 #include <errno.h>
@@ -11,15 +11,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
-#include "proto/util/places.h"
+#include "proto/util/paths.h"
 #include "supervisor/control/session.h"
+#include "supervisor/ops/own_file.h"
 
 #define ACCEPTS_PER_TURN 16
-#define REFUSED_LOG_MS 1000 /* at most one line in that time */
-#define RETRY_S 0.2	    /* after accept failed for want of fds */
+#define RETRY_S 0.2 /* pause after accept() ran out of descriptors */
 
 struct control {
 	struct session_house house;
@@ -27,42 +26,8 @@ struct control {
 	int fd;
 	ev_io acceptable;
 	ev_timer retry;
-	unsigned refused; /* not logged yet */
-	uint64_t refused_logged_ms;
+	struct stat bound; /* of the socket at path */
 };
-
-static bool
-has_place(const struct control *c, const struct credentials *who)
-{
-	unsigned of_user = 0;
-	enum role role;
-
-	if (c->house.count >= CONTROL_SESSIONS_MAX)
-		return false;
-	if (role_of(&c->house.config->admin, who, &role))
-		return true;
-	list_for_each (node, &c->house.sessions) {
-		struct session *s = container_of(node, struct session, node);
-
-		of_user += s->who.uid == who->uid;
-	}
-	return of_user < CONTROL_SESSIONS_PER_USER_MAX;
-}
-
-static void
-log_refused(struct control *c, const struct credentials *who)
-{
-	uint64_t now = clock_ms();
-
-	c->refused++;
-	if (c->refused_logged_ms && now - c->refused_logged_ms < REFUSED_LOG_MS)
-		return;
-	log_warn("control: %u refused, last uid %u (pid %d): too many "
-		 "sessions",
-		c->refused, (unsigned)who->uid, (int)who->pid);
-	c->refused = 0;
-	c->refused_logged_ms = now;
-}
 
 static void
 take(struct control *c, int fd)
@@ -75,11 +40,11 @@ take(struct control *c, int fd)
 		close(fd);
 		return;
 	}
-	if (has_place(c, &who)) {
+	if (house_has_place(&c->house, &who)) {
 		session_create(&c->house, fd, &who);
 		return;
 	}
-	log_refused(c, &who);
+	house_refuse(&c->house, &who);
 	credentials_finish(&who);
 	close(fd);
 }
@@ -99,7 +64,7 @@ on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 		}
 		if (errno != EAGAIN && errno != EINTR &&
 			errno != ECONNABORTED) {
-			/* It stays readable: do not spin on it. */
+			/* the socket stays readable: do not spin */
 			log_warn("control: accept: %s", strerror(errno));
 			ev_io_stop(loop, &c->acceptable);
 			ev_timer_again(loop, &c->retry);
@@ -125,15 +90,16 @@ listen_at(const char *path, struct error *err)
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return error_set(err,
-			"%s: longer than the %zu bytes that a socket's path "
-			"may have",
+			"%s: longer than %zu bytes, the limit of a "
+			"socket's path",
 			path, sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return error_set(err, "socket: %s", strerror(errno));
-	unlink(path);
-	/* Everybody may connect: the kernel tells who it is. */
+	if (unlink(path) < 0 && errno != ENOENT)
+		own_file_put_aside(path, NULL, NULL);
+	/* anybody may connect, because the kernel says who a peer is */
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) ||
 		chmod(path, 0666) || listen(fd, 128)) {
 		error_set(err, "%s: %s", path, strerror(errno));
@@ -159,11 +125,10 @@ control_create(struct gateway *g, const char *runtime_dir,
 	c = memory_alloc(sizeof(*c));
 	c->path = path;
 	c->fd = fd;
-	c->house.gateway = g;
-	c->house.config = config_ref(config);
+	lstat(path, &c->bound);
+	house_init(&c->house, g, config);
 	c->house.shutdown = shutdown;
 	c->house.user = user;
-	list_init(&c->house.sessions);
 	ev_io_init(&c->acceptable, on_acceptable, fd, EV_READ);
 	ev_init(&c->retry, on_retry);
 	c->retry.repeat = RETRY_S;
@@ -180,17 +145,24 @@ control_configure(struct control *c, struct config *config)
 	config_unref(old);
 	list_for_each (node, &c->house.sessions) {
 		struct session *s = container_of(node, struct session, node);
-		enum role role;
 
-		/* Each later call is decided anew; this is for followers. */
-		if (!role_of(&config->admin, &s->who, &role))
-			session_end_calls(s);
+		session_rank(s);
+		if (s->rank == RANK_NOBODY)
+			session_end_calls(s); /* followers end */
 	}
+}
+
+void
+control_limit(struct control *c, const struct control_limits *limits)
+{
+	c->house.limits = *limits;
 }
 
 void
 control_destroy(struct control *c)
 {
+	struct stat now;
+
 	if (!c)
 		return;
 	while (!list_is_empty(&c->house.sessions)) {
@@ -203,8 +175,10 @@ control_destroy(struct control *c)
 	ev_io_stop(c->house.gateway->loop, &c->acceptable);
 	ev_timer_stop(c->house.gateway->loop, &c->retry);
 	close(c->fd);
-	unlink(c->path);
-	config_unref(c->house.config);
+	if (!lstat(c->path, &now) && now.st_dev == c->bound.st_dev &&
+		now.st_ino == c->bound.st_ino)
+		unlink(c->path); /* not one that another supd made there */
+	house_finish(&c->house);
 	free(c->path);
 	free(c);
 }

@@ -1,9 +1,10 @@
-/* metrics_plugin: the table of what each plugin has, one series a plugin. No
- * label holds what changes with every start (pid, generation): a series lives
- * as long as its plugin is configured. */
+/* metrics_plugin: the table of metrics per plugin. No label changes with each
+ * start (as pid and generation do), so a series lives as long as its plugin is
+ * configured. */
 #include "supervisor/control/metrics_plugin.h"
 
 #include "supervisor/gateway/gateway.h"
+#include "supervisor/plugin/usage.h"
 
 struct figures {
 	struct metrics_writer *w;
@@ -88,20 +89,24 @@ plugin_failures(const struct figures *v)
 }
 
 static void
+plugin_calls_of(const struct figures *v, int kind)
+{
+	for (int failed = 0; failed < 2; failed++) {
+		struct metrics_label labels[] = {{"plugin", v->p->id},
+			{"kind", registration_kinds[kind]->wire},
+			{"outcome", failed ? "failed" : "done"}};
+
+		metrics_sample(v->w, labels, 3,
+			(double)v->p->counters.calls[kind][failed]);
+	}
+}
+
+static void
 plugin_calls(const struct figures *v)
 {
-	static const enum registration_kind kinds[] = {
-		REGISTRATION_TOOL, REGISTRATION_COMMAND, REGISTRATION_METHOD};
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-		for (int failed = 0; failed < 2; failed++) {
-			struct metrics_label labels[] = {{"plugin", v->p->id},
-				{"kind", registration_kinds[kinds[i]].wire},
-				{"outcome", failed ? "failed" : "done"}};
-
-			metrics_sample(v->w, labels, 3,
-				(double)v->p->counters.calls[kinds[i]][failed]);
-		}
+	for (int kind = 0; kind < REGISTRATION_KIND_COUNT; kind++)
+		if (registration_kinds[kind]->caller == KIND_CALLER_NAME)
+			plugin_calls_of(v, kind);
 }
 
 static void
@@ -136,7 +141,21 @@ plugin_last_duration(const struct figures *v)
 		add(v, v->p->last.seconds);
 }
 
-/* Figures that are one number. */
+static void
+plugin_cuts(const struct figures *v)
+{
+	static const char *const reasons[WORKER_CUT_COUNT] = {
+#define X(name, text) [WORKER_CUT_##name] = text,
+		WORKER_CUTS(X)
+#undef X
+	};
+
+	for (int i = WORKER_CUT_NOT + 1; i < WORKER_CUT_COUNT; i++)
+		add_labelled(
+			v, "reason", reasons[i], (double)v->p->counters.cut[i]);
+}
+
+/* Metrics that are one number. */
 #define NUMBER(name, expression)                                               \
 	static void name(const struct figures *v)                              \
 	{                                                                      \
@@ -153,7 +172,28 @@ NUMBER(plugin_restarts, v->p->counters.restarts)
 NUMBER(plugin_crashes, v->p->counters.crashes)
 NUMBER(plugin_events, v->p->counters.events)
 NUMBER(plugin_events_refused, v->p->counters.events_refused)
+NUMBER(plugin_calls_refused, v->p->counters.calls_refused)
 #undef NUMBER
+
+static void
+plugin_memory(const struct figures *v)
+{
+	const struct worker *w = v->p->active;
+	struct usage u;
+
+	if (w && !usage_read(&u, w->pid))
+		add(v, (double)u.memory_bytes);
+}
+
+static void
+plugin_cpu(const struct figures *v)
+{
+	const struct worker *w = v->p->active;
+	struct usage u;
+
+	if (w && !usage_read(&u, w->pid))
+		add(v, u.cpu_seconds);
+}
 
 static const struct plugin_family {
 	const char *name;
@@ -173,7 +213,7 @@ static const struct plugin_family {
 		"Time from an HTTP request's head to its answer's.",
 		plugin_latency},
 	{"supd_plugin_requests_failed_total", METRICS_COUNTER,
-		"Requests and calls that the plugin gave no answer to.",
+		"Requests and calls that the plugin did not answer.",
 		plugin_failures},
 	{"supd_plugin_requests_cancelled_total", METRICS_COUNTER,
 		"Requests and calls whose client left before their end.",
@@ -181,12 +221,12 @@ static const struct plugin_family {
 	{"supd_plugin_calls_total", METRICS_COUNTER,
 		"Calls of tools, commands and methods.", plugin_calls},
 	{"supd_plugin_requests_in_flight", METRICS_GAUGE,
-		"Requests and calls that a plugin's workers have.",
+		"Requests and calls in flight at a plugin's workers.",
 		plugin_flying},
 	{"supd_plugin_requests_held", METRICS_GAUGE,
 		"Requests and calls that wait for a worker.", plugin_held_now},
 	{"supd_plugin_held_bytes", METRICS_GAUGE,
-		"What those take of hold_bytes.", plugin_held_bytes},
+		"Bytes that these use of hold_bytes.", plugin_held_bytes},
 	{"supd_plugin_requests_held_total", METRICS_COUNTER,
 		"Requests and calls that had to wait for a worker.",
 		plugin_held_total},
@@ -198,11 +238,9 @@ static const struct plugin_family {
 	{"supd_plugin_restarts_total", METRICS_COUNTER,
 		"Restarts after a crash.", plugin_restarts},
 	{"supd_plugin_crashes_total", METRICS_COUNTER,
-		"Serving workers that went down by themselves.",
-		plugin_crashes},
+		"Serving workers that ended unexpectedly.", plugin_crashes},
 	{"supd_plugin_reloads_total", METRICS_COUNTER,
-		"Reloads, starts and restarts by what became of them.",
-		plugin_reloads},
+		"Reloads, starts and restarts by outcome.", plugin_reloads},
 	{"supd_plugin_last_reload_success", METRICS_GAUGE,
 		"1 if the last reload or start succeeded.",
 		plugin_last_success},
@@ -210,29 +248,66 @@ static const struct plugin_family {
 		"When its verdict was given, seconds since 1970.",
 		plugin_last_time},
 	{"supd_plugin_last_reload_duration_seconds", METRICS_GAUGE,
-		"How long it took to its verdict.", plugin_last_duration},
+		"Time from its start to its verdict.", plugin_last_duration},
 	{"supd_plugin_events_total", METRICS_COUNTER,
 		"Events that a plugin's workers emitted.", plugin_events},
 	{"supd_plugin_events_refused_total", METRICS_COUNTER,
-		"Events of theirs that were refused: malformed, or too many.",
+		"Events of workers that were refused: malformed, or too many.",
 		plugin_events_refused},
+	{"supd_plugin_workers_cut_total", METRICS_COUNTER,
+		"Workers that supd gave up on while they ran.", plugin_cuts},
+	{"supd_plugin_calls_refused_total", METRICS_COUNTER,
+		"Calls by a plugin's workers refused: too many at a time.",
+		plugin_calls_refused},
+	{"supd_plugin_memory_bytes", METRICS_GAUGE,
+		"Resident memory of the worker that serves a plugin.",
+		plugin_memory},
+	{"supd_plugin_cpu_seconds", METRICS_GAUGE,
+		"Processor time of the worker that serves a plugin, since its "
+		"start.",
+		plugin_cpu},
 };
 
+#define FAMILY_COUNT (sizeof(plugin_families) / sizeof(*plugin_families))
+
 static void
-write_family(struct metrics_writer *w, struct gateway *g,
-	const struct plugin_family *f)
+write_figures(struct metrics_pass *pass, const struct plugin *p)
 {
-	metrics_family(w, f->name, f->type, f->help);
-	for (uint32_t i = 0; i < g->plugin_count; i++)
-		/* One of the same id may come while the old one goes. */
-		if (g->plugins[i] && !g->plugins[i]->removed)
-			f->write(&(struct figures){w, g->plugins[i]});
+	/* a new plugin of the same id may exist already */
+	if (p && !p->removed)
+		plugin_families[pass->family].write(
+			&(struct figures){pass->writer, p});
 }
 
-void
-metrics_plugin_write(struct metrics_writer *w, struct gateway *g)
+#define COST_OF_READING 5 /* a file of /proc, in samples */
+
+static unsigned
+cost_of(const struct plugin_family *f)
 {
-	for (size_t i = 0;
-		i < sizeof(plugin_families) / sizeof(*plugin_families); i++)
-		write_family(w, g, &plugin_families[i]);
+	return f->write == plugin_memory || f->write == plugin_cpu
+		       ? COST_OF_READING
+		       : 1;
+}
+
+bool
+metrics_plugin_step(struct metrics_pass *pass, unsigned figures)
+{
+	const struct gateway *g = pass->gateway;
+
+	while (pass->family < FAMILY_COUNT) {
+		const struct plugin_family *f = &plugin_families[pass->family];
+
+		if (figures < cost_of(f))
+			return false;
+		figures -= cost_of(f);
+		if (!pass->plugin)
+			metrics_family(pass->writer, f->name, f->type, f->help);
+		if (pass->plugin < g->plugin_count)
+			write_figures(pass, g->plugins[pass->plugin++]);
+		if (pass->plugin < g->plugin_count)
+			continue;
+		pass->family++;
+		pass->plugin = 0;
+	}
+	return true;
 }

@@ -1,9 +1,7 @@
-/* metrics_plugin: the figures that each plugin has. Reads only. */
+/* metrics_plugin: the metrics of each plugin, for metrics_view. */
 #pragma once
 
-#include "supervisor/ops/metrics.h"
+#include "supervisor/control/metrics_view.h"
 
-struct gateway;
-
-/* Writes all their families. */
-void metrics_plugin_write(struct metrics_writer *w, struct gateway *g);
+/* The part of metrics_view_step() about plugins. */
+bool metrics_plugin_step(struct metrics_pass *pass, unsigned figures);

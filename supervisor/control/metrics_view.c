@@ -1,5 +1,5 @@
-/* metrics_view: the table of what there is once, and after it what each plugin
- * has (metrics_plugin). */
+/* metrics_view: the table of supd's own metrics, followed by those of each
+ * plugin (metrics_plugin). */
 #include "supervisor/control/metrics_view.h"
 
 #include "proto/util/clock.h"
@@ -12,7 +12,7 @@ struct view {
 	struct metrics_writer *w;
 	struct gateway *g;
 	struct metrics_process process;
-	double start_seconds; /* wall clock */
+	double start_seconds; /* seconds since 1970 */
 };
 
 static void
@@ -73,6 +73,24 @@ connections_accepted(struct view *v)
 }
 
 static void
+connections_evicted(struct view *v)
+{
+	put(v, (double)v->g->edge.evicted);
+}
+
+static void
+connections_turned_away(struct view *v)
+{
+	put(v, (double)v->g->edge.turned_away);
+}
+
+static void
+connections_too_slow(struct view *v)
+{
+	put(v, (double)v->g->edge.too_slow);
+}
+
+static void
 requests(struct view *v)
 {
 	put(v, (double)v->g->edge.requests);
@@ -93,6 +111,26 @@ refused(struct view *v)
 }
 
 static void
+control_sessions(struct view *v)
+{
+	put(v, (double)v->g->control.sessions);
+}
+
+static void
+control_closed(struct view *v)
+{
+	static const char *const names[] = {
+#define X(name, label, text) [GATEWAY_CONTROL_##name] = label,
+		GATEWAY_CONTROL_ENDS(X)
+#undef X
+	};
+
+	for (int i = 0; i < GATEWAY_CONTROL_END_COUNT; i++)
+		put_labelled(
+			v, "reason", names[i], (double)v->g->control.ended[i]);
+}
+
+static void
 config_applies(struct view *v)
 {
 	const struct gateway_config_news *news = &v->g->config_news;
@@ -102,7 +140,7 @@ config_applies(struct view *v)
 	put_labelled(v, "outcome", "refused", (double)news->refused);
 }
 
-/* What supd was started with was put in force, by the start. */
+/* The configuration that supd started with counts as a success. */
 static void
 config_success(struct view *v)
 {
@@ -135,6 +173,12 @@ static void
 events_missed(struct view *v)
 {
 	put(v, (double)v->g->edge.events_missed);
+}
+
+static void
+access_dropped(struct view *v)
+{
+	put(v, (double)v->g->edge.access_dropped);
 }
 
 static void
@@ -189,39 +233,57 @@ static const struct gateway_family {
 		build_info},
 	{"supd_start_time_seconds", METRICS_GAUGE,
 		"When supd was started, seconds since 1970.", start_time},
-	{"supd_ready", METRICS_GAUGE, "1 if /readyz says so.", ready},
+	{"supd_ready", METRICS_GAUGE, "1 if /readyz answers 200.", ready},
 	{"supd_plugins", METRICS_GAUGE, "Plugins by state.", plugins},
 	{"supd_http_connections", METRICS_GAUGE,
 		"HTTP connections that are open.", connections},
 	{"supd_http_connections_accepted_total", METRICS_COUNTER,
 		"HTTP connections accepted.", connections_accepted},
-	{"supd_http_requests_total", METRICS_COUNTER,
-		"HTTP requests begun, whoever answers them.", requests},
+	{"supd_http_connections_evicted_total", METRICS_COUNTER,
+		"Idle HTTP connections closed to make room for others.",
+		connections_evicted},
+	{"supd_http_connections_turned_away_total", METRICS_COUNTER,
+		"HTTP connections closed at once because none was idle.",
+		connections_turned_away},
+	{"supd_http_connections_too_slow_total", METRICS_COUNTER,
+		"HTTP connections cut because the client took too little of an "
+		"answer within write_timeout.",
+		connections_too_slow},
+	{"supd_http_requests_total", METRICS_COUNTER, "HTTP requests received.",
+		requests},
 	{"supd_http_requests_refused_total", METRICS_COUNTER,
-		"HTTP requests that supd refused before any plugin had them.",
-		refused},
+		"HTTP requests refused before they reached a plugin.", refused},
+	{"supd_control_sessions", METRICS_GAUGE,
+		"Sessions of the control socket that are open.",
+		control_sessions},
+	{"supd_control_sessions_closed_total", METRICS_COUNTER,
+		"Sessions of the control socket that supd closed or refused.",
+		control_closed},
 	{"supd_config_applies_total", METRICS_COUNTER,
-		"Configurations read to be put in force, by what became of "
-		"them.",
+		"Configurations read to be applied, by outcome.",
 		config_applies},
 	{"supd_config_last_apply_success", METRICS_GAUGE,
 		"1 if the last configuration read is in force without a "
 		"failure.",
 		config_success},
 	{"supd_config_last_apply_timestamp_seconds", METRICS_GAUGE,
-		"When that was decided, seconds since 1970.", config_time},
+		"Time of the last attempt, seconds since 1970.", config_time},
 	{"supd_events_total", METRICS_COUNTER,
 		"Events in the gateway's event stream.", events},
 	{"supd_event_followers", METRICS_GAUGE,
 		"Clients that follow the event stream.", event_followers},
 	{"supd_events_missed_total", METRICS_COUNTER,
-		"Events that clients of GET /api/events read too slowly for.",
+		"Events that slow clients of GET /api/events missed.",
 		events_missed},
 	{"supd_history_write_errors_total", METRICS_COUNTER,
 		"Verdicts that could not be written to the history.",
 		history_errors},
 	{"supd_log_lines_dropped_total", METRICS_COUNTER,
-		"Log lines dropped because nobody read the log.", log_dropped},
+		"Log lines dropped because the log could not be written.",
+		log_dropped},
+	{"supd_access_log_lines_dropped_total", METRICS_COUNTER,
+		"Lines of the access log that could not be written.",
+		access_dropped},
 	{"supd_process_resident_memory_bytes", METRICS_GAUGE,
 		"Resident memory of supd, without its workers.", resident},
 	{"supd_process_virtual_memory_bytes", METRICS_GAUGE,
@@ -234,10 +296,11 @@ static const struct gateway_family {
 		"File descriptors that supd may have open.", max_fds},
 };
 
-void
-metrics_view_write(struct metrics_writer *w, struct gateway *g)
+static void
+write_own(struct metrics_pass *pass)
 {
-	struct view v = {.w = w, .g = g};
+	struct gateway *g = pass->gateway;
+	struct view v = {.w = pass->writer, .g = g};
 
 	metrics_read_process(&v.process);
 	v.start_seconds =
@@ -246,8 +309,24 @@ metrics_view_write(struct metrics_writer *w, struct gateway *g)
 		i < sizeof(gateway_families) / sizeof(*gateway_families); i++) {
 		const struct gateway_family *f = &gateway_families[i];
 
-		metrics_family(w, f->name, f->type, f->help);
+		metrics_family(v.w, f->name, f->type, f->help);
 		f->write(&v);
 	}
-	metrics_plugin_write(w, g);
+}
+
+void
+metrics_view_begin(
+	struct metrics_pass *pass, struct metrics_writer *w, struct gateway *g)
+{
+	*pass = (struct metrics_pass){.writer = w, .gateway = g};
+}
+
+bool
+metrics_view_step(struct metrics_pass *pass, unsigned figures)
+{
+	if (!pass->began) {
+		pass->began = true;
+		write_own(pass);
+	}
+	return metrics_plugin_step(pass, figures);
 }

@@ -1,18 +1,19 @@
-/* plugin_view: plugins as JSON. The keys are those of the contract; what a
- * plugin does not have is null, never absent. */
+/* plugin_view: plugins as JSON. The keys are those of the contract; a value
+ * that a plugin does not have is null, never absent. */
 #include "supervisor/control/plugin_view.h"
 
 #include <string.h>
 
 #include "proto/util/clock.h"
-#include "supervisor/gateway/reload.h"
+#include "proto/value.h"
+#include "supervisor/ops/time_text.h"
+#include "supervisor/plugin/usage.h"
+#include "supervisor/reload/reload.h"
 
 static void
 put_text(json_t *object, const char *key, const char *text)
 {
-	json_t *value = text ? json_string(text) : NULL;
-
-	json_object_set_new(object, key, value ? value : json_null());
+	json_object_set_new(object, key, value_text(text));
 }
 
 static void
@@ -21,7 +22,7 @@ put_number(json_t *object, const char *key, uint64_t number)
 	json_object_set_new(object, key, json_integer((json_int_t)number));
 }
 
-/* 0 means that there is none. */
+/* 0 means "none" and becomes null. */
 static void
 put_number_or_null(json_t *object, const char *key, uint64_t number)
 {
@@ -35,21 +36,45 @@ put_flag(json_t *object, const char *key, bool flag)
 	json_object_set_new(object, key, json_boolean(flag));
 }
 
-/* What of the last receipt a row carries: 1,000 rows must stay small. */
+/* The part of the last receipt in a row, small enough for 1,000 rows. */
 static json_t *
 last_reload(const struct plugin *p)
 {
 	static const char *const keys[] = {"id", "state", "success", "trigger",
 		"generation", "durationMs", "error"};
-	json_t *brief;
+	json_t *brief, *view;
 
 	if (!p->last_reload)
 		return json_null();
 	brief = json_object();
+	view = receipt_view(p->last_reload);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
-		json_object_set(brief, keys[i],
-			json_object_get(p->last_reload, keys[i]));
+		json_object_set(brief, keys[i], json_object_get(view, keys[i]));
 	return brief;
+}
+
+static json_t *
+last_exit(const struct plugin *p)
+{
+	char at[TIME_TEXT_BYTES];
+	json_t *exit;
+
+	if (!p->last_exit.text[0])
+		return json_null();
+	exit = json_object();
+	put_number_or_null(exit, "pid", (uint64_t)p->last_exit.pid);
+	put_number(exit, "generation", p->last_exit_generation);
+	put_text(exit, "at", time_text(at, p->last_exit.wall_ms));
+	put_text(exit, "reason", p->last_exit.text);
+	return exit;
+}
+
+static bool
+cannot_start(const struct plugin *p, enum plugin_state state)
+{
+	bool is_coming = state == PLUGIN_STARTING || state == PLUGIN_HOLDING;
+
+	return state == PLUGIN_FAILED || (is_coming && p->crash.starved);
 }
 
 json_t *
@@ -78,11 +103,31 @@ plugin_view_status(const struct plugin *p)
 	put_number(row, "held", p->hold.count);
 	put_text(row, "digest", w ? w->digest : p->store.proven_digest);
 	json_object_set_new(row, "lastReload", last_reload(p));
-	put_text(row, "failure", state == PLUGIN_FAILED ? p->failure : NULL);
+	put_text(row, "lastCrash", p->last_crash);
+	json_object_set_new(row, "lastExit", last_exit(p));
+	put_text(row, "failure", cannot_start(p, state) ? p->failure : NULL);
+	put_text(row, "stateLost", p->state_lost[0] ? p->state_lost : NULL);
+	put_text(row, "stageDamaged", p->stage_damaged);
+	put_text(row, "runsOlder",
+		plugin_runs_older(p) ? p->older_reason : NULL);
 	return row;
 }
 
-/* channel, tool, service or another kind if it is the only one, else mixed. */
+void
+plugin_view_add_usage(json_t *row, const struct plugin *p)
+{
+	const struct worker *w = p->active;
+	struct usage u;
+	bool known = w && !usage_read(&u, w->pid);
+
+	json_object_set_new(row, "memoryBytes",
+		known ? json_integer((json_int_t)u.memory_bytes) : json_null());
+	json_object_set_new(row, "cpuSeconds",
+		known ? json_real(u.cpu_seconds) : json_null());
+}
+
+/* The kind of the plugin's registrations if they are all of one, else "mixed".
+ */
 static const char *
 type_of(const struct plugin *p)
 {
@@ -94,7 +139,7 @@ type_of(const struct plugin *p)
 	for (uint32_t i = 1; i < set->count; i++)
 		if (set->items[i].kind != set->items[0].kind)
 			return "mixed";
-	return registration_kinds[set->items[0].kind].wire;
+	return registration_kinds[set->items[0].kind]->wire;
 }
 
 json_t *
@@ -197,8 +242,27 @@ texts_view(const struct text_list *texts)
 	json_t *rows = json_array();
 
 	for (uint32_t i = 0; i < texts->count; i++)
-		json_array_append_new(rows, json_string(texts->items[i]));
+		json_array_append_new(rows, value_text(texts->items[i]));
 	return rows;
+}
+
+json_t *
+plugin_view_route(const struct gateway *g, const struct route_row *row)
+{
+	const struct plugin *p = gateway_plugin_by_number(g, row->plugin);
+	json_t *o = json_object();
+
+	put_text(o, "kind", registration_kinds[row->kind]->wire);
+	put_text(o, "name", row->name);
+	put_text(o, "method", row->method);
+	put_text(o, "path", row->path);
+	put_text(o, "pluginId", p ? p->id : NULL);
+	put_number_or_null(
+		o, "generation", p && p->active ? p->active->generation : 0);
+	put_text(o, "description",
+		row->declared->description ? row->declared->description
+					   : row->declared->help);
+	return o;
 }
 
 json_t *
@@ -208,6 +272,7 @@ plugin_view_all(const struct gateway *g, const struct plugin *p)
 		p->active ? p->active->manifest : NULL;
 	json_t *all = plugin_view_list(g, p);
 
+	plugin_view_add_usage(all, p);
 	put_text(all, "mount", p->config->mount);
 	put_text(all, "namespace", p->config->namespace);
 	put_flag(all, "required", p->config->required);
@@ -218,51 +283,11 @@ plugin_view_all(const struct gateway *g, const struct plugin *p)
 								 : "overlap");
 	put_text(all, "link",
 		config_link_name(plugin_link(p->config, manifest)));
-	json_object_set_new(all, "registrations", plugin_view_routes(g, p, -1));
 	json_object_set_new(all, "workers", workers_view(p));
 	json_object_set_new(all, "limits", limits_view(&p->config->limits));
 	json_object_set_new(all, "counters", counters_view(p));
 	if (p->last_reload)
-		json_object_set(all, "lastReload", p->last_reload);
+		json_object_set(
+			all, "lastReload", receipt_view(p->last_reload));
 	return all;
-}
-
-struct route_visit {
-	const struct gateway *gateway;
-	int kind;
-	json_t *rows;
-};
-
-static void
-visit_route(const struct route_row *row, void *user)
-{
-	struct route_visit *visit = user;
-	const struct plugin *p;
-	json_t *o;
-
-	if (visit->kind >= 0 && (int)row->kind != visit->kind)
-		return;
-	p = gateway_plugin_by_number(visit->gateway, row->plugin);
-	o = json_object();
-	put_text(o, "kind", registration_kinds[row->kind].wire);
-	put_text(o, "name", row->name);
-	put_text(o, "method", row->method);
-	put_text(o, "path", row->path);
-	put_text(o, "pluginId", p ? p->id : NULL);
-	put_number_or_null(
-		o, "generation", p && p->active ? p->active->generation : 0);
-	put_text(o, "description",
-		row->declared->description ? row->declared->description
-					   : row->declared->help);
-	json_array_append_new(visit->rows, o);
-}
-
-json_t *
-plugin_view_routes(const struct gateway *g, const struct plugin *p, int kind)
-{
-	struct route_visit visit = {g, kind, json_array()};
-
-	route_table_each(
-		g->routes, p ? p->number : UINT32_MAX, visit_route, &visit);
-	return visit.rows;
 }

@@ -1,5 +1,5 @@
-/* role: credentials of a peer from the kernel, and the role that they give.
- * The second part is pure. */
+/* role: reads the credentials of a peer from the kernel and finds the role that
+ * they give. role_of() is pure. */
 #include "supervisor/control/role.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ credentials_read(struct credentials *c, int fd, struct error *err)
 	size = 0;
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) ||
 		errno != ERANGE)
-		return 0; /* no groups, or a kernel that does not tell */
+		return 0; /* no groups, or an old kernel */
 	c->groups = memory_alloc(size);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, c->groups, &size))
 		size = 0;

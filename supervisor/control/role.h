@@ -20,6 +20,6 @@ struct credentials {
 int credentials_read(struct credentials *c, int fd, struct error *err);
 void credentials_finish(struct credentials *c);
 
-/* The greatest role of those that apply; false: none at all. */
+/* The highest role that admin.peers gives; false: none. */
 bool role_of(const struct config_admin *admin, const struct credentials *c,
 	enum role *role_out);

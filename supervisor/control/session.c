@@ -1,24 +1,27 @@
-/* session: reads calls of one client, runs them and writes progress and
- * answers. Decides nothing about plugins. A client that sends garbage or goes
- * away loses its own session and nothing else. */
+/* session: reads the calls of one client, runs them and writes progress and
+ * answers. Decides nothing about plugins. A client that sends garbage or
+ * disconnects loses only its own session. */
 #include "supervisor/control/session.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
 #include "proto/value.h"
 #include "supervisor/control/commands.h"
-
-/* A document longer than this goes in pieces of text before the answer. */
-#define PIECE_BYTES (256 * 1024)
+#include "supervisor/control/page.h"
+#include "supervisor/control/reply.h"
 
 struct session_call {
 	struct command_call call;
 	struct session *session;
 	struct list node;
 	uint32_t id;
+	struct page *page; /* being sent; `sent` bytes are out */
+	enum outcome outcome;
+	size_t sent;
 };
 
 static void
@@ -26,24 +29,16 @@ call_destroy(struct session_call *c)
 {
 	list_remove(&c->node);
 	c->session->call_count--;
+	c->session->active_ms = clock_ms();
+	page_unref(c->page);
 	free(c);
 }
 
-static msgpack_packer *
-progress_begin(struct session *s, uint32_t id)
-{
-	msgpack_packer *p = peer_begin(&s->peer);
-
-	codec_notification(p, MESSAGE_PROGRESS, 2);
-	msgpack_pack_uint32(p, id);
-	return p;
-}
-
-/* The client has read up: tell it what it missed, once. */
+/* The client has caught up: reports once how much progress it missed. */
 static void
 tell_dropped(struct session *s, uint32_t id)
 {
-	msgpack_packer *p = progress_begin(s, id);
+	msgpack_packer *p = reply_progress(&s->peer, id);
 
 	msgpack_pack_map(p, 1);
 	codec_text(p, "dropped");
@@ -64,56 +59,9 @@ call_progress(struct command_call *call, json_t *event)
 	}
 	if (s->dropped)
 		tell_dropped(s, c->id);
-	value_pack(progress_begin(s, c->id), event);
+	value_pack(reply_progress(&s->peer, c->id), event);
 	if (peer_end(&s->peer))
 		s->dropped++;
-}
-
-static void
-pack_outcome(msgpack_packer *p, enum outcome outcome, uint32_t fields)
-{
-	msgpack_pack_map(p, fields);
-	codec_text(p, "outcome");
-	codec_text(p, outcome_rows[outcome].text);
-	codec_text(p, "exitCode");
-	msgpack_pack_int(p, outcome_rows[outcome].exit_code);
-}
-
-/* Document too long for one message: its JSON text as {"piece": text}, then an
- * answer that says how many bytes there were. */
-static void
-answer_in_pieces(struct session *s, uint32_t id, enum outcome outcome,
-	const json_t *result)
-{
-	char *text = json_dumps(result, JSON_COMPACT | JSON_ENSURE_ASCII);
-	size_t length = strlen(text);
-	msgpack_packer *p;
-
-	for (size_t at = 0; at < length; at += PIECE_BYTES) {
-		size_t size = length - at;
-
-		p = progress_begin(s, id);
-		msgpack_pack_map(p, 1);
-		codec_text(p, "piece");
-		codec_str(p, (struct bytes){text + at,
-				     size < PIECE_BYTES ? size : PIECE_BYTES});
-		peer_end(&s->peer);
-	}
-	p = peer_begin(&s->peer);
-	codec_result(p, id);
-	pack_outcome(p, outcome, 3);
-	codec_text(p, "pieces");
-	msgpack_pack_uint64(p, length);
-	peer_end(&s->peer);
-	free(text);
-}
-
-static void
-answer_error(
-	struct session *s, uint32_t id, enum wire_error code, const char *text)
-{
-	codec_error(peer_begin(&s->peer), id, code, text);
-	peer_end(&s->peer);
 }
 
 static void
@@ -122,23 +70,97 @@ call_done(struct command_call *call, enum outcome outcome, json_t *result)
 	struct session_call *c = container_of(call, struct session_call, call);
 	struct session *s = c->session;
 	const char *text = json_string_value(json_object_get(result, "error"));
-	msgpack_packer *p;
 
 	if (outcome == OUTCOME_DENIED || outcome == OUTCOME_BAD_CALL) {
-		answer_error(s, c->id,
+		reply_error(&s->peer, c->id,
 			outcome == OUTCOME_DENIED ? WIRE_DENIED
 						  : WIRE_BAD_MESSAGE,
 			text);
+	} else if (peer_backlog(&s->peer) > SESSION_QUEUED_MAX) {
+		reply_error(&s->peer, c->id, WIRE_TOO_LARGE,
+			"too many answers of this session are unread");
 	} else {
-		p = peer_begin(&s->peer);
-		codec_result(p, c->id);
-		pack_outcome(p, outcome, 3);
-		codec_text(p, "data");
-		value_pack(p, result);
-		if (peer_end(&s->peer))
-			answer_in_pieces(s, c->id, outcome, result);
+		reply_document(&s->peer, c->id, outcome, result);
 	}
 	call_destroy(c);
+}
+
+/* ---- pages ---- */
+
+/* Sends the next piece. */
+static void
+send_page_piece(struct session *s, struct session_call *c)
+{
+	const struct buffer *text = &c->page->text;
+
+	c->sent += reply_piece(&s->peer, c->id,
+		(struct bytes){(const char *)buffer_bytes(text) + c->sent,
+			buffer_length(text) - c->sent});
+	s->page_ms = clock_ms();
+}
+
+static struct session_call *
+first_page(struct session *s)
+{
+	list_for_each (node, &s->calls) {
+		struct session_call *c =
+			container_of(node, struct session_call, node);
+
+		if (c->page)
+			return c;
+	}
+	return NULL;
+}
+
+/* Sends the page as one answer; false: it is too long. */
+static bool
+send_page_whole(struct session *s, const struct session_call *c)
+{
+	const struct buffer *packed = &c->page->packed;
+
+	if (c->sent || !buffer_length(packed) ||
+		reply_packed(&s->peer, c->id, c->outcome,
+			(struct bytes){(const char *)buffer_bytes(packed),
+				buffer_length(packed)}))
+		return false;
+	s->page_ms = clock_ms();
+	return true;
+}
+
+/* Sends pages one after the other as fast as the client reads: at most one
+ * piece, or one page that fits into a message, is queued. */
+static void
+send_pages(struct session *s)
+{
+	struct session_call *c;
+
+	while ((c = first_page(s)) && peer_flush(&s->peer)) {
+		size_t length = buffer_length(&c->page->text);
+
+		if (send_page_whole(s, c)) {
+			call_destroy(c);
+		} else if (c->sent < length) {
+			send_page_piece(s, c);
+		} else {
+			reply_end_pieces(&s->peer, c->id, c->outcome, length);
+			call_destroy(c);
+		}
+	}
+	if (!c)
+		s->page_ms = 0;
+}
+
+static void
+call_page(struct command_call *call, enum outcome outcome, struct page *page)
+{
+	struct session_call *c = container_of(call, struct session_call, call);
+	struct session *s = c->session;
+
+	c->page = page_ref(page);
+	c->outcome = outcome;
+	if (!s->page_ms)
+		s->page_ms = clock_ms();
+	send_pages(s);
 }
 
 static void
@@ -146,9 +168,21 @@ call_shutdown(struct command_call *call)
 {
 	struct session_call *c = container_of(call, struct session_call, call);
 
-	log_info("shutdown asked for by uid %u (pid %d)",
+	log_info("shutdown requested by uid %u (pid %d)",
 		(unsigned)c->session->who.uid, (int)c->session->who.pid);
 	c->session->house->shutdown(c->session->house->user);
+}
+
+static void
+note_denied(struct session *s, const char *verb)
+{
+	unsigned hidden;
+
+	if (s->denied++ || !log_gate_opens(&s->house->denied, &hidden))
+		return; /* not logged: anybody may connect */
+	log_info("control: uid %u (pid %d) was denied '%s' (%u more not "
+		 "logged)",
+		(unsigned)s->who.uid, (int)s->who.pid, verb, hidden);
 }
 
 static void
@@ -163,16 +197,17 @@ run_call(struct session *s, const struct message *m, const char *verb,
 	s->call_count++;
 	c->call.gateway = s->house->gateway;
 	c->call.door = "supctl";
+	c->call.caller = s->name;
 	c->call.on_progress = call_progress;
 	c->call.on_done = call_done;
+	c->call.on_page = call_page;
+	c->call.wants_packed = true;
 	c->call.on_shutdown = call_shutdown;
-	c->call.nobody =
-		!role_of(&s->house->config->admin, &s->who, &c->call.role);
-	if (c->call.nobody && !s->denied) {
-		s->denied = true; /* once: anybody may knock */
-		log_info("control: uid %u (pid %d) was denied '%s'",
-			(unsigned)s->who.uid, (int)s->who.pid, verb);
-	}
+	c->call.nobody = s->rank == RANK_NOBODY;
+	if (c->call.nobody)
+		note_denied(s, verb);
+	else
+		c->call.role = (enum role)s->rank;
 	command_run(&c->call, verb, args);
 }
 
@@ -180,24 +215,26 @@ static void
 on_call(struct session *s, const struct message *m)
 {
 	struct bytes name = codec_bytes(&m->params[0]);
-	struct error err = {{0}};
+	struct error err = {.text = ""};
 	char verb[64];
 	json_t *args;
 
 	if (s->call_count >= SESSION_CALLS_MAX) {
-		answer_error(s, m->id, WIRE_BUSY, "too many calls at a time");
+		reply_error(&s->peer, m->id, WIRE_BUSY,
+			"too many calls in progress");
 		return;
 	}
 	args = value_from(&m->params[1], &err);
 	if (!args) {
-		answer_error(s, m->id, WIRE_BAD_MESSAGE, err.text);
+		reply_error(&s->peer, m->id, WIRE_BAD_MESSAGE, err.text);
 		return;
 	}
 	if (name.length >= sizeof(verb) || memchr(name.at, 0, name.length))
 		name = (struct bytes){"?", 1};
 	memcpy(verb, name.at, name.length);
 	verb[name.length] = 0;
-	for (char *at = verb; *at; at++) /* it is written to the log */
+	for (char *at = verb; *at;
+		at++) /* keep the verb printable for the log */
 		if (*at < ' ' || *at > '~')
 			*at = '?';
 	run_call(s, m, verb, args);
@@ -209,17 +246,23 @@ on_message(struct peer *peer, const struct message *m)
 {
 	struct session *s = peer->owner;
 
+	/* The client is gone, so its remaining calls are dropped. Its first
+	 * call still runs: some clients send a call and do not wait. */
+	if (s->called && peer_is_deaf(peer)) {
+		session_destroy(s);
+		return;
+	}
+	s->called = true;
+	s->active_ms = clock_ms();
 	if (m->kind != MESSAGE_REQUEST)
 		return; /* unknown notifications are ignored */
 	if (m->name != MESSAGE_CONTROL)
-		answer_error(s, m->id, WIRE_BAD_MESSAGE,
+		reply_error(&s->peer, m->id, WIRE_BAD_MESSAGE,
 			"this socket answers 'control' only");
 	else
 		on_call(s, m);
-	if (!s->paused && peer_backlog(peer) > SESSION_BACKLOG_MAX) {
-		s->paused = true;
-		peer_pause(peer, true);
-	}
+	if (s->denied >= SESSION_DENIED_MAX && s->rank == RANK_NOBODY)
+		house_cut(s, GATEWAY_CONTROL_DENIED);
 }
 
 static void
@@ -227,7 +270,7 @@ on_close(struct peer *peer, const char *reason)
 {
 	struct session *s = peer->owner;
 
-	/* Anybody may connect and send garbage: that is not news. */
+	/* Debug only, because anybody may connect and send garbage. */
 	if (reason)
 		log_debug("control: session of uid %u (pid %d) ended: %s",
 			(unsigned)s->who.uid, (int)s->who.pid, reason);
@@ -243,10 +286,7 @@ on_flushed(struct peer *peer)
 		tell_dropped(s,
 			container_of(s->calls.next, struct session_call, node)
 				->id);
-	if (s->paused) {
-		s->paused = false;
-		peer_pause(peer, false);
-	}
+	send_pages(s);
 }
 
 static const struct peer_ops session_ops = {
@@ -262,11 +302,23 @@ session_create(struct session_house *house, int fd, struct credentials *who)
 
 	s->house = house;
 	s->who = *who;
+	snprintf(s->name, sizeof(s->name), "uid %u", (unsigned)who->uid);
 	list_init(&s->calls);
+	s->active_ms = clock_ms();
 	list_append(&house->sessions, &s->node);
-	house->count++;
-	peer_init(&s->peer, &house->gateway->peers, fd, &session_ops, s);
+	house->gateway->control.sessions = ++house->count;
+	peer_init(&s->peer, &house->peers, fd, &session_ops, s);
+	session_rank(s);
+	if (!ev_is_active(&house->sweep))
+		ev_timer_again(house->gateway->loop, &house->sweep);
 	return s;
+}
+
+void
+session_rank(struct session *s)
+{
+	s->rank = house_rank(s->house, &s->who);
+	s->peer.bounds = house_bounds(s->rank);
 }
 
 void
@@ -293,8 +345,6 @@ session_destroy(struct session *s)
 	peer_finish(&s->peer);
 	credentials_finish(&s->who);
 	list_remove(&s->node);
-	house->count--;
+	house->gateway->control.sessions = --house->count;
 	free(s);
-	if (house->on_gone)
-		house->on_gone(house);
 }

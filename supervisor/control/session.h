@@ -1,47 +1,46 @@
 /* session: one client of the control socket: its calls in progress and their
- * answers. Used by control.c alone. */
+ * answers. Used by control.c only. */
 #pragma once
 
 #include <stdbool.h>
 
 #include "proto/peer.h"
 #include "proto/util/list.h"
+#include "supervisor/control/house.h"
 #include "supervisor/control/role.h"
-#include "supervisor/gateway/gateway.h"
 
 #define SESSION_CALLS_MAX 64
-/* A client that reads more slowly loses progress and is told how much; from
- * the same mark on its next calls are not read. */
-#define SESSION_BACKLOG_MAX (1024 * 1024)
-
-/* What sessions need of the control that has them. */
-struct session_house {
-	struct gateway *gateway;
-	struct config *config;
-	struct list sessions;
-	unsigned count;
-	void (*shutdown)(void *user);
-	void *user;
-	/* A place became free. */
-	void (*on_gone)(struct session_house *house);
-};
+/* Bytes queued for a client, past which progress is dropped (the client is told
+ * how much) and no more of its calls are read. */
+#define SESSION_BACKLOG_MAX ((size_t)1024 * 1024)
+/* Past this, answers of calls in progress are dropped, too. */
+#define SESSION_QUEUED_MAX ((size_t)16 * 1024 * 1024)
+/* Denied calls, after which a caller without a role is disconnected. */
+#define SESSION_DENIED_MAX 4
 
 struct session {
-	struct list node; /* of the house */
+	struct list node; /* in the house's sessions */
 	struct session_house *house;
 	struct peer peer;
 	struct credentials who;
+	char name[32]; /* "uid 1000" */
 	struct list calls;
 	unsigned call_count;
-	uint64_t dropped; /* pieces of progress, not told yet */
-	bool paused, denied;
+	uint64_t dropped; /* progress messages, not reported yet */
+	bool called;
+	int rank;	    /* its role, or RANK_NOBODY */
+	uint64_t active_ms; /* since when the session waits for the client */
+	uint64_t page_ms; /* when the client last read of a page; 0: no page */
+	unsigned denied;  /* calls of a client without a role */
 };
 
-/* Takes over fd and who. */
+/* Takes ownership of fd and who. */
 struct session *session_create(
 	struct session_house *house, int fd, struct credentials *who);
-/* supd goes, or the client may nothing any more: answers the calls that can
- * be, and writes what is written yet. */
+/* Updates the rank after a change of the configuration. */
+void session_rank(struct session *s);
+/* supd stops, or the client lost its role: ends the calls that have an answer
+ * (followers), and writes what can be written. */
 void session_end_calls(struct session *s);
-/* Its calls lose their caller; what they began goes on. */
+/* Abandons the session's calls; transactions that they began go on. */
 void session_destroy(struct session *s);

@@ -1,36 +1,69 @@
-/* worker_call: what a worker asks of the gateway with `call`: supd's methods
- * as operator, or another plugin's tool, command or method. The worker is kept
- * by number: if it is gone when the answer comes, nobody hears it. */
+/* worker_call: serves a worker's `call`: one of supd's methods, with the role
+ * operator, or another plugin's tool, command or method. The worker is kept by
+ * number; if it is gone when the answer comes, the answer is dropped. */
 #include <stdlib.h>
 
 #include "proto/util/memory.h"
 #include "proto/value.h"
 #include "supervisor/control/commands.h"
-#include "supervisor/control/invoke.h"
+#include "supervisor/gateway/invoke.h"
+#include "supervisor/control/page.h"
 
-#define WORKER_CALLS_MAX 1024 /* of one worker at a time */
+/* Limits per worker: calls in progress, and bytes of their arguments. A single
+ * call is always possible. */
+#define WORKER_CALLS_MAX 1024
+#define WORKER_CALL_BYTES_MAX ((size_t)8 * 1024 * 1024)
 
 struct worker_call {
 	struct gateway *gateway;
 	uint32_t plugin, worker, wire_id;
-	struct command_call call; /* one of supd's own methods, or */
-	struct invoke invoke;	  /* a plugin's */
+	size_t bytes;		  /* of its arguments */
+	struct command_call call; /* used for one of supd's own methods */
+	struct invoke invoke;	  /* used for a call of a plugin */
 };
 
-static void
-worker_call_answer(struct worker_call *c, const json_t *value,
-	enum wire_error code, const char *text)
+/* Frees the call's place. Returns the worker to answer, or NULL. */
+static struct worker *
+worker_call_end(struct worker_call *c)
 {
 	struct plugin *p = gateway_plugin_by_number(c->gateway, c->plugin);
 	struct worker *w = p ? plugin_worker(p, c->worker) : NULL;
 
 	if (w) {
 		w->calls--;
-		if (value)
-			worker_answer_call(w, c->wire_id, value);
-		else
-			worker_refuse_call(w, c->wire_id, code, text);
+		w->call_bytes -= c->bytes;
 	}
+	return w;
+}
+
+static void
+worker_call_answer(struct worker_call *c, const json_t *value,
+	enum wire_error code, const char *text)
+{
+	struct worker *w = worker_call_end(c);
+
+	if (w && value)
+		worker_answer_call(w, c->wire_id, value);
+	else if (w)
+		worker_refuse_call(w, c->wire_id, code, text);
+	free(c);
+}
+
+/* A long list goes to the worker as a page. */
+static void
+command_page(struct command_call *call, enum outcome outcome, struct page *page)
+{
+	struct worker_call *c = container_of(call, struct worker_call, call);
+	struct worker *w = worker_call_end(c);
+	struct bytes packed = {(const char *)buffer_bytes(&page->packed),
+		buffer_length(&page->packed)};
+
+	(void)outcome;
+	if (w && packed.length)
+		worker_answer_packed(w, c->wire_id, packed);
+	else if (w)
+		worker_refuse_call(w, c->wire_id, WIRE_FAILED,
+			"the result is larger than 1 MiB");
 	free(c);
 }
 
@@ -39,7 +72,7 @@ invoke_done(struct invoke *v, const struct invoke_end *end)
 {
 	struct worker_call *c = container_of(v, struct worker_call, invoke);
 
-	/* The texts of the end may lie in the invoke: it goes after them. */
+	/* end's strings may lie in the invoke, so it is freed last */
 	json_t *value = json_incref(end->value);
 	char *text = memory_copy_text(end->text);
 
@@ -61,52 +94,83 @@ command_done(struct command_call *call, enum outcome outcome, json_t *result)
 	struct worker_call *c = container_of(call, struct worker_call, call);
 	const char *text = json_string_value(json_object_get(result, "error"));
 	bool is_answer = outcome == OUTCOME_DONE ||
-			 outcome == OUTCOME_ACCEPTED ||
-			 json_object_get(result, "pluginId") || /* a receipt */
-			 json_object_get(result, "results");
+			 outcome == OUTCOME_ACCEPTED || call->has_receipts;
 
 	worker_call_answer(c, is_answer ? result : NULL, codes[outcome],
 		text ? text : "failed");
 }
 
 static void
-run_method(struct worker_call *c, const char *verb, const msgpack_object *args)
+run_method(struct worker_call *c, const char *verb, const json_t *args)
 {
-	struct error err = {{0}};
-	json_t *value = args->type == MSGPACK_OBJECT_NIL
-				? NULL
-				: value_from(args, &err);
-
-	if (!value && args->type != MSGPACK_OBJECT_NIL) {
-		worker_call_answer(c, NULL, WIRE_BAD_MESSAGE, err.text);
-		return;
-	}
 	c->call = (struct command_call){.gateway = c->gateway,
 		.role = ROLE_OPERATOR,
 		.door = "plugin",
 		.worker = c->worker,
-		.on_done = command_done};
-	command_run(&c->call, verb, value);
-	json_decref(value);
+		.on_done = command_done,
+		.on_page = command_page,
+		.wants_packed = true};
+	command_run(&c->call, verb, json_is_null(args) ? NULL : args);
 }
 
 static void
-run_invoke(struct worker_call *c, const struct worker *w, int kind,
-	const struct message *m)
+run_invoke(struct worker_call *c, struct worker *w, int kind,
+	const struct message *m, const json_t *args)
 {
-	msgpack_packer p;
+	struct error err;
 
 	invoke_init(&c->invoke, c->gateway, invoke_done);
 	c->invoke.request.caller = w->id;
 	invoke_pack_caller(&c->invoke, "plugin", w->plugin_id);
-	codec_packer(&p, &c->invoke.args);
-	if (kind == REGISTRATION_COMMAND &&
-		m->params[2].type != MSGPACK_OBJECT_STR)
-		codec_text(&p, "");
-	else
-		msgpack_pack_object(&p, m->params[2]);
+	if (invoke_pack_args(
+		    &c->invoke, (enum registration_kind)kind, args, &err)) {
+		invoke_finish(&c->invoke);
+		worker_call_answer(c, NULL, WIRE_BAD_MESSAGE, err.text);
+		return;
+	}
+	c->bytes = buffer_length(&c->invoke.args);
+	w->call_bytes += c->bytes;
 	invoke_begin(&c->invoke, (enum registration_kind)kind,
 		codec_bytes(&m->params[1]), m->params[3].via.u64);
+}
+
+/* NULL with err: they are not JSON, of which bytes are no part. */
+static json_t *
+read_args(const msgpack_object *o, struct error *err)
+{
+	if (!value_has_bin(o))
+		return value_from(o, err);
+	error_set(err, "the arguments contain bin; send strings as str");
+	return NULL;
+}
+
+/* A worker's arguments are read as JSON, as from any door, so that the caller
+ * gets the error if they are not. */
+static void
+run(struct worker_call *c, struct worker *w, int kind, const struct message *m,
+	const char *verb)
+{
+	struct error err;
+	json_t *args = read_args(&m->params[2], &err);
+
+	if (!args) {
+		worker_call_answer(c, NULL, WIRE_BAD_MESSAGE, err.text);
+		return;
+	}
+	if (verb)
+		run_method(c, verb, args);
+	else
+		run_invoke(c, w, kind, m, args);
+	json_decref(args);
+}
+
+static void
+count_refused(struct gateway *g, const struct worker *w)
+{
+	struct plugin *p = gateway_plugin_by_number(g, w->plugin);
+
+	if (p)
+		p->counters.calls_refused++;
 }
 
 void
@@ -122,12 +186,14 @@ commands_worker_call(
 
 	if (kind < 0) {
 		worker_refuse_call(w, m->id, WIRE_NOT_FOUND,
-			"what can be called is a tool, command or method");
+			"kind must be tool, command or method");
 		return;
 	}
-	if (w->calls >= WORKER_CALLS_MAX) {
+	if (w->calls >= WORKER_CALLS_MAX ||
+		w->call_bytes >= WORKER_CALL_BYTES_MAX) {
 		worker_refuse_call(
 			w, m->id, WIRE_BUSY, "too many calls at a time");
+		count_refused(g, w);
 		return;
 	}
 	w->calls++;
@@ -136,8 +202,5 @@ commands_worker_call(
 	c->plugin = w->plugin;
 	c->worker = w->id;
 	c->wire_id = m->id;
-	if (verb)
-		run_method(c, verb, &m->params[2]);
-	else
-		run_invoke(c, w, kind, m);
+	run(c, w, kind, m, verb);
 }

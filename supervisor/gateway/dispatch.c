@@ -1,6 +1,6 @@
-/* dispatch: one way for every request: send, hold or refuse; replay or fail
- * when its worker dies. It never looks inside a request: its owner encodes it
- * and hears the answer. */
+/* dispatch: the one path of every request: send, hold or refuse; replay or fail
+ * if its worker dies. Dispatch never looks inside a request: the owner encodes
+ * the request and receives the answer. */
 #include "supervisor/gateway/dispatch.h"
 
 #include <assert.h>
@@ -10,11 +10,6 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "supervisor/gateway/news.h"
-
-/* The registration of a held request that the new set does not have. It fails
- * when it is released: its owner may send another at once, and that must not
- * be in the middle of a commit. */
-#define GONE UINT32_MAX
 
 static void request_due(struct wheel_timer *t);
 
@@ -38,7 +33,7 @@ plugin_of(const struct gateway *g, const struct request *r)
 	return gateway_plugin_by_number(g, r->plugin);
 }
 
-/* Ends a request that no worker has: after this its owner may free it. */
+/* Ends a request that is with no worker. The owner may free it afterwards. */
 static void
 refuse(struct gateway *g, struct request *r, enum request_failure why,
 	const char *text)
@@ -82,8 +77,8 @@ wait_until(struct gateway *g, struct plugin *p, struct request *r)
 		&g->wheel, &r->deadline, until < r->due_ms ? until : r->due_ms);
 }
 
-/* Behind those that wait already. During a hand-over what is in flight ends,
- * and so must what it calls. */
+/* A request waits behind those that are already held. During a hand-over the
+ * requests in flight finish, so calls that they make must pass the hold. */
 static bool
 must_wait(const struct plugin *p, const struct request *r)
 {
@@ -101,15 +96,18 @@ dispatch_submit(struct gateway *g, struct request *r,
 
 	r->plugin = match->plugin;
 	r->registration = match->registration;
+	r->routes = route_table_generation(g->routes);
 	r->worker = 0;
-	r->place = REQUEST_NOWHERE;
+	r->where = REQUEST_NOWHERE;
 	r->sends = 0;
-	r->answered = r->cancelled = false;
+	r->answered = r->cancelled = r->waits = false;
 	r->held_until_ms = 0;
 	r->accepted_us = clock_us();
-	r->due_ms = r->accepted_us / 1000 +
-		    (timeout_ms ? timeout_ms
-				: p->config->limits.request_timeout_ms);
+	if (!timeout_ms)
+		timeout_ms = p->config->limits.request_timeout_ms;
+	if (timeout_ms > WIRE_DEADLINE_MAX_MS)
+		timeout_ms = WIRE_DEADLINE_MAX_MS;
+	r->due_ms = r->accepted_us / 1000 + timeout_ms;
 	r->owner = g;
 	list_init(&r->node);
 	wheel_timer_init(&r->deadline, request_due);
@@ -140,7 +138,7 @@ request_due(struct wheel_timer *t)
 	bool late = clock_ms() >= r->due_ms;
 	struct worker *w;
 
-	if (r->place == REQUEST_HELD) {
+	if (r->where == REQUEST_HELD) {
 		hold_remove(&p->hold, r);
 		refuse(g, r, late ? REQUEST_LATE : REQUEST_HELD_TOO_LONG, NULL);
 		return;
@@ -161,7 +159,7 @@ dispatch_cancel(struct gateway *g, struct request *r)
 		return;
 	p->counters.cancelled++;
 	wheel_clear(&g->wheel, &r->deadline);
-	if (r->place == REQUEST_HELD) {
+	if (r->where == REQUEST_HELD) {
 		hold_remove(&p->hold, r);
 		request_table_remove(g->requests, r);
 	} else {
@@ -178,7 +176,7 @@ dispatch_send_chunk(
 {
 	struct plugin *p;
 
-	if (!r->id || r->place != REQUEST_SENT)
+	if (!r->id || r->where != REQUEST_SENT)
 		return;
 	p = plugin_of(g, r);
 	if (!r->answered) {
@@ -188,12 +186,31 @@ dispatch_send_chunk(
 	worker_send_chunk(plugin_worker(p, r->worker), r, piece, more);
 }
 
+uint32_t
+dispatch_in_flight(struct gateway *g, const struct request *r)
+{
+	const struct worker *w;
+
+	if (!r->id || r->where != REQUEST_SENT)
+		return 0;
+	w = plugin_worker(plugin_of(g, r), r->worker);
+	return w ? w->in_flight_count : 0;
+}
+
 void
 dispatch_credit(struct gateway *g, struct request *r, uint64_t bytes)
 {
-	if (r->id && r->place == REQUEST_SENT)
+	if (r->id && r->where == REQUEST_SENT)
 		worker_send_credit(
 			plugin_worker(plugin_of(g, r), r->worker), r, bytes);
+}
+
+void
+dispatch_note_waiting(struct gateway *g, struct request *r, bool waits)
+{
+	if (r->id && r->where == REQUEST_SENT)
+		worker_note_waiting(
+			plugin_worker(plugin_of(g, r), r->worker), r, waits);
 }
 
 void
@@ -245,7 +262,7 @@ dispatch_generation(const struct gateway *g, const struct request *r)
 size_t
 dispatch_backlog(const struct gateway *g, const struct request *r)
 {
-	if (!r->id || r->place != REQUEST_SENT)
+	if (!r->id || r->where != REQUEST_SENT)
 		return 0;
 	return worker_backlog(plugin_worker(plugin_of(g, r), r->worker));
 }
@@ -258,93 +275,39 @@ dispatch_deadline_ms(const struct request *r)
 	return r->due_ms > now ? r->due_ms - now : 0;
 }
 
+/* Looks up a request that is with no worker again if the routes have changed.
+ * False: the plugin no longer serves it. */
+static bool
+look_up_again(const struct gateway *g, struct request *r)
+{
+	uint64_t routes = route_table_generation(g->routes);
+	struct route_match match;
+
+	if (r->routes == routes)
+		return true;
+	if (!r->ops->route(r, &match) || match.plugin != r->plugin)
+		return false;
+	r->registration = match.registration;
+	r->routes = routes;
+	return true;
+}
+
+/* Held requests are looked up again here and not in a commit, because a request
+ * that fails may make its owner submit another at once. */
 void
 dispatch_release(struct gateway *g, struct plugin *p)
 {
 	struct worker *w = plugin_serving(p);
 	struct request *r;
 
-	(void)g;
 	while (w && !p->is_held && p->hold.count && worker_has_room(w)) {
 		r = hold_pop(&p->hold);
-		if (r->registration == GONE)
+		if (look_up_again(g, r))
+			send_to(p, w, r);
+		else
 			refuse(g, r, REQUEST_UNAVAILABLE,
 				"the new version no longer serves this");
-		else
-			send_to(p, w, r);
 	}
-}
-
-/* ---- following a registration over a swap ---- */
-
-struct search {
-	const struct registration *wanted;
-	uint32_t found;
-};
-
-static void
-compare_row(const struct route_row *row, void *user)
-{
-	struct search *s = user;
-
-	if (row->kind == s->wanted->kind &&
-		!strcmp(row->declared->name, s->wanted->name))
-		s->found = row->registration;
-}
-
-/* The index that the table's rows give a registration; UINT32_MAX: none. */
-static uint32_t
-find_in_rows(const struct gateway *g, const struct plugin *p,
-	const struct registration *wanted)
-{
-	struct search s = {wanted, UINT32_MAX};
-
-	route_table_each(g->routes, p->number, compare_row, &s);
-	return s.found;
-}
-
-/* Where each old index goes: UINT32_MAX, nowhere. */
-struct follow {
-	const struct registration_set *set;
-	uint32_t *index;
-	uint32_t count;
-};
-
-static void
-follow_row(const struct route_row *row, void *user)
-{
-	struct follow *f = user;
-	const struct registration *to =
-		registration_find(f->set, row->kind, row->declared->name);
-
-	if (row->registration >= f->count) {
-		uint32_t count = row->registration + 1;
-
-		f->index = memory_resize(f->index, count * sizeof(uint32_t));
-		while (f->count < count)
-			f->index[f->count++] = UINT32_MAX;
-	}
-	if (to)
-		f->index[row->registration] = (uint32_t)(to - f->set->items);
-}
-
-void
-dispatch_follow(
-	struct gateway *g, struct plugin *p, const struct registration_set *set)
-{
-	struct follow f = {.set = set};
-
-	if (!p->hold.count)
-		return;
-	route_table_each(g->routes, p->number, follow_row, &f);
-	list_for_each (node, &p->hold.queue) {
-		struct request *r = container_of(node, struct request, node);
-
-		r->registration = r->registration < f.count
-					  ? f.index[r->registration]
-					  : GONE;
-	}
-	free(f.index);
 }
 
 /* ---- when a worker dies ---- */
@@ -361,20 +324,14 @@ dispatch_orphan(struct gateway *g, struct plugin *p, const struct worker *w,
 	struct request *r)
 {
 	r->worker = 0;
-	r->place = REQUEST_NOWHERE;
+	r->where = REQUEST_NOWHERE;
 	if (!may_replay(p, r) || g->stopping) {
 		refuse(g, r, REQUEST_DIED, NULL);
 		return;
 	}
-	if (w != p->active) {
-		uint32_t index = find_in_rows(
-			g, p, &w->registrations.items[r->registration]);
-
-		if (index == UINT32_MAX) {
-			refuse(g, r, REQUEST_DIED, NULL);
-			return;
-		}
-		r->registration = index;
+	if (w != p->active && !look_up_again(g, r)) {
+		refuse(g, r, REQUEST_DIED, NULL);
+		return;
 	}
 	if (!hold_return(&p->hold, r)) {
 		overflow(g, p, r);

@@ -1,9 +1,10 @@
-/* gateway: all plugins, the route table and the requests: what the use cases
- * (dispatch, reload, crash) work on. Created by supervisor, driven by the
- * doors (http, control) from above. */
+/* gateway: all plugins, the route table and the requests. Dispatch works on
+ * them, and so do the floors above: reload (transactions), apply (configuration
+ * and roster) and the doors (control, http). Created by the supervisor. */
 #pragma once
 
 #include <ev.h>
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "proto/util/map.h"
@@ -13,9 +14,11 @@
 
 struct journal;
 struct history;
+struct page_press;
+struct slices;
 
-/* Why an HTTP request never became a plugin's: X(ENUM, "name in metrics",
- * status). What has no row counts as OTHER. */
+/* Why an HTTP request was refused before it reached a plugin: X(ENUM, "name in
+ * metrics", status). A status without a row counts as OTHER. */
 #define GATEWAY_REFUSALS(X)                                                    \
 	X(MALFORMED, "malformed", 400)                                         \
 	X(UNAUTHORIZED, "unauthorized", 401)                                   \
@@ -36,87 +39,137 @@ enum gateway_refusal {
 		GATEWAY_REFUSAL_COUNT,
 };
 
-/* Counted by the HTTP door, which is a floor above those who tell. */
+/* Counted by the HTTP door and read by metrics, which may not include http. */
 struct gateway_edge {
 	uint64_t connections, accepted, requests;
+	uint64_t evicted,
+		turned_away; /* connections, because all places were taken */
+	uint64_t too_slow;   /* connections closed by write_timeout */
 	uint64_t refused[GATEWAY_REFUSAL_COUNT];
 	uint64_t streams, events_missed; /* of /api/events */
+	uint64_t access_dropped;	 /* lines of the access log */
 };
 
-/* What became of the last configuration that was read to be put in force. */
+/* Why a session of the control socket was closed or refused: X(ENUM, "reason in
+ * metrics", "in the log") */
+#define GATEWAY_CONTROL_ENDS(X)                                                \
+	X(REFUSED, "refused", "too many sessions")                             \
+	X(ROOM, "room", "idle longest, and another needs its place")           \
+	X(GREETING, "greeting", "no greeting in time")                         \
+	X(IDLE, "idle", "idle for too long")                                   \
+	X(UNREAD, "unread", "does not read its answers")                       \
+	X(DENIED, "denied", "denied too often")
+
+enum gateway_control_end {
+#define X(name, ...) GATEWAY_CONTROL_##name,
+	GATEWAY_CONTROL_ENDS(X)
+#undef X
+		GATEWAY_CONTROL_END_COUNT,
+};
+
+/* Counted by the control socket. */
+struct gateway_control {
+	uint64_t sessions;
+	uint64_t ended[GATEWAY_CONTROL_END_COUNT];
+};
+
+/* The outcome of the last attempt to apply a configuration. */
 struct gateway_config_news {
 	uint64_t applied, failed, refused;
-	uint64_t wall_ms; /* 0: none since the start */
+	uint64_t wall_ms;	 /* 0: none since the start */
+	unsigned failed_plugins; /* of the last one */
 	bool success;
+	/* Why it was refused, until one is accepted; NULL: it was not. */
+	char *refusal;
 };
 
 struct gateway {
 	struct ev_loop *loop;
-	struct worker_room room;
+	struct workers workers;
 	struct wheel wheel;
 	struct peer_group peers;
 	struct request_table *requests;
 	struct route_table *routes;
 	struct config *config; /* a reference: the one in force */
-	/* A reference: while all or nothing of it comes in force, packages are
-	 * looked for by it; else NULL. */
+	/* A reference to the configuration of an atomic apply in progress, by
+	 * which packages are found; else NULL. */
 	struct config *config_to_come;
-	struct journal *journal; /* never NULL after gateway_init() */
-	struct history *history; /* NULL in tests */
+	struct journal *journal;  /* never NULL after gateway_init() */
+	struct history *history;  /* NULL in tests */
+	struct page_press *pages; /* owned by control, used by all doors */
+	struct slices *slices;	  /* likewise */
+	struct output_hub *lines; /* the output of all plugins */
 	char *runtime_dir, *state_dir, *worker_program;
-	struct plugin **plugins; /* by number; NULL where one is gone */
-	uint32_t plugin_count;	 /* places in use, from 0 */
+	struct store_sync *sync; /* syncs state_dir; NULL in tests */
+	struct plugin **plugins; /* by number; NULL where a plugin is gone */
+	uint32_t plugin_count;	 /* entries of plugins[], NULL ones included */
 	struct map by_id;
-	uint64_t next_reload;	   /* "r-N" */
-	struct list staging_queue; /* struct reload.turn: QUEUED */
+	uint64_t next_reload; /* "r-N" */
+	struct list
+		begun; /* struct reload.turn: QUEUED, from the next turn on */
+	ev_timer begin_next;
+	struct list staging_queue; /* struct reload.turn: STAGING, not yet */
 	unsigned staging_count, staging_max;
+	ev_timer staging_next; /* begins the next staging */
 	uint64_t started_ms;
 	uint64_t turn_us; /* clock_us() of this turn, if `turn` is its number */
 	unsigned turn;
 	struct gateway_edge edge;
+	struct gateway_control control;
 	struct gateway_config_news config_news;
+	/* Who makes the call that is being run, as its receipt says it; NULL:
+	 * no call is. */
+	const char *asking;
 	bool stopping;
-	ev_timer tick; /* turns the wheel when something may be due */
+	ev_timer tick; /* turns the wheel at the next deadline */
 	struct wheel_timer stop_timer;
+	struct wheel_timer keep_timer; /* retries saves that failed */
 	struct apply_lanes *applies;
-	const char *config_file; /* borrowed: what an apply reads again */
-	/* Upcalls of the supervisor; may be NULL. */
+	const char *config_file; /* borrowed: the file that an apply reads */
+	/* Upcalls to apply/. on_verdict: a transaction has its verdict; the
+	 * flag says whether plugins that wait for this one may start. The
+	 * other: a plugin may have lost its last worker, and the plugin may be
+	 * gone when the call returns. */
+	void (*on_verdict)(struct gateway *g, bool may_start_others);
+	void (*on_worker_gone)(struct gateway *g, struct plugin *p);
+	/* Upcalls to the supervisor; may be NULL. */
 	void (*on_settled)(struct gateway *g, void *user); /* readiness may
 							      have changed */
-	void (*on_stopped)(struct gateway *g, void *user); /* after stop */
-	/* An apply's part that is not the plugins' (listeners, log, tokens):
-	 * prepare does all that can fail and changes nothing that is seen,
-	 * then exactly one of keep and discard follows. */
+	void (*on_stopped)(struct gateway *g, void *user); /* after a stop */
+	/* The part of an apply that concerns supd itself (listeners, log,
+	 * tokens). prepare does everything that can fail without any visible
+	 * change; then exactly one of keep and discard follows. */
 	int (*on_config_prepare)(struct gateway *g, const struct config *config,
 		struct error *err);
 	void (*on_config_keep)(struct gateway *g, struct config *config);
 	void (*on_config_discard)(struct gateway *g);
 	void *user;
-	/* A worker calls (the wire's `call`); NULL refuses all. */
+	/* A worker sent `call` on the wire; NULL: all calls are refused. */
 	void (*on_call)(
 		struct gateway *g, struct worker *w, const struct message *m);
 };
 
-/* runtime_dir and state_dir exist and are locked by the caller; worker_program
- * is an absolute path. Starts nothing yet. */
+/* runtime_dir and state_dir must exist, locked by the caller; worker_program
+ * must be an absolute path. Starts nothing. */
 void gateway_init(struct gateway *g, struct ev_loop *loop,
 	struct config *config, const char *runtime_dir, const char *state_dir,
 	const char *worker_program);
+/* All plugins must be gone. */
 void gateway_finish(struct gateway *g);
 
-/* Starts every enabled plugin that nobody stopped, in `requires` order. */
-void gateway_start(struct gateway *g);
-/* Drains within stop_timeout, then stops the workers; on_stopped follows. */
-void gateway_stop(struct gateway *g);
-
-/* clock_us() as it was when it was first asked for in this turn of the loop:
- * for figures, not for deadlines. */
+/* clock_us() as of its first use in this turn of the loop: good for metrics,
+ * too coarse for deadlines. */
 uint64_t gateway_turn_us(struct gateway *g);
 
 struct plugin *gateway_plugin(const struct gateway *g, const char *id);
 struct plugin *gateway_plugin_by_number(const struct gateway *g, uint32_t n);
-/* Enabled plugins that were neither ready nor failed yet. */
+/* It has no rows any more: it is disabled, or goes. */
+void gateway_remove_routes(struct gateway *g, struct plugin *p);
+/* Whether every enabled plugin has been ready or has failed. */
 bool gateway_is_settled(const struct gateway *g);
-/* Every required plugin serves (if none is required: all enabled ones serve
- * or failed), and supd is not stopping. */
+/* Every required plugin serves, the other enabled ones serve or failed, and
+ * supd is not stopping. */
 bool gateway_is_ready(const struct gateway *g);
+/* The plugins that keep it from being ready: a new array of {"pluginId",
+ * "why"}. */
+json_t *gateway_waits_for(const struct gateway *g);

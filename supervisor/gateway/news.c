@@ -1,4 +1,4 @@
-/* news: the one place that knows what an event of supd's own carries. */
+/* news: defines the data of all of supd's own events. */
 #include "supervisor/gateway/news.h"
 
 #include <stdlib.h>
@@ -7,8 +7,6 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "proto/value.h"
-#include "supervisor/gateway/transaction.h"
-#include "supervisor/ops/history.h"
 #include "supervisor/ops/journal.h"
 
 #define OVERFLOW_TELL_MS 1000
@@ -20,8 +18,8 @@ news_gateway(struct gateway *g, const char *event, json_t *data)
 	journal_note(g->journal, event, NULL, data);
 }
 
-static void
-note(struct plugin *p, const char *event, json_t *data)
+void
+news_plugin(struct plugin *p, const char *event, json_t *data)
 {
 	struct gateway *g = p->gateway;
 
@@ -31,16 +29,19 @@ note(struct plugin *p, const char *event, json_t *data)
 /* ---- configuration ---- */
 
 static void
-config_news(struct gateway *g, bool success)
+config_news(struct gateway *g, unsigned failed_count, const char *refusal)
 {
-	g->config_news.success = success;
+	g->config_news.failed_plugins = failed_count;
+	free(g->config_news.refusal);
+	g->config_news.refusal = memory_copy_text(refusal);
+	g->config_news.success = !failed_count && !refusal;
 	g->config_news.wall_ms = clock_wall_ms();
 }
 
 void
 news_config_applied(struct gateway *g, unsigned failed_count, json_t *data)
 {
-	config_news(g, !failed_count);
+	config_news(g, failed_count, NULL);
 	if (failed_count)
 		g->config_news.failed++;
 	else
@@ -51,92 +52,52 @@ news_config_applied(struct gateway *g, unsigned failed_count, json_t *data)
 void
 news_config_refused(struct gateway *g, const char *reason)
 {
-	config_news(g, false);
+	config_news(g, 0, reason);
 	g->config_news.refused++;
-	news_gateway(g, "config.refused", json_pack("{s:s}", "error", reason));
+	news_gateway(g, "config.refused",
+		json_pack("{s:o}", "error", value_text(reason)));
 }
 
 void
 news_enabled(struct plugin *p, bool enabled, const char *by)
 {
-	note(p, enabled ? "plugin.enabled" : "plugin.disabled",
+	news_plugin(p, enabled ? "plugin.enabled" : "plugin.disabled",
 		json_pack("{s:s}", "by", by));
 }
 
-/* ---- transactions ---- */
-
-void
-news_phase(const struct reload *r, const char *phase, double since_ms)
-{
-	/* A look whether anything changed is no reload yet. */
-	if (r->if_changed && r->state == RELOAD_STAGING)
-		return;
-	note(r->plugin, "reload.phase",
-		json_pack("{s:s,s:s,s:f}", "id", r->id, "phase", phase, "ms",
-			since_ms));
-}
+/* ---- routes ---- */
 
 static json_t *
-copy_of(const json_t *receipt)
+names_of(const struct route_changes *changes, enum route_change what)
 {
-	/* Only counted; jansson's interface lacks the const. */
-	return json_incref((json_t *)(uintptr_t)receipt);
-}
+	json_t *names = json_array();
 
-static void
-keep(struct reload *r, const json_t *receipt)
-{
-	if (r->gateway->history)
-		history_note(r->gateway->history, receipt);
-}
-
-/* The figures are about what a worker was started for. */
-static void
-note_outcome(struct reload *r, bool success)
-{
-	struct plugin *p = r->plugin;
-	uint64_t end_us = r->committed_us ? r->committed_us : clock_us();
-
-	if (r->kind == KIND_STOP)
-		return;
-	p->last = (struct plugin_last_reload){.known = true,
-		.success = success,
-		.seconds = (double)(end_us - r->begun_us) / 1e6,
-		.wall_ms = clock_wall_ms()};
+	for (uint32_t i = 0; i < changes->of[what].named; i++)
+		json_array_append_new(
+			names, value_text(changes->of[what].names[i]));
+	return names;
 }
 
 void
-news_verdict(struct reload *r, const json_t *receipt)
+news_routes_changed(struct plugin *p, const struct route_changes *changes)
 {
-	bool failed = r->state == RELOAD_ROLLED_BACK;
+	struct gateway *g = p->gateway;
+	json_t *data, *counts;
 
-	if (r->unchanged)
+	if (!route_changes_any(changes) || g->stopping)
 		return;
-	if (failed && r->kind != KIND_STOP && !r->prove)
-		r->plugin->counters.rolled_back++;
-	if (!r->prove)
-		note_outcome(r, !failed);
-	note(r->plugin, "reload.verdict", copy_of(receipt));
-	/* What settles at once is one line of the past, not two. */
-	if (failed || (r->state == RELOAD_COMMITTED && r->old))
-		keep(r, receipt);
-}
-
-void
-news_settled(struct reload *r, const json_t *receipt)
-{
-	bool reverted = r->state == RELOAD_REVERTED;
-
-	if (r->unchanged)
-		return;
-	if (reverted) {
-		r->plugin->counters.reverted++;
-		note_outcome(r, false);
+	data = json_object();
+	counts = json_object();
+	for (int i = 0; i < ROUTE_CHANGE_COUNT; i++) {
+		json_object_set_new(data, route_change_texts[i],
+			names_of(changes, (enum route_change)i));
+		json_object_set_new(counts, route_change_texts[i],
+			json_integer(changes->of[i].count));
 	}
-	if (!r->prove)
-		note(r->plugin, reverted ? "reload.reverted" : "reload.settled",
-			copy_of(receipt));
-	keep(r, receipt);
+	json_object_set_new(data, "counts", counts);
+	json_object_set_new(data, "table",
+		json_integer((json_int_t)route_table_generation(g->routes)));
+	news_plugin(p, "routes.changed", data);
 }
 
 /* ---- workers ---- */
@@ -144,28 +105,61 @@ news_settled(struct reload *r, const json_t *receipt)
 void
 news_crash(struct plugin *p, const struct worker *w)
 {
-	note(p, "worker.crashed",
-		json_pack("{s:i,s:i,s:s,s:I}", "generation", (int)w->generation,
-			"pid", (int)w->pid, "error", w->error.text, "crashes",
-			(json_int_t)p->counters.crashes));
+	news_plugin(p, "worker.crashed",
+		json_pack("{s:i,s:i,s:o,s:I}", "generation", (int)w->generation,
+			"pid", (int)w->pid, "error", value_text(w->error.text),
+			"crashes", (json_int_t)p->counters.crashes));
 }
 
 void
 news_failed(struct plugin *p)
 {
-	note(p, "plugin.failed",
-		json_pack("{s:s,s:i}", "error", p->failure, "earlyDeaths",
-			(int)p->crash.early_deaths));
+	news_plugin(p, "plugin.failed",
+		json_pack("{s:o,s:i}", "error", value_text(p->failure),
+			"earlyDeaths", (int)p->crash.early_deaths));
 }
 
-/* ---- held work that has no place ---- */
+void
+news_starved(struct plugin *p)
+{
+	news_plugin(p, "plugin.starved",
+		json_pack("{s:o}", "error", value_text(p->failure)));
+}
+
+void
+news_stage_damaged(struct plugin *p, uint32_t generation, const char *reason)
+{
+	news_plugin(p, "plugin.stage_damaged",
+		json_pack("{s:I,s:s}", "generation", (json_int_t)generation,
+			"error", reason));
+}
+
+void
+news_runs_older(struct plugin *p)
+{
+	news_plugin(p, "plugin.runs_older",
+		json_pack("{s:I,s:o,s:o}", "generation",
+			(json_int_t)p->store.proven_generation, "version",
+			value_text(p->store.proven_version), "error",
+			value_text(p->older_reason)));
+}
+
+void
+news_state_lost(struct plugin *p)
+{
+	news_plugin(p, "plugin.state_lost",
+		json_pack("{s:s,s:I}", "error", p->state_lost, "generation",
+			(json_int_t)p->store.generation));
+}
+
+/* ---- requests refused because too many are held ---- */
 
 static void
 tell_overflow(struct plugin *p)
 {
 	uint64_t total = p->hold.overflow_total;
 
-	note(p, "hold.overflow",
+	news_plugin(p, "hold.overflow",
 		json_pack("{s:I,s:I,s:I}", "refused",
 			(json_int_t)(total - p->overflow.told), "refusedTotal",
 			(json_int_t)total, "held", (json_int_t)p->hold.count));
@@ -192,8 +186,8 @@ news_overflow(struct plugin *p)
 
 	if (wheel_timer_is_set(&p->overflow.again))
 		return;
-	log_write(LOG_WARN, &subject,
-		"%u requests wait already: more are refused", p->hold.count);
+	log_write(LOG_WARN, &subject, "%u requests are held; refusing more",
+		p->hold.count);
 	tell_overflow(p);
 	p->overflow.again.fire = overflow_due;
 	wheel_set(&g->wheel, &p->overflow.again, clock_ms() + OVERFLOW_TELL_MS);
@@ -226,13 +220,13 @@ emit_due(struct wheel_timer *t)
 
 	if (!p->emit.untold)
 		return;
-	log_write(LOG_WARN, &subject, "%llu more of its events refused",
+	log_write(LOG_WARN, &subject, "%llu more events refused",
 		(unsigned long long)p->emit.untold);
 	p->emit.untold = 0;
 	wheel_set(&g->wheel, t, clock_ms() + EMIT_WARN_MS);
 }
 
-/* The first is told with its reason, what follows is summed up. */
+/* Logs the first refusal with its reason; later ones are summed up. */
 static void
 refuse_emit(struct plugin *p, const char *reason)
 {
@@ -244,7 +238,7 @@ refuse_emit(struct plugin *p, const char *reason)
 		p->emit.untold++;
 		return;
 	}
-	log_write(LOG_WARN, &subject, "one of its events refused: %s", reason);
+	log_write(LOG_WARN, &subject, "event refused: %s", reason);
 	p->emit.again.fire = emit_due;
 	wheel_set(&g->wheel, &p->emit.again, clock_ms() + EMIT_WARN_MS);
 }
@@ -252,21 +246,27 @@ refuse_emit(struct plugin *p, const char *reason)
 void
 news_emit(struct plugin *p, struct bytes event, const msgpack_object *data)
 {
-	struct error err = {{0}};
+	struct error err = {.text = ""};
 	json_t *value;
 	char *name;
 
 	if (!may_emit(p)) {
-		refuse_emit(p, "more than it may emit in a second");
+		refuse_emit(p, "too many events in one second");
+		return;
+	}
+	if (event.length > JOURNAL_NAME_MAX ||
+		value_is_longer(data, JOURNAL_DATA_MAX)) {
+		refuse_emit(p, "the name or the data is too large");
 		return;
 	}
 	name = memory_copy_bytes(event.at, event.length);
 	value = value_from(data, &err);
 	if (value && strlen(name) != event.length)
-		error_set(&err, "the name of an event is a text without NUL");
+		error_set(&err,
+			"the name of an event must be a string without NUL");
 	else if (value && !journal_check(name, value, &err)) {
 		p->counters.events++;
-		note(p, name, json_incref(value));
+		news_plugin(p, name, json_incref(value));
 	}
 	if (err.text[0])
 		refuse_emit(p, err.text);
@@ -281,4 +281,5 @@ news_forget(struct plugin *p)
 
 	wheel_clear(&g->wheel, &p->overflow.again);
 	wheel_clear(&g->wheel, &p->emit.again);
+	wheel_clear(&g->wheel, &p->repeats.again);
 }

@@ -1,5 +1,5 @@
-/* Lines are gathered in a turn and written once; a file that cannot be written
- * loses lines, never time. */
+/* access: gathers the lines of a turn and writes them once. Lines that cannot
+ * be written are kept, up to a limit, and retried once a second. */
 #include "supervisor/http/access.h"
 
 #include <errno.h>
@@ -23,30 +23,30 @@ on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 	access_flush(log);
 }
 
+static void
+retry_is_due(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop, (void)events;
+	access_flush(container_of(timer, struct access_log, retry));
+}
+
 void
 access_init(struct access_log *log, struct ev_loop *loop)
 {
 	*log = (struct access_log){.loop = loop, .fd = -1, .fresh_fd = -1};
 	ev_io_init(&log->writable, on_writable, -1, EV_WRITE);
+	ev_timer_init(&log->retry, retry_is_due, 0, 0);
 }
 
 static void
 close_file(struct access_log *log)
 {
 	ev_io_stop(log->loop, &log->writable);
+	ev_timer_stop(log->loop, &log->retry);
+	log->failing = false;
 	if (log->fd >= 0)
 		close(log->fd);
 	log->fd = -1;
-}
-
-void
-access_finish(struct access_log *log)
-{
-	access_flush(log);
-	access_close_new(log);
-	close_file(log);
-	buffer_finish(&log->pending);
-	free(log->path);
 }
 
 /* ---- the file ---- */
@@ -65,17 +65,60 @@ open_file(const char *path, struct error *err)
 	return fd;
 }
 
-/* What is pending goes to the old one. */
+static void
+count_dropped(struct access_log *log, uint64_t lines)
+{
+	log->dropped += lines;
+	log->dropped_total += lines;
+}
+
+static void
+report_dropped(struct access_log *log)
+{
+	if (log->dropped)
+		log_warn("%llu lines of the access log were dropped",
+			(unsigned long long)log->dropped);
+	log->dropped = 0;
+}
+
+static void
+drop_pending(struct access_log *log)
+{
+	const char *at = (const char *)buffer_bytes(&log->pending);
+	uint64_t lines = 0;
+
+	for (size_t i = 0; i < buffer_length(&log->pending); i++)
+		lines += at[i] == '\n';
+	count_dropped(log, lines);
+	buffer_finish(&log->pending);
+}
+
+/* Writes pending lines to the old file; the rest goes to the new one, or is
+ * lost if there is none (-1). */
 static void
 take_file(struct access_log *log, int fd)
 {
+	ev_timer_stop(log->loop, &log->retry);
 	access_flush(log);
 	close_file(log);
 	log->fd = fd;
+	if (fd < 0) {
+		drop_pending(log);
+		report_dropped(log);
+		return;
+	}
 	ev_io_set(&log->writable, fd, EV_WRITE);
 }
 
-/* Where lines go by that config: a path, or NULL. */
+void
+access_finish(struct access_log *log)
+{
+	access_close_new(log);
+	take_file(log, -1);
+	free(log->path);
+}
+
+/* The file that the config names, or NULL. */
 static const char *
 path_of(const struct config *config)
 {
@@ -137,16 +180,30 @@ access_reopen(struct access_log *log, struct error *err)
 	return 0;
 }
 
+/* Reports the failure once until writing works again. */
 static void
-drop_pending(struct access_log *log, int error)
+note_failed(struct access_log *log, int error)
 {
-	const char *at = (const char *)buffer_bytes(&log->pending);
+	if (!log->failing)
+		log_warn("cannot write the access log %s: %s; retrying "
+			 "every second",
+			log->path, strerror(error));
+	log->failing = true;
+	ev_timer_set(&log->retry, ACCESS_RETRY_S, 0);
+	ev_timer_start(log->loop, &log->retry);
+}
 
-	for (size_t i = 0; i < buffer_length(&log->pending); i++)
-		log->dropped += at[i] == '\n';
-	buffer_clear(&log->pending);
-	log_warn("cannot write the access log %s: %s", log->path,
-		strerror(error));
+/* The rate limit keeps a slow reader of the file from filling supd's own log.
+ */
+static void
+note_written(struct access_log *log)
+{
+	if (log->failing)
+		log_warn("the access log %s is written again", log->path);
+	if (log->failing ||
+		buffer_length(&log->pending) < ACCESS_PENDING_MAX / 2)
+		report_dropped(log);
+	log->failing = false;
 }
 
 void
@@ -155,13 +212,18 @@ access_flush(struct access_log *log)
 	size_t size = buffer_length(&log->pending);
 	ssize_t n;
 
-	if (!size || log->fd < 0 || ev_is_active(&log->writable))
+	if (!size || log->fd < 0 || ev_is_active(&log->writable) ||
+		ev_is_active(&log->retry))
 		return;
 	n = write(log->fd, buffer_bytes(&log->pending), size);
-	if (n > 0)
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		note_failed(log, errno);
+		return;
+	}
+	if (n > 0) {
 		buffer_consume(&log->pending, (size_t)n);
-	else if (n < 0 && errno != EAGAIN && errno != EINTR)
-		drop_pending(log, errno);
+		note_written(log);
+	}
 	if (!buffer_length(&log->pending))
 		buffer_finish(&log->pending);
 	else
@@ -169,16 +231,6 @@ access_flush(struct access_log *log)
 }
 
 /* ---- lines ---- */
-
-/* Tells of those that are missing as soon as there is room. */
-static void
-tell_dropped(struct access_log *log)
-{
-	log->dropped_total += log->dropped;
-	log_warn("%llu lines of the access log were dropped",
-		(unsigned long long)log->dropped);
-	log->dropped = 0;
-}
 
 void
 access_write(struct access_log *log, const struct access_note *note,
@@ -192,13 +244,11 @@ access_write(struct access_log *log, const struct access_note *note,
 		log_record(&line, log->format == ACCESS_JSON);
 	} else if (buffer_length(&log->pending) + buffer_length(&line) <
 		   ACCESS_PENDING_MAX) {
-		if (log->dropped)
-			tell_dropped(log);
 		buffer_append(&log->pending, buffer_bytes(&line),
 			buffer_length(&line));
 		buffer_append_byte(&log->pending, '\n');
 	} else {
-		log->dropped++;
+		count_dropped(log, 1);
 	}
 	buffer_finish(&line);
 }
@@ -216,7 +266,7 @@ field_of(const struct head *h, struct bytes name, bool *is_there)
 	return (struct bytes){"", 0};
 }
 
-/* Appends it, cut to what a line should hold; its length. */
+/* Appends a part, cut to ACCESS_PART_MAX; returns its length. */
 static uint16_t
 keep(char **at, struct bytes part)
 {

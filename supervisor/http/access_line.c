@@ -1,6 +1,6 @@
-/* One request as a line: the combined format that every tool reads, with what
- * a gateway adds at its end, or a JSON object. Nothing that a client sends can
- * end the line or a field. */
+/* access_line: writes one request as a line: the combined format that log tools
+ * read, with the gateway's fields at the end, or a JSON object. Nothing that a
+ * client sends can end the line or a field. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -8,7 +8,7 @@
 #include "proto/util/log_line.h"
 #include "supervisor/http/access.h"
 
-/* A quoted field of the text format. */
+/* Writes a quoted field of the text format. */
 static void
 put_quoted(struct buffer *out, struct bytes text)
 {
@@ -65,7 +65,7 @@ parts_of(const struct access_note *n)
 	return p;
 }
 
-/* "192.0.2.1:42" and "[::1]:42" without the port. */
+/* The host of "192.0.2.1:42" or "[::1]:42". */
 static struct bytes
 host_of(struct bytes client)
 {

@@ -1,4 +1,4 @@
-/* The texts of addresses, in the forms that proxies write. */
+/* address: reads and writes addresses in the forms that proxies use. */
 #include "supervisor/http/address.h"
 
 #include <arpa/inet.h>

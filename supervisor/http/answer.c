@@ -1,5 +1,5 @@
-/* Reads a worker's answer with suspicion and writes heads without a call per
- * byte: into memory reserved for the longest that they can get. */
+/* answer: validates a worker's answer, and writes heads into memory that is
+ * reserved for the longest possible head, without a check per byte. */
 #include "supervisor/http/answer.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "proto/codec.h"
 #include "supervisor/http/text.h"
 
-/* ---- reading a worker's ---- */
+/* ---- reading a worker's answer ---- */
 
 static bool
 is(struct bytes name, const char *lower_case)
@@ -16,7 +16,8 @@ is(struct bytes name, const char *lower_case)
 	return text_equals_ignoring_case(name, bytes_of(lower_case));
 }
 
-/* Not the worker's to say, or only between it and supd. */
+/* Whether the field is supd's to write, or concerns only the hop between worker
+ * and supd. */
 static bool
 is_dropped(struct bytes name)
 {
@@ -42,15 +43,22 @@ is_dropped(struct bytes name)
 	return false;
 }
 
-/* What of a field matters to supd. -1: a bad Content-Length. */
+/* Notes the fields that matter to supd. -1: bad Content-Length or Connection.
+ */
 static int
 note_field(struct answer *a, struct bytes name, struct bytes value,
 	struct error *err)
 {
 	switch (name.at[0] | 0x20) {
 	case 'c':
-		if (is(name, "connection"))
-			a->has_connection = true;
+		if (is(name, "connection")) {
+			if (!text_items_add(&a->listed, value))
+				return error_set(err,
+					"its Connection lists more than %d "
+					"names",
+					TEXT_ITEMS_MAX);
+		} else if (is(name, "cache-control"))
+			a->has_cache_control = true;
 		else if (is(name, "content-type"))
 			a->is_event_stream =
 				value.length >= 17 &&
@@ -72,6 +80,9 @@ note_field(struct answer *a, struct bytes name, struct bytes value,
 	case 's':
 		a->has_server |= is(name, "server");
 		return 0;
+	case 'x':
+		a->has_accel_buffering |= is(name, "x-accel-buffering");
+		return 0;
 	default:
 		return 0;
 	}
@@ -84,7 +95,7 @@ read_field(struct answer *a, const msgpack_object *pair, struct error *err)
 	struct bytes name, value;
 
 	if (pair->type != MSGPACK_OBJECT_ARRAY || pair->via.array.size != 2)
-		return error_set(err, "a field is no [name, value]");
+		return error_set(err, "a field is not [name, value]");
 	name = codec_bytes(&two[0]);
 	value = codec_bytes(&two[1]);
 	if (!text_is_token(name))
@@ -93,6 +104,9 @@ read_field(struct answer *a, const msgpack_object *pair, struct error *err)
 		return error_set(err, "the field '%.*s' has a control byte",
 			(int)(name.length < 64 ? name.length : 64), name.at);
 	a->field_bytes += name.length + value.length + 4;
+	if (a->field_bytes > ANSWER_HEAD_MAX)
+		return error_set(err, "its fields are larger than %d bytes",
+			ANSWER_HEAD_MAX);
 	return note_field(a, name, value, err);
 }
 
@@ -103,23 +117,26 @@ answer_read(struct answer *a, const msgpack_object *result, struct error *err)
 
 	memset(a, 0, sizeof(*a));
 	if (result->type != MSGPACK_OBJECT_ARRAY || result->via.array.size < 4)
-		return error_set(err, "it is no [status, fields, body, more]");
+		return error_set(err, "it is not [status, fields, body, more]");
 	part = result->via.array.ptr;
-	/* First of all, since chunks may follow whatever else is wrong. */
+	/* checked first, because chunks may follow even an invalid answer */
 	if (part[3].type != MSGPACK_OBJECT_BOOLEAN)
-		return error_set(err, "its more is no boolean");
+		return error_set(err, "its more is not a boolean");
 	a->more = part[3].via.boolean;
 	if (part[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
 		part[0].via.u64 < 200 || part[0].via.u64 > 599)
 		return error_set(err, "its status is not in 200..599");
 	if (part[1].type != MSGPACK_OBJECT_ARRAY)
-		return error_set(err, "its fields are no array");
+		return error_set(err, "its fields are not an array");
 	if (part[2].type != MSGPACK_OBJECT_BIN &&
 		part[2].type != MSGPACK_OBJECT_STR)
-		return error_set(err, "its body is no bytes");
+		return error_set(err, "its body is not bytes");
 	a->status = (int)part[0].via.u64;
 	a->fields = &part[1].via.array;
 	a->body = codec_bytes(&part[2]);
+	if (a->fields->size > ANSWER_FIELDS_MAX)
+		return error_set(err, "it has %u fields, more than %d",
+			a->fields->size, ANSWER_FIELDS_MAX);
 	for (uint32_t i = 0; i < a->fields->size; i++)
 		if (read_field(a, &a->fields->ptr[i], err))
 			return -1;
@@ -189,20 +206,6 @@ put_own(char *at, const struct answer_frame *f, bool has_date, bool has_server)
 	return put(at, BYTES("\r\n"));
 }
 
-/* True if the answer's own Connection names this field. */
-static bool
-is_listed(const struct answer *a, struct bytes name)
-{
-	for (uint32_t i = 0; i < a->fields->size; i++) {
-		const msgpack_object *two = a->fields->ptr[i].via.array.ptr;
-
-		if (is(codec_bytes(&two[0]), "connection") &&
-			text_has_item(codec_bytes(&two[1]), name))
-			return true;
-	}
-	return false;
-}
-
 static char *
 put_fields(char *at, const struct answer *a)
 {
@@ -210,9 +213,7 @@ put_fields(char *at, const struct answer *a)
 		const msgpack_object *two = a->fields->ptr[i].via.array.ptr;
 		struct bytes name = codec_bytes(&two[0]);
 
-		if (is_dropped(name))
-			continue;
-		if (a->has_connection && is_listed(a, name))
+		if (is_dropped(name) || text_items_have(&a->listed, name))
 			continue;
 		at = put(at, name);
 		at = put(at, BYTES(": "));
@@ -222,12 +223,29 @@ put_fields(char *at, const struct answer *a)
 	return at;
 }
 
+/* Writes those of ANSWER_STREAM_FIELDS that the plugin did not set. */
+static char *
+put_stream_fields(char *at, const struct answer *a)
+{
+	if (!a->has_cache_control)
+		at = put(at, BYTES("Cache-Control: no-cache\r\n"));
+	if (!a->has_accel_buffering)
+		at = put(at, BYTES("X-Accel-Buffering: no\r\n"));
+	return at;
+}
+
 static char *
 put_length(char *at, uint64_t length)
 {
 	at = put(at, BYTES("Content-Length: "));
 	at = put_number(at, length);
 	return put(at, BYTES("\r\n"));
+}
+
+static char *
+put_chunked(char *at)
+{
+	return put(at, BYTES("Transfer-Encoding: chunked\r\n"));
 }
 
 static enum answer_body
@@ -244,7 +262,8 @@ body_of(const struct answer *a, const struct answer_frame *f)
 }
 
 static char *
-put_framing(char *at, const struct answer *a, enum answer_body body)
+put_framing(char *at, const struct answer *a, const struct answer_frame *f,
+	enum answer_body body)
 {
 	switch (body) {
 	case ANSWER_WHOLE:
@@ -252,16 +271,18 @@ put_framing(char *at, const struct answer *a, enum answer_body body)
 	case ANSWER_LENGTH:
 		return put_length(at, a->length);
 	case ANSWER_CHUNKED:
-		return put(at, BYTES("Transfer-Encoding: chunked\r\n"));
+		return put_chunked(at);
 	case ANSWER_NONE:
 		if (a->status == 205)
 			return put_length(at, 0);
-		/* HEAD says what GET would have said. */
+		/* HEAD gets the fields that GET would get */
 		if (a->status == 204 || (a->status == 304 && !a->has_length))
 			return at;
 		if (a->has_length)
 			return put_length(at, a->length);
-		return a->more ? at : put_length(at, a->body.length);
+		if (!a->more)
+			return put_length(at, a->body.length);
+		return f->http_1_0 || a->status == 304 ? at : put_chunked(at);
 	case ANSWER_UNTIL_CLOSE:
 		break;
 	}
@@ -283,7 +304,9 @@ answer_write(
 						    inline_bytes);
 	at = put_status(start, a->status);
 	at = put_fields(at, a);
-	at = put_framing(at, a, body);
+	if (a->is_event_stream)
+		at = put_stream_fields(at, a);
+	at = put_framing(at, a, frame, body);
 	at = put_own(at, frame, a->has_date, a->has_server);
 	if (inline_bytes)
 		at = put(at, a->body);
@@ -331,8 +354,8 @@ answer_write_own_head(struct buffer *out, struct answer_frame *frame,
 	at = put_text(at, type);
 	at = put(at, BYTES("\r\n"));
 	at = put_text(at, fields);
-	if (body == ANSWER_CHUNKED)
-		at = put(at, BYTES("Transfer-Encoding: chunked\r\n"));
+	if (body != ANSWER_UNTIL_CLOSE && !frame->http_1_0)
+		at = put_chunked(at);
 	at = put_own(at, frame, false, false);
 	buffer_commit(out, (size_t)(at - start));
 	return body;

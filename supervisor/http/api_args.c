@@ -1,16 +1,17 @@
-/* api_args: a query as text arguments, and a body's beside those of the path.
- * Which arguments there are is the command table's business. */
+/* api_args: reads the arguments in a path, a query and a body. The command
+ * table decides which arguments a call takes. */
 #include "supervisor/http/api_args.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/json_text.h"
 #include "proto/util/memory.h"
 #include "proto/value.h"
 #include "supervisor/http/text.h"
 
-/* -1: it has been said already, or its name is no text. */
+/* -1: the argument is there already, or its name is not valid text. */
 static int
 add_argument(json_t *args, struct bytes name, json_t *value)
 {
@@ -24,7 +25,7 @@ add_argument(json_t *args, struct bytes name, json_t *value)
 	return result;
 }
 
-/* NULL: the percent coding is malformed, or gives no text. */
+/* NULL: the percent encoding is malformed or does not give UTF-8. */
 static json_t *
 decode(struct bytes coded)
 {
@@ -54,7 +55,7 @@ end:
 	return value;
 }
 
-/* "kind=tool&plugin=hello"; the command table knows which there are. */
+/* Reads "kind=tool&plugin=hello". */
 int
 api_args_read_query(json_t *args, struct bytes query)
 {
@@ -83,17 +84,18 @@ int
 api_args_read_path(
 	json_t *args, const struct api_row *row, const struct path *path)
 {
+	struct bytes key, value;
 	json_t *name;
 
-	if (row->kind)
-		json_object_set_new(args, "kind", json_string(row->kind));
-	if (!row->name_key)
+	if (row->http->kind)
+		json_object_set_new(args, "kind", json_string(row->http->kind));
+	if (!api_row_name(row, path, &key, &value))
 		return 0;
-	name = json_stringn(path->segments[2].at, path->segments[2].length);
-	return name ? json_object_set_new(args, row->name_key, name) : -1;
+	name = json_stringn(value.at, value.length);
+	return name ? json_object_setn_new(args, key.at, key.length, name) : -1;
 }
 
-/* ---- what a body is said to be ---- */
+/* ---- the type of a body ---- */
 
 static bool
 is_text(struct bytes text, const char *lower_case)
@@ -114,7 +116,7 @@ trim(struct bytes text)
 	return text;
 }
 
-/* What stands before the next ';', which is taken off as well. */
+/* Takes the part before the next ';', and the ';', off the front. */
 static struct bytes
 next_part(struct bytes *rest)
 {
@@ -130,7 +132,7 @@ next_part(struct bytes *rest)
 	return trim(part);
 }
 
-/* Any other charset would be read as what it is not. */
+/* Any other charset would be misread as UTF-8. */
 static bool
 is_utf8(struct bytes parameter)
 {
@@ -201,11 +203,11 @@ add_object(json_t *args, const json_t *body, struct error *err)
 	json_t *value;
 
 	if (!json_is_object(body))
-		return refuse(err, 400, "the body is no JSON object");
+		return refuse(err, 400, "the body is not a JSON object");
 	json_object_foreach((json_t *)(uintptr_t)body, key, value)
 	{
 		if (add_argument(args, bytes_of(key), json_incref(value)))
-			return refuse(err, 400, "an argument is there twice");
+			return refuse(err, 400, "duplicate argument");
 	}
 	return 0;
 }
@@ -214,14 +216,15 @@ static int
 add_value(json_t *args, const struct api_row *row, json_t *body,
 	struct error *err)
 {
-	if (row->body == API_BODY_TEXT && json_is_object(body) &&
+	if (row->http->body == VERB_BODY_TEXT && json_is_object(body) &&
 		json_object_size(body) == 1)
 		body = json_object_get(body, "text");
-	if (row->body == API_BODY_TEXT && !json_is_string(body))
+	if (row->http->body == VERB_BODY_TEXT && !json_is_string(body))
 		return refuse(err, 400,
-			"the body is neither a text nor {\"text\": a text}");
-	if (add_argument(args, bytes_of(row->value_key), json_incref(body)))
-		return refuse(err, 400, "an argument is there twice");
+			"the body must be a string or {\"text\": a text}");
+	if (add_argument(
+		    args, bytes_of(row->http->value_key), json_incref(body)))
+		return refuse(err, 400, "duplicate argument");
 	return 0;
 }
 
@@ -229,10 +232,11 @@ static int
 add_body(json_t *args, const struct api_row *row, json_t *body,
 	struct error *err)
 {
-	if (value_is_deeper(body, API_DEPTH_MAX))
+	if (value_is_deeper(body, VALUE_DEPTH_MAX))
 		return refuse(err, 400, "the body is nested too deeply");
-	return row->body == API_BODY_ARGS ? add_object(args, body, err)
-					  : add_value(args, row, body, err);
+	return row->http->body == VERB_BODY_ARGS
+		       ? add_object(args, body, err)
+		       : add_value(args, row, body, err);
 }
 
 int
@@ -243,21 +247,16 @@ api_args_read_body(json_t *args, const struct api_row *row, enum api_type type,
 	int status;
 
 	where->line = 0;
-	if (type == API_TYPE_TEXT && row->body == API_BODY_TEXT) {
-		value = memchr(body.at, 0, body.length)
-				? NULL
-				: json_stringn(body.at, body.length);
+	if (type == API_TYPE_TEXT && row->http->body == VERB_BODY_TEXT) {
+		value = json_stringn(body.at, body.length);
 		if (!value)
-			return refuse(err, 400, "the body is no UTF-8 text");
+			return refuse(err, 400, "the body is not UTF-8 text");
+	} else if (json_text_values(body) > WIRE_VALUES_MAX) {
+		return refuse(err, 413, "the body has more than 65536 values");
 	} else {
-		value = json_loadb(body.at, body.length,
-			JSON_REJECT_DUPLICATES |
-				(row->body == API_BODY_ARGS ? 0
-							    : JSON_DECODE_ANY),
-			where);
+		value = json_text_read(body, where, err);
 		if (!value)
-			return refuse(err, 400, "malformed JSON");
-		where->line = 0;
+			return 400;
 	}
 	status = add_body(args, row, value, err);
 	json_decref(value);

@@ -1,67 +1,41 @@
-/* api_rows: the table and its one question. */
+/* api_rows: see api_rows.h. */
 #include "supervisor/http/api_rows.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define CALL(what)                                                             \
-	.verb = "call", .name_key = "name", .value_key = "args", .kind = what, \
-	.answer = API_ANSWER_RESULT
-#define OF_PLUGIN .name_key = "id"
-
-static const struct api_row rows[] = {
-	{"POST", {"plugins", "reload"}, .verb = "reload",
-		.body = API_BODY_ARGS},
-	{"POST", {"plugins", "scan"}, .verb = "scan", .body = API_BODY_ARGS},
-	{"GET", {"plugins"}, .verb = "list"},
-	{"GET", {"plugins", "*"}, .verb = "show", OF_PLUGIN},
-	{"GET", {"plugins", "*", "can-reload"}, .verb = "can-reload",
-		OF_PLUGIN},
-	{"POST", {"plugins", "*", "start"}, .verb = "start", OF_PLUGIN,
-		.body = API_BODY_ARGS},
-	{"POST", {"plugins", "*", "stop"}, .verb = "stop", OF_PLUGIN,
-		.body = API_BODY_ARGS},
-	{"POST", {"plugins", "*", "restart"}, .verb = "restart", OF_PLUGIN,
-		.body = API_BODY_ARGS},
-	{"POST", {"plugins", "*", "enable"}, .verb = "enable", OF_PLUGIN,
-		.body = API_BODY_ARGS},
-	{"POST", {"plugins", "*", "disable"}, .verb = "disable", OF_PLUGIN,
-		.body = API_BODY_ARGS},
-	{"GET", {"routes"}, .verb = "routes"},
-	{"GET", {"status"}, .verb = "status"},
-	{"GET", {"version"}, .verb = "version"},
-	{"GET", {"metrics"}, .verb = "metrics"},
-	{"GET", {"history"}, .verb = "history"},
-	{"GET", {"events"}, .verb = "events", .answer = API_ANSWER_STREAM},
-	{"POST", {"events", "*"}, .verb = "emit", .name_key = "name",
-		.body = API_BODY_VALUE, .value_key = "data"},
-	{"GET", {"config"}, .verb = "config"},
-	{"GET", {"config", "plan"}, .verb = "plan"},
-	{"POST", {"config", "apply"}, .verb = "apply", .body = API_BODY_ARGS},
-	{"POST", {"tools", "*"}, CALL("tool"), .body = API_BODY_VALUE},
-	{"POST", {"commands", "*"}, CALL("command"), .body = API_BODY_TEXT},
-};
-#define ROW_COUNT (sizeof(rows) / sizeof(*rows))
 #define SEGMENTS_MAX 4
 
-/* How exactly the row says the path: a bit for each literal segment, the first
- * one the greatest; 0: it does not. */
-static unsigned
-row_fits(const struct api_row *row, const struct path *path)
+/* Cuts the first segment off a row's path. */
+static struct bytes
+next_segment(const char **path)
 {
-	unsigned i, fit = 1u << SEGMENTS_MAX;
+	struct bytes segment = {*path, strcspn(*path, "/")};
 
-	for (i = 0; i < SEGMENTS_MAX && row->segments[i]; i++) {
-		if (i + 1 >= path->count || !path->segments[i + 1].length)
+	*path += segment.length;
+	*path += **path == '/';
+	return segment;
+}
+
+/* How exactly a row's path matches: a bit per literal segment, the first one
+ * the highest; 0: no match. */
+static unsigned
+path_fits(const char *row, const struct path *path)
+{
+	unsigned i = 1, fit = 1u << SEGMENTS_MAX;
+
+	for (; *row; i++) {
+		struct bytes segment = next_segment(&row);
+
+		if (i >= path->count || !path->segments[i].length)
 			return 0;
-		if (row->segments[i][0] == '*')
+		if (*segment.at == '{')
 			continue;
-		if (!bytes_equal(
-			    bytes_of(row->segments[i]), path->segments[i + 1]))
+		if (!bytes_equal(segment, path->segments[i]))
 			return 0;
-		fit |= 1u << (SEGMENTS_MAX - 1 - i);
+		fit |= 1u << (SEGMENTS_MAX - i);
 	}
-	return i + 1 == path->count ? fit : 0;
+	return i == path->count ? fit : 0;
 }
 
 static void
@@ -73,23 +47,80 @@ add_allowed(char allow[API_ALLOW_BYTES], const char *method)
 		*method == 'G' ? "GET, HEAD" : method);
 }
 
-const struct api_row *
+#define for_each_call(row)                                                     \
+	for (struct api_row row = {.verb = 0}; row.verb < VERB_COUNT;          \
+		row.verb++)                                                    \
+		for (row.http = verb_rows[row.verb].http;                      \
+			row.http <                                             \
+				verb_rows[row.verb].http + VERB_CALLS_MAX &&   \
+			row.http->method;                                      \
+			row.http++)
+
+bool
 api_row_find(struct bytes method, const struct path *path,
-	char allow[API_ALLOW_BYTES])
+	char allow[API_ALLOW_BYTES], struct api_row *row_out)
 {
-	unsigned fits[ROW_COUNT], best = 0;
+	unsigned best = 0, fit;
+	bool found = false;
 
 	allow[0] = '\0';
-	for (size_t i = 0; i < ROW_COUNT; i++) {
-		fits[i] = row_fits(&rows[i], path);
-		best = fits[i] > best ? fits[i] : best;
-	}
-	for (size_t i = 0; best && i < ROW_COUNT; i++) {
-		if (fits[i] != best)
+	for_each_call(row)
+	{
+		fit = path_fits(row.http->path, path);
+		if (!fit || fit < best)
 			continue;
-		if (bytes_equal(bytes_of(rows[i].method), method))
-			return &rows[i];
-		add_allowed(allow, rows[i].method);
+		if (fit > best) {
+			allow[0] = '\0';
+			found = false;
+		}
+		best = fit;
+		if (bytes_equal(bytes_of(row.http->method), method)) {
+			*row_out = row;
+			found = true;
+		}
+		add_allowed(allow, row.http->method);
 	}
-	return NULL;
+	return found;
+}
+
+bool
+api_row_name(const struct api_row *row, const struct path *path,
+	struct bytes *key_out, struct bytes *value_out)
+{
+	const char *at = row->http->path;
+
+	for (unsigned i = 1; *at; i++) {
+		struct bytes segment = next_segment(&at);
+
+		if (*segment.at != '{')
+			continue;
+		*key_out = (struct bytes){segment.at + 1, segment.length - 2};
+		*value_out = path->segments[i];
+		return true;
+	}
+	return false;
+}
+
+json_t *
+api_rows_list(void)
+{
+	json_t *calls = json_array();
+	char path[80];
+
+	json_array_append_new(calls,
+		json_pack("{s:s,s:s,s:n,s:s,s:s}", "method", "GET", "path",
+			"/api", "verb", "role", verb_role_name(VERB_VIEWER),
+			"help", "List these calls."));
+	for_each_call(row)
+	{
+		const struct verb_row *verb = &verb_rows[row.verb];
+
+		snprintf(path, sizeof(path), "/api/%s", row.http->path);
+		json_array_append_new(calls,
+			json_pack("{s:s,s:s,s:s,s:s,s:s}", "method",
+				row.http->method, "path", path, "verb",
+				verb->name, "role", verb_role_name(verb->role),
+				"help", verb->help));
+	}
+	return json_pack("{s:o}", "calls", calls);
 }

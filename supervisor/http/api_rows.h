@@ -1,39 +1,27 @@
-/* api_rows: the calls of /api as a table: path and method to a verb of the
- * command table, and how body and answer are shaped. Pure. */
+/* api_rows: finds the row of proto/verbs.def for a path and method of /api, and
+ * lists all calls. Pure. */
 #pragma once
 
-#include <stdbool.h>
+#include <jansson.h>
 
+#include "proto/verbs.h"
 #include "supervisor/route/path.h"
 
-enum api_body {
-	API_BODY_NONE,
-	API_BODY_ARGS,	/* an object: the verb's arguments */
-	API_BODY_VALUE, /* any value: the argument `value_key` */
-	API_BODY_TEXT,	/* a text, as JSON, in {"text": …}, or text/plain */
-};
-
-enum api_answer {
-	API_ANSWER_DOCUMENT,
-	API_ANSWER_RESULT, /* of a call: what the plugin answered */
-	API_ANSWER_STREAM, /* events as they come, unless follow is false */
-};
-
 struct api_row {
-	const char *method;
-	const char *segments[4]; /* after /api; "*" is the name_key's value */
-	const char *verb;
-	const char *name_key;
-	enum api_body body;
-	const char *value_key;
-	const char *kind; /* of what is called; NULL: no call */
-	enum api_answer answer;
+	enum verb verb;
+	const struct verb_http *http;
 };
 
 #define API_ALLOW_BYTES 40
 
-/* The row of a path that begins with /api; a literal segment wins over "*".
- * NULL: there is none (allow is ""), or not with this method (allow has those
- * that there are, as the Allow field says them). */
-const struct api_row *api_row_find(struct bytes method, const struct path *path,
-	char allow[API_ALLOW_BYTES]);
+/* Finds the row of a path that begins with /api; a literal segment wins over
+ * "{x}". false: no row has the path (allow is ""), or none has it with this
+ * method (allow lists the methods, as in the Allow field). */
+bool api_row_find(struct bytes method, const struct path *path,
+	char allow[API_ALLOW_BYTES], struct api_row *row_out);
+/* The argument in the path, and its value; false: the path has none. */
+bool api_row_name(const struct api_row *row, const struct path *path,
+	struct bytes *key_out, struct bytes *value_out);
+/* {"calls": [{"method","path","verb","role","help"}...]}: a new document. GET
+ * /api itself has no verb. */
+json_t *api_rows_list(void);

@@ -1,9 +1,9 @@
-/* bearer: every token is compared, so that the time taken tells nothing. */
+/* bearer: compares every token, so that the time taken reveals nothing. */
 #include "supervisor/http/bearer.h"
 
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <strings.h>
+
+#include "proto/util/sha256.h"
 
 int
 bearer_role_now(const struct config_admin *admin, const struct bearer *b)
@@ -11,10 +11,20 @@ bearer_role_now(const struct config_admin *admin, const struct bearer *b)
 	int role = -1;
 
 	for (uint32_t i = 0; i < admin->tokens.count; i++)
-		if (!CRYPTO_memcmp(b->sha256, admin->tokens.items[i].sha256,
-			    sizeof(b->sha256)))
+		if (sha256_equal(b->sha256, admin->tokens.items[i].sha256))
 			role = admin->tokens.items[i].role;
 	return role;
+}
+
+const char *
+bearer_name(const struct config_admin *admin, const struct bearer *b)
+{
+	const char *name = NULL;
+
+	for (uint32_t i = 0; i < admin->tokens.count; i++)
+		if (sha256_equal(b->sha256, admin->tokens.items[i].sha256))
+			name = admin->tokens.items[i].name;
+	return name;
 }
 
 bool
@@ -30,7 +40,7 @@ bearer_read(struct bearer *b, const struct head *h)
 		token.at++;
 		token.length--;
 	}
-	SHA256((const unsigned char *)token.at, token.length, b->sha256);
+	sha256_of(token.at, token.length, b->sha256);
 	return true;
 }
 

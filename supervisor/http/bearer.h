@@ -1,19 +1,22 @@
-/* bearer: who a request is from, by the token it carries (RFC 6750). Tokens
- * are compared as hashes, in constant time. Cookies are never looked at, so no
- * page of somebody else's can make a browser call. */
+/* bearer: identifies the sender of a request by its bearer token (RFC 6750).
+ * Tokens are compared as hashes, in constant time. Cookies are ignored, so a
+ * foreign web page cannot make a browser call the API. */
 #pragma once
 
 #include "supervisor/config/config.h"
 #include "supervisor/http/head.h"
 
-/* A token as the configuration knows it: for what goes on after its request,
- * since tokens change while supd runs. */
+/* A token's hash, kept for answers that outlive the request head, because
+ * tokens change while supd runs. */
 struct bearer {
 	uint8_t sha256[32];
 };
 
-/* The role of the request's token, -1: none, or none that is known. */
+/* The role of the request's token; -1: no token, or an unknown one. */
 int bearer_role(const struct config_admin *admin, const struct head *h);
-/* The same of a request that bearer_read() read; false: it has no token. */
+/* Reads the token of a request; false: it has none. */
 bool bearer_read(struct bearer *b, const struct head *h);
+/* The name of the token, or NULL if it is unknown. */
+const char *bearer_name(
+	const struct config_admin *admin, const struct bearer *b);
 int bearer_role_now(const struct config_admin *admin, const struct bearer *b);

@@ -1,4 +1,4 @@
-/* By length or chunked, one interface: the seam for other sources. */
+/* body: by length or chunked, behind one interface. */
 #include "supervisor/http/body.h"
 
 void
@@ -11,8 +11,8 @@ body_start(struct body *b, const struct head *h, uint64_t limit)
 	};
 }
 
-/* A chunk says how large it is before it comes. While its digits are still
- * being read, they say nothing: they may turn out to be malformed. */
+/* Whether the size of the current chunk exceeds the limit. A size counts only
+ * once its line is complete, because it may still turn out malformed. */
 static bool
 is_too_large(const struct body *b)
 {

@@ -1,22 +1,22 @@
-/* body: where a request's body comes from: by length or chunked, piece by
- * piece as bytes arrive, never beyond its limit. Who uses the pieces decides
- * whether they are kept, passed on or thrown away. Pure. */
+/* body: decodes a request's body, by length or chunked, piece by piece as bytes
+ * arrive, never past its limit. The user of the pieces keeps them, passes them
+ * on or discards them. Pure. */
 #pragma once
 
 #include "supervisor/http/chunked.h"
 #include "supervisor/http/head.h"
 
 enum body_result {
-	BODY_MORE,  /* all bytes used, the body goes on */
-	BODY_PIECE, /* call again: what is left may be the end */
+	BODY_MORE,  /* all bytes used, more must come */
+	BODY_PIECE, /* a piece; call again, the end may be next */
 	BODY_END,
-	BODY_BAD,	/* the coding is malformed */
-	BODY_TOO_LARGE, /* beyond the limit */
+	BODY_BAD,	/* malformed chunked coding */
+	BODY_TOO_LARGE, /* larger than the limit */
 };
 
 struct body {
 	bool chunked;
-	uint64_t left;	      /* by length: bytes to come */
+	uint64_t left;	      /* by length: bytes still to come */
 	uint64_t read, limit; /* bytes of pieces */
 	struct chunked decoder;
 };

@@ -1,11 +1,19 @@
-/* One state per kind of byte: whatever is not exactly expected is malformed. */
+/* chunked: one state per kind of byte; every byte that is not expected is
+ * malformed. */
 #include "supervisor/http/chunked.h"
 
 #include "supervisor/http/text.h"
 
 enum {
 	SIZE,	   /* hexadecimal digits */
-	EXTENSION, /* up to the CR of the size line */
+	EXTENSION, /* after a ';': its name, spaces around it are skipped */
+	EXTENSION_NAME,
+	EXTENSION_NAMED,
+	EXTENSION_EQUALS,
+	EXTENSION_TOKEN,
+	EXTENSION_QUOTED,
+	EXTENSION_ESCAPE,
+	EXTENSION_OVER,
 	SIZE_LF,
 	DATA,
 	DATA_CR,
@@ -18,7 +26,7 @@ enum {
 	OVER,
 };
 
-#define EXTENSIONS_MAX 16384 /* of all chunks of one body */
+#define EXTENSIONS_MAX 16384 /* bytes, of all chunks of one body */
 
 static int
 digit_of(char c)
@@ -40,7 +48,84 @@ is_text(char c)
 	return u == '\t' || (u >= 0x20 && u != 0x7f);
 }
 
-/* One byte of a size line; false: malformed. */
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Reads a byte after a name or a value. */
+static bool
+end_extension(struct chunked *c, char byte)
+{
+	c->state = byte == ';' ? EXTENSION : SIZE_LF;
+	return byte == ';' || byte == '\r';
+}
+
+static bool
+step_value(struct chunked *c, char byte)
+{
+	switch (c->state) {
+	case EXTENSION_EQUALS:
+		if (is_space(byte))
+			return true;
+		c->state = byte == '"' ? EXTENSION_QUOTED : EXTENSION_TOKEN;
+		return byte == '"' || text_is_token_byte(byte);
+	case EXTENSION_TOKEN:
+		if (text_is_token_byte(byte))
+			return true;
+		break;
+	case EXTENSION_QUOTED:
+		if (byte == '"')
+			c->state = EXTENSION_OVER;
+		else if (byte == '\\')
+			c->state = EXTENSION_ESCAPE;
+		return is_text(byte);
+	case EXTENSION_ESCAPE:
+		c->state = EXTENSION_QUOTED;
+		return is_text(byte);
+	default: /* EXTENSION_OVER */
+		break;
+	}
+	if (!is_space(byte))
+		return end_extension(c, byte);
+	c->state = EXTENSION_OVER;
+	return true;
+}
+
+/* Reads a byte of the extensions of a size line. They are discarded but must be
+ * well-formed: with garbage, sender and supd may disagree about the end of the
+ * line. */
+static bool
+step_extension(struct chunked *c, char byte)
+{
+	if (byte != '\r' &&
+		(++c->line > CHUNKED_LINE_MAX || ++c->extra > EXTENSIONS_MAX))
+		return false;
+	switch (c->state) {
+	case EXTENSION:
+		if (is_space(byte))
+			return true;
+		c->state = EXTENSION_NAME;
+		return text_is_token_byte(byte);
+	case EXTENSION_NAME:
+		if (text_is_token_byte(byte))
+			return true;
+		/* fallthrough */
+	case EXTENSION_NAMED:
+		if (is_space(byte))
+			c->state = EXTENSION_NAMED;
+		else if (byte == '=')
+			c->state = EXTENSION_EQUALS;
+		else
+			return end_extension(c, byte);
+		return true;
+	default:
+		return step_value(c, byte);
+	}
+}
+
+/* Reads a byte of a size line; false: malformed. */
 static bool
 step_size(struct chunked *c, char byte)
 {
@@ -57,13 +142,6 @@ step_size(struct chunked *c, char byte)
 			return false;
 		c->state = byte == ';' ? EXTENSION : SIZE_LF;
 		return true;
-	case EXTENSION:
-		if (byte == '\r')
-			c->state = SIZE_LF;
-		else if (!is_text(byte) || ++c->line > CHUNKED_LINE_MAX ||
-			 ++c->extra > EXTENSIONS_MAX)
-			return false;
-		return true;
 	default: /* SIZE_LF */
 		c->state = c->left ? DATA : TRAILER;
 		c->digits = 0;
@@ -74,7 +152,7 @@ step_size(struct chunked *c, char byte)
 	}
 }
 
-/* One byte after the last chunk; false: malformed. */
+/* Reads a byte after the last chunk; false: malformed. */
 static bool
 step_trailer(struct chunked *c, char byte)
 {
@@ -112,11 +190,16 @@ step(struct chunked *c, char byte)
 		c->state = SIZE;
 		return byte == '\n';
 	case SIZE:
-	case EXTENSION:
 	case SIZE_LF:
 		return step_size(c, byte);
-	default:
+	case TRAILER:
+	case TRAILER_NAME:
+	case TRAILER_VALUE:
+	case TRAILER_LF:
+	case LAST_LF:
 		return step_trailer(c, byte);
+	default:
+		return step_extension(c, byte);
 	}
 }
 

@@ -1,7 +1,8 @@
 /* chunked: the chunked coding of a request body, strictly: CR LF line ends
  * only, hexadecimal sizes without signs or spaces, extensions and trailers
- * bounded and thrown away. Pure and incremental. (llhttp does heads only: its
- * decoder leaves extensions unbounded and is freer about line ends.) */
+ * bounded and discarded. Pure and incremental. (llhttp is used for heads only:
+ * its chunked decoder does not bound extensions and accepts more kinds of line
+ * ends.) */
 #pragma once
 
 #include <stddef.h>
@@ -13,14 +14,14 @@
 #define CHUNKED_TRAILER_MAX 8192 /* all trailer lines together */
 
 enum chunked_result {
-	CHUNKED_MORE,  /* all bytes used, the body goes on */
+	CHUNKED_MORE,  /* all bytes used, more must come */
 	CHUNKED_PIECE, /* piece_out has bytes of the body; call again */
-	CHUNKED_END,   /* the body and its trailers are over */
+	CHUNKED_END,   /* the body and its trailers are complete */
 	CHUNKED_BAD,
 };
 
 struct chunked {
-	uint8_t state; /* all zero bytes are the start */
+	uint8_t state; /* 0 at the start */
 	uint8_t digits;
 	uint64_t left;	/* of the current chunk */
 	uint32_t line;	/* bytes of the current line */

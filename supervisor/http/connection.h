@@ -1,6 +1,6 @@
-/* connection: one client's socket: reads heads and bodies, keeps the line of
- * exchanges in order, writes once per loop turn, and ends what takes too long.
- * What a request means is exchange.h. */
+/* connection: one client's socket: reads as much as its protocol takes, writes
+ * once per loop turn, and enforces the timeouts. protocol.h parses the bytes,
+ * exchange.h serves a request. */
 #pragma once
 
 #include <ev.h>
@@ -11,64 +11,61 @@
 #include "proto/util/list.h"
 #include "proto/util/wheel.h"
 #include "supervisor/http/address.h"
-#include "supervisor/http/body.h"
+#include "supervisor/http/admission.h"
+#include "supervisor/http/http1.h"
+#include "supervisor/http/transport.h"
 
-#define CONNECTION_OUT_MAX (256 * 1024) /* no more is read beyond */
-#define CONNECTION_DROP_MAX (64 * 1024) /* of a body that nobody wants */
+#define CONNECTION_OUT_MAX (256 * 1024) /* past it, nothing is read */
+#define CONNECTION_DROP_MAX                                                    \
+	(64 * 1024) /* of an unwanted body, read and discarded */
 #define CONNECTION_LINGER_MS 1000
-/* A client that closes its side may still read: as long as it takes something
- * of an answer at least that often. Else it counts as gone and its requests
- * are cancelled. */
+/* A client that closes its sending side may still read. It counts as gone, and
+ * its requests are cancelled, if it takes no byte of an answer for this long.
+ */
 #define CONNECTION_HALF_CLOSED_MS 1000
-/* While nothing can be read or written nobody tells that a client left. */
+/* Interval of checks whether a client left, while nothing is read or written
+ * that would show it. */
 #define CONNECTION_LOOK_MS 1000
 #define CONNECTION_CREDIT_STEP                                                 \
 	(32 * 1024) /* given back to a worker at once                          \
 		     */
-#define CONNECTION_PROGRESS_BYTES (64 * 1024) /* of a body per body_timeout */
+/* Of a grown window, this part is given back at once, so that chunks are large:
+ * each costs a message, and on nng several thread switches. */
+#define CONNECTION_CREDIT_PARTS 4
+/* Bytes that count as progress: of a body per body_timeout, of an answer per
+ * write_timeout. */
+#define CONNECTION_PROGRESS_BYTES (64 * 1024)
 
 struct exchange;
 struct http_server;
-
-/* What the client keeps us waiting for; each has its limit. */
-enum connection_wait {
-	WAIT_NOTHING,
-	WAIT_FIRST,  /* bytes after accept: head_timeout, closed silently */
-	WAIT_IDLE,   /* the next request: idle_timeout, closed silently */
-	WAIT_HEAD,   /* the rest of a head: head_timeout, 408 */
-	WAIT_BODY,   /* body_timeout for each CONNECTION_PROGRESS_BYTES, 408 */
-	WAIT_LINGER, /* it may read our last answer, then we close */
-	WAIT_HALF_CLOSED,
-	WAIT_PAUSED, /* not read from: is the client still there? */
-};
 
 struct connection {
 	struct http_server *server;
 	struct list node, dirty_node;
 	struct list congested_node; /* its worker does not read */
-	int fd;
+	struct admitted admitted;
+	struct transport transport;
+	const struct protocol *protocol;
+	struct http1 http1;
 	bool read_paused;
 	bool eof;	  /* the client sends nothing more */
 	bool closing;	  /* no request is read any more */
-	bool must_linger; /* unread bytes of the client are likely */
-	bool reset;	  /* its end must not look like one */
+	bool must_linger; /* bytes of the client may be unread */
+	bool reset;	  /* close with a reset, not with an orderly end */
 	bool lingering;	  /* all is written; waiting for the client's EOF */
-	bool in_body;	  /* a body is being read, for `reader` or for nobody */
-	bool expecting;	  /* it waits for 100 Continue before the body */
-	bool last;	  /* no request follows after this body */
 	bool again;	  /* more can be read from `in` at once */
+	bool owes_start;  /* a request has arrived that is with no worker yet */
 	enum connection_wait wait;
 	ev_io readable, writable;
 	struct wheel_timer wait_timer, write_timer;
 	struct list exchanges; /* oldest first; at most HTTP_PIPELINE_MAX */
 	unsigned exchange_count;
 	uint64_t served;   /* requests begun */
-	struct buffer in;  /* what could not be used yet */
-	struct buffer out; /* what the kernel did not take yet */
-	size_t line;	   /* how far the head at the front was scanned */
-	struct exchange *reader;
-	struct body body;
+	struct buffer in;  /* bytes not used yet */
+	struct buffer out; /* bytes not written yet */
 	uint64_t sent_bytes;
+	uint64_t body_bytes; /* bytes of request bodies read so far */
+	uint64_t write_mark; /* taken_bytes() when the write timer was set */
 	/* when the wait's timer was set */
 	uint64_t body_mark, sent_mark, wait_served;
 	bool may_be_proxied; /* a PROXY header may come first */
@@ -76,28 +73,23 @@ struct connection {
 	char peer[ADDRESS_TEXT_BYTES]; /* "192.0.2.1:4242" or "unix" */
 };
 
-/* fd is non-blocking and the connection's from here on. */
+/* Takes ownership of the transport. */
 struct connection *connection_create(
-	struct http_server *s, int fd, const char *peer);
-/* At once; what is in flight is cancelled. Not from within callbacks of an
- * exchange. */
+	struct http_server *s, struct transport transport, const char *peer);
+/* Closes at once and cancels its requests in flight. Must not be called from a
+ * callback of an exchange. */
 void connection_destroy(struct connection *c);
 
-/* Once per loop turn for each touched connection: what came in and was
- * answered meanwhile is written, in order. May destroy it. */
+/* Reads what has arrived. May destroy this connection or others. */
+void connection_read_now(struct connection *c);
+/* Called once per loop turn for each touched connection: writes the answers in
+ * order. May destroy the connection. */
 void connection_turn(struct connection *c);
 
-/* ---- for its exchanges ---- */
+/* Schedules a turn of the connection before the loop sleeps. */
 void connection_touch(struct connection *c);
-/* Where an exchange writes: the socket's buffer if it is first in line. */
-struct buffer *connection_output(struct exchange *x);
-/* The rest of the body is thrown away; false: it must not be waited for. */
-bool connection_drop_body(struct connection *c);
 
 /* ---- between its two files ---- */
-/* Sets the timer of what is waited for now; once per turn. */
+/* Sets the timer for what the connection waits for; once per turn. */
 void connection_arm(struct connection *c);
 void connection_wait_over(struct wheel_timer *timer); /* wait_timer.fire */
-/* The client sends nothing more, and what is there does not make the body
- * whole. unread: bytes that the kernel has. */
-bool connection_body_is_cut(const struct connection *c, size_t unread);

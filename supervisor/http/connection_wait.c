@@ -1,17 +1,16 @@
-/* What a connection waits for and how long: one timer, whose meaning is what
- * it was armed for. */
+/* connection_wait: the timeouts of a connection: one timer, which ends the wait
+ * that it was armed for. */
 #include <poll.h>
-#include <sys/ioctl.h>
 
 #include "proto/util/clock.h"
 #include "supervisor/http/connection.h"
-#include "supervisor/http/exchange.h"
-#include "supervisor/http/reader.h"
 #include "supervisor/http/server.h"
 
 static enum connection_wait
 wait_of(const struct connection *c)
 {
+	enum connection_wait wait;
+
 	if (c->lingering)
 		return WAIT_LINGER;
 	if (c->eof)
@@ -20,10 +19,8 @@ wait_of(const struct connection *c)
 		return WAIT_NOTHING;
 	if (c->read_paused)
 		return WAIT_PAUSED;
-	if (c->in_body)
-		return WAIT_BODY;
-	if (buffer_length(&c->in))
-		return WAIT_HEAD;
+	if ((wait = c->protocol->wait(c)) != WAIT_NOTHING)
+		return wait;
 	if (c->exchange_count || buffer_length(&c->out))
 		return WAIT_NOTHING;
 	return c->served ? WAIT_IDLE : WAIT_FIRST;
@@ -54,34 +51,49 @@ wait_ms(const struct connection *c, enum connection_wait wait)
 	return 0;
 }
 
-/* Whether the wait that goes on begins anew: a body's when enough came. */
+/* Whether the same wait restarts: for the next request, or after enough bytes.
+ */
 static bool
 has_progress(const struct connection *c)
 {
 	switch (c->wait) {
+	case WAIT_IDLE: /* a request came and was answered within one turn */
+		return c->served != c->wait_served;
 	case WAIT_HEAD:
 	case WAIT_BODY:
 		return c->served != c->wait_served ||
-		       c->body.read - c->body_mark >= CONNECTION_PROGRESS_BYTES;
+		       c->body_bytes - c->body_mark >=
+			       CONNECTION_PROGRESS_BYTES;
 	case WAIT_HALF_CLOSED:
 		return c->sent_bytes != c->sent_mark ||
-		       c->body.read != c->body_mark;
+		       c->body_bytes != c->body_mark;
 	default:
 		return false;
 	}
 }
 
-/* The limit of a wait runs from its begin. */
+/* The client is to send a request or to close, and supd owes it nothing. */
+static bool
+is_idle(const struct connection *c, enum connection_wait wait)
+{
+	return (wait == WAIT_FIRST || wait == WAIT_IDLE || wait == WAIT_HEAD ||
+		       wait == WAIT_LINGER) &&
+	       !c->exchange_count && !buffer_length(&c->out);
+}
+
+/* The timer is kept while the same wait goes on, so a limit runs from the
+ * beginning of the wait. */
 void
 connection_arm(struct connection *c)
 {
 	enum connection_wait wait = wait_of(c);
 
+	admission_note_idle(c, is_idle(c, wait));
 	if (wait == c->wait && !has_progress(c))
 		return;
 	c->wait = wait;
 	c->wait_served = c->served;
-	c->body_mark = c->body.read;
+	c->body_mark = c->body_bytes;
 	c->sent_mark = c->sent_bytes;
 	if (wait == WAIT_NOTHING)
 		wheel_clear(&c->server->gateway->wheel, &c->wait_timer);
@@ -90,26 +102,18 @@ connection_arm(struct connection *c)
 			clock_ms() + wait_ms(c, wait));
 }
 
-bool
-connection_body_is_cut(const struct connection *c, size_t unread)
-{
-	size_t there = buffer_length(&c->in) + unread;
-
-	return c->in_body && (c->body.chunked ? !there : there < c->body.left);
-}
-
 static bool
 has_left(const struct connection *c)
 {
-	struct pollfd look = {.fd = c->fd, .events = POLLRDHUP};
-	int unread = 0;
+	struct pollfd look = {.fd = c->transport.fd, .events = POLLRDHUP};
+	ssize_t unread;
 
 	if (poll(&look, 1, 0) != 1)
 		return false;
 	if (look.revents & (POLLHUP | POLLERR))
 		return true;
-	return !ioctl(c->fd, FIONREAD, &unread) &&
-	       connection_body_is_cut(c, (size_t)unread);
+	unread = c->transport.ops->unread(&c->transport);
+	return unread >= 0 && c->protocol->is_cut(c, (size_t)unread);
 }
 
 void
@@ -128,14 +132,9 @@ connection_wait_over(struct wheel_timer *timer)
 		connection_arm(c);
 		return;
 	case WAIT_HEAD:
-		reader_refuse(c, 408, "the head of the request took too long");
-		break;
 	case WAIT_BODY:
-		if (c->reader) {
-			exchange_refuse_and_close(c->reader, 408,
-				"the body of the request took too long");
+		if (c->protocol->refuse_late(c, c->wait))
 			break;
-		}
 		connection_destroy(c);
 		return;
 	default:

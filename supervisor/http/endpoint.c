@@ -1,11 +1,11 @@
-/* The own paths as a table. */
+/* endpoint: supd's own paths as a table. */
 #include "supervisor/http/endpoint.h"
 
-#include "supervisor/control/metrics_view.h"
 #include "supervisor/http/api.h"
 #include "supervisor/http/bearer.h"
 #include "supervisor/http/connection.h"
 #include "supervisor/http/exchange.h"
+#include "supervisor/http/page_answer.h"
 #include "supervisor/http/server.h"
 
 #define PLAIN "text/plain; charset=utf-8"
@@ -32,7 +32,6 @@ static void
 begin_metrics(struct exchange *x, const struct head *h)
 {
 	struct http_server *s = x->connection->server;
-	struct metrics_writer w;
 
 	if (s->config->admin.metrics == METRICS_TOKEN &&
 		bearer_role(&s->config->admin, h) < 0) {
@@ -40,13 +39,7 @@ begin_metrics(struct exchange *x, const struct head *h)
 			"a valid token is needed");
 		return;
 	}
-	metrics_writer_init(&w, false);
-	metrics_view_write(&w, s->gateway);
-	exchange_answer(x, 200, "text/plain; version=0.0.4; charset=utf-8",
-		"Cache-Control: no-store\r\n",
-		(struct bytes){(const char *)buffer_bytes(&w.text),
-			buffer_length(&w.text)});
-	metrics_writer_finish(&w);
+	page_answer_metrics(x);
 }
 
 static void
@@ -58,16 +51,27 @@ begin_planned(struct exchange *x, const struct head *h)
 static const struct endpoint_row {
 	struct bytes path;
 	void (*begin)(struct exchange *x, const struct head *h);
+	bool is_vital;
 } endpoints[] = {
-	{{"/livez", 6}, begin_livez},
-	{{"/readyz", 7}, begin_readyz},
-	{{"/metrics", 8}, begin_metrics},
-	{{"/ws", 3}, begin_planned},
+	{{"/livez", 6}, begin_livez, true},
+	{{"/readyz", 7}, begin_readyz, true},
+	{{"/metrics", 8}, begin_metrics, false},
+	{{"/ws", 3}, begin_planned, false},
 };
 
-void
-endpoint_begin(
-	struct exchange *x, const struct head *h, const struct path *path)
+static bool
+is_vital(struct http_server *s, const struct head *h, const struct path *path)
+{
+	if (bytes_equal(path->segments[0], BYTES("api")))
+		return bearer_role(&s->config->admin, h) >= 0;
+	for (size_t i = 0; i < sizeof(endpoints) / sizeof(*endpoints); i++)
+		if (bytes_equal(path->text, endpoints[i].path))
+			return endpoints[i].is_vital;
+	return false;
+}
+
+static void
+begin(struct exchange *x, const struct head *h, const struct path *path)
 {
 	if (bytes_equal(path->segments[0], BYTES("api"))) {
 		api_begin(x, h, path);
@@ -85,3 +89,5 @@ endpoint_begin(
 	}
 	exchange_refuse(x, 404, "", "nothing is served on this path");
 }
+
+const struct own_paths endpoint_paths = {.is_vital = is_vital, .begin = begin};

@@ -1,11 +1,7 @@
-/* endpoint: the paths that are supd's own, asked before the routes: /livez,
- * /readyz, /api; /ws and /metrics have their place here. */
+/* endpoint: the paths that supd itself serves: /livez, /readyz, /metrics, /api.
+ */
 #pragma once
 
-#include "supervisor/http/head.h"
-#include "supervisor/route/path.h"
+#include "supervisor/http/responder.h"
 
-struct exchange;
-
-void endpoint_begin(
-	struct exchange *x, const struct head *h, const struct path *path);
+extern const struct own_paths endpoint_paths;

@@ -1,5 +1,5 @@
-/* event_stream: writes events, keep-alive comments and what was missed. The
- * journal's follower behind it is control's. */
+/* event_stream: writes events, keep-alive comments and the number of missed
+ * events. Control follows the journal for it. */
 #include "supervisor/http/event_stream.h"
 
 #include <stdlib.h>
@@ -52,21 +52,37 @@ write_event(struct event_stream *s, const struct journal_text *event)
 	s->sent = event->seq;
 }
 
-void
-event_stream_go_on(struct event_stream *s)
+/* Writes until the client's queue is full. */
+static bool
+write_some(struct slice *slice)
 {
+	struct event_stream *s =
+		container_of(slice, struct event_stream, slice);
 	struct gateway *g = server_of(s)->gateway;
 	struct journal_text event;
 
-	if (!s->sent)
-		s->sent = journal_seq(g->journal);
 	while (exchange_stream_backlog(s->exchange) <= EVENT_BACKLOG_MAX &&
 		journal_next(g->journal, s->sent, &event)) {
 		note_missed(s, event.missed);
+		if (!journal_is_of(&event, s->plugin_id)) {
+			s->sent = event.seq;
+			continue;
+		}
 		if (s->missed)
 			tell_missed(s);
 		write_event(s, &event);
 	}
+	return false;
+}
+
+void
+event_stream_go_on(struct event_stream *s)
+{
+	struct gateway *g = server_of(s)->gateway;
+
+	if (!s->sent)
+		s->sent = journal_seq(g->journal);
+	slice_take(g->slices, &s->slice);
 }
 
 static void
@@ -87,20 +103,34 @@ keep_alive_due(struct wheel_timer *timer)
 	set_keep_alive(s);
 }
 
+static void
+write_head(struct exchange *x)
+{
+	exchange_stream_begin(x, 200, "text/event-stream",
+		ANSWER_STREAM_FIELDS "X-Content-Type-Options: nosniff\r\n");
+}
+
+void
+event_stream_answer_head(struct exchange *x)
+{
+	write_head(x);
+	exchange_stream_end(x);
+}
+
 struct event_stream *
-event_stream_open(struct exchange *x, void *call)
+event_stream_open(struct exchange *x, void *call, const char *plugin_id)
 {
 	struct event_stream *s = memory_alloc(sizeof(*s));
 
 	s->exchange = x;
 	s->call = call;
+	s->plugin_id = plugin_id;
 	list_append(&server_of(s)->streams, &s->node);
 	server_of(s)->gateway->edge.streams++;
 	wheel_timer_init(&s->keep_alive, keep_alive_due);
-	exchange_stream_begin(x, "text/event-stream",
-		"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff"
-		"\r\n");
-	/* Lets a proxy and the client know at once that it is open. */
+	slice_init(&s->slice, write_some);
+	write_head(x);
+	/* shows proxies and the client at once that the stream is open */
 	write_text(s, memory_copy_text(": events\n\n"));
 	set_keep_alive(s);
 	return s;
@@ -113,6 +143,7 @@ event_stream_destroy(struct event_stream *s)
 
 	wheel_clear(&server->gateway->wheel, &s->keep_alive);
 	server->gateway->edge.streams--;
+	slice_leave(&s->slice);
 	list_remove(&s->node);
 	free(s);
 }
@@ -121,11 +152,14 @@ void
 event_stream_tell(struct event_stream *s, const json_t *progress)
 {
 	const json_t *event = json_object_get(progress, "event");
+	const json_t *after = json_object_get(progress, "after");
 
 	if (!event)
 		note_missed(s, (uint64_t)json_integer_value(
 				       json_object_get(progress, "dropped")));
-	else if (!s->sent)
+	if (after)
+		s->sent = (uint64_t)json_integer_value(after);
+	else if (event && !s->sent)
 		s->sent = (uint64_t)json_integer_value(
 				  json_object_get(event, "seq")) -
 			  1;

@@ -1,17 +1,23 @@
-/* The life of an exchange, and its answer, whoever gives it. The request's
- * half is exchange_request.c, what a worker says exchange_worker.c. */
+/* exchange: the life of an exchange, and its answer from any responder. The
+ * request's half is in exchange_request.c, a worker's messages in
+ * exchange_worker.c. */
 #include "supervisor/http/exchange.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/json_text.h"
 #include "proto/util/memory.h"
-#include "supervisor/http/api.h"
+#include "proto/util/text.h"
+#include "proto/value.h"
 #include "supervisor/http/connection.h"
 #include "supervisor/http/server.h"
 
 #define PACKED_KEPT_BYTES 4096 /* memory that a free exchange may keep */
+
+/* The responder of answers that supd gives at once. */
+static const struct responder at_once = {.refuse = exchange_refuse_as_accepted};
 
 static struct http_server *
 server_of(const struct exchange *x)
@@ -37,13 +43,15 @@ exchange_create(struct connection *c)
 	}
 	x->packed = packed;
 	x->connection = c;
+	x->responder = &at_once;
 	x->request.ops = &exchange_ops;
+	x->window = WIRE_CREDIT_BYTES;
 	list_append(&c->exchanges, &x->node);
 	c->exchange_count++;
 	return x;
 }
 
-/* Its line in the access log. */
+/* Writes the exchange's line in the access log. */
 static void
 note_end(struct exchange *x)
 {
@@ -66,12 +74,10 @@ exchange_destroy(struct exchange *x)
 	struct connection *c = x->connection;
 	struct http_server *s = c->server;
 
-	if (x->request.id)
-		dispatch_cancel(s->gateway, &x->request);
-	if (x->api)
-		api_abandon(x->api);
-	if (c->reader == x)
-		c->reader = NULL;
+	if (x->responder->abandon)
+		x->responder->abandon(x);
+	if (x->body)
+		c->protocol->drop_body(x);
 	note_end(x);
 	list_remove(&x->node);
 	c->exchange_count--;
@@ -88,6 +94,20 @@ exchange_destroy(struct exchange *x)
 	s->free_exchange_count++;
 }
 
+void
+exchange_hand_to(
+	struct exchange *x, const struct responder *responder, void *answering)
+{
+	x->responder = responder;
+	x->answering = answering;
+}
+
+void
+exchange_let_go(struct exchange *x)
+{
+	exchange_hand_to(x, &at_once, NULL);
+}
+
 /* ---- the answer ---- */
 
 struct bytes
@@ -95,6 +115,12 @@ exchange_part(const struct exchange *x, struct exchange_part p)
 {
 	return (struct bytes){
 		(const char *)buffer_bytes(&x->packed) + p.at, p.length};
+}
+
+struct buffer *
+exchange_output(struct exchange *x)
+{
+	return x->connection->protocol->output(x);
 }
 
 struct answer_frame
@@ -120,7 +146,7 @@ exchange_finish(struct exchange *x)
 	x->sink = SINK_NONE;
 	if (!x->keep_alive)
 		x->close_after = true;
-	/* What follows on the wire is no request any more, from here on. */
+	/* bytes that follow are not read as requests */
 	x->connection->closing |= x->close_after;
 	connection_touch(x->connection);
 }
@@ -128,7 +154,7 @@ exchange_finish(struct exchange *x)
 void
 exchange_leave_body(struct exchange *x)
 {
-	if (x->connection->reader == x && !connection_drop_body(x->connection))
+	if (x->body && !x->connection->protocol->drop_body(x))
 		x->close_after = true;
 }
 
@@ -141,7 +167,7 @@ exchange_answer(struct exchange *x, int status, const char *type,
 	exchange_leave_body(x);
 	frame = exchange_frame(x);
 	answer_write_own(
-		connection_output(x), &frame, status, type, fields, body);
+		exchange_output(x), &frame, status, type, fields, body);
 	x->status = status;
 	x->body_bytes = x->is_head ? 0 : body.length;
 	exchange_finish(x);
@@ -158,18 +184,17 @@ exchange_truncate(struct exchange *x, const char *reason)
 
 	if (tells) {
 		length = snprintf(event, sizeof(event),
-			"\n\nevent: truncated\ndata: %s\n\n", reason);
-		if (length >= (int)sizeof(event))
-			length = (int)sizeof(event) - 1;
+			"\n\nevent: truncated\ndata: %.*s\n\n",
+			TEXT_FIT(reason, 600));
 		exchange_write_piece(x, (struct bytes){event, (size_t)length});
 	} else if (x->answer_body == ANSWER_UNTIL_CLOSE) {
 		x->connection->reset = true;
 	}
 	if (tells && x->answer_body == ANSWER_CHUNKED)
-		answer_write_last_chunk(connection_output(x));
+		answer_write_last_chunk(exchange_output(x));
 	else
 		x->keep_alive = false;
-	if (x->connection->reader == x)
+	if (x->body)
 		x->keep_alive = false;
 	exchange_finish(x);
 }
@@ -190,23 +215,57 @@ exchange_note_refusal(const struct exchange *x, int status)
 }
 
 void
-exchange_write_refusal(
+exchange_answer_json(struct exchange *x, int status, const char *fields,
+	const json_t *document)
+{
+	struct buffer line = {0};
+
+	json_text_append(&line, document, JSON_TEXT_COMPACT);
+	buffer_append_byte(&line, '\n');
+	exchange_answer(x, status, "application/json", fields,
+		(struct bytes){(const char *)buffer_bytes(&line),
+			buffer_length(&line)});
+	buffer_finish(&line);
+}
+
+static void
+refuse_as_json(
+	struct exchange *x, int status, const char *fields, const char *reason)
+{
+	json_t *document = json_pack(
+		"{s:o,s:i}", "error", value_text(reason), "status", status);
+
+	exchange_answer_json(x, status, fields, document);
+	json_decref(document);
+}
+
+void
+exchange_refuse_as_accepted(
 	struct exchange *x, int status, const char *fields, const char *reason)
 {
 	char text[700];
+	int length;
 
+	if (x->accepts_json) {
+		refuse_as_json(x, status, fields, reason);
+		return;
+	}
+	length = snprintf(text, sizeof(text), "%d %s: %.*s\n", status,
+		answer_reason(status), TEXT_FIT(reason, 600));
+	exchange_answer(x, status, "text/plain; charset=utf-8", fields,
+		(struct bytes){text, (size_t)length});
+}
+
+void
+exchange_write_refusal(
+	struct exchange *x, int status, const char *fields, const char *reason)
+{
 	if (x->state == EXCHANGE_DONE)
 		return;
 	if (x->state == EXCHANGE_STREAMING)
 		exchange_truncate(x, reason);
-	else if (x->for_api)
-		api_refuse(x, status, fields, reason);
 	else
-		exchange_answer(x, status, "text/plain; charset=utf-8", fields,
-			(struct bytes){
-				text, (size_t)snprintf(text, sizeof(text),
-					      "%d %s: %.600s\n", status,
-					      answer_reason(status), reason)});
+		x->responder->refuse(x, status, fields, reason);
 }
 
 void
@@ -230,7 +289,7 @@ exchange_refuse_and_close(struct exchange *x, int status, const char *reason)
 bool
 exchange_write_piece(struct exchange *x, struct bytes piece)
 {
-	struct buffer *out = connection_output(x);
+	struct buffer *out = exchange_output(x);
 
 	switch (x->answer_body) {
 	case ANSWER_CHUNKED:
@@ -255,17 +314,18 @@ exchange_write_piece(struct exchange *x, struct bytes piece)
 }
 
 void
-exchange_stream_begin(struct exchange *x, const char *type, const char *fields)
+exchange_stream_begin(
+	struct exchange *x, int status, const char *type, const char *fields)
 {
 	struct answer_frame frame;
 
 	exchange_leave_body(x);
 	frame = exchange_frame(x);
 	x->answer_body = answer_write_own_head(
-		connection_output(x), &frame, 200, type, fields);
+		exchange_output(x), &frame, status, type, fields);
 	x->keep_alive = frame.keep_alive;
-	x->event_stream = true;
-	x->status = 200;
+	x->event_stream = !strcmp(type, "text/event-stream");
+	x->status = (uint16_t)status;
 	x->state = EXCHANGE_STREAMING;
 	connection_touch(x->connection);
 }
@@ -285,12 +345,22 @@ exchange_stream_end(struct exchange *x)
 	if (x->state != EXCHANGE_STREAMING)
 		return;
 	if (x->answer_body == ANSWER_CHUNKED)
-		answer_write_last_chunk(connection_output(x));
+		answer_write_last_chunk(exchange_output(x));
 	exchange_finish(x);
 }
 
 size_t
 exchange_stream_backlog(struct exchange *x)
 {
-	return buffer_length(connection_output(x));
+	return buffer_length(exchange_output(x));
+}
+
+void
+exchange_passed(struct exchange *x, uint64_t bytes, size_t backlog)
+{
+	if (bytes > x->uncredited)
+		bytes = x->uncredited;
+	x->uncredited -= bytes;
+	if (bytes && x->responder->passed)
+		x->responder->passed(x, bytes, backlog);
 }

@@ -1,7 +1,8 @@
 /* exchange: one request of a connection and its answer. It packs the worker's
  * `http` message once, keeps it for hold and replay, and writes the answer in
- * its place in the line. Lives in its connection's list until the answer has
- * been handed to the socket; ends in connection_turn(), never in a callback. */
+ * the order of requests. An exchange is in its connection's list until its
+ * answer has been written to the socket; it ends in connection_turn(), never in
+ * a callback. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,25 +14,29 @@
 #include "supervisor/http/answer.h"
 #include "supervisor/http/body.h"
 #include "supervisor/http/head.h"
+#include "supervisor/http/responder.h"
 
-/* Of bodies that a worker had credit for and did not read yet. */
+/* Bytes queued to a worker, past which no more of a body is passed on. */
 #define EXCHANGE_BACKLOG_MAX (1024 * 1024)
 
-struct api_call;
+/* Credit windows grow only while a worker has at most this many requests in
+ * flight, which bounds the number of large windows. */
+#define EXCHANGE_WIDE_MAX 16
+
 struct connection;
 
 enum exchange_state {
-	EXCHANGE_OPEN,	    /* its body is being kept; nobody has it yet */
-	EXCHANGE_WAITING,   /* somebody owes an answer */
+	EXCHANGE_OPEN,	    /* no responder has it; its body is being kept */
+	EXCHANGE_WAITING,   /* the responder owes an answer */
 	EXCHANGE_STREAMING, /* the head of the answer is out */
 	EXCHANGE_DONE,	    /* the answer is complete */
 };
 
-/* What becomes of the pieces of the request's body. */
+/* Where the pieces of the request's body go. */
 enum exchange_sink {
-	SINK_NONE, /* there is none, or it is over */
-	SINK_KEEP, /* in `packed`, up to WIRE_INLINE_BODY */
-	SINK_PASS, /* to the worker, as far as it gave credit */
+	SINK_NONE, /* no body, or no more of it is wanted */
+	SINK_KEEP, /* kept in `packed`, up to keep_max */
+	SINK_PASS, /* to the worker, within its credit */
 };
 
 struct exchange_part {
@@ -42,92 +47,134 @@ struct exchange {
 	struct request request; /* id 0 unless the gateway has it */
 	struct list node;	/* connection.exchanges, or the free list */
 	struct connection *connection;
+	const struct responder *responder;
+	void *answering; /* owned by the responder */
 	enum exchange_state state;
 	enum exchange_sink sink;
 	enum answer_body answer_body;
 	bool is_head, http_1_0, keep_alive;
-	bool for_api, event_stream, encoded;
-	bool by_proxy;	  /* its peer is trusted */
-	bool close_after; /* the connection ends with this answer */
+	bool event_stream, encoded;
+	bool has_body;	   /* the client sends one */
+	bool body_follows; /* sent before its body was complete */
+	bool by_proxy;	   /* its peer is trusted */
+	bool accepts_json; /* supd's errors are JSON */
+	bool close_after;  /* the connection closes after this answer */
 
-	struct buffer packed; /* the request id and who asks, then the message
-				 from method to peer, or the body of an API
-				 call */
+	struct buffer packed; /* request id, client, then the message or an API
+				 call's body */
 	struct exchange_part id, client, method, path;
-	uint32_t wire_at; /* where the message's params begin */
-	uint32_t body_at; /* where the kept bytes of the body begin */
-	uint64_t body_limit, body_credit;
+	struct exchange_part params; /* of the path, packed */
+	uint32_t wire_at;	     /* where the message's params begin */
+	uint32_t body_at;  /* where the kept bytes of the body begin */
+	struct body *body; /* while it is being read, else NULL */
+	uint64_t body_limit, body_credit, keep_max;
 
-	struct buffer answer; /* what is written while not first in line */
+	struct buffer
+		answer; /* written while an earlier exchange is not done */
 	uint64_t answer_left; /* ANSWER_LENGTH: bytes still promised */
-	uint64_t uncredited;  /* bytes of chunks the worker got no credit for */
-	struct api_call *api;
+	uint64_t uncredited;  /* bytes passed without new credit */
+	uint64_t window;      /* greatest uncredited: exchange_passed() */
 
-	struct access_note *note; /* NULL: no line is wanted */
+	struct access_note *note; /* NULL: not logged */
 	int status;		  /* of its answer; 0: none yet */
 	uint64_t body_bytes;	  /* of its answer */
 };
 
-/* At the end of the connection's line. */
+/* Creates an exchange at the end of the connection's list. */
 struct exchange *exchange_create(struct connection *c);
-/* Cancels what is still on its way. */
+/* Cancels its request, if in flight, and frees it. */
 void exchange_destroy(struct exchange *x);
 
-/* Takes the request: to a worker, to supd's own endpoints, or refused. If
- * sink is not SINK_NONE then, body_limit is set and its body is wanted. */
+/* Finds the responder (a worker or one of supd's own paths), or refuses. If
+ * sink is not SINK_NONE afterwards, the body is wanted, and body_limit is set.
+ */
 void exchange_begin(struct exchange *x, const struct head *h);
-/* How many bytes of the body it can take now. */
+/* Bytes of the body that can be taken now. */
 uint64_t exchange_room(const struct exchange *x);
-/* Its worker gave credit but does not read: nothing tells when it does, so
- * who waits for it looks again. */
+/* The worker gave credit but does not read its socket. No event reports when it
+ * does, so callers check again. */
 bool exchange_is_congested(const struct exchange *x);
 void exchange_piece(struct exchange *x, struct bytes piece, bool last);
-void exchange_body_end(struct exchange *x); /* unless a piece was the last */
+void exchange_body_end(struct exchange *x); /* if no piece was the last */
 
-/* Answers with an error (plain text, JSON for /api), unless the head of an
- * answer is out: then that is cut off. fields: "" or complete lines. */
+/* Answers with an error in the responder's form. If the head of an answer is
+ * out already, the answer is cut off instead. fields: "" or complete lines. */
 void exchange_refuse(
 	struct exchange *x, int status, const char *fields, const char *reason);
-/* Counts a refusal that is answered in another way. */
+/* Counts a refusal that the caller answers itself. */
 void exchange_note_refusal(const struct exchange *x, int status);
-/* The same, and the connection cannot go on after it. */
+/* Refuses, and closes the connection after the answer. */
 void exchange_refuse_and_close(
 	struct exchange *x, int status, const char *reason);
-/* supd's own answer, complete. */
+/* Writes a complete answer of supd's own. */
 void exchange_answer(struct exchange *x, int status, const char *type,
 	const char *fields, struct bytes body);
-/* supd's own, as a stream: the head, then pieces, then the end. */
+/* Writes an answer of supd's own as a stream: the head, pieces, the end. */
 void exchange_stream_begin(
-	struct exchange *x, const char *type, const char *fields);
+	struct exchange *x, int status, const char *type, const char *fields);
 void exchange_stream_write(struct exchange *x, struct bytes piece);
 void exchange_stream_end(struct exchange *x);
-/* How much of what was written waits for the client. */
+/* Bytes written that the client has not taken. */
 size_t exchange_stream_backlog(struct exchange *x);
-/* That many bytes of its answer are in the kernel's hands. */
-void exchange_passed(struct exchange *x, uint64_t bytes);
+/* Once per turn: notes whether the worker must wait for the client to read the
+ * answer or to send the body. */
+void exchange_note_waiting(struct exchange *x);
+/* The kernel took that many bytes of the answer, and `backlog` bytes wait for
+ * the client: lets the responder write on. */
+void exchange_passed(struct exchange *x, uint64_t bytes, size_t backlog);
+
+/* ---- for responders ---- */
+/* Makes it the responder of x; `answering` is stored in x for it. */
+void exchange_hand_to(
+	struct exchange *x, const struct responder *responder, void *answering);
+/* Detaches the responder, which gets no more callbacks. */
+void exchange_let_go(struct exchange *x);
+/* The kept part of the body. */
+struct bytes exchange_kept_body(const struct exchange *x);
+/* Answers with the document and a newline. */
+void exchange_answer_json(struct exchange *x, int status, const char *fields,
+	const json_t *document);
+/* A responder.refuse that writes plain text, or JSON if the client accepts it.
+ */
+void exchange_refuse_as_accepted(
+	struct exchange *x, int status, const char *fields, const char *reason);
 
 /* ---- between its files ---- */
+/* Routes the exchange by the route table. */
+void exchange_begin_routed(
+	struct exchange *x, const struct head *h, const struct path *path);
+void exchange_worker_body_end(struct exchange *x, bool more);
+extern const struct responder
+	exchange_worker; /* sends the request to a worker */
 extern const struct request_ops exchange_ops;
 struct answer_frame exchange_frame(struct exchange *x);
-/* Before a complete answer is written, so that its head can say the truth. */
+struct buffer *exchange_output(struct exchange *x); /* the buffer to write to */
+/* Call before a complete answer is written: decides whether the connection
+ * survives the rest of the body, so that the head can say so. */
 void exchange_leave_body(struct exchange *x);
-/* The answer is complete: whatever of the request's body is still to come is
- * read and thrown away, or ends the connection. */
+/* Completes the answer. The rest of the request's body is read and discarded,
+ * or else the connection closes. */
 void exchange_finish(struct exchange *x);
-/* The head of the answer is out: say that the rest does not come. An old
- * client, whose answers end with the connection, sees it reset. */
+/* Cuts an answer whose head is out, visibly for the client: an HTTP/1.0 client,
+ * whose answers end with the connection, sees a reset. */
 void exchange_truncate(struct exchange *x, const char *reason);
-/* A piece of a body whose head is out; false: it breaks its promise. */
+/* Writes a piece of a body whose head is out; false: the piece exceeds the
+ * announced length. */
 bool exchange_write_piece(struct exchange *x, struct bytes piece);
-/* An error as its answer, whoever made it. */
+/* Writes an error as the answer. */
 void exchange_write_refusal(
 	struct exchange *x, int status, const char *fields, const char *reason);
-/* In this order, before anything else is in packed. */
+/* Call these two in this order, before anything else is in packed. */
 void exchange_take_request_id(struct exchange *x, const struct head *h);
 void exchange_take_client(struct exchange *x, const struct head *h);
-/* method to fields, and room for the body's size, which is filled in when the
- * body is there. */
+/* Packs method to fields, and leaves room for the body's size, which is filled
+ * in when the body is complete. */
 void exchange_pack_head(struct exchange *x, const struct head *h,
 	const struct route_match *match);
+/* Replaces the path parameters by those of another match, in a message that may
+ * be complete already. */
+void exchange_repack_params(
+	struct exchange *x, const struct route_match *match);
 struct bytes exchange_part(const struct exchange *x, struct exchange_part p);
 void exchange_encode(struct request *r, msgpack_packer *p, uint32_t wire_id);
+bool exchange_route(struct request *r, struct route_match *match_out);

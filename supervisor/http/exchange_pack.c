@@ -1,11 +1,12 @@
-/* The worker's `http` message, packed once from the head: who asks and how far
- * it came included. */
-#include "supervisor/http/connection.h"
+/* exchange_pack: packs the worker's `http` message once from the head, with the
+ * client's address and the proxies that it passed. */
 #include "supervisor/http/exchange.h"
-#include "supervisor/http/pack.h"
-#include "supervisor/http/server.h"
 
 #include <string.h>
+
+#include "supervisor/http/connection.h"
+#include "supervisor/http/pack.h"
+#include "supervisor/http/server.h"
 
 static struct http_server *
 server_of(const struct exchange *x)
@@ -13,8 +14,7 @@ server_of(const struct exchange *x)
 	return x->connection->server;
 }
 
-/* Keeps the client's request id if it is fit to be passed on, else makes one.
- */
+/* Keeps the client's request id if it is valid, else makes one. */
 void
 exchange_take_request_id(struct exchange *x, const struct head *h)
 {
@@ -34,7 +34,7 @@ exchange_take_request_id(struct exchange *x, const struct head *h)
 	x->id = (struct exchange_part){0, (uint32_t)id.length};
 }
 
-/* Who asks, as far as it can be believed. */
+/* Finds the client's address; claims of untrusted peers are ignored. */
 void
 exchange_take_client(struct exchange *x, const struct head *h)
 {
@@ -54,7 +54,7 @@ exchange_take_client(struct exchange *x, const struct head *h)
 	buffer_append(&x->packed, client.at, client.length);
 }
 
-/* A peer without its port. */
+/* The host of a peer, without the port. */
 static struct bytes
 host_of(const struct connection *c)
 {
@@ -67,12 +67,12 @@ host_of(const struct connection *c)
 	return (struct bytes){text, (size_t)(colon - text)};
 }
 
-/* X-Forwarded-For as the worker gets it: what a trusted peer said, and the
- * peer. Empty if nothing is known. */
+/* X-Forwarded-For for the worker: the value from a trusted peer, and the peer
+ * itself. Empty if nothing is known. */
 static struct bytes
 forwarded_for(struct exchange *x, const struct head *h)
 {
-	struct buffer *all = &server_of(x)->forwarded;
+	struct buffer *all = &server_of(x)->scratch;
 	const struct connection *c = x->connection;
 	struct bytes host;
 
@@ -106,8 +106,8 @@ pack_params(uint8_t *at, const struct route_match *match)
 	return at;
 }
 
-/* What ends at this hop is left out, and what only a trusted peer may claim;
- * the request id and how far it came are ours in any case. */
+/* Whether a field is passed on. Hop-by-hop fields, claims of untrusted peers,
+ * and fields that supd writes itself are not. */
 static bool
 is_passed(const struct exchange *x, const struct head_field *f)
 {
@@ -149,18 +149,27 @@ pack_fields(uint8_t *at, const struct exchange *x, const struct head *h,
 }
 
 static size_t
+params_bound(const struct route_match *match)
+{
+	size_t bytes = PACK_HEAD_BYTES;
+
+	for (unsigned i = 0; i < match->param_count; i++)
+		bytes += strlen(match->params[i].name) +
+			 match->params[i].value.length + 2 * PACK_HEAD_BYTES;
+	return bytes;
+}
+
+static size_t
 packed_bound(const struct exchange *x, const struct head *h,
 	const struct route_match *match, struct bytes forwarded)
 {
 	size_t bytes = h->method.length + h->path.length + h->query.length +
-		       x->id.length + forwarded.length + 160;
+		       x->id.length + forwarded.length + 160 +
+		       params_bound(match);
 
 	for (unsigned i = 0; i < h->field_count; i++)
 		bytes += h->fields[i].name.length + h->fields[i].value.length +
 			 3 * PACK_HEAD_BYTES;
-	for (unsigned i = 0; i < match->param_count; i++)
-		bytes += strlen(match->params[i].name) +
-			 match->params[i].value.length + 2 * PACK_HEAD_BYTES;
 	return bytes + 8 * PACK_HEAD_BYTES;
 }
 
@@ -176,7 +185,7 @@ exchange_pack_head(struct exchange *x, const struct head *h,
 	const struct route_match *match)
 {
 	struct bytes forwarded = forwarded_for(x, h);
-	uint8_t *at, *start;
+	uint8_t *at, *start, *params;
 
 	x->wire_at = (uint32_t)buffer_length(&x->packed);
 	at = buffer_reserve(&x->packed, packed_bound(x, h, match, forwarded));
@@ -185,10 +194,35 @@ exchange_pack_head(struct exchange *x, const struct head *h,
 	x->method = note_part(start, at, h->method.length);
 	at = pack_str(at, h->path);
 	x->path = note_part(start, at, h->path.length);
+	params = at;
 	at = pack_params(at, match);
+	x->params = note_part(start, at, (size_t)(at - params));
 	at = pack_str(at, h->query);
 	at = pack_fields(at, x, h, forwarded);
 	at += PACK_HEAD_BYTES;
 	x->body_at = (uint32_t)(at - start);
 	buffer_commit(&x->packed, x->body_at - buffer_length(&x->packed));
+}
+
+/* Packs the parameters aside first, because their values may lie in the message
+ * itself. */
+void
+exchange_repack_params(struct exchange *x, const struct route_match *match)
+{
+	struct buffer *aside = &server_of(x)->scratch;
+	uint32_t old_length = x->params.length, length;
+	uint8_t *fresh, *old;
+
+	buffer_clear(aside);
+	fresh = buffer_reserve(aside, params_bound(match));
+	length = (uint32_t)(pack_params(fresh, match) - fresh);
+	buffer_reserve(&x->packed, length);
+	old = buffer_bytes(&x->packed) + x->params.at;
+	if (length != old_length)
+		memmove(old + length, old + old_length,
+			buffer_length(&x->packed) - x->params.at - old_length);
+	memcpy(old, fresh, length);
+	x->packed.end = x->packed.end + length - old_length;
+	x->params.length = length;
+	x->body_at = x->body_at + length - old_length;
 }

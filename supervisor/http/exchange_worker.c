@@ -1,10 +1,10 @@
-/* What a worker says about the request that it has: its answer, pieces of it,
- * credit for the request's body, or that there is none. */
+/* exchange_worker: handles a worker's messages about its request: the answer,
+ * pieces of it, credit for the request's body, or a failure. */
 #include "supervisor/http/exchange.h"
 
 #include <stdio.h>
 
-#include "supervisor/http/api.h"
+#include "proto/util/text.h"
 #include "supervisor/http/connection.h"
 #include "supervisor/http/server.h"
 
@@ -43,7 +43,7 @@ on_chunk(struct request *r, struct bytes piece, bool more)
 	if (x->state == EXCHANGE_DONE)
 		return;
 	x->uncredited += piece.length;
-	if (x->uncredited > WIRE_CREDIT_BYTES) {
+	if (x->uncredited > x->window) {
 		exchange_truncate(x, "the worker sent more than it had credit");
 		return;
 	}
@@ -58,7 +58,7 @@ on_chunk(struct request *r, struct bytes piece, bool more)
 		return;
 	}
 	if (x->answer_body == ANSWER_CHUNKED)
-		answer_write_last_chunk(connection_output(x));
+		answer_write_last_chunk(exchange_output(x));
 	exchange_leave_body(x);
 	exchange_finish(x);
 }
@@ -76,13 +76,18 @@ on_fail(struct request *r, enum request_failure why, const char *text)
 		text ? text : row->text);
 }
 
-/* The worker's error as an answer of supd's. */
+/* Answers with the worker's error. */
 static void
 answer_error(struct exchange *x, const msgpack_object *error)
 {
 	char text[512];
 	enum wire_error code = codec_read_error(error, text, sizeof(text));
 
+	/* supd itself refuses a body beyond its limit or the route's. Once the
+	 * whole body has been accepted, only the plugin's own answer is left
+	 * that could be too large. */
+	if (code == WIRE_TOO_LARGE && x->sink != SINK_PASS)
+		code = WIRE_FAILED;
 	refuse_for_plugin(x, REQUEST_FAILED, wire_error_status(code), "", text);
 }
 
@@ -102,7 +107,7 @@ on_answer(struct request *r, const struct message *m)
 		return false;
 	}
 	if (answer_read(&a, m->result, &err)) {
-		snprintf(text, sizeof(text), "%s: %s",
+		text_format(text, sizeof(text), "%s: %s",
 			request_failures[REQUEST_BAD_ANSWER].text, err.text);
 		refuse_for_plugin(x, REQUEST_BAD_ANSWER,
 			request_failures[REQUEST_BAD_ANSWER].status, "", text);
@@ -112,7 +117,7 @@ on_answer(struct request *r, const struct message *m)
 	if (!a.more)
 		exchange_leave_body(x);
 	frame = exchange_frame(x);
-	x->answer_body = answer_write(connection_output(x), &a, &frame);
+	x->answer_body = answer_write(exchange_output(x), &a, &frame);
 	x->keep_alive = frame.keep_alive;
 	x->event_stream = a.is_event_stream;
 	x->answer_left = a.length;
@@ -131,7 +136,7 @@ on_answer(struct request *r, const struct message *m)
 		return true;
 	}
 	exchange_finish(x);
-	return a.more; /* then the destroyer cancels what still comes */
+	return a.more; /* exchange_destroy() cancels the rest */
 }
 
 static void
@@ -143,22 +148,87 @@ on_credit(struct request *r, uint64_t bytes)
 	connection_touch(x->connection);
 }
 
-void
-exchange_passed(struct exchange *x, uint64_t bytes)
+/* The change of the credit window after `bytes` have passed. The window shrinks
+ * by giving no credit for some of them. */
+static int64_t
+window_change(const struct exchange *x, uint64_t bytes, size_t backlog)
 {
-	if (bytes > x->uncredited)
-		bytes = x->uncredited;
-	x->uncredited -= bytes;
-	if (bytes && x->request.id)
+	uint64_t excess = x->window - WIRE_CREDIT_BYTES;
+
+	if (backlog > WIRE_CREDIT_BYTES)
+		return -(int64_t)(excess < bytes ? excess : bytes);
+	if (backlog || x->window >= WIRE_CREDIT_MAX ||
+		dispatch_in_flight(server_of(x)->gateway, &x->request) >
+			EXCHANGE_WIDE_MAX)
+		return 0;
+	return WIRE_CREDIT_BYTES;
+}
+
+/* Gives the worker credit for bytes that have passed: more if nothing is
+ * queued, so that the window grows up to WIRE_CREDIT_MAX, and less if much is
+ * queued, until the window has its first size. */
+static void
+on_passed(struct exchange *x, uint64_t bytes, size_t backlog)
+{
+	int64_t change;
+
+	if (!x->request.id)
+		return;
+	change = window_change(x, bytes, backlog);
+	x->window += (uint64_t)change;
+	bytes += (uint64_t)change;
+	if (bytes)
 		dispatch_credit(server_of(x)->gateway, &x->request, bytes);
-	else if (bytes && x->api)
-		api_passed(x->api);
+}
+
+static void
+on_abandon(struct exchange *x)
+{
+	if (x->request.id)
+		dispatch_cancel(server_of(x)->gateway, &x->request);
+}
+
+/* If half of the credit is used up (answer) or unused (body), the worker waits
+ * for the client. */
+void
+exchange_note_waiting(struct exchange *x)
+{
+	bool to_read = x->state == EXCHANGE_STREAMING &&
+		       x->uncredited >= x->window / 2;
+	bool to_send =
+		x->sink == SINK_PASS && x->body_credit >= WIRE_CREDIT_BYTES / 2;
+	bool waits = to_read || to_send;
+
+	if (x->request.id && waits != x->request.waits)
+		dispatch_note_waiting(
+			server_of(x)->gateway, &x->request, waits);
+}
+
+static void
+describe(struct request *r, char *out, size_t size)
+{
+	const struct exchange *x = exchange_of(r);
+	struct bytes method = exchange_part(x, x->method);
+	struct bytes path = exchange_part(x, x->path);
+
+	text_format(out, size, "%.*s %.*s", (int)method.length, method.at,
+		(int)path.length, path.at);
 }
 
 const struct request_ops exchange_ops = {
+	.answer_form = WIRE_ANSWER_HTTP,
 	.encode = exchange_encode,
+	.route = exchange_route,
 	.answer = on_answer,
 	.chunk = on_chunk,
 	.credit = on_credit,
 	.fail = on_fail,
+	.describe = describe,
+};
+
+const struct responder exchange_worker = {
+	.body_end = exchange_worker_body_end,
+	.passed = on_passed,
+	.refuse = exchange_refuse_as_accepted,
+	.abandon = on_abandon,
 };

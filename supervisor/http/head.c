@@ -1,4 +1,4 @@
-/* The request line, and llhttp over the whole head. */
+/* head: the request line by hand, then llhttp over the whole head. */
 #include "supervisor/http/head.h"
 
 #include <llhttp.h>
@@ -8,42 +8,46 @@
 #include "supervisor/http/head_fields.h"
 #include "supervisor/http/text.h"
 
-/* ---- scanning: where the head ends, and what may never be in one ---- */
+/* ---- scanning: the end of the head, and forbidden bytes ---- */
 
 enum head_scan
-head_scan(const char *bytes, size_t size, size_t *line, const char **reason)
+head_scan(const char *bytes, size_t size, struct head_progress *p,
+	const char **reason)
 {
-	while (*line < size) {
-		const char *at = bytes + *line;
-		size_t left = size - *line;
+	while (p->seen < size) {
+		const char *line = bytes + p->line, *at = bytes + p->seen;
+		size_t left = size - p->seen;
 		const char *lf = memchr(at, '\n', left);
-		size_t length = lf ? (size_t)(lf - at) : left;
+		size_t fresh = lf ? (size_t)(lf - at) : left;
 
-		/* Without its end yet: a last CR may be half of it. */
-		if (length && at[length - 1] == '\r')
-			length--;
-		else if (lf) {
+		/* The head has no end yet; a last CR may be half of one. */
+		if (fresh && at[fresh - 1] == '\r') {
+			fresh--;
+		} else if (lf) {
 			*reason = "a line of the head does not end in CR LF";
 			return HEAD_SCAN_BAD;
 		}
-		if (text_has_control((struct bytes){at, length})) {
+		if (text_has_control((struct bytes){at, fresh})) {
 			*reason = "the head has a control byte";
 			return HEAD_SCAN_BAD;
 		}
-		if (*line && length && (*at == ' ' || *at == '\t')) {
+		if (p->line && (*line == ' ' || *line == '\t')) {
 			*reason = "the head has a folded line";
 			return HEAD_SCAN_BAD;
 		}
+		p->seen += fresh;
 		if (!lf)
 			return HEAD_SCAN_MORE;
-		*line += length + 2;
-		if (!length)
+		p->seen += 2;
+		fresh = p->seen - p->line;
+		p->line = p->seen;
+		if (fresh == 2)
 			return HEAD_SCAN_DONE;
 	}
 	return HEAD_SCAN_MORE;
 }
 
-/* ---- llhttp's callbacks: they only note where things are ---- */
+/* ---- llhttp's callbacks: they only note positions ---- */
 
 static struct head_parser *
 parser_of(llhttp_t *l)
@@ -101,7 +105,7 @@ on_headers_complete(llhttp_t *l)
 	return HPE_PAUSED;
 }
 
-/* Not const: llhttp_init() asks for a plain pointer in some versions. */
+/* not const, because some versions of llhttp_init() take a plain pointer */
 static llhttp_settings_t settings = {
 	.on_url = on_url,
 	.on_header_field = on_header_field,
@@ -111,7 +115,8 @@ static llhttp_settings_t settings = {
 
 /* ---- the request line ---- */
 
-/* "METHOD target HTTP/1.x", one space each: what llhttp takes more freely. */
+/* Reads "METHOD target HTTP/1.x" with single spaces, more strictly than llhttp
+ * does. */
 static int
 read_request_line(struct head *h, const char *line, size_t length)
 {
@@ -128,15 +133,16 @@ read_request_line(struct head *h, const char *line, size_t length)
 		memchr(line, '\t', length) || memcmp(version, "HTTP/", 5))
 		return head_refuse(h, 400, "the request line is malformed");
 	if (memcmp(version, "HTTP/1.1", 8) && memcmp(version, "HTTP/1.0", 8))
-		return head_refuse(h, 505, "only HTTP 1.0 and 1.1 are spoken");
+		return head_refuse(
+			h, 505, "only HTTP 1.0 and 1.1 are supported");
 	h->http_1_0 = version[7] == '0';
 	h->is_head = bytes_equal(h->method, BYTES("HEAD"));
 	return 0;
 }
 
-/* http://authority/path: the authority is not looked at. */
-static void
-strip_authority(struct bytes *target)
+/* Splits http://authority/path. -1: it names no host. */
+static int
+take_authority(struct head *h, struct bytes *target)
 {
 	const char *start, *end = target->at + target->length;
 	size_t scheme;
@@ -146,11 +152,16 @@ strip_authority(struct bytes *target)
 	else if (target->length > 8 && !strncasecmp(target->at, "https://", 8))
 		scheme = 8;
 	else
-		return;
+		return 0;
 	for (start = target->at + scheme; start < end; start++)
 		if (*start == '/' || *start == '?')
 			break;
+	h->authority = (struct bytes){
+		target->at + scheme, (size_t)(start - target->at) - scheme};
 	*target = (struct bytes){start, (size_t)(end - start)};
+	if (h->authority.length)
+		return 0;
+	return head_refuse(h, 400, "the request target names no host");
 }
 
 static int
@@ -166,7 +177,8 @@ read_target(struct head *h)
 				"percent-encoded");
 	if (bytes_equal(h->method, BYTES("CONNECT")))
 		return head_refuse(h, 501, "CONNECT is not served");
-	strip_authority(&target);
+	if (take_authority(h, &target))
+		return -1;
 	if (target.length && target.at[0] != '/' && target.at[0] != '?' &&
 		!(target.length == 1 && target.at[0] == '*' &&
 			bytes_equal(h->method, BYTES("OPTIONS"))))
@@ -184,7 +196,23 @@ read_target(struct head *h)
 	return 0;
 }
 
-/* What llhttp did not like, as an answer. */
+/* Replaces tabs at line ends by spaces, because llhttp rejects a TAB after
+ * Content-Length. White space there has no meaning. */
+static void
+blank_last_tabs(char *bytes, size_t length)
+{
+	char *end = bytes + length, *at = bytes, *stop;
+
+	while ((at = memchr(at, '\t', (size_t)(end - at)))) {
+		for (stop = at; *stop == '\t' || *stop == ' '; stop++)
+			;
+		if (*stop == '\r')
+			memset(at, ' ', (size_t)(stop - at));
+		at = stop;
+	}
+}
+
+/* Turns llhttp's error into a status and a reason. */
 static int
 refuse_grammar(struct head_parser *p, const llhttp_t *l, llhttp_errno_t why)
 {
@@ -216,6 +244,7 @@ head_parse(struct head_parser *p, char *bytes, size_t length,
 	if (read_request_line(h, bytes,
 		    (size_t)((char *)memchr(bytes, '\n', length) - bytes - 1)))
 		return -1;
+	blank_last_tabs(bytes, length);
 	llhttp_init(&l, HTTP_REQUEST, &settings);
 	l.data = p;
 	result = llhttp_execute(&l, bytes, length);

@@ -1,7 +1,7 @@
-/* head: one HTTP/1.x request head, from bytes to a checked description. llhttp
- * does the grammar; what it still lets through, and what leads to request
- * smuggling, is refused here. Pure: knows no socket and no limit but its own.
- */
+/* head: parses one HTTP/1.x request head into a checked description. llhttp
+ * does the grammar; what it accepts too freely, and everything that allows
+ * request smuggling, is refused here. Pure: knows no socket and no limits but
+ * its own. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,9 +10,9 @@
 
 #include "proto/util/bytes.h"
 
-#define HEAD_FIELDS_MAX 1000 /* limits.headers cannot go beyond */
+#define HEAD_FIELDS_MAX 1000 /* the greatest limits.headers */
 
-/* Fields that supd itself looks at; their place in head.known. */
+/* Fields that supd itself reads; the index in head.known. */
 #define HEAD_KNOWN_FIELDS(X)                                                   \
 	X(HOST, "host")                                                        \
 	X(CONTENT_LENGTH, "content-length")                                    \
@@ -20,7 +20,8 @@
 	X(CONNECTION, "connection")                                            \
 	X(EXPECT, "expect")                                                    \
 	X(AUTHORIZATION, "authorization")                                      \
-	X(X_REQUEST_ID, "x-request-id")
+	X(X_REQUEST_ID, "x-request-id")                                        \
+	X(ACCEPT, "accept")
 
 enum head_known_field {
 #define X(name, text) HEAD_##name,
@@ -32,19 +33,21 @@ enum head_known_field {
 struct head_field {
 	struct bytes name;  /* lower case */
 	struct bytes value; /* without white space around it */
-	bool hop;	    /* ends here: not passed on */
+	bool hop;	    /* hop-by-hop: not passed on */
 };
 
 struct head {
 	struct bytes method, path, query; /* raw; query without the '?' */
+	struct bytes authority; /* of an absolute target, else empty */
 	const struct head_field *fields;
 	unsigned field_count;
-	/* The first of each, NULL if absent. */
+	/* The first field of each known name; NULL: absent. */
 	const struct head_field *known[HEAD_KNOWN_COUNT];
 	bool http_1_0, is_head, keep_alive;
 	bool chunked, has_length, expect_continue;
 	uint64_t content_length; /* 0 unless has_length */
-	/* Filled if refused; the connection closes after the answer. */
+	/* Set if the head is refused; the connection closes after the answer.
+	 */
 	int status;
 	const char *reason;
 };
@@ -63,14 +66,20 @@ enum head_scan {
 	HEAD_SCAN_BAD,
 };
 
-/* Looks for the end of the head that starts at bytes, in one pass: *line is
- * where to go on (0 at first, kept by the caller between calls). DONE: *line
- * is the head's length. BAD: *reason says why: a line end that is not CR LF,
- * a control byte, a folded line. */
-enum head_scan head_scan(
-	const char *bytes, size_t size, size_t *line, const char **reason);
+/* The progress of a scan, kept by the caller; zero at the start. */
+struct head_progress {
+	size_t line; /* start of the line that has no end yet */
+	size_t seen; /* bytes scanned */
+};
 
-/* bytes: a scanned head; field names are made lower case in place. -1: it is
- * refused, with status and reason in the result. */
+/* Finds the end of the head that starts at bytes, reading each byte once even
+ * if they arrive one by one. DONE: progress->line is the head's length. BAD:
+ * *reason says why: a line end that is not CR LF, a control byte, a folded
+ * line. */
+enum head_scan head_scan(const char *bytes, size_t size,
+	struct head_progress *progress, const char **reason);
+
+/* Parses a scanned head; field names become lower case in place. -1: the head
+ * is refused, with status and reason in the result. */
 int head_parse(struct head_parser *p, char *bytes, size_t length,
 	unsigned fields_max, struct head **head_out);

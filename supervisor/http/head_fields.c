@@ -1,11 +1,10 @@
-/* Refuses what two readers of one head could understand differently. */
+/* head_fields: refuses heads that two parsers could understand differently. */
 #include "supervisor/http/head_fields.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "supervisor/http/text.h"
-
-#define CONNECTION_VALUE_MAX 512
 
 int
 head_refuse(struct head *h, int status, const char *reason)
@@ -19,7 +18,7 @@ head_refuse(struct head *h, int status, const char *reason)
 static void
 lower(struct bytes name)
 {
-	/* The bytes are the caller's char array, made const by us. */
+	/* the bytes are the caller's writable array */
 	char *at = (char *)(uintptr_t)name.at;
 
 	for (size_t i = 0; i < name.length; i++)
@@ -56,7 +55,7 @@ is_hop_name(struct bytes name)
 	return false;
 }
 
-/* -1: a field that may come only once is there twice. */
+/* -1: a field that may come only once is repeated. */
 static int
 note_field(struct head *h, struct head_field *f)
 {
@@ -73,14 +72,39 @@ note_field(struct head *h, struct head_field *f)
 		if (!h->known[i])
 			h->known[i] = f;
 		else if (i != HEAD_CONNECTION && i != HEAD_EXPECT &&
-			 i != HEAD_X_REQUEST_ID)
+			 i != HEAD_X_REQUEST_ID && i != HEAD_ACCEPT)
 			return -1;
 		return 0;
 	}
 	return 0;
 }
 
-/* How long the body is: the field of play of request smuggling. */
+/* The status for transfer codings other than chunked alone: 501 for a single
+ * coding, or if chunked is the last and only there; else 400. */
+static int
+coding_status(struct bytes value)
+{
+	struct text_items items = {0};
+	unsigned count;
+
+	if (!text_items_add(&items, value) || !items.count)
+		return 400;
+	count = items.count;
+	for (unsigned i = 0; i < count; i++)
+		if (!text_is_token(items.items[i]))
+			return 400;
+	if (count == 1)
+		return 501;
+	items.count--;
+	return text_equals_ignoring_case(
+		       items.items[count - 1], BYTES("chunked")) &&
+			       !text_items_have(&items, BYTES("chunked"))
+		       ? 501
+		       : 400;
+}
+
+/* Reads the length of the body, strictly, because differing readings allow
+ * request smuggling. */
 static int
 read_framing(struct head *h)
 {
@@ -98,36 +122,111 @@ read_framing(struct head *h)
 	if (h->http_1_0)
 		return head_refuse(h, 400, "Transfer-Encoding in HTTP/1.0");
 	if (!text_equals_ignoring_case(coding->value, BYTES("chunked")))
-		return head_refuse(h,
-			memchr(coding->value.at, ',', coding->value.length) ||
-					!coding->value.length
-				? 400
-				: 501,
-			"the only transfer coding is chunked");
+		return head_refuse(h, coding_status(coding->value),
+			"the only supported transfer coding is chunked");
 	h->chunked = true;
 	return 0;
 }
 
-static int
-read_host(struct head *h)
+static bool
+is_port(struct bytes digits)
 {
-	const struct head_field *host = h->known[HEAD_HOST];
+	uint64_t port = 0;
 
-	if (!host)
-		return h->http_1_0 ? 0 : head_refuse(h, 400, "Host is missing");
-	for (size_t i = 0; i < host->value.length; i++) {
-		unsigned char c = (unsigned char)host->value.at[i];
+	return !digits.length ||
+	       (text_read_number(digits, &port) && port <= UINT16_MAX);
+}
 
-		if (c <= ' ' || c >= 0x7f || strchr("/?#@,\\\"<>^`{|}", c))
-			return head_refuse(h, 400, "Host is malformed");
+static bool
+is_name(struct bytes host)
+{
+	for (size_t i = 0; i < host.length; i++) {
+		unsigned char c = (unsigned char)host.at[i];
+
+		if (c <= ' ' || c >= 0x7f || strchr("/?#@,\\\"<>^`{|}[]:", c))
+			return false;
 	}
+	return host.length > 0;
+}
+
+/* Whether text, between brackets, is an IPv6 address. */
+static bool
+is_ipv6(struct bytes address)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr any;
+
+	if (address.length >= sizeof(text))
+		return false;
+	memcpy(text, address.at, address.length);
+	text[address.length] = '\0';
+	return inet_pton(AF_INET6, text, &any) == 1;
+}
+
+/* host [":" port] */
+static bool
+is_authority(struct bytes text)
+{
+	const char *at = text.at, *end = text.at + text.length, *stop;
+	bool is_literal = *at == '[';
+
+	stop = memchr(at, is_literal ? ']' : ':', text.length);
+	if (is_literal) {
+		if (!stop || !is_ipv6((struct bytes){
+				     at + 1, (size_t)(stop - at) - 1}))
+			return false;
+		stop++;
+	} else {
+		stop = stop ? stop : end;
+		if (!is_name((struct bytes){at, (size_t)(stop - at)}))
+			return false;
+	}
+	return stop == end ||
+	       (*stop == ':' && is_port((struct bytes){
+					stop + 1, (size_t)(end - stop) - 1}));
+}
+
+/* Takes the host of an absolute target, which overrides Host. */
+static int
+take_authority(struct head_parser *p)
+{
+	struct head *h = &p->head;
+	struct head_field *f;
+
+	if (!is_authority(h->authority))
+		return head_refuse(
+			h, 400, "the host of the request target is malformed");
+	for (unsigned i = 0; i < p->field_count; i++)
+		if (&p->fields[i] == h->known[HEAD_HOST]) {
+			p->fields[i].value = h->authority;
+			return 0;
+		}
+	if (p->field_count == HEAD_FIELDS_MAX)
+		return head_refuse(h, 431, "the head has too many fields");
+	f = &p->fields[p->field_count++];
+	*f = (struct head_field){
+		.name = known_names[HEAD_HOST], .value = h->authority};
+	h->known[HEAD_HOST] = f;
 	return 0;
 }
 
-/* Names listed in Connection end here too, but for those that carry meaning
- * which no hop may take away. */
+static int
+read_host(struct head_parser *p)
+{
+	struct head *h = &p->head;
+	const struct head_field *host = h->known[HEAD_HOST];
+
+	if (!host && !h->http_1_0)
+		return head_refuse(h, 400, "Host is missing");
+	if (host && host->value.length && !is_authority(host->value))
+		return head_refuse(h, 400, "Host is malformed");
+	return h->authority.length ? take_authority(p) : 0;
+}
+
+/* Marks fields listed in Connection as hop-by-hop, except those that a client
+ * must not be able to remove. */
 static void
-end_listed_fields(struct head_parser *p, struct bytes listed)
+end_listed_fields(struct head_parser *p, const struct text_items *listed)
 {
 	const struct head *h = &p->head;
 
@@ -137,38 +236,29 @@ end_listed_fields(struct head_parser *p, struct bytes listed)
 		if (f != h->known[HEAD_HOST] &&
 			f != h->known[HEAD_CONTENT_LENGTH] &&
 			f != h->known[HEAD_AUTHORIZATION])
-			f->hop |= text_has_item(listed, f->name);
+			f->hop |= text_items_have(listed, f->name);
 	}
 }
 
 static int
 read_connection(struct head_parser *p)
 {
+	struct text_items listed = {0};
 	struct head *h = &p->head;
-	size_t listed_bytes = 0;
 
 	h->keep_alive = !h->http_1_0;
 	if (!h->known[HEAD_CONNECTION])
 		return 0;
-	for (unsigned i = 0; i < p->field_count; i++) {
-		struct bytes value = p->fields[i].value;
-
-		if (!bytes_equal(p->fields[i].name, BYTES("connection")))
-			continue;
-		/* Each name is compared with each field. */
-		listed_bytes += value.length;
-		if (listed_bytes > CONNECTION_VALUE_MAX)
+	for (unsigned i = 0; i < p->field_count; i++)
+		if (bytes_equal(p->fields[i].name, BYTES("connection")) &&
+			!text_items_add(&listed, p->fields[i].value))
 			return head_refuse(
 				h, 400, "Connection lists too many names");
-		if (text_has_item(value, BYTES("close")))
-			h->keep_alive = false;
-		else if (h->http_1_0 &&
-			 text_has_item(value, BYTES("keep-alive")))
-			h->keep_alive = true;
-		if (!text_equals_ignoring_case(value, BYTES("keep-alive")) &&
-			!text_equals_ignoring_case(value, BYTES("close")))
-			end_listed_fields(p, value);
-	}
+	if (text_items_have(&listed, BYTES("close")))
+		h->keep_alive = false;
+	else if (h->http_1_0)
+		h->keep_alive = text_items_have(&listed, BYTES("keep-alive"));
+	end_listed_fields(p, &listed);
 	return 0;
 }
 
@@ -180,8 +270,8 @@ read_expect(struct head *h)
 	if (!expect || h->http_1_0)
 		return 0;
 	if (!text_equals_ignoring_case(expect->value, BYTES("100-continue")))
-		return head_refuse(
-			h, 417, "the only expectation is 100-continue");
+		return head_refuse(h, 417,
+			"the only supported expectation is 100-continue");
 	h->expect_continue = h->chunked || h->content_length;
 	return 0;
 }
@@ -192,16 +282,18 @@ head_read_fields(struct head_parser *p)
 	struct head *h = &p->head;
 
 	for (unsigned i = 0; i < p->field_count; i++) {
-		/* llhttp takes a line that begins with the colon. */
+		/* llhttp accepts a line that begins with a colon */
 		if (!p->fields[i].name.length)
 			return head_refuse(h, 400, "a field has no name");
 		if (note_field(h, &p->fields[i]))
 			return head_refuse(h, 400,
-				"a field that may come once is there twice");
+				"a field that must be unique appears twice");
 	}
+	if (read_host(p))
+		return -1;
 	h->fields = p->fields;
 	h->field_count = p->field_count;
-	if (read_host(h) || read_framing(h) || read_expect(h))
+	if (read_framing(h) || read_expect(h))
 		return -1;
 	return read_connection(p);
 }

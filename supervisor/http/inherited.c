@@ -1,4 +1,4 @@
-/* Reads the environment once, at the start. */
+/* inherited: reads the environment once, at the start. */
 #include "supervisor/http/inherited.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 #define FIRST 3
 #define COUNT_MAX 1000
-#define NAMELESS "unknown" /* what the service manager calls it as well */
+#define NAMELESS "unknown" /* systemd's name for sockets without one */
 
 static long
 number_of(const char *variable)
@@ -29,7 +29,7 @@ number_of(const char *variable)
 	return *end ? -1 : number;
 }
 
-/* The next of names that stand between colons. */
+/* Takes the next of the names separated by colons. */
 static char *
 take_name(const char **at)
 {
@@ -107,8 +107,8 @@ inherited_open(const struct inherited *in, const char *name, uint32_t which,
 		if (!has_option(fd, SO_TYPE, SOCK_STREAM) ||
 			!has_option(fd, SO_ACCEPTCONN, 1))
 			return error_set(err,
-				"cannot listen on fd:%s: descriptor %d is no "
-				"stream socket that listens",
+				"cannot listen on fd:%s: descriptor %d is not "
+				"a listening stream socket",
 				name, fd);
 		fd = fcntl(fd, F_DUPFD_CLOEXEC, FIRST);
 		if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)

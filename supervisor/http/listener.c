@@ -1,4 +1,5 @@
-/* Opens, accepts in bounded runs, and explains why an address cannot be had. */
+/* listener: opens a listening socket, accepts a bounded number of connections a
+ * turn, and explains why an address cannot be used. */
 #include "supervisor/http/listener.h"
 
 #include <arpa/inet.h>
@@ -70,8 +71,8 @@ on_connection(struct ev_loop *loop, ev_io *watcher, int events)
 	}
 }
 
-/* A socket file that nobody listens on any more is in the way: removes it. -1
- * with the owner's pid if somebody does. */
+/* Removes a stale socket file. -1 with the owner's pid: somebody listens on it.
+ */
 static int
 clear_stale(const struct config_listener *config, struct error *err)
 {
@@ -84,7 +85,7 @@ clear_stale(const struct config_listener *config, struct error *err)
 	if (lstat(un->sun_path, &st))
 		return 0;
 	if (!S_ISSOCK(st.st_mode))
-		return error_set(err, "cannot listen on %s: it is no socket",
+		return error_set(err, "cannot listen on %s: it is not a socket",
 			config->http);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	result = connect(
@@ -195,7 +196,7 @@ listener_open(struct http_server *server, const struct config_listener *config,
 		return NULL;
 	l = create(server, config->http, fd);
 	if (is_unix && !lstat(un->sun_path, &st)) {
-		/* Who may connect is the folder's business. */
+		/* the folder's permissions decide who may connect */
 		chmod(un->sun_path, 0666);
 		l->unix_path = memory_copy_text(un->sun_path);
 		l->device = st.st_dev;

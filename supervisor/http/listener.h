@@ -1,5 +1,5 @@
-/* listener: one listening socket, TCP or unix, and its accept loop. It hands
- * descriptors to the server and knows nothing of what they carry. */
+/* listener: one listening socket, TCP or unix, and its accept loop. It passes
+ * descriptors to the server and reads nothing from them. */
 #pragma once
 
 #include <ev.h>
@@ -15,23 +15,24 @@ struct listener {
 	struct list node;
 	struct http_server *server;
 	ev_io readable;
-	bool is_inherited; /* its options are the service manager's */
+	bool is_inherited; /* socket options belong to the service manager */
 	char *name;	   /* config_listener.http */
-	char *unix_path;   /* removed at the end if it is still ours, or NULL */
+	char *unix_path;   /* removed at the end if still ours; or NULL */
 	uint64_t device, inode;
 };
 
-/* Binds and listens; accepts nothing before listener_resume(). A unix socket
- * that nobody listens on is replaced; err names who has the address. Beside a
- * listener that shares its port this one shares it, too. */
+/* Binds and listens; accepts nothing before listener_resume(). A stale unix
+ * socket is replaced; err names the process that has the address. A listener
+ * beside one that shares its port shares it, too. */
 struct listener *listener_open(struct http_server *server,
 	const struct config_listener *config, bool share_port,
 	struct error *err);
-/* Whether another of this process may bind its port. */
+/* Lets another listener of this process bind the same port. */
 void listener_share_port(struct listener *l, bool share);
-/* Who is connected already and not accepted yet is not to be hung up on. */
+/* Accepts the clients that are already connected, so that a stop does not reset
+ * them. */
 void listener_accept_rest(struct listener *l);
-/* The which-th of the sockets that were passed on under the config's name. */
+/* Opens the which-th inherited socket of the config's name. */
 struct listener *listener_open_inherited(struct http_server *server,
 	const struct config_listener *config, uint32_t which,
 	struct error *err);

@@ -1,6 +1,6 @@
-/* pack: MessagePack heads written straight into reserved memory: what every
- * request packs, without a call per field. The caller reserves
- * PACK_HEAD_BYTES for each value on top of its bytes. */
+/* pack: writes MessagePack values straight into reserved memory, for messages
+ * that are packed per request. The caller reserves PACK_HEAD_BYTES for each
+ * value on top of its bytes. */
 #pragma once
 
 #include <stdint.h>

@@ -1,4 +1,5 @@
-/* Reads /proc/net/tcp for the socket and /proc/PID/fd for who has it. */
+/* port_owner: finds the socket in /proc/net/tcp and its process in
+ * /proc/PID/fd. */
 #include "supervisor/http/port_owner.h"
 
 #include <dirent.h>
@@ -10,7 +11,7 @@
 
 #define TCP_LISTEN_STATE 0x0A
 
-/* The inode of a socket that listens on the port, 0: none in this file. */
+/* The inode of a socket that listens on the port; 0: none in this file. */
 static unsigned long
 find_inode(const char *file, unsigned port)
 {
@@ -81,7 +82,8 @@ bool
 port_owner_find(const struct sockaddr_storage *address, char *out, size_t size)
 {
 	const struct sockaddr_in *in = (const void *)address;
-	unsigned port = ntohs(in->sin_port); /* at the same place in IPv6's */
+	unsigned port =
+		ntohs(in->sin_port); /* at the same offset in sockaddr_in6 */
 	unsigned long inode = find_inode("/proc/net/tcp", port);
 	struct dirent *entry;
 	char link[64];

@@ -1,11 +1,11 @@
-/* port_owner: which process listens on a TCP port, as far as /proc tells us:
- * only asked when a listener could not be opened. */
+/* port_owner: finds the process that listens on a TCP port, for the error of a
+ * listener that could not be opened. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
-/* "process 4242 (nginx)". false: it cannot be told. */
+/* Writes "process 4242 (nginx)". false: not found. */
 bool port_owner_find(
 	const struct sockaddr_storage *address, char *out, size_t size);

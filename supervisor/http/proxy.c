@@ -1,5 +1,5 @@
-/* Nothing is guessed: what is not exactly as it must be is not believed, and a
- * malformed PROXY header ends the connection. */
+/* proxy: strict: a malformed claim is ignored, and a malformed PROXY header
+ * ends the connection. */
 #include "supervisor/http/proxy.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "proto/util/memory.h"
 #include "supervisor/http/text.h"
 
-/* ---- who is trusted ---- */
+/* ---- trusted peers ---- */
 
 void
 proxies_init(struct proxies *p, const struct text_list *texts)
@@ -71,7 +71,7 @@ take_last(struct bytes *list)
 	return trim(item);
 }
 
-/* Goes from right to left; false: *client is the answer. */
+/* Goes through the list from right to left; false: *client is final. */
 static bool
 go_on(const struct proxies *p, struct bytes list, struct address *client)
 {
@@ -130,12 +130,12 @@ proxy_scheme(const struct head *h)
 
 #define V1_BYTES_MAX 107
 #define V2_HEAD_BYTES 16
-#define V2_BYTES_MAX 2048 /* with everything that may follow the addresses */
+#define V2_BYTES_MAX 2048 /* addresses and everything that may follow */
 
 static const char v1_begin[] = "PROXY ";
 static const char v2_begin[] = "\r\n\r\n\0\r\nQUIT\n";
 
-/* Up to the next space, which must be there unless it is the last word. */
+/* Takes a word up to the next space, which only the last word may lack. */
 static bool
 take_word(struct bytes *line, struct bytes *word, bool last)
 {
@@ -151,7 +151,7 @@ take_word(struct bytes *line, struct bytes *word, bool last)
 	return word->length > 0;
 }
 
-/* "SOURCE DESTINATION PORT PORT" of one family. */
+/* Reads "SOURCE DESTINATION PORT PORT" of one family. */
 static enum proxy_scan
 read_v1_addresses(struct bytes line, bool is_v6, struct address *source)
 {
@@ -189,7 +189,7 @@ read_v1(const char *bytes, size_t size, size_t *used_out,
 	if (*used_out > V1_BYTES_MAX || *used_out < begin + 2 || lf[-1] != '\r')
 		return PROXY_BAD;
 	line = (struct bytes){bytes + begin, *used_out - begin - 2};
-	/* What follows UNKNOWN is not to be looked at. */
+	/* the specification says to ignore what follows UNKNOWN */
 	if (line.length >= 7 && !memcmp(line.at, "UNKNOWN", 7) &&
 		(line.length == 7 || line.at[7] == ' '))
 		return PROXY_DONE;
@@ -218,7 +218,7 @@ read_v2(const char *bytes, size_t size, size_t *used_out,
 	if (size < V2_HEAD_BYTES + length)
 		return PROXY_MORE;
 	*used_out = V2_HEAD_BYTES + length;
-	if (!(at[12] & 15)) /* LOCAL: the proxy's own */
+	if (!(at[12] & 15)) /* LOCAL: a connection of the proxy itself */
 		return PROXY_DONE;
 	if (at[13] == 0x11 && length >= 12) {
 		address_set_v4(
@@ -231,7 +231,7 @@ read_v2(const char *bytes, size_t size, size_t *used_out,
 		source->port = (uint16_t)(at[48] << 8 | at[49]);
 		return PROXY_DONE;
 	}
-	/* Unspecified, or a unix socket beyond the proxy: nothing is known. */
+	/* unspecified, or a unix socket at the proxy: no address */
 	return at[13] == 0x00 || (at[13] == 0x31 && length >= 216) ? PROXY_DONE
 								   : PROXY_BAD;
 }

@@ -1,5 +1,5 @@
-/* Heads become exchanges, bodies go where their exchange wants them; every
- * limit on what a client may send is enforced here. */
+/* reader: turns heads into exchanges and passes bodies to them. Enforces every
+ * limit on what a client may send. */
 #include "supervisor/http/reader.h"
 
 #include "proto/util/log.h"
@@ -8,19 +8,42 @@
 #include "supervisor/http/head.h"
 #include "supervisor/http/server.h"
 
+/* Whether an earlier request still awaits its answer. A worker's answer is kept
+ * until the client takes it, so a connection has one request with a worker at a
+ * time, and the next pipelined one begins when that answer is complete. Answers
+ * of supd's own may follow each other. */
 static bool
-line_is_full(const struct connection *c)
+is_owed_an_answer(const struct connection *c)
 {
-	return c->exchange_count >= HTTP_PIPELINE_MAX ||
-	       buffer_length(&c->out) >= CONNECTION_OUT_MAX;
+	return !list_is_empty(&c->exchanges) &&
+	       container_of(c->exchanges.previous, struct exchange, node)
+			       ->state != EXCHANGE_DONE;
+}
+
+static bool
+is_backlogged(const struct connection *c)
+{
+	size_t bytes = buffer_length(&c->out);
+
+	list_for_each (node, &c->exchanges)
+		bytes += buffer_length(
+			&container_of(node, struct exchange, node)->answer);
+	return bytes >= CONNECTION_OUT_MAX;
+}
+
+bool
+reader_must_wait(const struct connection *c)
+{
+	return is_owed_an_answer(c) || is_backlogged(c) ||
+	       c->exchange_count >= HTTP_PIPELINE_MAX;
 }
 
 bool
 reader_is_blocked(const struct connection *c)
 {
-	if (c->in_body)
-		return c->reader && !exchange_room(c->reader);
-	return line_is_full(c);
+	if (c->http1.in_body)
+		return c->http1.reader && !exchange_room(c->http1.reader);
+	return is_backlogged(c);
 }
 
 void
@@ -38,19 +61,21 @@ reader_refuse(struct connection *c, int status, const char *reason)
 static void
 end_body(struct connection *c)
 {
-	struct exchange *x = c->reader;
+	struct exchange *x = c->http1.reader;
 
-	c->in_body = false;
-	c->reader = NULL;
-	c->closing |= c->last;
-	if (x)
-		exchange_body_end(x);
+	c->http1.in_body = false;
+	c->http1.reader = NULL;
+	c->closing |= c->http1.last;
+	if (!x)
+		return;
+	x->body = NULL;
+	exchange_body_end(x);
 }
 
 static void
 fail_body(struct connection *c, enum body_result result)
 {
-	struct exchange *x = c->reader;
+	struct exchange *x = c->http1.reader;
 
 	c->closing = true;
 	c->must_linger = true;
@@ -69,9 +94,9 @@ take_body(struct connection *c, const char *bytes, size_t size)
 	struct bytes piece = {0};
 	size_t used = 0, n;
 
-	while (c->in_body && !c->closing) {
-		uint64_t room =
-			c->reader ? exchange_room(c->reader) : UINT64_MAX;
+	while (c->http1.in_body && !c->closing) {
+		uint64_t room = c->http1.reader ? exchange_room(c->http1.reader)
+						: UINT64_MAX;
 		size_t share = size - used;
 		enum body_result result;
 
@@ -79,13 +104,16 @@ take_body(struct connection *c, const char *bytes, size_t size)
 			break;
 		if (share > room)
 			share = (size_t)room;
-		result = body_read(&c->body, bytes + used, share, &n, &piece);
+		result = body_read(
+			&c->http1.body, bytes + used, share, &n, &piece);
 		used += n;
 		if (result == BODY_PIECE) {
-			c->expecting = false;
-			if (c->reader)
-				exchange_piece(c->reader, piece,
-					!c->body.chunked && !c->body.left);
+			c->http1.expecting = false;
+			c->body_bytes += piece.length;
+			if (c->http1.reader)
+				exchange_piece(c->http1.reader, piece,
+					!c->http1.body.chunked &&
+						!c->http1.body.left);
 		} else if (result == BODY_END) {
 			end_body(c);
 		} else if (result == BODY_MORE) {
@@ -100,7 +128,7 @@ take_body(struct connection *c, const char *bytes, size_t size)
 
 /* ---- heads ---- */
 
-/* The head at the front has no end yet. */
+/* Checks a head that has no end yet against the limits. */
 static void
 check_partial(struct connection *c, size_t size)
 {
@@ -115,30 +143,30 @@ begin(struct connection *c, const struct head *h, bool is_last)
 
 	c->served++;
 	if (!h->status && head_has_body(h)) {
-		body_start(&c->body, h, UINT64_MAX);
-		c->body_mark = 0;
-		c->in_body = true;
-		c->last = !h->keep_alive;
-		c->expecting = h->expect_continue;
-		c->reader = x;
+		body_start(&c->http1.body, h, UINT64_MAX);
+		c->http1.in_body = true;
+		c->http1.last = !h->keep_alive;
+		c->http1.expecting = h->expect_continue;
+		c->http1.reader = x;
+		x->body = &c->http1.body;
 	}
 	if (h->status)
 		c->must_linger = true;
 	if (h->status || !h->keep_alive)
-		c->closing = !c->in_body;
+		c->closing = !c->http1.in_body;
 	exchange_begin(x, h);
-	if (c->reader != x)
+	if (c->http1.reader != x)
 		return;
-	c->body.limit = x->body_limit;
-	if (c->expecting && is_last && x->sink != SINK_NONE) {
+	c->http1.body.limit = x->body_limit;
+	if (c->http1.expecting && is_last && x->sink != SINK_NONE) {
 		buffer_append_text(
-			connection_output(x), "HTTP/1.1 100 Continue\r\n\r\n");
-		c->expecting = false;
+			http1_output(x), "HTTP/1.1 100 Continue\r\n\r\n");
+		c->http1.expecting = false;
 		connection_touch(c);
 	}
 }
 
-/* 0: the head is not whole yet, or refused. */
+/* 0: the head is incomplete or refused. */
 static size_t
 take_head(struct connection *c, char *bytes, size_t size)
 {
@@ -147,7 +175,7 @@ take_head(struct connection *c, char *bytes, size_t size)
 	struct head *h;
 	size_t length;
 
-	switch (head_scan(bytes, size, &c->line, &reason)) {
+	switch (head_scan(bytes, size, &c->http1.scanned, &reason)) {
 	case HEAD_SCAN_MORE:
 		check_partial(c, size);
 		return 0;
@@ -157,8 +185,8 @@ take_head(struct connection *c, char *bytes, size_t size)
 	case HEAD_SCAN_DONE:
 		break;
 	}
-	length = c->line;
-	c->line = 0;
+	length = c->http1.scanned.line;
+	c->http1.scanned = (struct head_progress){0};
 	if (length > limits->head_bytes) {
 		reader_refuse(c, 431, "the head of the request is too large");
 		return 0;
@@ -168,8 +196,8 @@ take_head(struct connection *c, char *bytes, size_t size)
 	return length;
 }
 
-/* A trusted peer may say first for whom it connects; how many bytes it used
- * for that. What is malformed is not answered. */
+/* Reads the PROXY header of a trusted peer and returns its length. A malformed
+ * one closes the connection without an answer. */
 static size_t
 take_proxy_header(struct connection *c, const char *bytes, size_t size)
 {
@@ -205,17 +233,17 @@ reader_take(struct connection *c, char *bytes, size_t size)
 			return 0;
 	}
 	while (!c->closing) {
-		if (c->in_body) {
+		if (c->http1.in_body) {
 			used += take_body(c, bytes + used, size - used);
-			if (c->in_body)
+			if (c->http1.in_body)
 				break;
 			continue;
 		}
 		/* Empty lines before a request line are ignored. */
-		while (!c->line && size - used >= 2 && bytes[used] == '\r' &&
-			bytes[used + 1] == '\n')
+		while (!c->http1.scanned.seen && size - used >= 2 &&
+			bytes[used] == '\r' && bytes[used + 1] == '\n')
 			used += 2;
-		if (used == size || line_is_full(c))
+		if (used == size || reader_must_wait(c))
 			break;
 		if (starts++ == HTTP_STARTS_MAX) {
 			c->again = true;

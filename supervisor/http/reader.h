@@ -1,5 +1,5 @@
-/* reader: turns a connection's bytes into exchanges and their bodies. It knows
- * the grammar's limits and no socket. */
+/* reader: the reading half of HTTP/1.1: turns a connection's bytes into
+ * exchanges and their bodies. It knows no socket. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,15 +7,18 @@
 
 struct connection;
 
-/* Uses bytes from the front, as far as they make whole heads and pieces of
- * bodies, the line has room and the turn allows; returns how many. Sets
+/* Uses complete heads and pieces of bodies from the front, while the queue of
+ * exchanges has room and the turn allows; returns the number of bytes. Sets
  * connection.again if only the turn's share stopped it. */
 size_t reader_take(struct connection *c, char *bytes, size_t size);
 
-/* True while no more bytes can be used whatever comes: the line or the
- * output is full, or a body's taker has no room. */
+/* Whether a request that has arrived must wait: an earlier one has no complete
+ * answer, or too many bytes wait for the client. */
+bool reader_must_wait(const struct connection *c);
+/* Whether nothing may be read: too many bytes wait for the client, or the
+ * responder of a body has no room. */
 bool reader_is_blocked(const struct connection *c);
 
-/* An error that has no request of its own: answered in its place in the line,
- * then the connection ends. */
+/* Answers an error without a valid request, in its order, then closes the
+ * connection. */
 void reader_refuse(struct connection *c, int status, const char *reason);

@@ -1,4 +1,4 @@
-/* The reason phrases of the statuses that are registered. */
+/* reason: the reason phrases of the registered statuses. */
 #include "supervisor/http/answer.h"
 
 #define STATUSES(X)                                                            \

@@ -1,5 +1,5 @@
-/* Owns the life of listeners and connections, and the loop's turn: connections
- * that were touched are served once before the loop sleeps. */
+/* server: owns listeners and connections, and serves touched connections once
+ * per loop turn, before the loop sleeps. */
 #include "supervisor/http/server.h"
 
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include "proto/util/memory.h"
 #include "supervisor/http/api.h"
 #include "supervisor/http/connection.h"
+#include "supervisor/http/endpoint.h"
 #include "supervisor/http/exchange.h"
 #include "supervisor/http/listener.h"
 
@@ -24,6 +25,8 @@
 static void on_flush(struct ev_loop *loop, ev_prepare *watcher, int events);
 static void on_late(struct ev_loop *loop, ev_prepare *watcher, int events);
 static void on_spin(struct ev_loop *loop, ev_idle *watcher, int events);
+static void on_last_call_due(
+	struct ev_loop *loop, ev_timer *watcher, int events);
 static void on_accept_again(
 	struct ev_loop *loop, ev_timer *watcher, int events);
 
@@ -49,6 +52,7 @@ http_server_create(struct gateway *gateway, struct config *config)
 	s->gateway = gateway;
 	s->loop = gateway->loop;
 	s->config = config_ref(config);
+	s->own_paths = &endpoint_paths;
 	proxies_init(&s->proxies, &config->trusted_proxies);
 	access_init(&s->access, s->loop);
 	inherited_take(&s->inherited);
@@ -59,6 +63,8 @@ http_server_create(struct gateway *gateway, struct config *config)
 	list_init(&s->streams);
 	list_init(&s->congested);
 	list_init(&s->free_exchanges);
+	admission_init(&s->admission);
+	api_turn_init(&s->api_turn);
 	make_id_prefix(s);
 	ev_prepare_init(&s->flush, on_flush);
 	ev_set_priority(&s->flush, 1);
@@ -67,6 +73,7 @@ http_server_create(struct gateway *gateway, struct config *config)
 	ev_set_priority(&s->late, -1);
 	ev_prepare_start(s->loop, &s->late);
 	ev_idle_init(&s->spin, on_spin);
+	ev_timer_init(&s->last_call, on_last_call_due, HTTP_LAST_CALL_S, 0);
 	ev_timer_init(&s->accept_again, on_accept_again, ACCEPT_AGAIN_S, 0);
 	return s;
 }
@@ -77,10 +84,13 @@ http_server_destroy(struct http_server *s)
 	if (!s)
 		return;
 	s->on_drained = NULL;
+	s->on_last_call_over = NULL;
+	ev_timer_stop(s->loop, &s->last_call);
 	http_server_stop_accepting(s);
 	http_server_close_new(s);
 	list_for_each_safe (node, &s->connections)
 		connection_destroy(container_of(node, struct connection, node));
+	admission_finish(&s->admission);
 	list_for_each_safe (node, &s->free_exchanges) {
 		struct exchange *x = container_of(node, struct exchange, node);
 
@@ -97,7 +107,7 @@ http_server_destroy(struct http_server *s)
 	proxies_finish(&s->proxies);
 	access_finish(&s->access);
 	inherited_finish(&s->inherited);
-	buffer_finish(&s->forwarded);
+	buffer_finish(&s->scratch);
 	free(s);
 }
 
@@ -114,8 +124,7 @@ pause_accepting(struct http_server *s)
 static void
 resume_accepting(struct http_server *s)
 {
-	if (!s->accept_paused ||
-		s->connection_count >= s->config->limits.connections)
+	if (!s->accept_paused)
 		return;
 	s->accept_paused = false;
 	ev_timer_stop(s->loop, &s->accept_again);
@@ -130,7 +139,7 @@ on_accept_again(struct ev_loop *loop, ev_timer *watcher, int events)
 		container_of(watcher, struct http_server, accept_again));
 }
 
-/* A full house is told once in a while, not once per connection. */
+/* Limits the rate of warnings about too many connections. */
 static bool
 may_warn(struct http_server *s)
 {
@@ -145,6 +154,8 @@ may_warn(struct http_server *s)
 void
 http_server_accept_failed(struct http_server *s, int error)
 {
+	if ((error == EMFILE || error == ENFILE) && admission_evict(s))
+		return; /* its descriptor is free for the next try */
 	if (may_warn(s))
 		log_warn(
 			"http: cannot accept connections: %s", strerror(error));
@@ -156,15 +167,21 @@ http_server_accept_failed(struct http_server *s, int error)
 void
 http_server_accepted(struct http_server *s, int fd, const char *peer)
 {
+	struct connection *c;
+
 	s->gateway->edge.accepted++;
 	s->gateway->edge.connections = ++s->connection_count;
-	connection_create(s, fd, peer);
-	if (s->connection_count < s->config->limits.connections)
-		return;
-	if (may_warn(s))
-		log_warn("http: %u connections are open, no more are accepted",
+	c = connection_create(
+		s, (struct transport){&transport_plain, fd}, peer);
+	if (!admission_enter(s, c)) {
+		s->gateway->edge.turned_away++;
+		connection_destroy(c);
+		c = NULL;
+	}
+	if ((!c || c->admitted.is_reserve) && may_warn(s))
+		log_warn("http: %u connections are open and busy; new ones "
+			 "get 503",
 			s->connection_count);
-	pause_accepting(s);
 }
 
 static void
@@ -184,7 +201,7 @@ http_server_connection_gone(struct http_server *s)
 	s->gateway->edge.connections = --s->connection_count;
 	resume_accepting(s);
 	if (s->draining && !s->connection_count && s->on_drained)
-		ev_idle_start(s->loop, &s->spin); /* told from the loop */
+		ev_idle_start(s->loop, &s->spin); /* reported from the loop */
 }
 
 /* ---- settings and stop ---- */
@@ -200,6 +217,57 @@ http_server_configure(struct http_server *s, struct config *config)
 	proxies_init(&s->proxies, &config->trusted_proxies);
 	api_end_denied_streams(s);
 	resume_accepting(s);
+}
+
+static void
+end_last_call(struct http_server *s)
+{
+	void (*on_over)(void *user) = s->on_last_call_over;
+
+	s->on_last_call_over = NULL;
+	ev_timer_stop(s->loop, &s->last_call);
+	if (on_over)
+		on_over(s->last_call_user);
+}
+
+static void
+on_last_call_due(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	end_last_call(container_of(watcher, struct http_server, last_call));
+}
+
+/* Takes each connection from the list first, because reading from one may close
+ * others. */
+static void
+read_all_now(struct http_server *s)
+{
+	struct list due;
+
+	list_init(&due);
+	list_append(&s->connections, &due);
+	list_remove(&s->connections);
+	while (!list_is_empty(&due)) {
+		struct list *node = due.next;
+
+		list_remove(node);
+		list_append(&s->connections, node);
+		connection_read_now(
+			container_of(node, struct connection, node));
+	}
+}
+
+void
+http_server_last_call(
+	struct http_server *s, void (*on_over)(void *user), void *user)
+{
+	list_for_each (node, &s->listeners)
+		listener_accept_rest(container_of(node, struct listener, node));
+	http_server_stop_accepting(s);
+	read_all_now(s);
+	s->on_last_call_over = on_over;
+	s->last_call_user = user;
+	ev_timer_start(s->loop, &s->last_call);
+	ev_idle_start(s->loop, &s->spin);
 }
 
 void
@@ -233,9 +301,10 @@ on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
 		container_of(watcher, struct http_server, flush);
 	struct list due;
 
+	api_turn_begin(s);
 	if (list_is_empty(&s->dirty))
 		return;
-	/* Those touched meanwhile have their turn the next time. */
+	/* connections touched from now on are served next time */
 	list_init(&due);
 	list_append(&s->dirty, &due);
 	list_remove(&s->dirty);
@@ -251,23 +320,45 @@ on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
 void
 http_server_look_again(struct http_server *s, struct connection *c)
 {
-	if (list_is_empty(&c->congested_node))
-		list_append(&s->congested, &c->congested_node);
+	if (!list_is_empty(&c->congested_node))
+		return;
+	list_append(&s->congested, &c->congested_node);
+	s->congested_count++;
 }
 
-/* A worker that reads makes its socket writable, so the loop turns. */
+void
+http_server_look_no_more(struct http_server *s, struct connection *c)
+{
+	if (list_is_empty(&c->congested_node))
+		return;
+	list_remove(&c->congested_node);
+	s->congested_count--;
+}
+
+/* Touches congested connections, a bounded number per turn. When a worker
+ * reads, its socket becomes writable and the loop turns, so a pass over all of
+ * them goes on in the following turns. */
 static void
 touch_uncongested(struct http_server *s)
 {
-	list_for_each_safe (node, &s->congested) {
-		struct connection *c =
-			container_of(node, struct connection, congested_node);
+	if (!s->looks_left)
+		s->looks_left = s->congested_count;
+	for (int i = 0; i < HTTP_LOOKS_MAX && s->looks_left; i++) {
+		struct connection *c;
 
-		if (c->reader && exchange_is_congested(c->reader))
-			continue;
-		list_remove(&c->congested_node);
-		http_server_touch(s, c);
+		s->looks_left--;
+		if (list_is_empty(&s->congested))
+			break;
+		c = container_of(
+			s->congested.next, struct connection, congested_node);
+		http_server_look_no_more(s, c);
+		if (c->protocol->is_congested(c))
+			http_server_look_again(s, c);
+		else
+			http_server_touch(s, c);
 	}
+	if (s->looks_left)
+		ev_idle_start(s->loop, &s->spin);
 }
 
 static void
@@ -277,8 +368,11 @@ on_late(struct ev_loop *loop, ev_prepare *watcher, int events)
 
 	touch_uncongested(s);
 	access_flush(&s->access);
+	s->gateway->edge.access_dropped = s->access.dropped_total;
 	if (!list_is_empty(&s->dirty))
 		ev_idle_start(s->loop, &s->spin);
+	else if (s->on_last_call_over && !s->owing_count)
+		end_last_call(s);
 }
 
 static void

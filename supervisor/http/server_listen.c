@@ -1,5 +1,5 @@
-/* What the server opens by its configuration: listeners and the access log.
- * New ones first, all of them or none; then the old ones go. */
+/* server_listen: opens the listeners and the access log of a configuration:
+ * first the new ones, all or none; then closes the old ones. */
 #include <string.h>
 
 #include "proto/util/log.h"
@@ -34,8 +34,8 @@ close_all(struct list *listeners)
 		listener_close(container_of(node, struct listener, node));
 }
 
-/* Until the old ones are closed both may have the port, if the address is
- * another: 127.0.0.1:80 and 0.0.0.0:80. */
+/* Lets old and new listeners share a port until the old ones are closed, as
+ * 127.0.0.1:80 and 0.0.0.0:80 do. */
 static void
 share_ports(struct http_server *s, bool share)
 {
@@ -53,7 +53,7 @@ open_new(struct http_server *s, const struct config_listener *item,
 	uint32_t count = inherited ? inherited_count(&s->inherited, name) : 1;
 	struct listener *l;
 
-	/* At least one, which tells that there is none. */
+	/* at least one try, which reports that there is no socket */
 	for (uint32_t i = 0; i < (count ? count : 1); i++) {
 		l = inherited ? listener_open_inherited(s, item, i, err)
 			      : listener_open(s, item,

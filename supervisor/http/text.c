@@ -1,4 +1,5 @@
-/* Byte classes as bits; control bytes are looked for eight at a time. */
+/* text: byte classes as bit sets; control bytes are searched eight at a time.
+ */
 #include "supervisor/http/text.h"
 
 #include <strings.h>
@@ -33,8 +34,8 @@ text_is_token(struct bytes text)
 	return text.length > 0;
 }
 
-/* True if one of eight bytes may be below 0x20 or 0x7f: never wrong with a
- * no, and with a yes the bytes are looked at one by one. */
+/* Whether one of eight bytes may be below 0x20 or equal to 0x7f. False is
+ * always right; after true the bytes are checked one by one. */
 static inline bool
 may_have_control(uint64_t x)
 {
@@ -86,24 +87,43 @@ is_space(char c)
 	return c == ' ' || c == '\t';
 }
 
-bool
-text_has_item(struct bytes value, struct bytes item)
+/* Takes the first item off a comma-separated list that is not empty. */
+static struct bytes
+take_item(struct bytes *list)
 {
-	const char *at = value.at, *end = value.at + value.length;
+	const char *at = list->at, *end = list->at + list->length;
+	const char *comma = memchr(at, ',', list->length);
+	const char *stop = comma ? comma : end, *next = comma ? comma + 1 : end;
 
-	while (at < end) {
-		const char *comma = memchr(at, ',', (size_t)(end - at));
-		const char *stop = comma ? comma : end;
+	while (at < stop && is_space(*at))
+		at++;
+	while (stop > at && is_space(stop[-1]))
+		stop--;
+	*list = (struct bytes){next, (size_t)(end - next)};
+	return (struct bytes){at, (size_t)(stop - at)};
+}
 
-		while (at < stop && is_space(*at))
-			at++;
-		while (stop > at && is_space(stop[-1]))
-			stop--;
-		if (text_equals_ignoring_case(
-			    (struct bytes){at, (size_t)(stop - at)}, item))
-			return true;
-		at = comma ? comma + 1 : end;
+bool
+text_items_add(struct text_items *items, struct bytes value)
+{
+	while (value.length) {
+		struct bytes item = take_item(&value);
+
+		if (!item.length)
+			continue;
+		if (items->count == TEXT_ITEMS_MAX)
+			return false;
+		items->items[items->count++] = item;
 	}
+	return true;
+}
+
+bool
+text_items_have(const struct text_items *items, struct bytes name)
+{
+	for (unsigned i = 0; i < items->count; i++)
+		if (text_equals_ignoring_case(name, items->items[i]))
+			return true;
 	return false;
 }
 

@@ -1,5 +1,5 @@
-/* history: lines are appended with one write each and read once, at the start;
- * after that the same texts are answered from memory. */
+/* history: appends each line with one write. The file is read once, at the
+ * start; queries are answered from memory. */
 #include "supervisor/ops/history.h"
 
 #include <errno.h>
@@ -11,29 +11,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/json_text.h"
 #include "proto/util/buffer.h"
 #include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
+#include "supervisor/ops/own_file.h"
 #include "supervisor/ops/time_text.h"
 
-#define TEXT_FLAGS                                                             \
-	(JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12))
 #define BYTES_MAX (2 * (size_t)HISTORY_FILE_BYTES_MAX)
+#define LINE_BYTES_MAX (HISTORY_FILE_BYTES_MAX / 2)
 
 struct entry {
+	uint32_t hash;			  /* of the id, for a quick search */
 	char *id, *plugin_id, *at, *text; /* text: the line without its end */
 	size_t bytes;
 };
 
 struct history {
 	char *path, *old_path;
-	int fd;		    /* -1: not open, tried again at the next note */
-	size_t file_bytes;  /* of the file at fd */
-	bool torn, failing; /* the file does not end in a line; it was told */
+	int fd;		   /* -1: not open; retried at the next note */
+	size_t file_bytes; /* of the file at fd */
+	bool torn;	   /* the file does not end with a newline */
+	uint64_t failing;  /* lines lost since the last successful write */
 	uint64_t lost, last_number;
 	struct entry *entries; /* oldest first */
 	size_t count, bytes;
+	uint64_t dropped; /* number of older entries that were dropped */
 };
 
 /* ---- in memory ---- */
@@ -53,14 +57,28 @@ drop_oldest(struct history *h)
 	h->bytes -= h->entries[0].bytes;
 	entry_finish(&h->entries[0]);
 	h->count--;
+	h->dropped++;
 	memmove(h->entries, h->entries + 1, h->count * sizeof(*h->entries));
+}
+
+/* FNV-1a */
+static uint32_t
+hash_of(const char *id)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *id; id++)
+		hash = (hash ^ (uint8_t)*id) * 16777619u;
+	return hash;
 }
 
 static struct entry *
 find(const struct history *h, const char *id)
 {
+	uint32_t hash = hash_of(id);
+
 	for (size_t i = h->count; i-- > 0;)
-		if (!strcmp(h->entries[i].id, id))
+		if (h->entries[i].hash == hash && !strcmp(h->entries[i].id, id))
 			return &h->entries[i];
 	return NULL;
 }
@@ -83,7 +101,7 @@ note_number(struct history *h, const char *id)
 		h->last_number = number;
 }
 
-/* receipt has "at" already; text is taken. */
+/* Adds an entry. The receipt must have "at"; text is taken. */
 static void
 remember(struct history *h, const json_t *receipt, char *text)
 {
@@ -101,7 +119,8 @@ remember(struct history *h, const json_t *receipt, char *text)
 			h->entries, (h->count + 1) * sizeof(*h->entries));
 		e = &h->entries[h->count++];
 	}
-	*e = (struct entry){.id = memory_copy_text(id),
+	*e = (struct entry){.hash = hash_of(id),
+		.id = memory_copy_text(id),
 		.plugin_id = memory_copy_text(text_of(receipt, "pluginId")),
 		.at = memory_copy_text(text_of(receipt, "at")),
 		.text = text,
@@ -120,49 +139,97 @@ is_receipt(const json_t *value)
 	       *text_of(value, "state") && *text_of(value, "at");
 }
 
-static void
+/* Reads a line. A line damaged by a crash, a full disk or a power failure does
+ * not affect others. */
+static bool
 read_line(struct history *h, const char *line, size_t length)
 {
-	json_t *value = json_loadb(line, length, JSON_ALLOW_NUL, NULL);
+	json_t *value = length <= LINE_BYTES_MAX
+				? json_loadb(line, length, JSON_ALLOW_NUL, NULL)
+				: NULL;
+	bool is_good = is_receipt(value);
 
-	if (is_receipt(value))
-		remember(h, value, memory_copy_bytes(line, length));
+	if (is_good)
+		/* formatted again, because another program may have added
+		 * control sequences */
+		remember(h, value, json_text(value, JSON_TEXT_COMPACT));
 	json_decref(value);
+	return is_good;
 }
 
+/* offset: position of the text in the file, for the report. */
 static void
-read_lines(struct history *h, const char *text, size_t length)
+read_lines(struct history *h, const char *path, off_t offset, const char *text,
+	size_t length)
 {
-	const char *end = text + length, *next;
+	const char *begin = text, *end = text + length, *next;
+	long long first = 0;
+	unsigned bad = 0;
 
 	for (; text < end; text = next + 1) {
 		next = memchr(text, '\n', (size_t)(end - text));
 		h->torn = !next;
 		if (!next)
-			return;
-		read_line(h, text, (size_t)(next - text));
+			next = end;
+		if (next == text || read_line(h, text, (size_t)(next - text)))
+			continue;
+		if (!bad++)
+			first = (long long)offset + (text - begin);
 	}
+	if (bad)
+		log_warn("history: %u damaged line%s of %s left out, the first "
+			 "at byte %lld",
+			bad, bad == 1 ? "" : "s", path, first);
 }
 
-/* What is no file of ours, or too long for one, does not keep supd from
+/* Reads the file, or if it is too large its end, from the first complete line
+ * on. Returns the offset of the text. */
+static off_t
+read_tail(int fd, struct buffer *text)
+{
+	struct stat now;
+	off_t start = 0;
+	ssize_t got;
+	const char *line;
+
+	if (!fstat(fd, &now) && now.st_size > (off_t)BYTES_MAX)
+		start = lseek(fd, now.st_size - (off_t)BYTES_MAX, SEEK_SET);
+	while (buffer_length(text) < BYTES_MAX &&
+		(got = read(fd, buffer_reserve(text, 65536), 65536)) > 0)
+		buffer_commit(text, (size_t)got);
+	if (start <= 0)
+		return 0;
+	line = memchr(buffer_bytes(text), '\n', buffer_length(text));
+	if (!line)
+		return start;
+	start += line + 1 - (const char *)buffer_bytes(text);
+	buffer_consume(
+		text, (size_t)(line + 1 - (const char *)buffer_bytes(text)));
+	return start;
+}
+
+/* Reads a file; one that is invalid or too large does not keep supd from
  * starting. */
 static void
 read_file(struct history *h, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct buffer text = {0};
-	struct stat now;
-	ssize_t got;
+	struct error err;
+	int fd = own_file_open(path, O_RDONLY, 0, &err);
+	off_t start;
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == ENOENT)
+			return;
+		log_error("history: %s; past verdicts are unknown", err.text);
+		if (errno == EINVAL && own_file_put_aside(path, NULL, &err) < 0)
+			log_error("history: %s", err.text);
 		return;
-	if (!fstat(fd, &now) && S_ISREG(now.st_mode))
-		while (buffer_length(&text) < BYTES_MAX &&
-			(got = read(fd, buffer_reserve(&text, 65536), 65536)) >
-				0)
-			buffer_commit(&text, (size_t)got);
+	}
+	start = read_tail(fd, &text);
 	close(fd);
-	read_lines(h, (const char *)buffer_bytes(&text), buffer_length(&text));
+	read_lines(h, path, start, (const char *)buffer_bytes(&text),
+		buffer_length(&text));
 	buffer_finish(&text);
 }
 
@@ -204,8 +271,8 @@ open_file(struct history *h)
 
 	if (h->fd >= 0)
 		return 0;
-	h->fd = open(h->path,
-		O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
+	h->fd = own_file_open(
+		h->path, O_WRONLY | O_APPEND | O_CREAT, 0600, NULL);
 	if (h->fd < 0)
 		return -1;
 	h->file_bytes = fstat(h->fd, &now) ? 0 : (size_t)now.st_size;
@@ -245,20 +312,25 @@ write_line(struct history *h, const char *text)
 	return written == (ssize_t)length ? 0 : -1;
 }
 
-/* Told once until it works again: it must not fill the log as well. */
+/* Appends a line. A failure is logged once until writing works again, so that
+ * it does not flood the log. */
 static void
 append(struct history *h, const char *text)
 {
 	if (!write_line(h, text)) {
-		h->failing = false;
+		if (h->failing)
+			log_warn("history: %s is written again; %llu verdict%s "
+				 "are missing in it",
+				h->path, (unsigned long long)h->failing,
+				h->failing == 1 ? "" : "s");
+		h->failing = 0;
 		return;
 	}
 	h->lost++;
-	if (!h->failing)
+	if (!h->failing++)
 		log_warn("history: cannot write %s: %s; verdicts are still "
 			 "given, and kept in memory",
 			h->path, strerror(errno));
-	h->failing = true;
 	if (h->fd >= 0)
 		close(h->fd);
 	h->fd = -1;
@@ -274,10 +346,10 @@ history_note(struct history *h, const json_t *receipt)
 	json_object_set_new(line, "at",
 		json_string(
 			before ? before->at : time_text(now, clock_wall_ms())));
-	/* jansson reads it only; its interface lacks the const. */
+	/* jansson only reads receipt, but its interface lacks the const */
 	json_object_update(line, (json_t *)(uintptr_t)receipt);
-	text = json_dumps(line, TEXT_FLAGS);
-	if (text && is_receipt(line)) {
+	text = json_text(line, JSON_TEXT_COMPACT);
+	if (is_receipt(line)) {
 		append(h, text);
 		remember(h, line, text);
 	} else {
@@ -286,7 +358,7 @@ history_note(struct history *h, const json_t *receipt)
 	json_decref(line);
 }
 
-/* ---- asking ---- */
+/* ---- queries ---- */
 
 static bool
 is_of(const struct entry *e, const char *plugin_id)
@@ -294,19 +366,49 @@ is_of(const struct entry *e, const char *plugin_id)
 	return !plugin_id || !strcmp(e->plugin_id, plugin_id);
 }
 
-json_t *
-history_last(const struct history *h, const char *plugin_id, uint64_t count)
+uint64_t
+history_end(const struct history *h)
 {
-	json_t *receipts = json_array();
+	return h->dropped + h->count;
+}
+
+uint64_t
+history_first(const struct history *h, const char *plugin_id, uint64_t count)
+{
 	size_t first = h->count;
 
 	while (first > 0 && count > 0)
 		count -= is_of(&h->entries[--first], plugin_id);
-	for (size_t i = first; i < h->count; i++)
-		if (is_of(&h->entries[i], plugin_id))
-			json_array_append_new(
-				receipts, json_loads(h->entries[i].text,
-						  JSON_ALLOW_NUL, NULL));
+	return h->dropped + first;
+}
+
+bool
+history_next(const struct history *h, const char *plugin_id, uint64_t *cursor,
+	uint64_t end, struct bytes *text_out)
+{
+	if (*cursor < h->dropped)
+		*cursor = h->dropped;
+	while (*cursor < end && *cursor < history_end(h)) {
+		const struct entry *e = &h->entries[(*cursor)++ - h->dropped];
+
+		if (!is_of(e, plugin_id))
+			continue;
+		*text_out = (struct bytes){e->text, e->bytes - 1};
+		return true;
+	}
+	return false;
+}
+
+json_t *
+history_last(const struct history *h, const char *plugin_id, uint64_t count)
+{
+	json_t *receipts = json_array();
+	uint64_t cursor = history_first(h, plugin_id, count);
+	struct bytes text;
+
+	while (history_next(h, plugin_id, &cursor, UINT64_MAX, &text))
+		json_array_append_new(receipts,
+			json_loadb(text.at, text.length, JSON_ALLOW_NUL, NULL));
 	return receipts;
 }
 

@@ -1,43 +1,52 @@
-/* journal: the ring keeps each event as its text: a tenth of what the value
- * would take, and it is rarely asked for. */
+/* journal: the rings keep each event as JSON text, which takes a tenth of the
+ * memory of the value and is rarely read. A seq is found by binary search. */
 #include "supervisor/ops/journal.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "proto/json_text.h"
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "proto/value.h"
 #include "supervisor/ops/time_text.h"
 
 #define NAME_KEY "\"event\":\""
-#define TEXT_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
+#define ID_KEY "\",\"pluginId\":\""
 
 struct kept {
 	char *text;
 	size_t bytes;
+	uint64_t seq;
 };
 
-struct journal {
-	struct kept ring[JOURNAL_EVENTS_MAX]; /* seq % JOURNAL_EVENTS_MAX */
-	uint64_t begin; /* the seq before the first one of this process */
-	uint64_t last;	/* of the newest */
-	uint64_t count; /* kept */
+struct ring {
+	struct kept items[JOURNAL_EVENTS_MAX];
+	uint64_t added; /* events so far; i is at i % JOURNAL_EVENTS_MAX */
+	uint64_t count; /* events kept: the last ones added */
 	size_t bytes;
+};
+
+enum { RING_OWN, RING_OTHERS, RING_COUNT };
+
+struct journal {
+	struct ring rings[RING_COUNT];
+	uint64_t begin; /* the seq before this process's first event */
+	uint64_t last;	/* seq of the newest event */
 	struct list readers;
 };
 
 static const char *const own_words[] = {
-	"gateway", "config", "reload", "worker", "plugin", "hold"};
+	"gateway", "config", "reload", "routes", "worker", "plugin", "hold"};
 
 struct journal *
 journal_create(void)
 {
 	struct journal *j = memory_alloc(sizeof(*j));
 
-	/* Microseconds: no supd has told as many events by the time that
-	 * another starts, and a number in JSON holds them exactly. */
+	/* starts at the time in microseconds, which no earlier supd can have
+	 * reached by counting events, and which JSON numbers hold exactly */
 	j->begin = j->last = clock_wall_ms() * 1000;
 	list_init(&j->readers);
 	return j;
@@ -48,8 +57,9 @@ journal_destroy(struct journal *j)
 {
 	if (!j)
 		return;
-	for (size_t i = 0; i < JOURNAL_EVENTS_MAX; i++)
-		free(j->ring[i].text);
+	for (unsigned r = 0; r < RING_COUNT; r++)
+		for (size_t i = 0; i < JOURNAL_EVENTS_MAX; i++)
+			free(j->rings[r].items[i].text);
 	free(j);
 }
 
@@ -81,62 +91,90 @@ is_own(const char *event)
 	return false;
 }
 
+static size_t
+text_bytes(const json_t *value)
+{
+	struct buffer text = {0};
+	size_t bytes;
+
+	json_text_append(&text, value, JSON_TEXT_COMPACT);
+	bytes = buffer_length(&text);
+	buffer_finish(&text);
+	return bytes;
+}
+
 int
 journal_check(const char *event, const json_t *data, struct error *err)
 {
 	if (!is_well_formed(event))
 		return error_set(err,
-			"the name of an event is 1 to %d letters, digits, "
+			"the name of an event must be 1 to %d letters, digits, "
 			"'_', '-', ':' and single dots inside",
 			JOURNAL_NAME_MAX);
 	if (is_own(event))
 		return error_set(err, "the name '%s' is supd's own", event);
-	if (data && json_dumpb(data, NULL, 0, TEXT_FLAGS | JSON_ENCODE_ANY) >
-			    JOURNAL_DATA_MAX)
+	if (data && value_is_deeper(data, VALUE_DEPTH_MAX))
+		return error_set(err,
+			"the data of an event is nested deeper than %d",
+			VALUE_DEPTH_MAX);
+	if (data && text_bytes(data) > JOURNAL_DATA_MAX)
 		return error_set(err,
 			"the data of an event is larger than %d KiB",
 			JOURNAL_DATA_MAX / 1024);
-	if (data && value_is_deeper(data, JOURNAL_DEPTH_MAX))
-		return error_set(err,
-			"the data of an event is nested deeper than %d",
-			JOURNAL_DEPTH_MAX);
 	return 0;
 }
 
-/* ---- the ring ---- */
+/* ---- the rings ---- */
 
-static struct kept *
-place_of(struct journal *j, uint64_t seq)
+/* The i-th kept event, oldest first. */
+static const struct kept *
+ring_at(const struct ring *r, uint64_t i)
 {
-	return &j->ring[seq % JOURNAL_EVENTS_MAX];
+	return &r->items[(r->added - r->count + i) % JOURNAL_EVENTS_MAX];
+}
+
+/* The number of kept events up to `seq`. */
+static uint64_t
+ring_count_until(const struct ring *r, uint64_t seq)
+{
+	uint64_t low = 0, high = r->count;
+
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (ring_at(r, middle)->seq <= seq)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 static void
-drop_oldest(struct journal *j)
+drop_oldest(struct ring *r)
 {
-	struct kept *k = place_of(j, j->last + 1 - j->count);
+	struct kept *k = &r->items[(r->added - r->count) % JOURNAL_EVENTS_MAX];
 
-	j->bytes -= k->bytes;
-	j->count--;
+	r->bytes -= k->bytes;
+	r->count--;
 	free(k->text);
 	*k = (struct kept){0};
 }
 
-/* An event without a text keeps its number and is told to nobody later. */
 static void
-keep(struct journal *j, const json_t *event)
+keep(struct ring *r, uint64_t seq, const json_t *event)
 {
-	char *text = json_dumps(event, TEXT_FLAGS);
-	size_t bytes = text ? strlen(text) : 0;
+	char *text = json_text(event, JSON_TEXT_COMPACT);
+	size_t bytes = strlen(text);
 
-	if (j->count == JOURNAL_EVENTS_MAX)
-		drop_oldest(j);
-	j->last++;
-	j->count++;
-	j->bytes += bytes;
-	*place_of(j, j->last) = (struct kept){text, bytes};
-	while (j->bytes > JOURNAL_BYTES_MAX && j->count > 1)
-		drop_oldest(j);
+	if (r->count == JOURNAL_EVENTS_MAX)
+		drop_oldest(r);
+	r->items[r->added++ % JOURNAL_EVENTS_MAX] =
+		(struct kept){text, bytes, seq};
+	r->count++;
+	r->bytes += bytes;
+	while (r->bytes > JOURNAL_BYTES_MAX && r->count > 1)
+		drop_oldest(r);
 }
 
 void
@@ -151,7 +189,8 @@ journal_note(struct journal *j, const char *name, const char *plugin_id,
 
 	if (!event)
 		return;
-	keep(j, event);
+	keep(&j->rings[is_own(name) ? RING_OWN : RING_OTHERS], ++j->last,
+		event);
 	list_for_each_safe (node, &j->readers) {
 		struct journal_reader *r =
 			container_of(node, struct journal_reader, node);
@@ -161,66 +200,132 @@ journal_note(struct journal *j, const char *name, const char *plugin_id,
 	json_decref(event);
 }
 
-/* From `first` on. */
-static json_t *
-read_from(const struct journal *j, uint64_t first)
+/* ---- reading ---- */
+
+/* A walk over all kept events, newest first. */
+struct walk {
+	const struct journal *journal;
+	uint64_t left[RING_COUNT]; /* events left in each ring */
+};
+
+static struct walk
+walk_begin(const struct journal *j)
 {
-	json_t *events = json_array();
+	return (struct walk){
+		j, {j->rings[RING_OWN].count, j->rings[RING_OTHERS].count}};
+}
 
-	for (uint64_t seq = first; seq <= j->last; seq++) {
-		const struct kept *k = &j->ring[seq % JOURNAL_EVENTS_MAX];
-		json_t *event = k->text ? json_loadb(k->text, k->bytes,
-						  JSON_ALLOW_NUL, NULL)
-					: NULL;
+/* NULL: no more events. */
+static const struct kept *
+walk_back(struct walk *w)
+{
+	const struct kept *newest = NULL;
+	unsigned of = 0;
 
-		if (event)
-			json_array_append_new(events, event);
+	for (unsigned r = 0; r < RING_COUNT; r++) {
+		const struct kept *k =
+			w->left[r]
+				? ring_at(&w->journal->rings[r], w->left[r] - 1)
+				: NULL;
+
+		if (!k || (newest && newest->seq > k->seq))
+			continue;
+		newest = k;
+		of = r;
 	}
-	return events;
+	if (newest)
+		w->left[of]--;
+	return newest;
 }
 
-json_t *
-journal_last(const struct journal *j, uint64_t count)
+/* Finds name and id in the text: the third and fourth key, after a number and a
+ * time. Neither has escapes. */
+static struct journal_text
+text_of(const struct kept *k)
 {
-	uint64_t wanted = count < j->count ? count : j->count;
+	const char *name = strstr(k->text, NAME_KEY) + strlen(NAME_KEY);
+	size_t length = strcspn(name, "\"");
+	const char *id = name + length + strlen(ID_KEY);
+	bool has_id = id[-1] == '"';
 
-	return read_from(j, j->last + 1 - wanted);
+	return (struct journal_text){.seq = k->seq,
+		.name = {name, length},
+		.plugin_id = {id, has_id ? strcspn(id, "\"") : 0},
+		.text = {k->text, k->bytes}};
 }
 
-json_t *
-journal_since(const struct journal *j, uint64_t seq, uint64_t *missed_out)
+bool
+journal_is_of(const struct journal_text *event, const char *plugin_id)
 {
-	uint64_t oldest = j->last + 1 - j->count;
+	return !plugin_id || bytes_equal(event->plugin_id, bytes_of(plugin_id));
+}
 
-	*missed_out = 0;
-	if (seq >= j->last)
-		return json_array();
+uint64_t
+journal_cursor_last(
+	const struct journal *j, uint64_t count, const char *plugin_id)
+{
+	struct walk w = walk_begin(j);
+	uint64_t cursor = j->last;
+	struct journal_text event;
+	const struct kept *k;
+
+	while (count && (k = walk_back(&w))) {
+		event = text_of(k);
+		if (!journal_is_of(&event, plugin_id))
+			continue;
+		cursor = k->seq - 1;
+		count--;
+	}
+	return cursor;
+}
+
+uint64_t
+journal_cursor_since(
+	const struct journal *j, uint64_t seq, uint64_t *missed_out)
+{
+	*missed_out = seq < j->begin;
 	if (seq < j->begin)
-		*missed_out = 1 + oldest - (j->begin + 1);
-	else if (seq + 1 < oldest)
-		*missed_out = oldest - (seq + 1);
-	return read_from(j, seq + 1 > oldest ? seq + 1 : oldest);
+		return j->begin;
+	return seq < j->last ? seq : j->last;
+}
+
+uint64_t
+journal_cursor_fit(const struct journal *j, uint64_t cursor, uint64_t *missed)
+{
+	struct walk w = walk_begin(j);
+	uint64_t begin = j->last;
+	const struct kept *k;
+	size_t bytes = 0;
+
+	while ((k = walk_back(&w)) && k->seq > cursor) {
+		bytes += k->bytes;
+		if (bytes > JOURNAL_ANSWER_MAX && begin < j->last) {
+			*missed += begin - cursor;
+			return begin;
+		}
+		begin = k->seq - 1;
+	}
+	return cursor;
 }
 
 bool
 journal_next(const struct journal *j, uint64_t seq, struct journal_text *out)
 {
-	uint64_t oldest = j->last + 1 - j->count;
-	uint64_t next = seq + 1 > oldest ? seq + 1 : oldest;
-	const struct kept *k;
-	const char *name;
+	const struct kept *next = NULL;
 
-	while (next <= j->last && !j->ring[next % JOURNAL_EVENTS_MAX].text)
-		next++;
-	if (next > j->last)
+	for (unsigned r = 0; r < RING_COUNT; r++) {
+		const struct ring *ring = &j->rings[r];
+		uint64_t i = ring_count_until(ring, seq);
+		const struct kept *k =
+			i < ring->count ? ring_at(ring, i) : NULL;
+
+		if (k && (!next || k->seq < next->seq))
+			next = k;
+	}
+	if (!next)
 		return false;
-	k = &j->ring[next % JOURNAL_EVENTS_MAX];
-	/* The third key, after a number and a time; a name has no escapes. */
-	name = strstr(k->text, NAME_KEY) + strlen(NAME_KEY);
-	*out = (struct journal_text){.seq = next,
-		.missed = next - seq - 1,
-		.name = {name, strcspn(name, "\"")},
-		.text = {k->text, k->bytes}};
+	*out = text_of(next);
+	out->missed = next->seq - seq - 1;
 	return true;
 }
 

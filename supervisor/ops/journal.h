@@ -1,6 +1,8 @@
-/* journal: what happened in the gateway, in order: the last events in a bounded
- * ring, and those who follow. Holds texts and JSON; decides nothing. Lost with
- * the process: what must last is in history.h. */
+/* journal: the last events of the gateway, in bounded rings, and their
+ * followers. It decides nothing. Events are lost with the process; history.h
+ * keeps what must last. supd's own events have a separate ring, so that events
+ * of plugins and clients cannot push them out; readers see both as one
+ * sequence, in the order of seq. */
 #pragma once
 
 #include <jansson.h>
@@ -11,58 +13,68 @@
 #include "proto/util/error.h"
 #include "proto/util/list.h"
 
+/* Of supd's own, and as much again of all others: */
 #define JOURNAL_EVENTS_MAX 1000		    /* kept; older ones go, */
 #define JOURNAL_BYTES_MAX (4 * 1024 * 1024) /* also beyond this much text */
+#define JOURNAL_ANSWER_MAX (512 * 1024)	    /* of text, in one answer */
 #define JOURNAL_NAME_MAX 128
-#define JOURNAL_DEPTH_MAX 24 /* of that, so that every follower can read it */
 #define JOURNAL_DATA_MAX (64 * 1024) /* of what others emit, as JSON text */
 
-/* An event as everybody sees it (supctl events, GET /api/events):
- *   {"seq": N, "at": "2026-11-21T10:00:00.123Z", "event": NAME,
- *    "pluginId": ID or null, "data": ANY}
- * seq counts up by one, from a number that is greater than those of any supd
- * that ran before, so that a client that comes back is told what it missed.
- * Names of supd's own: gateway.ready, gateway.stopping, config.applied,
- * config.planned, config.scanned, config.refused, reload.phase, reload.verdict,
- * reload.settled, reload.reverted, worker.crashed, plugin.failed,
- * plugin.enabled, plugin.disabled, hold.overflow. Those of plugins and people
- * are whatever they emit, but never begin with one of supd's own words and a
- * dot. */
+/* An event as everybody sees it (supctl events, GET /api/events): {"seq": N,
+ * "at": "2026-11-21T10:00:00.123Z", "event": NAME, "pluginId": ID or null,
+ * "data": ANY} seq counts up by one, from a number greater than any of an
+ * earlier supd, so that a reconnecting client learns what it missed. Names of
+ * supd's own: gateway.ready, gateway.stopping, config.applied, config.planned,
+ * config.scanned, config.refused, reload.phase, reload.verdict, reload.settled,
+ * reload.reverted, routes.changed, worker.crashed, plugin.failed,
+ * plugin.enabled, plugin.disabled, plugin.state_lost, hold.overflow. Plugins
+ * and clients choose names freely, except names that begin with one of supd's
+ * words and a dot. */
 struct journal;
 
 struct journal_reader {
 	struct list node;
-	/* Borrowed. The reader may leave in it, others may not. */
+	/* The event is borrowed. The callback may call journal_leave() for its
+	 * own reader only. */
 	void (*on_event)(struct journal_reader *r, json_t *event);
 };
 
 struct journal *journal_create(void);
-void journal_destroy(struct journal *j); /* readers are out by then */
-/* data's reference is taken; NULL: null. plugin_id may be NULL. Never fails:
- * what cannot be told is left out. */
+void journal_destroy(struct journal *j); /* all readers must have left */
+/* Adds an event. Takes data's reference; NULL: null. plugin_id may be NULL.
+ * Never fails; an event that cannot be encoded is dropped. */
 void journal_note(struct journal *j, const char *event, const char *plugin_id,
 	json_t *data);
-/* What somebody other than supd may emit; -1 with the reason: the name is
- * malformed or supd's own, or the data too large. data is borrowed; NULL:
+/* Checks an event that a plugin or client emits. -1 with the reason: the name
+ * is malformed or reserved, or the data is too large. data is borrowed; NULL:
  * null. */
 int journal_check(const char *event, const json_t *data, struct error *err);
-/* The last `count` of what is kept, oldest first: a new array. */
-json_t *journal_last(const struct journal *j, uint64_t count);
-/* What is kept of what came after `seq`, oldest first: a new array;
- * *missed_out: how many came in between and are kept no more. A seq of a supd
- * that ran before is older than all: what that one still told is not known,
- * and counts as 1. */
-json_t *journal_since(
+/* Where to begin reading: the seq before the first event to read. Either the
+ * last `count` events kept, or the events after `seq`, of which journal_next()
+ * says how many are no longer kept. A seq from an earlier supd is older than
+ * every event: what was missed before the first one is unknown, and *missed_out
+ * is 1, else 0. */
+/* plugin_id: only the events of that plugin count; NULL: all do. */
+uint64_t journal_cursor_last(
+	const struct journal *j, uint64_t count, const char *plugin_id);
+uint64_t journal_cursor_since(
 	const struct journal *j, uint64_t seq, uint64_t *missed_out);
+/* If more than JOURNAL_ANSWER_MAX came after `cursor`: where to begin for the
+ * newest of it; *missed grows by what is left out. */
+uint64_t journal_cursor_fit(
+	const struct journal *j, uint64_t cursor, uint64_t *missed);
 /* An event as it is kept; valid until the next journal_note(). */
 struct journal_text {
-	uint64_t seq, missed; /* missed: between the seq asked for and this */
-	struct bytes name, text;
+	uint64_t seq, missed; /* missed: between the seq asked for and this,
+				 as they are no longer kept */
+	struct bytes name, plugin_id, text; /* plugin_id: length 0: none */
 };
-/* The first one that is kept of what came after `seq`; false: none. */
+/* Whether the event is of that plugin; NULL: always. */
+bool journal_is_of(const struct journal_text *event, const char *plugin_id);
+/* The first kept event after `seq`; false: none. */
 bool journal_next(
 	const struct journal *j, uint64_t seq, struct journal_text *out);
-uint64_t journal_seq(const struct journal *j);	 /* of the last one, or 0 */
+uint64_t journal_seq(const struct journal *j);	 /* of the newest event, or 0 */
 uint64_t journal_total(const struct journal *j); /* events since the start */
 unsigned journal_followers(const struct journal *j);
 void journal_follow(struct journal *j, struct journal_reader *r);

@@ -1,5 +1,5 @@
-/* metrics: one writer with two faces. The text is bytes that a scraper reads
- * every few seconds, so it is written without a value in between. */
+/* metrics: one writer for two forms. Text is written directly, without JSON
+ * values in between, because scrapers read it every few seconds. */
 #include "supervisor/ops/metrics.h"
 
 #include <dirent.h>
@@ -8,6 +8,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "proto/util/utf8.h"
+#include "proto/value.h"
 
 const uint32_t metrics_bounds_us[METRICS_BUCKETS - 1] = {100, 250, 500, 1000,
 	2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000,
@@ -41,17 +44,25 @@ put_text(struct metrics_writer *w, const char *text)
 	buffer_append(&w->text, text, strlen(text));
 }
 
-/* Backslash, quote and line feed; the rest is passed on. */
+/* Escapes backslash, quote and newline; other control characters and invalid
+ * UTF-8 become U+FFFD. */
 static void
 put_escaped(struct metrics_writer *w, const char *value)
 {
-	for (; *value; value++) {
-		if (*value == '\\' || *value == '"')
+	const uint8_t *at = (const uint8_t *)value;
+	size_t left = strlen(value), length;
+
+	for (; left; at += length, left -= length) {
+		length = utf8_length(at, left);
+		if (*at == '\\' || *at == '"')
 			buffer_append_byte(&w->text, '\\');
-		if (*value == '\n')
+		if (*at == '\n')
 			put_text(w, "\\n");
+		else if (!length || utf8_is_control(at, length))
+			put_text(w, "\xef\xbf\xbd");
 		else
-			buffer_append_byte(&w->text, (uint8_t)*value);
+			buffer_append(&w->text, at, length);
+		length = length ? length : 1;
 	}
 }
 
@@ -116,7 +127,7 @@ number_of(double value)
 			       : json_real(value);
 }
 
-/* A sample with its labels, added to the family. Borrowed. */
+/* Adds a sample with its labels to the family; the result is borrowed. */
 static json_t *
 add_sample(struct metrics_writer *w, const struct metrics_label *labels,
 	unsigned count)
@@ -125,7 +136,7 @@ add_sample(struct metrics_writer *w, const struct metrics_label *labels,
 
 	for (unsigned i = 0; i < count; i++) {
 		json_t *text =
-			json_string(labels[i].value ? labels[i].value : "");
+			value_text(labels[i].value ? labels[i].value : "");
 
 		json_object_set_new(
 			texts, labels[i].name, text ? text : json_null());
@@ -135,7 +146,7 @@ add_sample(struct metrics_writer *w, const struct metrics_label *labels,
 	return sample;
 }
 
-/* ---- both ---- */
+/* ---- both forms ---- */
 
 void
 metrics_family(struct metrics_writer *w, const char *name,
@@ -207,7 +218,7 @@ metrics_sample_histogram(struct metrics_writer *w,
 	put_line(w, "_count", labels, count, NULL, (double)total);
 }
 
-/* ---- the process ---- */
+/* ---- supd's process ---- */
 
 static double
 seconds_of(struct timeval t)
@@ -227,7 +238,8 @@ count_fds(void)
 	while ((entry = readdir(dir)))
 		count += entry->d_name[0] != '.';
 	closedir(dir);
-	return count ? count - 1 : 0; /* that of the folder itself */
+	return count ? count - 1
+		     : 0; /* not counting the folder's own descriptor */
 }
 
 void

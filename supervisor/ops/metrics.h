@@ -1,6 +1,5 @@
-/* metrics: figures as Prometheus reads them (text format 0.0.4) and as JSON,
- * from one description; and the histogram that latencies are counted in. Knows
- * no plugin: who has figures writes them. */
+/* metrics: writes metrics in the Prometheus text format 0.0.4 or as JSON; also
+ * the histogram of latencies. Knows no plugin: callers write their metrics. */
 #pragma once
 
 #include <jansson.h>
@@ -9,12 +8,12 @@
 
 #include "proto/util/buffer.h"
 
-/* ---- what is counted on the way of a request: increments only ---- */
+/* ---- counted per request: increments only ---- */
 
-#define METRICS_BUCKETS 17 /* with +Inf */
+#define METRICS_BUCKETS 17 /* +Inf included */
 
 struct metrics_histogram {
-	uint64_t buckets[METRICS_BUCKETS]; /* each for itself, not summed up */
+	uint64_t buckets[METRICS_BUCKETS]; /* not cumulative */
 	uint64_t sum_us;
 };
 
@@ -37,7 +36,7 @@ metrics_observe(struct metrics_histogram *h, uint64_t us)
 enum metrics_type { METRICS_COUNTER, METRICS_GAUGE, METRICS_HISTOGRAM };
 
 struct metrics_label {
-	const char *name, *value; /* value: any text; NULL is "" */
+	const char *name, *value; /* value: any string; NULL: "" */
 };
 
 #define METRICS_LABELS_MAX 4
@@ -46,16 +45,16 @@ struct metrics_writer {
 	bool as_json;
 	struct buffer text; /* unless as_json */
 	json_t *families;   /* if as_json: an array */
-	const char *name;   /* of the family being written */
-	json_t *samples;    /* its, borrowed */
+	const char *name;   /* of the current family */
+	json_t *samples;    /* the current family's, borrowed */
 };
 
 void metrics_writer_init(struct metrics_writer *w, bool as_json);
-/* Frees what is still there; a taken text or array is the taker's. */
+/* Frees the writer's text and families, unless the caller has taken them. */
 void metrics_writer_finish(struct metrics_writer *w);
 
-/* Begins a family: all its samples follow before the next one. Texts are
- * static. Names end in _total for counters and in their base unit. */
+/* Begins a family; its samples must follow before the next family. Strings must
+ * be static. Names end in their base unit, and for counters in _total. */
 void metrics_family(struct metrics_writer *w, const char *name,
 	enum metrics_type type, const char *help);
 /* labels may be NULL if count is 0. */
@@ -65,7 +64,7 @@ void metrics_sample_histogram(struct metrics_writer *w,
 	const struct metrics_label *labels, unsigned count,
 	const struct metrics_histogram *h);
 
-/* ---- supd's own process, read when it is asked ---- */
+/* ---- supd's own process, read on demand ---- */
 
 struct metrics_process {
 	uint64_t resident_bytes, virtual_bytes;

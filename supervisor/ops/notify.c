@@ -1,5 +1,5 @@
-/* notify: see the header. A message that cannot be sent is dropped: the
- * service manager's own time-outs are the remedy. */
+/* notify: see the header. A message that cannot be sent is dropped; the service
+ * manager has timeouts of its own. */
 #include "supervisor/ops/notify.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "proto/util/log.h"
 
 static struct {
-	int fd; /* -1: nobody listens */
+	int fd; /* -1: no service manager */
 	struct ev_loop *loop;
 	ev_timer watchdog;
 } notify = {.fd = -1};
@@ -26,7 +26,8 @@ tell(const char *text)
 {
 	if (notify.fd >= 0 &&
 		send(notify.fd, text, strlen(text), MSG_NOSIGNAL) < 0)
-		log_debug("service manager not told: %s", strerror(errno));
+		log_debug("cannot notify the service manager: %s",
+			strerror(errno));
 }
 
 static void
@@ -123,7 +124,7 @@ notify_stopping(void)
 void
 notify_status(const char *format, ...)
 {
-	char text[256] = "STATUS=";
+	char text[1024] = "STATUS=";
 	va_list list;
 
 	va_start(list, format);

@@ -1,6 +1,7 @@
-/* notify: tells the service manager how supd is: sd_notify(3)'s datagrams to
- * $NOTIFY_SOCKET, and its watchdog from the loop itself. Without that variable
- * it does nothing. Own code because libsystemd doubles exec time (measured). */
+/* notify: reports supd's state to the service manager: sd_notify(3)'s datagrams
+ * to $NOTIFY_SOCKET, and watchdog messages from the loop. Without that variable
+ * it does nothing. Not libsystemd, because that doubles exec time (measured).
+ */
 #pragma once
 
 #include <ev.h>

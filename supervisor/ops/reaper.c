@@ -1,5 +1,5 @@
-/* reaper: looks before it takes: waitid(WNOWAIT) names the first one that has
- * ended, and only a stranger is reaped. */
+/* reaper: waitid(WNOWAIT) names a process that has ended, which is reaped only
+ * if it is not supd's own child. */
 #include "supervisor/ops/reaper.h"
 
 #include <signal.h>
@@ -10,7 +10,7 @@
 #include "proto/util/list.h"
 #include "proto/util/log.h"
 
-/* How soon an own child that ended should have been reaped by its watcher. */
+/* Time for a watcher to reap one of supd's own children. */
 #define AGAIN_S 0.02
 
 static void
@@ -27,7 +27,7 @@ reap_strangers(struct reaper *r)
 			return;
 		}
 		waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
-		log_debug("reaped a stranger, pid %d", info.si_pid);
+		log_debug("reaped an orphan, pid %d", info.si_pid);
 	}
 }
 

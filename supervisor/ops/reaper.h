@@ -1,6 +1,5 @@
-/* reaper: as PID 1 (or as a subreaper) supd inherits processes that it did not
- * start; their exit statuses are collected here. Its own children are left to
- * those who watch them by pidfd. */
+/* reaper: as PID 1 or a subreaper, supd inherits orphans, which are reaped
+ * here. supd's own children are left to their watchers. */
 #pragma once
 
 #include <ev.h>
@@ -12,10 +11,10 @@ struct reaper {
 	bool (*is_own)(const void *user, pid_t pid);
 	const void *user;
 	ev_signal child;
-	ev_timer again; /* an own child stood first in line */
+	ev_timer again; /* retries after an own child was first */
 };
 
-/* Does nothing unless this process is one that inherits. */
+/* Does nothing unless supd is PID 1 or a subreaper. */
 void reaper_start(struct reaper *r, struct ev_loop *loop,
 	bool (*is_own)(const void *user, pid_t pid), const void *user);
 void reaper_stop(struct reaper *r);

@@ -1,5 +1,5 @@
-/* time_text: wall-clock time as people and programs read it: RFC 3339, UTC,
- * with milliseconds. Pure. */
+/* time_text: wall-clock time as text: RFC 3339, UTC, with milliseconds. Pure.
+ */
 #pragma once
 
 #include <stdint.h>
@@ -8,7 +8,7 @@
 
 #define TIME_TEXT_BYTES 32
 
-/* "2026-11-21T10:00:00.123Z" into out, which is returned. */
+/* Writes "2026-11-21T10:00:00.123Z" into out and returns it. */
 static inline const char *
 time_text(char out[TIME_TEXT_BYTES], uint64_t wall_ms)
 {

@@ -1,5 +1,5 @@
-/* child: spawns, watches by pidfd and reaps. Only its own pids are waited for,
- * so other children of the process are nothing to it. */
+/* child: spawns, watches by pidfd and reaps. It waits only for its own pids, so
+ * other children of the process are left alone. */
 #include "supervisor/plugin/child.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ pipe_close(struct child_pipe *p)
 	p->fd = -1;
 }
 
-/* Hands on one piece; false: nothing is there now, or never will be. */
+/* Passes on one piece; false: no data now, or EOF. */
 static bool
 pipe_read(struct child_pipe *p, size_t *read_out)
 {
@@ -87,8 +87,8 @@ open_pipes(struct child *c, int ends[CHILD_STREAMS], struct error *err)
 		int both[2];
 
 		if (pipe2(both, O_CLOEXEC) < 0)
-			return error_set(
-				err, "cannot make a pipe: %s", strerror(errno));
+			return error_set_errno(
+				err, errno, "cannot make a pipe");
 		fcntl(both[0], F_SETFL, O_NONBLOCK);
 		c->pipes[i].fd = both[0];
 		c->pipes[i].child = c;
@@ -108,7 +108,8 @@ children_have(const struct children *all, pid_t pid)
 	return false;
 }
 
-/* The callback may reap this child and others, so each look starts anew. */
+/* Starts from the beginning each time, because the callback may reap this child
+ * and others. */
 static struct child *
 find_ended(const struct children *all)
 {
@@ -165,13 +166,12 @@ watch(struct child *c, struct children *all, struct error *err)
 		return 0;
 	}
 	if (errno != ENOSYS && errno != EPERM)
-		return error_set(
-			err, "cannot watch a process: %s", strerror(errno));
+		return error_set_errno(err, errno, "cannot watch a process");
 	if (!ev_is_active(&all->ended)) {
 		ev_signal_start(all->loop, &all->ended);
 		ev_unref(all->loop);
 	}
-	/* It may have ended before the watcher was there. */
+	/* the child may have ended before the watcher was started */
 	ev_feed_signal_event(all->loop, SIGCHLD);
 	return 0;
 }
@@ -183,10 +183,13 @@ child_start(struct child *c, struct children *all,
 {
 	int ends[CHILD_STREAMS] = {-1, -1}, failed;
 	pid_t pid;
-	struct spawn_order order = {.argv = start->argv,
+	struct spawn_order order = {.program = start->program,
+		.argv = start->argv,
 		.env = start->env,
 		.dir = start->dir,
-		.input = start->input};
+		.input = start->input,
+		.cgroup = start->cgroup,
+		.cgroup_error_out = &c->cgroup_error};
 
 	*c = (struct child){.loop = all->loop, .ops = ops, .pidfd = -1};
 	list_init(&c->node);
@@ -216,8 +219,8 @@ child_start(struct child *c, struct children *all,
 	return 0;
 }
 
-/* The process is not reaped before we say so, so neither its pid nor its group
- * can be another's. */
+/* Only child_reap() reaps the process, so its pid and group cannot belong to
+ * another. */
 void
 child_signal(struct child *c, int signal)
 {
@@ -243,7 +246,8 @@ child_has_ended(
 			WEXITED | WNOWAIT | WNOHANG) < 0 ||
 		!info.si_pid)
 		return false;
-	*code_out = info.si_code == CLD_EXITED ? info.si_status : -1;
+	*code_out =
+		info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
 	if (info.si_code == CLD_EXITED)
 		snprintf(text_out, text_size, "exit status %d", info.si_status);
 	else

@@ -1,18 +1,18 @@
-/* endpoint: listens, looks who connects, takes one. It never reads from the
- * connection. */
+/* endpoint: listens, checks who connects, accepts one peer. It never reads from
+ * the connection. */
 #include "supervisor/plugin/endpoint.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "proto/util/list.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
+#include "supervisor/ops/own_file.h"
 
 #define BACKLOG 4
 #define AGAIN_S 0.05
@@ -43,7 +43,8 @@ try_again(struct ev_loop *loop, ev_timer *timer, int events)
 	ev_io_start(loop, &e->acceptable);
 }
 
-/* The connection stays in the queue and would wake the loop at once again. */
+/* Pauses, because the connection stays in the queue and would wake the loop
+ * again at once. */
 static void
 pause_accepting(struct endpoint *e)
 {
@@ -85,15 +86,6 @@ acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 }
 
 static int
-make_folder(const char *path, mode_t mode, struct error *err)
-{
-	if (mkdir(path, mode) < 0 && errno != EEXIST)
-		return error_set(err, "cannot make the folder %s: %s", path,
-			strerror(errno));
-	return 0;
-}
-
-static int
 listen_at(const char *path, struct error *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -107,13 +99,11 @@ listen_at(const char *path, struct error *err)
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return error_set(
-			err, "cannot make a socket: %s", strerror(errno));
+		return error_set_errno(err, errno, "cannot make a socket");
 	unlink(path);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 		listen(fd, BACKLOG) < 0) {
-		error_set(
-			err, "cannot listen at %s: %s", path, strerror(errno));
+		error_set_errno(err, errno, "cannot listen at %s", path);
 		close(fd);
 		return -1;
 	}
@@ -126,7 +116,7 @@ endpoint_open(struct endpoint *e, struct ev_loop *loop, const char *runtime_dir,
 	struct error *err)
 {
 	char *all = memory_format("%s/w", runtime_dir);
-	int failed = make_folder(all, 0711, err);
+	int failed = own_folder_make(all, 0711, err);
 
 	*e = (struct endpoint){.loop = loop,
 		.fd = -1,
@@ -135,7 +125,7 @@ endpoint_open(struct endpoint *e, struct ev_loop *loop, const char *runtime_dir,
 		.folder = memory_format("%s/%u", all, number),
 		.path = memory_format("%s/%u/s", all, number)};
 	free(all);
-	if (failed || make_folder(e->folder, 0700, err) < 0 ||
+	if (failed || own_folder_make(e->folder, 0700, err) < 0 ||
 		(e->fd = listen_at(e->path, err)) < 0) {
 		endpoint_close(e);
 		return -1;

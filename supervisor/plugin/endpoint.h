@@ -14,19 +14,19 @@ struct endpoint {
 	struct ev_loop *loop;
 	int fd; /* -1: closed */
 	ev_io acceptable;
-	ev_timer again;	     /* no descriptor was free */
-	bool is_told;	     /* of that */
+	ev_timer again;	     /* retries when no descriptor was free */
+	bool is_told;	     /* the lack of descriptors was logged */
 	char *folder, *path; /* NULL: closed */
-	uid_t uid;	     /* whose peer is taken */
-	pid_t pid;	     /* 0: the nonce of its hello tells */
-	/* Once, with a connected fd that the callee owns; the endpoint is
-	 * closed by then. */
+	uid_t uid;	     /* the expected uid of the peer */
+	pid_t pid; /* the expected pid; 0: only the nonce is checked */
+	/* Called once, with a connected fd that the callee owns; the endpoint
+	 * is closed by then. */
 	void (*on_peer)(struct endpoint *e, int fd);
 };
 
-/* Makes the folder and listens; what a former supd left there is cleared. The
- * caller sets pid before the next turn of the loop, if it is to be checked. */
+/* Makes the folder, removing leftovers of an earlier supd, and listens. To have
+ * the pid checked, set it before the next turn of the loop. */
 int endpoint_open(struct endpoint *e, struct ev_loop *loop,
 	const char *runtime_dir, uint32_t number,
 	void (*on_peer)(struct endpoint *e, int fd), struct error *err);
-void endpoint_close(struct endpoint *e); /* also twice, also all zero */
+void endpoint_close(struct endpoint *e); /* idempotent; fine if all zero */

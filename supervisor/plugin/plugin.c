@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proto/util/memory.h"
+#include "supervisor/plugin/survey.h"
 
 static const char *const state_texts[PLUGIN_STATE_COUNT] = {
 #define X(name, text) [PLUGIN_##name] = text,
@@ -23,10 +24,11 @@ plugin_create(uint32_t number, const char *id)
 	list_init(&p->others);
 	list_init(&p->settling);
 	hold_init(&p->hold, 0, 0);
-	wheel_timer_init(&p->restart, NULL); /* crash.c names the callback */
-	/* news.c names these two's. */
+	wheel_timer_init(&p->restart, NULL); /* crash.c sets the callback */
+	/* news.c sets these two callbacks */
 	wheel_timer_init(&p->overflow.again, NULL);
 	wheel_timer_init(&p->emit.again, NULL);
+	wheel_timer_init(&p->repeats.again, NULL);
 	return p;
 }
 
@@ -39,7 +41,11 @@ plugin_destroy(struct plugin *p)
 	plugin_config_unref(p->wanted);
 	output_destroy(p->output);
 	store_finish(&p->store);
-	json_decref(p->last_reload);
+	receipt_unref(p->last_reload);
+	survey_destroy(p->stage_check);
+	free(p->last_crash);
+	free(p->stage_damaged);
+	free(p->older_reason);
 	free(p->source);
 	plugin_note_seen(p, NULL, NULL, NULL);
 	manifest_unref(p->before_start);
@@ -106,7 +112,8 @@ plugin_state(const struct plugin *p)
 		return PLUGIN_STOPPED;
 	if (p->given_up)
 		return PLUGIN_FAILED;
-	/* What never served has no routes that anybody could wait at. */
+	/* A plugin that never served has no routes, so no requests can be held
+	 * for it. */
 	return p->counters.reloads ? PLUGIN_HOLDING : PLUGIN_STARTING;
 }
 
@@ -114,6 +121,19 @@ const char *
 plugin_state_text(enum plugin_state s)
 {
 	return state_texts[s];
+}
+
+bool
+plugin_runs_older(const struct plugin *p)
+{
+	return p->store.older_run &&
+	       p->store.older_run == p->store.proven_generation;
+}
+
+bool
+plugin_is_settled(const struct plugin *p)
+{
+	return p->settled_once || !p->enabled || p->stopped || p->removed;
 }
 
 bool

@@ -23,28 +23,35 @@
 #endif
 
 #include "proto/util/memory.h"
+#include "supervisor/plugin/spawn_clone.h"
 
 #define STACK_BYTES ((size_t)64 * 1024)
 
-/* /dev/null, and the two places by which descriptors are handed over; they
- * mean /dev/null between spawns. */
-enum place { PLACE_IDLE, PLACE_OUTPUT, PLACE_ERRORS, PLACE_COUNT };
-static int places[PLACE_COUNT] = {-1, -1, -1};
+/* Descriptors kept open on /dev/null: one for stdin, and two that are replaced
+ * by the child's stdout and stderr during a spawn. */
+enum reserve { RESERVE_IDLE, RESERVE_OUTPUT, RESERVE_ERRORS, RESERVE_COUNT };
+static int reserved[RESERVE_COUNT] = {-1, -1, -1};
 
 void
 spawn_reserve(void)
 {
 	int null;
 
-	if (places[PLACE_ERRORS] >= 0)
+	if (reserved[RESERVE_ERRORS] >= 0)
 		return;
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (unsigned i = 0; i < PLACE_COUNT; i++)
-		if (places[i] < 0)
-			places[i] =
+	for (unsigned i = 0; i < RESERVE_COUNT; i++)
+		if (reserved[i] < 0)
+			reserved[i] =
 				fcntl(null, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (null >= 0)
 		close(null);
+}
+
+static const char *
+program_of(const struct spawn_order *order)
+{
+	return order->program ? order->program : order->argv[0];
 }
 
 static char *const *
@@ -53,18 +60,19 @@ as_argv(const char *const *texts)
 	union {
 		const char *const *in;
 		char *const *out;
-	} cast = {.in = texts}; /* exec does not write them */
+	} cast = {.in = texts}; /* exec does not write to the strings */
 
 	return cast.out;
 }
 
-/* ---- the quick way ---- */
+/* ---- sharing the table of descriptors ---- */
 
 /* Lies in memory that parent and child share until the exec. */
 struct launch {
-	const struct spawn_order *order;
-	unsigned first; /* of the descriptors that are not handed over */
-	bool shared;	/* the table of descriptors still is */
+	const struct spawn_order
+		*order; /* NULL: the child ends at once (a test) */
+	unsigned first; /* first descriptor that the child must not have */
+	bool shared;	/* the table of descriptors is still shared */
 	int error;
 };
 
@@ -85,52 +93,77 @@ child_main(void *user)
 	const struct spawn_order *order = l->order;
 	sigset_t none;
 
+	if (!order)
+		_exit(0);
 	if (close_range(l->first, ~0U, CLOSE_RANGE_UNSHARE) < 0)
 		goto failed;
 	l->shared = false;
 	setsid();
-	if (dup2(places[PLACE_IDLE], STDIN_FILENO) < 0 ||
-		dup2(places[PLACE_OUTPUT], STDOUT_FILENO) < 0 ||
-		dup2(places[PLACE_ERRORS], STDERR_FILENO) < 0 ||
+	if (dup2(reserved[RESERVE_IDLE], STDIN_FILENO) < 0 ||
+		dup2(reserved[RESERVE_OUTPUT], STDOUT_FILENO) < 0 ||
+		dup2(reserved[RESERVE_ERRORS], STDERR_FILENO) < 0 ||
 		(order->dir && chdir(order->dir) < 0))
 		goto failed;
 	reset_signals();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	execve(order->argv[0], as_argv(order->argv), as_argv(order->env));
+	execve(program_of(order), as_argv(order->argv), as_argv(order->env));
 failed:
 	l->error = errno;
 	_exit(127);
 }
 
+/* -1: errno says why. */
 static pid_t
-clone_child(struct launch *l)
+clone_child(struct launch *l, int cgroup)
 {
-	void *stack = memory_alloc(STACK_BYTES);
+	const int flags = CLONE_VM | CLONE_VFORK | CLONE_FILES;
+	char *stack = memory_alloc(STACK_BYTES);
 	sigset_t all, before;
 	pid_t pid;
+	int error;
 
 	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before); /* no handler runs in it */
-	pid = clone(child_main, (char *)stack + STACK_BYTES,
-		CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, l);
+	sigprocmask(SIG_SETMASK, &all,
+		&before); /* no handler may run in the child */
+	pid = cgroup ? spawn_clone_into(cgroup, (unsigned)flags, stack,
+			       STACK_BYTES, child_main, l)
+		     : clone(child_main, stack + STACK_BYTES, flags | SIGCHLD,
+			       l);
+	error = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	free(stack);
+	errno = error;
 	return pid;
 }
 
-static unsigned
-first_beyond_places(void)
+/* Starts the child in the cgroup, or if that fails in supd's. */
+static pid_t
+clone_into_cgroup(struct launch *l)
 {
-	int last = places[PLACE_IDLE];
+	const struct spawn_order *order = l->order;
+	pid_t pid;
 
-	for (unsigned i = 1; i < PLACE_COUNT; i++)
-		if (places[i] > last)
-			last = places[i];
+	if (!order->cgroup)
+		return clone_child(l, 0);
+	pid = clone_child(l, order->cgroup);
+	*order->cgroup_error_out = pid < 0 ? errno : 0;
+	return pid < 0 ? clone_child(l, 0) : pid;
+}
+
+static unsigned
+first_beyond_reserve(void)
+{
+	int last = reserved[RESERVE_IDLE];
+
+	for (unsigned i = 1; i < RESERVE_COUNT; i++)
+		if (reserved[i] > last)
+			last = reserved[i];
 	return (unsigned)last + 1;
 }
 
-/* -1 with *error_out: the program cannot be run; 0: this way is closed. */
+/* -1 with *error_out: the program cannot be run. 0: this method does not work
+ * here. */
 static pid_t
 spawn_sharing(const struct spawn_order *order, int *error_out)
 {
@@ -138,15 +171,15 @@ spawn_sharing(const struct spawn_order *order, int *error_out)
 	pid_t pid;
 
 	spawn_reserve();
-	if (places[PLACE_ERRORS] < 0 || RUNNING_ON_VALGRIND)
+	if (reserved[RESERVE_ERRORS] < 0 || RUNNING_ON_VALGRIND)
 		return 0;
-	l.first = first_beyond_places();
-	if (dup3(order->output, places[PLACE_OUTPUT], O_CLOEXEC) < 0 ||
-		dup3(order->errors, places[PLACE_ERRORS], O_CLOEXEC) < 0)
+	l.first = first_beyond_reserve();
+	if (dup3(order->output, reserved[RESERVE_OUTPUT], O_CLOEXEC) < 0 ||
+		dup3(order->errors, reserved[RESERVE_ERRORS], O_CLOEXEC) < 0)
 		return 0;
-	pid = clone_child(&l);
-	dup3(places[PLACE_IDLE], places[PLACE_OUTPUT], O_CLOEXEC);
-	dup3(places[PLACE_IDLE], places[PLACE_ERRORS], O_CLOEXEC);
+	pid = clone_into_cgroup(&l);
+	dup3(reserved[RESERVE_IDLE], reserved[RESERVE_OUTPUT], O_CLOEXEC);
+	dup3(reserved[RESERVE_IDLE], reserved[RESERVE_ERRORS], O_CLOEXEC);
 	if (pid < 0)
 		return 0;
 	if (!l.error)
@@ -157,9 +190,9 @@ spawn_sharing(const struct spawn_order *order, int *error_out)
 	return l.shared ? 0 : -1;
 }
 
-/* ---- the plain way ---- */
+/* ---- posix_spawn ---- */
 
-/* All of these fail for want of memory only. */
+/* These fail only if memory runs out. */
 static int
 prepare_files(
 	posix_spawn_file_actions_t *files, const struct spawn_order *order)
@@ -208,7 +241,7 @@ spawn_plainly(const struct spawn_order *order, int *error_out)
 	prepare_signals(&attributes);
 	*error_out = prepare_files(&files, order);
 	if (!*error_out)
-		*error_out = posix_spawn(&pid, order->argv[0], &files,
+		*error_out = posix_spawn(&pid, program_of(order), &files,
 			&attributes, as_argv(order->argv), as_argv(order->env));
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&files);
@@ -219,13 +252,28 @@ pid_t
 spawn(const struct spawn_order *order, struct error *err)
 {
 	int error = 0;
-	pid_t pid = order->input ? 0 : spawn_sharing(order, &error);
+	pid_t pid;
 
+	if (order->cgroup)
+		*order->cgroup_error_out = ENOSYS; /* until it is there */
+	pid = order->input ? 0 : spawn_sharing(order, &error);
 	if (!pid)
 		pid = spawn_plainly(order, &error);
 	if (pid < 0)
-		return error_set(err, "cannot start %s in %s: %s",
-			order->argv[0], order->dir ? order->dir : ".",
-			strerror(error));
+		return error_set_errno(err, error, "cannot start %s in %s",
+			program_of(order), order->dir ? order->dir : ".");
 	return pid;
+}
+
+int
+spawn_try_cgroup(int folder)
+{
+	struct launch l = {0};
+	pid_t pid = RUNNING_ON_VALGRIND ? 0 : clone_child(&l, folder);
+
+	if (pid <= 0)
+		return pid ? errno : ENOSYS;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return 0;
 }

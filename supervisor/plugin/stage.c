@@ -1,5 +1,5 @@
-/* stage: one staging: clears the place if something is there, then has the
- * package copied, each by a child. It reads no file of the package itself. */
+/* stage: one staging: removes leftovers at the target, then copies the package,
+ * both by a child. supd itself reads no file of the package. */
 #include "supervisor/plugin/stage.h"
 
 #include <errno.h>
@@ -12,20 +12,21 @@
 
 #include "proto/launch.h"
 #include "proto/util/memory.h"
+#include "supervisor/ops/own_file.h"
 #include "supervisor/plugin/child.h"
 #include "supervisor/plugin/stage_private.h"
 
-#define SAID_BYTES 1024 /* of each stream; one line is expected */
+#define SAID_BYTES 1024 /* bytes kept of each stream; one line is expected */
 
 struct stage {
-	struct worker_room *room;
-	struct list node; /* in room->stagings */
+	struct workers *workers;
+	struct list node; /* in workers->stagings */
 	char *dir, *source;
 	const struct manifest *manifest; /* a reference */
 	struct child child;
-	bool copying;	/* else clearing the place */
-	bool cancelled; /* its child is being killed; nobody waits */
-	bool told;	/* the verdict is out; its child only has to end */
+	bool copying;	/* else removing leftovers */
+	bool cancelled; /* the child is being killed; nobody waits */
+	bool told;	/* done() was called; the child has yet to end */
 	bool late;
 	struct wheel_timer deadline;
 	char said[CHILD_STREAMS][SAID_BYTES];
@@ -36,12 +37,13 @@ struct stage {
 static int begin_copy(struct stage *s, struct error *err);
 
 void
-stage_room_init(struct worker_room *room)
+stage_lists_init(struct workers *workers)
 {
-	if (room->stagings.next)
+	if (workers->stagings.next)
 		return;
-	list_init(&room->stagings);
-	list_init(&room->removals);
+	list_init(&workers->stagings);
+	list_init(&workers->removals);
+	list_init(&workers->leftovers);
 }
 
 void
@@ -59,7 +61,7 @@ stage_copy_line(char *to, size_t size, struct bytes said)
 static void
 stage_destroy(struct stage *s)
 {
-	wheel_clear(s->room->wheel, &s->deadline);
+	wheel_clear(s->workers->wheel, &s->deadline);
 	list_remove(&s->node);
 	child_reap(&s->child);
 	manifest_unref((struct manifest *)(uintptr_t)s->manifest);
@@ -89,8 +91,8 @@ read_result(struct stage *s, json_t **root_out, struct error *err)
 	return error_set(err, "sup-worker gave no digest");
 }
 
-/* All is copied. The child says so as its last deed, so nobody waits for the
- * end of it. */
+/* The copy is complete. The child reports that just before it ends, so done()
+ * need not wait for its exit. */
 static void
 copied(struct stage *s)
 {
@@ -113,19 +115,25 @@ copied(struct stage *s)
 	json_decref(root);
 }
 
-/* The child ended without a word of success. */
+/* The child ended without success. The error is its message, or else how it
+ * ended. Exit status FAILED means a fault of the package; any other end, as by
+ * the OOM killer, is a shortage. */
 static void
-failed(struct stage *s, const char *how)
+failed(struct stage *s, const char *how, int code)
 {
+	const char *said = s->said[CHILD_STDERR];
 	struct error err;
 
 	if (s->late)
 		error_set(&err, "the package was not copied in time");
+	else if (*said)
+		error_set(&err, "%s", said);
+	else if (s->copying)
+		error_set(&err, "copying the package failed: %s", how);
 	else
-		error_set(&err, "%s",
-			s->said[CHILD_STDERR][0] ? s->said[CHILD_STDERR] : how);
-	if (s->late)
-		stage_remove(s->room, s->dir);
+		error_set(&err, "clearing %s failed: %s", s->dir, how);
+	err.shortage = !s->late && code != LAUNCH_EXIT_FAILED;
+	stage_remove(s->workers, s->dir);
 	fail(s, &err);
 }
 
@@ -157,13 +165,10 @@ child_end(struct child *c)
 	if (s->told) {
 		stage_destroy(s);
 	} else if (s->cancelled) {
-		stage_remove(s->room, s->dir);
+		stage_remove(s->workers, s->dir);
 		stage_destroy(s);
-	} else if (s->copying || s->late) {
-		failed(s, how);
-	} else if (code != LAUNCH_EXIT_DONE) {
-		error_set(&err, "%s", s->said[CHILD_STDERR]);
-		fail(s, &err);
+	} else if (s->copying || s->late || code != LAUNCH_EXIT_DONE) {
+		failed(s, how, code);
 	} else if (begin_copy(s, &err) < 0) {
 		fail(s, &err);
 	}
@@ -189,15 +194,15 @@ spawn(struct stage *s, const char *const *argv, struct error *err)
 	static const char *const env[] = {NULL};
 	struct child_start start = {.argv = argv, .env = env};
 
-	return child_start(
-		&s->child, &s->room->children, &start, &stage_child_ops, err);
+	return child_start(&s->child, &s->workers->children, &start,
+		&stage_child_ops, err);
 }
 
 static int
 begin_clearing(struct stage *s, struct error *err)
 {
 	const char *const argv[] = {
-		s->room->worker_program, LAUNCH_UNSTAGE, s->dir, NULL};
+		s->workers->worker_program, LAUNCH_UNSTAGE, s->dir, NULL};
 
 	return spawn(s, argv, err);
 }
@@ -211,7 +216,7 @@ begin_copy(struct stage *s, struct error *err)
 	size_t n = 0;
 	int result;
 
-	argv[n++] = s->room->worker_program;
+	argv[n++] = s->workers->worker_program;
 	argv[n++] = LAUNCH_STAGE;
 	argv[n++] = s->source;
 	argv[n++] = s->dir;
@@ -226,19 +231,17 @@ begin_copy(struct stage *s, struct error *err)
 	return result;
 }
 
-/* ---- from outside ---- */
+/* ---- calls ---- */
 
 static int
 make_folders(const char *state_dir, const char *plugin_id, struct error *err)
 {
 	char *run = memory_format("%s/run", state_dir);
 	char *own = memory_format("%s/%s", run, plugin_id);
-	int result = 0;
+	int result = own_folder_make(run, 0711, err);
 
-	if ((mkdir(run, 0711) < 0 && errno != EEXIST) ||
-		(mkdir(own, 0700) < 0 && errno != EEXIST))
-		result = error_set(
-			err, "cannot make %s: %s", own, strerror(errno));
+	if (!result)
+		result = own_folder_make(own, 0700, err);
 	free(run);
 	free(own);
 	return result;
@@ -254,7 +257,7 @@ folder_of(const char *file)
 }
 
 struct stage *
-stage_begin(struct worker_room *room, const char *state_dir,
+stage_begin(struct workers *workers, const char *state_dir,
 	const char *plugin_id, uint32_t generation,
 	const struct manifest *manifest, uint64_t deadline_ms,
 	void (*done)(void *user, const struct stage_result *result), void *user,
@@ -265,10 +268,10 @@ stage_begin(struct worker_room *room, const char *state_dir,
 
 	if (make_folders(state_dir, plugin_id, err) < 0)
 		return NULL;
-	stage_room_init(room);
+	stage_lists_init(workers);
 	s = memory_alloc(sizeof(*s));
-	s->room = room;
-	list_append(&room->stagings, &s->node);
+	s->workers = workers;
+	list_append(&workers->stagings, &s->node);
 	s->dir =
 		memory_format("%s/run/%s/%u", state_dir, plugin_id, generation);
 	s->source = folder_of(manifest->file);
@@ -281,7 +284,7 @@ stage_begin(struct worker_room *room, const char *state_dir,
 		stage_destroy(s);
 		return NULL;
 	}
-	wheel_set(room->wheel, &s->deadline, deadline_ms);
+	wheel_set(workers->wheel, &s->deadline, deadline_ms);
 	return s;
 }
 
@@ -291,19 +294,19 @@ stage_cancel(struct stage *s)
 	char *away;
 
 	s->cancelled = true;
-	wheel_clear(s->room->wheel, &s->deadline);
+	wheel_clear(s->workers->wheel, &s->deadline);
 	child_kill_group(&s->child);
-	/* The next staging may want the same name before the child has gone. */
-	away = stage_put_away(s->room, s->dir);
+	/* the next staging may need the name before the child has ended */
+	away = stage_put_away(s->workers, s->dir);
 	free(s->dir);
 	s->dir = away;
 }
 
 void
-stage_finish(struct worker_room *room)
+stage_finish(struct workers *workers)
 {
-	stage_room_init(room);
-	list_for_each_safe (node, &room->stagings)
+	stage_lists_init(workers);
+	list_for_each_safe (node, &workers->stagings)
 		stage_destroy(container_of(node, struct stage, node));
-	stage_finish_removals(room);
+	stage_finish_removals(workers);
 }

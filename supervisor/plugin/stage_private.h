@@ -5,11 +5,11 @@
 #include "proto/util/bytes.h"
 #include "supervisor/plugin/stage.h"
 
-/* A room that is all zero becomes one with empty lists. */
-void stage_room_init(struct worker_room *room);
-/* The first line of what a child said, cut to size. */
+/* Initialises the lists of workers that are all zero. */
+void stage_lists_init(struct workers *workers);
+/* Copies the first line of a child's output, cut to size. */
 void stage_copy_line(char *to, size_t size, struct bytes said);
-/* Gives a folder that is to be removed another name beside it, so that its own
- * is free; returns where it is now (the caller frees), NULL: nowhere. */
-char *stage_put_away(struct worker_room *room, const char *dir);
-void stage_finish_removals(struct worker_room *room);
+/* Renames a folder that is to be removed, so that its name can be used again;
+ * returns its new path (the caller frees), or NULL if it does not exist. */
+char *stage_put_away(struct workers *workers, const char *dir);
+void stage_finish_removals(struct workers *workers);

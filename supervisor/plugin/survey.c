@@ -1,5 +1,5 @@
-/* survey: the orders are a file in memory that the child reads, its answers
- * are kept as they come and read when it has ended. */
+/* survey: writes the orders to a memory file that the child reads; collects the
+ * child's answers and parses them when it has ended. */
 #include "supervisor/plugin/survey.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #define ANSWER_BYTES_MAX 2048 /* on average; a path may be in an error */
 
 struct survey {
-	struct worker_room *room;
+	struct workers *workers;
 	struct child child;
 	struct wheel_timer deadline;
 	struct buffer orders, said;
@@ -29,11 +29,11 @@ struct survey {
 };
 
 struct survey *
-survey_create(struct worker_room *room)
+survey_create(struct workers *workers)
 {
 	struct survey *s = memory_alloc(sizeof(*s));
 
-	s->room = room;
+	s->workers = workers;
 	buffer_init(&s->orders);
 	buffer_init(&s->said);
 	s->answers = json_array();
@@ -47,7 +47,7 @@ survey_destroy(struct survey *s)
 {
 	if (!s)
 		return;
-	wheel_clear(s->room->wheel, &s->deadline);
+	wheel_clear(s->workers->wheel, &s->deadline);
 	if (s->child.pid)
 		child_kill_group(&s->child);
 	child_reap(&s->child);
@@ -57,24 +57,38 @@ survey_destroy(struct survey *s)
 	free(s);
 }
 
-uint32_t
-survey_add(struct survey *s, const char *folder, const struct text_list *shares,
-	const char *known)
+static uint32_t
+add(struct survey *s, const char *folder, const struct text_list *shares,
+	const char *known, bool copy)
 {
 	json_t *names = json_array(), *order;
 	char *text = NULL;
 
 	for (uint32_t i = 0; shares && i < shares->count; i++)
 		json_array_append_new(names, json_string(shares->items[i]));
-	order = json_pack("{s:s, s:o, s:s}", "folder", folder, "shares", names,
-		"known", known ? known : "");
-	if (order) /* else its path is no text: the answer is an error */
+	order = json_pack("{s:s, s:o, s:s, s:b}", "folder", folder, "shares",
+		names, "known", known ? known : "", "copy", copy);
+	if (order) /* else the path is not UTF-8: the answer is an error */
 		text = json_dumps(order, JSON_COMPACT);
 	buffer_append_text(&s->orders, text ? text : "{}");
 	buffer_append_byte(&s->orders, '\n');
 	free(text);
 	json_decref(order);
 	return s->count++;
+}
+
+uint32_t
+survey_add(struct survey *s, const char *folder, const struct text_list *shares,
+	const char *known)
+{
+	return add(s, folder, shares, known, false);
+}
+
+uint32_t
+survey_add_copy(
+	struct survey *s, const char *folder, const struct text_list *shares)
+{
+	return add(s, folder, shares, NULL, true);
 }
 
 uint32_t
@@ -104,7 +118,7 @@ on_output(struct child *c, enum child_stream stream, struct bytes bytes)
 }
 
 static int
-read_answers(struct survey *s, struct error *err)
+read_answers(struct survey *s, const char *how, int code, struct error *err)
 {
 	const char *at = (const char *)buffer_bytes(&s->said);
 	const char *end = at + buffer_length(&s->said);
@@ -126,20 +140,25 @@ read_answers(struct survey *s, struct error *err)
 		return 0;
 	if (s->late)
 		return error_set(err, "the packages were not read in time");
-	return error_set(err, "the packages could not be compared: %s",
-		s->complaint[0] ? s->complaint : "sup-worker gave no answer");
+	error_set(err, "the packages could not be compared: %s",
+		s->complaint[0] ? s->complaint : how);
+	err->shortage = code < 0; /* killed, as by the OOM killer */
+	return -1;
 }
 
 static void
 on_end(struct child *c)
 {
 	struct survey *s = container_of(c, struct survey, child);
+	char how[80] = "";
 	struct error err;
+	int code = -1;
 
+	child_has_ended(c, how, sizeof(how), &code);
 	child_read_rest(c);
 	child_reap(c);
-	wheel_clear(s->room->wheel, &s->deadline);
-	s->done(s->user, read_answers(s, &err) < 0 ? &err : NULL);
+	wheel_clear(s->workers->wheel, &s->deadline);
+	s->done(s->user, read_answers(s, how, code, &err) < 0 ? &err : NULL);
 }
 
 static const struct child_ops survey_child_ops = {
@@ -179,12 +198,12 @@ static int
 start_child(struct survey *s, int fd, struct error *err)
 {
 	const char *const argv[] = {
-		s->room->worker_program, LAUNCH_SURVEY, NULL};
+		s->workers->worker_program, LAUNCH_SURVEY, NULL};
 	static const char *const env[] = {NULL};
 	char *path = memory_format("/proc/self/fd/%d", fd);
 	struct child_start start = {.argv = argv, .env = env, .input = path};
-	int result = child_start(
-		&s->child, &s->room->children, &start, &survey_child_ops, err);
+	int result = child_start(&s->child, &s->workers->children, &start,
+		&survey_child_ops, err);
 
 	free(path);
 	return result;
@@ -198,11 +217,11 @@ survey_begin(struct survey *s, uint64_t deadline_ms,
 	int fd = memfd_create("survey", MFD_CLOEXEC), result;
 
 	if (fd < 0)
-		return error_set(err, "cannot make a file in memory: %s",
-			strerror(errno));
+		return error_set_errno(
+			err, errno, "cannot make a file in memory");
 	if (write_all(fd, &s->orders) < 0)
-		result = error_set(err, "cannot write a file in memory: %s",
-			strerror(errno));
+		result = error_set_errno(
+			err, errno, "cannot write a file in memory");
 	else
 		result = start_child(s, fd, err);
 	close(fd);
@@ -213,21 +232,22 @@ survey_begin(struct survey *s, uint64_t deadline_ms,
 	s->done = done;
 	s->user = user;
 	s->deadline.fire = survey_due;
-	wheel_set(s->room->wheel, &s->deadline, deadline_ms);
+	wheel_set(s->workers->wheel, &s->deadline, deadline_ms);
 	return 0;
 }
 
 /* ---- the answers ---- */
 
 struct survey_answer
-survey_answer_at(const struct survey *s, uint32_t place)
+survey_answer_at(const struct survey *s, uint32_t index)
 {
-	const json_t *a = json_array_get(s->answers, place);
+	const json_t *a = json_array_get(s->answers, index);
 
 	return (struct survey_answer){
 		.fingerprint =
 			json_string_value(json_object_get(a, "fingerprint")),
 		.digest = json_string_value(json_object_get(a, "digest")),
 		.error = json_string_value(json_object_get(a, "error")),
+		.shortage = json_is_true(json_object_get(a, "shortage")),
 	};
 }

@@ -1,5 +1,5 @@
-/* survey: which packages are not what they were, told by a `sup-worker survey`
- * child, so that the loop never waits for a disk. It reads no file itself. */
+/* survey: finds changed packages by a `sup-worker survey` child, so that the
+ * loop never waits for a disk. supd itself reads no file. */
 #pragma once
 
 #include <jansson.h>
@@ -10,24 +10,30 @@
 
 struct survey;
 
-/* Of one package. All texts are the survey's. */
+/* The answer about one package. The survey owns the strings. */
 struct survey_answer {
-	const char *fingerprint; /* "": none that can be relied on */
-	const char *digest; /* NULL: the known fingerprint is right still */
-	const char *error;  /* NULL, or why the package cannot be read */
+	const char *fingerprint; /* "": none that is reliable */
+	const char *digest;	 /* NULL: the known fingerprint still holds */
+	const char *error;	 /* NULL, or why the package cannot be read */
+	bool shortage;		 /* the error is a shortage: error.h */
 };
 
-struct survey *survey_create(struct worker_room *room);
-/* NULL is fine; done is not called, and its child is killed. */
+struct survey *survey_create(struct workers *workers);
+/* Kills the child; done is not called. NULL is fine. */
 void survey_destroy(struct survey *s);
-/* Asks about a folder; shares and known are those of its last staging (known
- * NULL: none). The place of its answer. */
+/* Adds a folder; shares and known are those of its last staging (known NULL:
+ * none). Returns the index of its answer. */
 uint32_t survey_add(struct survey *s, const char *folder,
 	const struct text_list *shares, const char *known);
+/* Adds a staged copy, to get its digest; files added to it later are ignored.
+ */
+uint32_t survey_add_copy(
+	struct survey *s, const char *folder, const struct text_list *shares);
 uint32_t survey_count(const struct survey *s);
-/* done comes once, from the loop; err is NULL if there are answers. Those stay
- * until the survey is destroyed, which done may do. -1: it could not begin. */
+/* Begins. done is called once, from the loop; err is NULL if there are answers,
+ * which are valid until the survey is destroyed. done may destroy it. -1: the
+ * survey could not begin. */
 int survey_begin(struct survey *s, uint64_t deadline_ms,
 	void (*done)(void *user, struct error *err), void *user,
 	struct error *err);
-struct survey_answer survey_answer_at(const struct survey *s, uint32_t place);
+struct survey_answer survey_answer_at(const struct survey *s, uint32_t index);

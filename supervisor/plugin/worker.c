@@ -1,5 +1,5 @@
-/* worker: its birth, its steps from state to state, its end. What happens in
- * a state is in worker_*.c: launch, messages, flight, proof, ping, drain. */
+/* worker: creates, steps and destroys workers. The work of each state is in
+ * worker_*.c: launch, messages, flight, proof, ping, drain. */
 #include "supervisor/plugin/worker.h"
 
 #include <assert.h>
@@ -58,20 +58,33 @@ worker_duration(uint64_t ms, char text[24])
 void
 worker_set_deadline(struct worker *w, uint64_t due_ms)
 {
-	wheel_set(w->private->room->wheel, &w->private->deadline, due_ms);
+	wheel_set(w->private->workers->wheel, &w->private->deadline, due_ms);
 }
 
 /* ---- birth ---- */
 
-static struct worker *
-worker_new(struct worker_room *room, const struct worker_start *start,
+/* Notes the folder's real path, which is the one that programs see. */
+static void
+name_package(struct worker_private *p, const struct worker_start *start)
+{
+	char *real;
+
+	if (!start->package_dir || !(real = realpath(start->stage_dir, NULL)))
+		return;
+	p->staged_dir = memory_format("%s/", real);
+	p->package_dir = memory_format("%s/", start->package_dir);
+	free(real);
+}
+
+struct worker *
+worker_new(struct workers *workers, const struct worker_start *start,
 	const struct worker_ops *ops, void *owner)
 {
 	struct worker *w = memory_alloc(sizeof(*w));
 	struct worker_private *p = memory_alloc(sizeof(*p));
 
 	*w = (struct worker){
-		.id = ++room->next_number,
+		.id = ++workers->next_number,
 		.plugin = start->plugin,
 		.generation = start->generation,
 		.state = WORKER_STARTING,
@@ -88,31 +101,33 @@ worker_new(struct worker_room *room, const struct worker_start *start,
 	list_init(&w->node);
 	list_init(&w->in_flight);
 	p->worker = w;
-	p->room = room;
+	p->workers = workers;
 	p->output = start->output;
 	p->data_dir = memory_copy_text(start->data_dir);
+	name_package(p, start);
 	list_init(&p->waiting);
+	p->urgent = start->urgent;
 	list_init(&p->left);
 	list_init(&p->spare);
 	list_init(&p->check.node);
 	wheel_timer_init(&p->deadline, worker_due);
+	wheel_timer_init(&p->dropped_due, worker_report_dropped);
 	wheel_timer_init(&p->check.deadline, NULL);
 	ping_init(w);
+	unread_init(w);
 	ev_timer_init(&p->soon, worker_soon, 0., 0.);
 	return w;
 }
 
-struct worker *
-worker_create(struct worker_room *room, const struct worker_start *start,
-	const struct worker_ops *ops, void *owner, struct error *err)
+void
+worker_adopt(struct worker *w, int fd)
 {
-	struct worker *w = worker_new(room, start, ops, owner);
+	struct worker_private *p = w->private;
 
-	if (worker_launch(w, err) < 0) {
-		worker_destroy(w);
-		return NULL;
-	}
-	return w;
+	p->connected = true;
+	peer_init(&p->peer, p->workers->peers, fd, &worker_peer_ops, w);
+	p->peer.bounds = (struct peer_bounds){
+		.turn_us = WORKER_TURN_US, .queued = WORKER_QUEUED_MAX};
 }
 
 void
@@ -124,10 +139,12 @@ worker_destroy(struct worker *w)
 		return;
 	p = w->private;
 	worker_release_place(w);
-	ev_timer_stop(p->room->loop, &p->soon);
-	wheel_clear(p->room->wheel, &p->deadline);
+	ev_timer_stop(p->workers->loop, &p->soon);
+	wheel_clear(p->workers->wheel, &p->deadline);
+	wheel_clear(p->workers->wheel, &p->dropped_due);
 	proof_end(w);
 	ping_end(w);
+	unread_end(w);
 	flight_finish(w);
 	endpoint_close(&p->endpoint);
 	if (p->connected)
@@ -139,6 +156,8 @@ worker_destroy(struct worker *w)
 	plugin_config_unref((struct plugin_config *)(uintptr_t)w->config);
 	json_decref(w->settings);
 	free(p->data_dir);
+	free(p->package_dir);
+	free(p->staged_dir);
 	free(p);
 	free(w->plugin_id);
 	free(w->stage_dir);
@@ -176,6 +195,7 @@ worker_due(struct wheel_timer *timer)
 		drain_due(w);
 		break;
 	case WORKER_STOPPING:
+		p->was_killed = true;
 		child_kill_group(&p->child);
 		break;
 	default:
@@ -183,17 +203,21 @@ worker_due(struct wheel_timer *timer)
 	}
 }
 
-/* ---- the gateway's words ---- */
+/* ---- commands of the floors above ---- */
 
 void
 worker_configure(struct worker *w, const struct plugin_config *config)
 {
 	const struct plugin_config *before = w->config;
+	bool limits_differ =
+		before->limits.max_in_flight != config->limits.max_in_flight;
 
 	w->config = plugin_config_ref(config);
 	plugin_config_unref((struct plugin_config *)(uintptr_t)before);
 	if (w->state >= WORKER_READY && w->state < WORKER_STOPPING)
 		ping_configure(w);
+	if (limits_differ)
+		worker_send_limits(w);
 }
 
 void

@@ -1,6 +1,6 @@
 /* worker: one process that runs one generation of one plugin: its state
- * machine, its endpoint, what is in flight on it. Knows no routes and no other
- * worker; news goes up through worker_ops. Owned by its plugin (plugin.h). */
+ * machine, its endpoint and its requests in flight. Knows no routes and no
+ * other worker; reports through worker_ops. Owned by its plugin (plugin.h). */
 #pragma once
 
 #include <ev.h>
@@ -15,19 +15,20 @@
 #include "supervisor/config/manifest.h"
 #include "supervisor/plugin/child.h"
 #include "supervisor/plugin/output.h"
+#include "supervisor/plugin/sweep.h"
 #include "supervisor/route/request.h"
 
-/* X(ENUM, "name"): design section 5. FAILED_* do not exist: a worker that
- * fails before READY goes to STOPPING with `error` set. */
+/* X(ENUM, "name"). There is no FAILED state: a worker that fails before READY
+ * goes to STOPPING with `error` set. */
 #define WORKER_STATES(X)                                                       \
 	X(STARTING, "starting")		/* spawned, hello awaited */           \
 	X(INITIALISING, "initialising") /* hello came, ready awaited */        \
 	X(CHECKING, "checking")		/* ready came, health and probes */    \
 	X(READY, "ready")		/* proven, not routed */               \
 	X(SERVING, "serving")                                                  \
-	X(DRAINING, "draining") /* retired, finishing what it has */           \
+	X(DRAINING, "draining") /* retired, finishing its requests */          \
 	X(STANDBY, "standby")	/* drained, idle, may be resumed */            \
-	X(STOPPING, "stopping") /* its socket is closed, exit awaited */       \
+	X(STOPPING, "stopping") /* socket closed, exit awaited */              \
 	X(DEAD, "dead")
 
 #define WORKER_EVENTS(X)                                                       \
@@ -62,51 +63,51 @@ struct worker;
 
 #define STATE_BYTES_MAX (16u << 20) /* of a blob */
 
-/* What a worker exported; owner: state_blob_finish(). */
+/* The state that a worker exported; free it with state_blob_finish(). */
 struct state_blob {
 	int64_t version;
 	struct buffer bytes;
-	char sha256[65]; /* of the bytes, lower-case hex */
+	char sha256[65]; /* of bytes, in lower-case hex */
 };
 void state_blob_finish(struct state_blob *b);
 
-/* Upcalls. None of them may destroy the worker except on_exit, after which the
- * worker is not touched again. */
+/* Upcalls. Only on_exit may destroy the worker, which is not used after it. */
 struct worker_ops {
 	void (*on_hello)(struct worker *w);
-	/* `ready` came, registrations and version are read; return -1 with
-	 * err to refuse (a conflict): then it is a FAULT. Else health call and
-	 * probes follow. */
+	/* `ready` came; registrations and version are set. Return -1 with err
+	 * to refuse them (a conflict), which is a FAULT; else the health call
+	 * and the probes follow. */
 	int (*on_declared)(struct worker *w, struct error *err);
-	/* State is READY. */
+	/* All checks passed; the state is READY. */
 	void (*on_proven)(struct worker *w);
-	/* It failed before READY, or went down later (connection lost, pings
-	 * missed, protocol broken); w->error says why; it is STOPPING now and
-	 * on_exit follows. `was` is the state it fell from. In-flight
-	 * requests have been handed out by on_orphan before. */
+	/* The worker failed before READY, or went down later (connection lost,
+	 * pings missed, protocol broken). w->error says why; the state is
+	 * STOPPING, `was` is the one before, and on_exit follows. on_orphan was
+	 * called before for each request in flight. */
 	void (*on_down)(struct worker *w, enum worker_state was);
 	void (*on_drained)(struct worker *w); /* state is STANDBY */
-	/* A request in flight that this worker will not answer any more; it
-	 * is out of w->in_flight, and still in the request table. */
+	/* The worker will not answer this request, which is out of w->in_flight
+	 * but still in the request table. */
 	void (*on_orphan)(struct worker *w, struct request *r);
-	/* A place became free (in flight was at its limit). */
+	/* The worker has room again after it had none. */
 	void (*on_room)(struct worker *w);
 	/* `call` from the worker; answer later with worker_answer_*(). */
 	void (*on_call)(struct worker *w, const struct message *m);
 	/* `emit` from the worker. May be NULL. */
 	void (*on_emit)(struct worker *w, const struct message *m);
-	/* What worker_ask_*() asked is done (err NULL; state of an export, to
-	 * be taken over), or not. Not after it went down. */
+	/* A worker_ask_*() succeeded (err NULL; state: of an export, owned by
+	 * the callee) or failed. Not called after the worker went down. */
 	void (*on_asked)(struct worker *w, struct state_blob *state,
 		const struct error *err);
-	/* worker_await_quiet() has come to its end. */
+	/* The wait of worker_await_quiet() is over. */
 	void (*on_quiet)(struct worker *w);
-	/* Reaped. w->exit_text says how it ended. Destroy it here. */
+	/* The process is reaped; w->exit_text says how it ended. Destroy the
+	 * worker here. */
 	void (*on_exit)(struct worker *w);
 };
 
 /* What all workers share; owned by the gateway. */
-struct worker_room {
+struct workers {
 	struct ev_loop *loop;
 	struct children children; /* children_init() */
 	struct peer_group *peers;
@@ -114,36 +115,65 @@ struct worker_room {
 	struct request_table *requests;
 	const char *runtime_dir;    /* absolute; workers get RUNTIME/w/N */
 	const char *worker_program; /* absolute path of sup-worker */
-	uint32_t next_number; /* N, counts up from 1; also the worker id */
-	uint64_t body_limit;  /* limits.body, told to workers; 0: untold */
-	uint64_t nofile;      /* their soft RLIMIT_NOFILE; 0: as supd's */
-	/* At most starting_max (0: 2 x CPUs) workers are between their spawn
-	 * and READY; the others wait here. All zero to begin with. */
+	uint32_t next_number;	/* N, counts up from 1; also the worker id */
+	uint64_t body_limit;	/* limits.body, sent to workers; 0: not sent */
+	uint64_t nofile;	/* soft RLIMIT_NOFILE of workers; 0: supd's */
+	struct sweeper sweeper; /* all zero: process trees are left alone */
+	/* At most starting_max (0: 2 x CPUs) workers are between spawn and
+	 * READY; further ones wait here. Zero at first. */
 	uint32_t starting, starting_max;
 	struct list waiting;
-	/* stage.h: stagings under way, folders to remove, who removes some */
-	struct list stagings, removals;
+	/* As many places again, for urgent starts only. */
+	uint32_t urgent_starting;
+	struct list urgent_waiting;
+	/* stage.h: stagings in progress, folders to remove, folders that could
+	 * not be removed, and the remover */
+	struct list stagings, removals, leftovers;
 	struct stage_remover *remover;
 	uint64_t put_away_total; /* folders to remove: part of their names */
 };
 
-/* How to start one; copied or referenced (ref) by the worker. */
+/* How to start a worker, which copies or references the members. */
 struct worker_start {
 	const char *plugin_id;
 	uint32_t plugin; /* slot number */
 	uint32_t generation;
 	const char *stage_dir;	   /* cwd: absolute path of the staged copy */
 	const char *digest;	   /* "sha256:..." */
-	const char *data_dir;	   /* SUPD_DATA_DIR, made already */
+	const char *package_dir;   /* source of the copy; NULL: unknown */
+	const char *data_dir;	   /* SUPD_DATA_DIR, must exist */
 	struct manifest *manifest; /* a reference is taken */
-	const struct plugin_config *config; /* the caller keeps its config
-					       referenced while w lives */
+	const struct plugin_config *config; /* a reference is taken */
 	json_t *settings;		    /* merged; a reference is taken */
 	struct output *output; /* the plugin's ring; outlives the worker */
+	/* Does not queue behind first starts: the worker replaces one that
+	 * serves or served, or a user waits for it. */
+	bool urgent;
+};
+
+/* Why supd ended a running worker; X(ENUM, "reason in metrics") */
+#define WORKER_CUTS(X)                                                         \
+	X(NOT, "")                                                             \
+	X(UNREAD, "unread") /* it does not read its socket */                  \
+	X(PING, "ping")	    /* it does not answer pings */
+
+enum worker_cut {
+#define X(name, text) WORKER_CUT_##name,
+	WORKER_CUTS(X)
+#undef X
+		WORKER_CUT_COUNT,
+};
+
+/* How a worker ended badly; text "" if it did not or has not ended. */
+struct worker_trace {
+	int pid; /* 0: never started */
+	uint64_t wall_ms;
+	char text[768]; /* "killed by signal 11 (...) while answering GET /x" */
 };
 
 struct worker {
-	uint32_t id; /* worker_room's N: what routes and requests carry */
+	uint32_t
+		id; /* N in workers->next_number, used in routes and requests */
 	uint32_t plugin, generation;
 	enum worker_state state;
 	const struct worker_ops *ops;
@@ -157,84 +187,104 @@ struct worker {
 	struct registration_set registrations;
 	struct list in_flight; /* struct request.node, oldest first */
 	uint32_t in_flight_count;
-	uint32_t calls;		 /* its `call`s that are not answered yet */
+	/* Requests in flight that wait for their clients to read or to send;
+	 * they do not count against max_in_flight. */
+	uint32_t waiting_count;
+	uint32_t calls;		 /* its `call`s without an answer yet */
+	size_t call_bytes;	 /* of their arguments */
 	uint64_t answered_total; /* without pings and checks */
-	/* The same whose last word came, and those whose owner left of itself
-	 * (dispatch counts them); of these so many are still owed a word. */
+	/* finished: answered to the end. left: abandoned by their owners
+	 * (counted by dispatch); the last counter is of those that the worker
+	 * has yet to answer. */
 	uint64_t finished_total, left_total;
 	uint32_t left_count;
 	uint64_t spawned_ms, ready_ms, serving_ms; /* clock_ms(), 0: not yet */
 	bool served;				   /* reached SERVING once */
 	struct error error; /* why it went down, "" if not */
-	char exit_text[80]; /* "exit status 3", "killed by signal 9" */
+	enum worker_cut cut;
+	char exit_text[80];	   /* "exit status 3", "killed by signal 9" */
+	struct worker_trace trace; /* in on_exit */
 	struct worker_private *private; /* endpoint, pidfd, timers, proof */
 };
 
-/* Binds the endpoint and spawns. NULL with err if that fails (nothing is left
- * behind). Deadlines run from the spawn: start_timeout to `ready`. If too many
- * are starting it waits for its turn: pid is 0 until then, and a spawn that
- * fails later is told by on_down and on_exit. config and manifest are kept by
- * a reference of its own. */
-struct worker *worker_create(struct worker_room *room,
+/* ---- birth, in three steps ---- */
+/* Without a process yet. config and manifest are kept by a reference of its
+ * own. */
+struct worker *worker_new(struct workers *workers,
 	const struct worker_start *start, const struct worker_ops *ops,
-	void *owner, struct error *err);
-/* Only in on_exit or before any loop turn; kills and reaps if it must. */
+	void *owner);
+/* Binds the endpoint and starts the process, which is adopted when it connects.
+ * -1 with err: the caller must destroy the worker. start_timeout runs from the
+ * start to `ready`. If too many workers are starting, this one waits: pid is 0
+ * until its start, and a later failure is reported by on_down and on_exit. */
+int worker_spawn(struct worker *w, struct error *err);
+/* Connects the worker to its running process, whose first message must be
+ * hello. Takes ownership of fd. */
+void worker_adopt(struct worker *w, int fd);
+/* Call only in on_exit or before any loop turn; kills and reaps the process if
+ * it runs. */
 void worker_destroy(struct worker *w);
 
-/* Other limits for a worker that runs; what a worker is made of is the same in
- * both. A reference is taken. */
+/* Changes the limits of a running worker; config must not differ otherwise.
+ * Takes a reference. */
 void worker_configure(struct worker *w, const struct plugin_config *config);
 /* READY -> SERVING. Void: part of the commit. */
 void worker_serve(struct worker *w);
-/* SERVING -> DRAINING: sends drain; on_drained when `drained` came *and*
- * nothing is in flight. What is in flight after drain_timeout (streams after
- * stream_drain) is given to ops->fail(REQUEST_ENDED) of the request and
- * cancelled at the worker. */
+/* SERVING -> DRAINING: sends drain; calls on_drained when `drained` came *and*
+ * nothing is in flight. Requests in flight after drain_timeout (streams after
+ * stream_drain) fail with REQUEST_ENDED and are cancelled at the worker. */
 void worker_retire(struct worker *w);
-/* One that drains does so within this time, streams too; else nothing. */
+/* Limits the rest of a drain to this time, streams included. Does nothing in
+ * other states. */
 void worker_drain_within(struct worker *w, uint64_t ms);
 /* DRAINING or STANDBY -> SERVING: sends resume. Void: part of a commit. */
 void worker_resume(struct worker *w);
-/* Any -> STOPPING: orphans first if some are in flight (caller's on_orphan),
- * closes the socket, TERM at once, KILL of the group after stop_timeout.
- * Idempotent. */
+/* Any -> STOPPING: calls on_orphan for requests in flight, closes the socket,
+ * sends TERM at once and KILL to the group after stop_timeout. Idempotent. */
 void worker_stop(struct worker *w);
-/* Ends all that is in flight now with REQUEST_ENDED and cancel (--force). */
+/* Ends all requests in flight with REQUEST_ENDED and cancels them (--force). */
 void worker_end_requests(struct worker *w, const char *notice);
 
-bool worker_has_room(const struct worker *w); /* below max_in_flight */
-/* Packs r->ops->encode into the batch, puts it in flight. State must be
- * SERVING (or CHECKING and READY for what supd itself asks). If it is too large
- * for the wire it is ended with ops->fail(REQUEST_FAILED) before this returns.
- */
+/* Whether the worker reads its socket and has fewer than max_in_flight
+ * requests, not counting those that wait for their clients. */
+bool worker_has_room(struct worker *w);
+/* Notes whether a sent request waits for its client. May call on_room. */
+void worker_note_waiting(struct worker *w, struct request *r, bool waits);
+/* Sends the present limits, in the form of hello's answer. */
+void worker_send_limits(struct worker *w);
+/* Packs the request into the batch and puts it in flight. The state must be
+ * SERVING (CHECKING or READY for supd's own requests). A request too large for
+ * the wire fails with REQUEST_FAILED before this returns. */
 void worker_send(struct worker *w, struct request *r);
-/* The owner left and may free it: r is out of the table when this returns. The
- * worker is told, and the place stays taken until it answers. */
+/* Cancels a request whose owner leaves: r is out of the table when this returns
+ * and may be freed. Sends cancel; the place stays taken until the worker
+ * answers. */
 void worker_cancel(struct worker *w, struct request *r);
 void worker_send_chunk(
 	struct worker *w, struct request *r, struct bytes piece, bool more);
-/* Bytes that it has not read yet. */
+/* Bytes queued to the worker. */
 size_t worker_backlog(const struct worker *w);
 void worker_send_credit(struct worker *w, struct request *r, uint64_t bytes);
 
-/* ---- worker_ask.c, worker_state.c: what supd asks of a proven worker, one at
- * a time; the outcome is told by on_asked, later. -1: it could not be asked.
- * ---- */
-/* The settings in force from now on; on success they are w->settings. */
+/* ---- worker_ask.c, worker_export.c: requests of supd to a proven worker, one
+ * at a time; on_asked reports the outcome later. -1: not sent. ---- */
+/* Sends new settings; on success they become w->settings. */
 int worker_ask_configure(struct worker *w, json_t *settings, struct error *err);
 int worker_ask_export(struct worker *w, struct error *err);
-/* The blob must stay until the outcome. */
+/* Sends state. It must stay valid until the outcome. */
 int worker_ask_import(
 	struct worker *w, const struct state_blob *state, struct error *err);
-/* The outcome is not wanted any more, nor that it gets quiet. */
+/* Ends the interest in an outcome, and a wait for quiet. */
 void worker_ask_end(struct worker *w);
-/* True: no more than `owed` single answers are, beside streams whose head is
- * out. Else on_quiet comes when that is so. */
+/* True: at most `owed` answers are awaited, apart from streams whose head is
+ * out. Else on_quiet follows when that is so. */
 bool worker_await_quiet(struct worker *w, uint32_t owed);
-/* How many of these there are. */
+/* The number of answers awaited, in the same sense. */
 uint32_t worker_unanswered(const struct worker *w);
 
 /* Answers a `call`. result NULL: nil. */
 void worker_answer_call(struct worker *w, uint32_t id, const json_t *result);
+/* The same for a result that is MessagePack already. */
+void worker_answer_packed(struct worker *w, uint32_t id, struct bytes result);
 void worker_refuse_call(
 	struct worker *w, uint32_t id, enum wire_error code, const char *text);

@@ -1,10 +1,9 @@
-/* worker_ask: what supd asks of a worker that is proven: new settings, its
- * state out and into its successor. Blobs beyond one message go in chunks under
- * credit, as bodies do. It judges form, size and sum, never the content. */
+/* worker_ask: supd's own requests to a proven worker: new settings, and export
+ * and import of state. */
 #include <malloc.h>
-#include <openssl/evp.h>
 
 #include "proto/value.h"
+#include "proto/util/text.h"
 #include "supervisor/plugin/worker_private.h"
 
 #define TRIM_BYTES (1u << 20)
@@ -15,7 +14,8 @@ ask_worker(struct request *r)
 	return container_of(r, struct worker_private, check)->worker;
 }
 
-/* The allocator keeps large pieces for the next time, which may never come. */
+/* The allocator would keep large pieces for a next time that may never come, so
+ * trims. */
 void
 state_blob_finish(struct state_blob *b)
 {
@@ -33,15 +33,13 @@ ask_clear(struct worker *w)
 	struct worker_private *p = w->private;
 
 	state_blob_finish(&p->ask.blob);
-	EVP_MD_CTX_free(p->ask.digest);
 	json_decref(p->ask.settings);
-	p->ask.digest = NULL;
 	p->ask.settings = NULL;
 	p->ask.state = NULL;
 	p->quiet_awaited = false;
 }
 
-/* The request is over; err NULL: done. */
+/* Reports the outcome; err NULL: success. */
 void
 ask_tell(struct worker *w, struct state_blob *state, const struct error *err)
 {
@@ -92,8 +90,8 @@ ask_send(struct worker *w, const struct request_ops *ops, struct error *err)
 	r->plugin = w->plugin;
 	r->answered = r->cancelled = false;
 	r->sends = 0;
-	if (!request_table_add(p->room->requests, r))
-		return error_set(err, "too many requests are under way");
+	if (!request_table_add(p->workers->requests, r))
+		return error_set(err, "too many requests are in progress");
 	p->ask.is_sending = true;
 	worker_send(w, r);
 	p->ask.is_sending = false;
@@ -115,7 +113,7 @@ bool
 worker_await_quiet(struct worker *w, uint32_t owed)
 {
 	w->private->quiet_owed = owed;
-	w->private->quiet_awaited = worker_unanswered(w) > owed;
+	w->private->quiet_awaited = !flight_is_quiet(w);
 	return !w->private->quiet_awaited;
 }
 
@@ -143,10 +141,18 @@ configure_answer(struct request *r, const struct message *m)
 	return false;
 }
 
+static void
+configure_describe(struct request *r, char *out, size_t size)
+{
+	(void)r;
+	text_format(out, size, "new settings");
+}
+
 static const struct request_ops configure_ops = {
 	.encode = configure_encode,
 	.answer = configure_answer,
 	.fail = ask_fail,
+	.describe = configure_describe,
 };
 
 int

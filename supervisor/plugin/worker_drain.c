@@ -1,5 +1,6 @@
-/* worker_drain: retiring: no new requests, the old ones end, the worker says
- * `drained` and stands by; and the way back. It destroys nothing. */
+/* worker_drain: retires a worker: no new requests; when the old ones have ended
+ * and `drained` came, the worker stands by. Also resumes it. Destroys nothing.
+ */
 #include "supervisor/plugin/worker_private.h"
 
 static void
@@ -8,7 +9,7 @@ notify(struct worker *w, enum message_name name)
 	struct peer *peer = &w->private->peer;
 
 	codec_notification(peer_begin(peer), name, 0);
-	peer_end(peer);
+	worker_end_message(w);
 }
 
 void
@@ -30,12 +31,12 @@ worker_resume(struct worker *w)
 {
 	if (!worker_step(w, WORKER_EVENT_REVERT, NULL))
 		return;
-	wheel_clear(w->private->room->wheel, &w->private->deadline);
+	wheel_clear(w->private->workers->wheel, &w->private->deadline);
 	notify(w, MESSAGE_RESUME);
 }
 
-/* After the deadline the worker's own word, and answers that nobody waits for
- * any more, are not waited for. */
+/* Ends the drain when nothing is awaited. After the deadline, `drained` and
+ * answers to abandoned requests are not awaited. */
 void
 drain_check(struct worker *w)
 {
@@ -45,7 +46,7 @@ drain_check(struct worker *w)
 
 	if (w->state != WORKER_DRAINING || !over)
 		return;
-	wheel_clear(p->room->wheel, &p->deadline);
+	wheel_clear(p->workers->wheel, &p->deadline);
 	worker_step(w, WORKER_EVENT_DRAINED,
 		p->drain_over && !p->drained_came ? "deadline" : NULL);
 	w->ops->on_drained(w);
@@ -74,7 +75,8 @@ drain_due(struct worker *w)
 	drain_check(w);
 }
 
-/* Told from the next turn: the caller does not expect on_drained here. */
+/* Checks in the next turn, because the caller does not expect on_drained here.
+ */
 void
 drain_left(struct worker *w)
 {

@@ -1,14 +1,19 @@
-/* worker_flight: the requests that a worker has: sent, answered, cancelled,
- * ended, handed back. It holds places and looks at no content. No malloc and
- * no log line on the way of a request that is sent and answered. */
+/* worker_flight: the requests in flight at a worker: sends, answers, cancels,
+ * ends and orphans them. It reads no content. Sending and answering a request
+ * needs no malloc and no log line. */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "proto/util/memory.h"
 #include "supervisor/plugin/worker_private.h"
 
-/* A request whose owner left: it keeps the id until the worker's answer. */
-static const struct request_ops left_ops = {0};
+/* Stand in for owners that left: the id stays taken until the worker's answer,
+ * whose form is still needed. */
+static const struct request_ops left_ops[] = {
+	[WIRE_ANSWER_SINGLE] = {.answer_form = WIRE_ANSWER_SINGLE},
+	[WIRE_ANSWER_HTTP] = {.answer_form = WIRE_ANSWER_HTTP},
+	[WIRE_ANSWER_STATE] = {.answer_form = WIRE_ANSWER_STATE},
+};
 
 static struct request *
 request_of(struct list *node)
@@ -16,16 +21,36 @@ request_of(struct list *node)
 	return container_of(node, struct request, node);
 }
 
-bool
-worker_has_room(const struct worker *w)
+static void
+set_waiting(struct worker *w, struct request *r, bool waits)
 {
-	return w->in_flight_count < w->config->limits.max_in_flight;
+	if (r->waits == waits)
+		return;
+	r->waits = waits;
+	if (waits)
+		w->waiting_count++;
+	else
+		w->waiting_count--;
+}
+
+void
+worker_note_waiting(struct worker *w, struct request *r, bool waits)
+{
+	bool had_room = worker_has_room(w);
+
+	if (w->state >= WORKER_STOPPING)
+		return;
+	set_waiting(w, r, waits);
+	if (!had_room && worker_has_room(w) && w->state == WORKER_SERVING &&
+		w->ops->on_room)
+		w->ops->on_room(w);
 }
 
 static bool
 is_left(const struct request *r)
 {
-	return r->ops == &left_ops;
+	return r->ops >= left_ops &&
+	       r->ops < left_ops + sizeof(left_ops) / sizeof(*left_ops);
 }
 
 /* ---- sending ---- */
@@ -38,7 +63,7 @@ notify_id(struct worker *w, enum message_name name, uint32_t id)
 
 	codec_notification(packer, name, 1);
 	msgpack_pack_uint32(packer, id);
-	peer_end(peer);
+	worker_end_message(w);
 }
 
 static void
@@ -46,12 +71,12 @@ fail_unsent(struct worker *w, struct request *r)
 {
 	struct worker_private *p = w->private;
 
-	wheel_clear(p->room->wheel, &r->deadline);
-	request_table_remove(p->room->requests, r);
-	r->place = REQUEST_NOWHERE;
+	wheel_clear(p->workers->wheel, &r->deadline);
+	request_table_remove(p->workers->requests, r);
+	r->where = REQUEST_NOWHERE;
 	r->worker = 0;
 	r->ops->fail(r, REQUEST_FAILED,
-		"the request is larger than a message to a worker may be");
+		"the request is too large for a message to a worker");
 }
 
 void
@@ -61,12 +86,12 @@ worker_send(struct worker *w, struct request *r)
 
 	assert(w->state >= WORKER_CHECKING && w->state <= WORKER_SERVING);
 	r->ops->encode(r, peer_begin(peer), r->id);
-	if (peer_end(peer) < 0) {
+	if (worker_end_message(w) < 0) {
 		fail_unsent(w, r);
 		return;
 	}
 	r->worker = w->id;
-	r->place = REQUEST_SENT;
+	r->where = REQUEST_SENT;
 	list_append(&w->in_flight, &r->node);
 	w->in_flight_count++;
 }
@@ -85,7 +110,7 @@ worker_send_chunk(
 	msgpack_pack_uint32(packer, r->id);
 	codec_bin(packer, piece);
 	more ? msgpack_pack_true(packer) : msgpack_pack_false(packer);
-	peer_end(peer);
+	worker_end_message(w);
 }
 
 size_t
@@ -107,35 +132,37 @@ worker_send_credit(struct worker *w, struct request *r, uint64_t bytes)
 	codec_notification(packer, MESSAGE_CREDIT, 2);
 	msgpack_pack_uint32(packer, r->id);
 	msgpack_pack_uint64(packer, bytes);
-	peer_end(peer);
+	worker_end_message(w);
 }
 
 /* ---- owners that leave ---- */
 
-/* A place to keep `id` taken until the worker's last word about it. */
+/* Puts a placeholder in the table, which keeps `id` taken until the worker's
+ * final answer. */
 static void
-leave_behind(struct worker *w, uint32_t id, bool answered)
+leave_behind(struct worker *w, uint32_t id, enum wire_answer_form form,
+	bool answered)
 {
 	struct worker_private *p = w->private;
-	struct request *place;
+	struct request *placeholder;
 
 	if (list_is_empty(&p->spare)) {
-		place = memory_alloc(sizeof(*place));
-		list_init(&place->node);
+		placeholder = memory_alloc(sizeof(*placeholder));
+		list_init(&placeholder->node);
 	} else {
-		place = request_of(p->spare.next);
-		list_remove(&place->node);
+		placeholder = request_of(p->spare.next);
+		list_remove(&placeholder->node);
 	}
-	*place = (struct request){
-		.ops = &left_ops,
+	*placeholder = (struct request){
+		.ops = &left_ops[form],
 		.plugin = w->plugin,
 		.worker = w->id,
-		.place = REQUEST_SENT,
+		.where = REQUEST_SENT,
 		.answered = answered,
 		.cancelled = true,
 	};
-	request_table_replace(p->room->requests, id, place);
-	list_append(&p->left, &place->node);
+	request_table_replace(p->workers->requests, id, placeholder);
+	list_append(&p->left, &placeholder->node);
 	w->left_count++;
 	notify_id(w, MESSAGE_CANCEL, id);
 }
@@ -149,29 +176,30 @@ worker_cancel(struct worker *w, struct request *r)
 	if (!id)
 		return;
 	assert(r->worker == w->id);
+	set_waiting(w, r, false);
 	list_remove(&r->node);
-	wheel_clear(p->room->wheel, &r->deadline);
+	wheel_clear(p->workers->wheel, &r->deadline);
 	if (w->state >= WORKER_STOPPING) {
-		request_table_remove(p->room->requests, r);
+		request_table_remove(p->workers->requests, r);
 		w->in_flight_count--;
 	} else {
 		r->id = 0;
-		leave_behind(w, id, r->answered);
+		leave_behind(w, id, r->ops->answer_form, r->answered);
 		drain_left(w);
 	}
-	r->place = REQUEST_NOWHERE;
+	r->where = REQUEST_NOWHERE;
 	r->worker = 0;
 }
 
 static void
-end_left(struct worker *w, struct request *place)
+end_left(struct worker *w, struct request *placeholder)
 {
 	struct worker_private *p = w->private;
 
-	p->ended_ids[p->ended_count++ % ENDED_IDS] = place->id;
-	request_table_remove(p->room->requests, place);
-	list_remove(&place->node);
-	list_append(&p->spare, &place->node);
+	p->ended_ids[p->ended_count++ % ENDED_IDS] = placeholder->id;
+	request_table_remove(p->workers->requests, placeholder);
+	list_remove(&placeholder->node);
+	list_append(&p->spare, &placeholder->node);
 	w->left_count--;
 	w->in_flight_count--;
 }
@@ -187,20 +215,6 @@ has_left(const struct worker *w, uint32_t id)
 
 /* ---- answers ---- */
 
-/* The head of an http answer whose body follows in chunks. Nothing else that
- * is answered has this shape: results from JSON have no bin. */
-static bool
-promises_chunks(const struct message *m)
-{
-	const msgpack_object *o = m->result;
-
-	return !m->error && o && o->type == MSGPACK_OBJECT_ARRAY &&
-	       o->via.array.size == 4 &&
-	       o->via.array.ptr[2].type == MSGPACK_OBJECT_BIN &&
-	       o->via.array.ptr[3].type == MSGPACK_OBJECT_BOOLEAN &&
-	       o->via.array.ptr[3].via.boolean;
-}
-
 uint32_t
 worker_unanswered(const struct worker *w)
 {
@@ -215,13 +229,28 @@ worker_unanswered(const struct worker *w)
 	return count;
 }
 
-/* A place may have become free, the last request may have ended. */
+bool
+flight_is_quiet(struct worker *w)
+{
+	struct worker_private *p = w->private;
+	uint32_t count = worker_unanswered(w);
+
+	p->quiet_ends = count > p->quiet_owed ? count - p->quiet_owed : 0;
+	return !p->quiet_ends;
+}
+
+/* Acts on a free place or the end of the last request. Called at least once
+ * after each end. */
 static void
 after_end(struct worker *w, uint32_t before)
 {
-	if (w->private->quiet_awaited && w->state == WORKER_SERVING &&
-		worker_unanswered(w) <= w->private->quiet_owed) {
-		w->private->quiet_awaited = false;
+	struct worker_private *p = w->private;
+
+	if (p->quiet_ends)
+		p->quiet_ends--;
+	if (p->quiet_awaited && w->state == WORKER_SERVING && !p->quiet_ends &&
+		flight_is_quiet(w)) {
+		p->quiet_awaited = false;
 		w->ops->on_quiet(w);
 	}
 	if (w->in_flight_count >= before)
@@ -233,13 +262,15 @@ after_end(struct worker *w, uint32_t before)
 		w->ops->on_room(w);
 }
 
-/* Takes a request out before its owner hears the end: it may free it. */
+/* Removes a request before its owner is notified of the end, as the owner may
+ * free it. */
 static void
 take_out(struct worker *w, struct request *r)
 {
-	request_table_remove(w->private->room->requests, r);
+	request_table_remove(w->private->workers->requests, r);
+	set_waiting(w, r, false);
 	list_remove(&r->node);
-	r->place = REQUEST_NOWHERE;
+	r->where = REQUEST_NOWHERE;
 	if (r != &w->private->ping)
 		w->in_flight_count--;
 }
@@ -247,20 +278,21 @@ take_out(struct worker *w, struct request *r)
 static void
 first_of_stream(struct worker *w, struct request *r, const struct message *m)
 {
-	struct request_table *table = w->private->room->requests;
+	struct request_table *table = w->private->workers->requests;
+	enum wire_answer_form form = r->ops->answer_form;
 	uint32_t id = m->id;
 	bool goes_on;
 
 	r->answered = true;
 	list_remove(&r->node);
 	goes_on = r->ops->answer(r, m);
-	/* Unless it was cancelled meanwhile. If its owner ended it r may be
-	 * gone, and the rest of the answer is not wanted. */
+	/* r may be gone: its owner may have cancelled or ended it within the
+	 * callback. Then the rest of the answer is unwanted. */
 	if (request_table_find(table, id, w->id) == r) {
 		if (goes_on)
 			list_append(&w->in_flight, &r->node);
 		else
-			leave_behind(w, id, true);
+			leave_behind(w, id, form, true);
 	}
 	if (w->state >= WORKER_STOPPING)
 		flight_orphan(w);
@@ -271,23 +303,25 @@ flight_response(struct worker *w, const struct message *m)
 {
 	struct worker_private *p = w->private;
 	uint32_t before = w->in_flight_count;
-	struct request *r = request_table_find(p->room->requests, m->id, w->id);
+	struct request *r =
+		request_table_find(p->workers->requests, m->id, w->id);
 
 	if (!r && has_left(w, m->id)) {
 		p->stray_total++;
 	} else if (!r || (r->answered && !is_left(r))) {
-		worker_fail(w, "the worker answered request %u, which %s",
-			m->id, r ? "it had answered" : "it does not have");
+		worker_fail(w, "the worker answered request %u, which is %s",
+			m->id, r ? "answered already" : "unknown");
 	} else if (is_left(r)) {
-		if (!r->answered && promises_chunks(m))
+		if (!r->answered &&
+			codec_answer_goes_on(m, r->ops->answer_form))
 			r->answered = true;
 		else
 			end_left(w, r);
 		after_end(w, before);
 	} else {
-		wheel_clear(p->room->wheel, &r->deadline);
+		wheel_clear(p->workers->wheel, &r->deadline);
 		w->answered_total += r != &p->ping && r != &p->check;
-		if (promises_chunks(m) || ask_promises_chunks(r, m)) {
+		if (codec_answer_goes_on(m, r->ops->answer_form)) {
 			first_of_stream(w, r, m);
 		} else {
 			w->finished_total += r != &p->ping && r != &p->check;
@@ -306,7 +340,7 @@ flight_chunk(struct worker *w, const struct message *m)
 	struct bytes piece = codec_bytes(&m->params[1]);
 	bool more = m->params[2].via.boolean;
 	struct request *r = request_table_find(
-		p->room->requests, (uint32_t)m->params[0].via.u64, w->id);
+		p->workers->requests, (uint32_t)m->params[0].via.u64, w->id);
 
 	if (!r) {
 		p->stray_total++;
@@ -332,7 +366,7 @@ flight_chunk(struct worker *w, const struct message *m)
 void
 flight_credit(struct worker *w, const struct message *m)
 {
-	struct request *r = request_table_find(w->private->room->requests,
+	struct request *r = request_table_find(w->private->workers->requests,
 		(uint32_t)m->params[0].via.u64, w->id);
 
 	if (r && r->ops->credit)
@@ -341,14 +375,14 @@ flight_credit(struct worker *w, const struct message *m)
 		w->private->stray_total++;
 }
 
-/* The worker gives an answer up whose head is out: its client sees it cut. */
+/* The worker abandons an answer whose head is out; the client sees it cut. */
 void
 flight_give_up(struct worker *w, const struct message *m)
 {
 	struct worker_private *p = w->private;
 	uint32_t before = w->in_flight_count;
 	struct request *r = request_table_find(
-		p->room->requests, (uint32_t)m->params[0].via.u64, w->id);
+		p->workers->requests, (uint32_t)m->params[0].via.u64, w->id);
 
 	if (!r) {
 		p->stray_total++;
@@ -368,7 +402,7 @@ flight_give_up(struct worker *w, const struct message *m)
 	}
 }
 
-/* ---- ends that the worker did not make ---- */
+/* ---- ends by supd ---- */
 
 void
 flight_end(struct worker *w, bool streams_too, const char *notice)
@@ -382,7 +416,7 @@ flight_end(struct worker *w, bool streams_too, const char *notice)
 		list_remove(node);
 		list_append(&ending, node);
 	}
-	/* What an owner does then may cancel others of the list. */
+	/* an owner's callback may cancel others of the list */
 	while (!list_is_empty(&ending)) {
 		struct request *r = request_of(ending.next);
 
@@ -423,9 +457,10 @@ flight_orphan(struct worker *w)
 	while (!list_is_empty(&w->in_flight)) {
 		struct request *r = request_of(w->in_flight.next);
 
+		set_waiting(w, r, false);
 		list_remove(&r->node);
 		w->in_flight_count--;
-		r->place = REQUEST_NOWHERE;
+		r->where = REQUEST_NOWHERE;
 		r->worker = 0;
 		w->ops->on_orphan(w, r);
 	}

@@ -1,5 +1,5 @@
-/* worker_launch: the start of a worker's process: its environment and command
- * line, and the queue of those that wait until fewer are starting (a thousand
+/* worker_launch: starts a worker's process: its environment, its command line,
+ * and the queue of workers that wait until fewer are starting (a thousand
  * libnng workers at once took 210 s, a few at a time 0.8 s). */
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #define DEFAULT_PATH                                                           \
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* ---- environment and arguments: NULL-terminated, owned texts ---- */
+/* ---- environment and arguments: NULL-terminated, owned strings ---- */
 
 struct texts {
 	char **items;
@@ -39,7 +39,8 @@ texts_finish(struct texts *t)
 	free(t->items);
 }
 
-/* "NAME=value"; a later one of the same name replaces the earlier. */
+/* Adds "NAME=value", replacing an earlier value of that name. Takes the string.
+ */
 static void
 environment_set(struct texts *t, char *owned)
 {
@@ -67,8 +68,18 @@ environment_text(struct texts *t, const char *name, const char *value)
 		environment_set(t, memory_format("%s=%s", name, value));
 }
 
-/* Nothing of supd's own environment but what any program needs: no secrets, no
- * NOTIFY_SOCKET, no LISTEN_FDS. What the wire needs wins over `env`. */
+static void
+environment_set_tree(struct texts *t, const struct worker *w)
+{
+	char *mark = sweeper_mark(&w->private->workers->sweeper, w->id);
+
+	environment_text(t, LAUNCH_TREE, mark);
+	free(mark);
+}
+
+/* Passes on only the variables of supd's environment that any program needs: no
+ * secrets, no NOTIFY_SOCKET, no LISTEN_FDS. Variables of the wire override
+ * `env`. */
 static void
 environment_fill(struct texts *t, const struct worker *w)
 {
@@ -89,6 +100,7 @@ environment_fill(struct texts *t, const struct worker *w)
 	environment_text(t, LAUNCH_DATA_DIR, p->data_dir);
 	environment_text(t, LAUNCH_LINK,
 		config_link_name(plugin_link(w->config, w->manifest)));
+	environment_set_tree(t, w);
 	environment_number(t, LAUNCH_PARENT, (unsigned long long)getpid());
 }
 
@@ -97,7 +109,8 @@ arguments_fill(struct texts *t, const struct worker *w)
 {
 	const struct manifest *m = w->manifest;
 
-	texts_add(t, memory_copy_text(w->private->room->worker_program));
+	texts_add(t,
+		memory_format("supd: %s gen %u", w->plugin_id, w->generation));
 	texts_add(t, memory_copy_text(m->run ? LAUNCH_HOST : LAUNCH_EXEC));
 	if (m->run) {
 		texts_add(t, memory_copy_text(m->run));
@@ -114,7 +127,7 @@ make_nonce(char nonce[NONCE_DIGITS + 1], struct error *err)
 	uint8_t random[NONCE_DIGITS / 2];
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		return error_set(err, "no random bytes: %s", strerror(errno));
+		return error_set_errno(err, errno, "no random bytes");
 	for (size_t i = 0; i < sizeof(random); i++)
 		snprintf(nonce + 2 * i, 3, "%02x", random[i]);
 	return 0;
@@ -123,7 +136,7 @@ make_nonce(char nonce[NONCE_DIGITS + 1], struct error *err)
 /* ---- the start ---- */
 
 static int
-spawn(struct worker *w, struct error *err)
+start_process(struct worker *w, struct error *err)
 {
 	struct worker_private *p = w->private;
 	struct texts arguments = {0}, environment = {0};
@@ -133,16 +146,48 @@ spawn(struct worker *w, struct error *err)
 	arguments_fill(&arguments, w);
 	environment_fill(&environment, w);
 	start = (struct child_start){
+		.program = p->workers->worker_program,
 		.argv = (const char *const *)arguments.items,
 		.env = (const char *const *)environment.items,
 		.dir = w->stage_dir,
-		.nofile = p->room->nofile,
+		.nofile = p->workers->nofile,
+		.cgroup = sweeper_open_cgroup(&p->workers->sweeper, w->id),
 	};
-	failed = child_start(
-		&p->child, &p->room->children, &start, &worker_child_ops, err);
+	failed = child_start(&p->child, &p->workers->children, &start,
+		&worker_child_ops, err);
+	sweeper_close_cgroup(
+		&p->workers->sweeper, start.cgroup, p->child.cgroup_error);
+	if (failed) /* the cgroup exists */
+		sweeper_add(&p->workers->sweeper, w->id);
 	texts_finish(&arguments);
 	texts_finish(&environment);
 	return failed;
+}
+
+/* Its process runs: hello is awaited. */
+static void
+begin_start(struct worker *w)
+{
+	struct worker_private *p = w->private;
+
+	w->pid = p->child.pid;
+	/* a program of `exec` may be behind a launcher with another pid, so
+	 * only the nonce is checked */
+	p->endpoint.pid = w->manifest->run ? w->pid : 0;
+	capture_init(&p->capture, p->output, w->generation, (int)w->pid);
+	if (p->staged_dir)
+		capture_name_package(
+			&p->capture, p->staged_dir, p->package_dir);
+	w->spawned_ms = clock_ms();
+	worker_set_deadline(
+		w, w->spawned_ms + w->config->limits.start_timeout_ms);
+}
+
+static void
+connected(struct endpoint *e, int fd)
+{
+	worker_adopt(
+		container_of(e, struct worker_private, endpoint)->worker, fd);
 }
 
 static int
@@ -151,69 +196,73 @@ start_now(struct worker *w, struct error *err)
 	struct worker_private *p = w->private;
 
 	if (make_nonce(p->nonce, err) < 0 ||
-		endpoint_open(&p->endpoint, p->room->loop, p->room->runtime_dir,
-			w->id, worker_connected, err) < 0)
+		endpoint_open(&p->endpoint, p->workers->loop,
+			p->workers->runtime_dir, w->id, connected, err) < 0)
 		return -1;
-	if (spawn(w, err) < 0) {
+	if (start_process(w, err) < 0) {
 		endpoint_close(&p->endpoint);
 		return -1;
 	}
-	w->pid = p->child.pid;
-	/* A program may have a launcher before it: then the nonce must do. */
-	p->endpoint.pid = w->manifest->run ? w->pid : 0;
-	capture_init(&p->capture, p->output, w->generation, (int)w->pid);
-	w->spawned_ms = clock_ms();
-	worker_set_deadline(
-		w, w->spawned_ms + w->config->limits.start_timeout_ms);
+	begin_start(w);
 	return 0;
 }
 
 /* ---- places ---- */
 
 static uint32_t
-places(struct worker_room *room)
+places(struct workers *workers)
 {
 	long cpus;
 
-	if (!room->waiting.next)
-		list_init(&room->waiting);
-	if (!room->starting_max) {
+	if (!workers->waiting.next) {
+		list_init(&workers->waiting);
+		list_init(&workers->urgent_waiting);
+	}
+	if (!workers->starting_max) {
 		cpus = sysconf(_SC_NPROCESSORS_ONLN);
-		room->starting_max =
+		workers->starting_max =
 			STARTING_PER_CPU * (cpus > 0 ? (uint32_t)cpus : 1);
 	}
-	return room->starting_max;
+	return workers->starting_max;
+}
+
+static uint32_t *
+taken_places(struct worker_private *p)
+{
+	return p->urgent ? &p->workers->urgent_starting : &p->workers->starting;
 }
 
 int
-worker_launch(struct worker *w, struct error *err)
+worker_spawn(struct worker *w, struct error *err)
 {
 	struct worker_private *p = w->private;
-	struct worker_room *room = p->room;
+	struct workers *workers = p->workers;
 
-	if (room->starting >= places(room)) {
-		list_append(&room->waiting, &p->waiting);
+	if (*taken_places(p) >= places(workers)) {
+		list_append(p->urgent ? &workers->urgent_waiting
+				      : &workers->waiting,
+			&p->waiting);
 		return 0;
 	}
-	room->starting++;
+	++*taken_places(p);
 	p->has_place = true;
 	return start_now(w, err);
 }
 
-/* Its owner hears of a failure from the loop, not from inside the news of
- * another worker. */
+/* Starts the next worker. A failure is reported from the loop, not from within
+ * another worker's upcall. */
 static void
-start_next(struct worker_room *room)
+start_next(struct list *waiting)
 {
-	struct worker_private *p = container_of(
-		room->waiting.next, struct worker_private, waiting);
+	struct worker_private *p =
+		container_of(waiting->next, struct worker_private, waiting);
 
 	list_remove(&p->waiting);
-	room->starting++;
+	++*taken_places(p);
 	p->has_place = true;
 	if (start_now(p->worker, &p->worker->error) < 0) {
 		ev_timer_set(&p->soon, 0., 0.);
-		ev_timer_start(room->loop, &p->soon);
+		ev_timer_start(p->workers->loop, &p->soon);
 	}
 }
 
@@ -221,13 +270,15 @@ void
 worker_release_place(struct worker *w)
 {
 	struct worker_private *p = w->private;
-	struct worker_room *room = p->room;
+	struct workers *workers = p->workers;
+	struct list *waiting =
+		p->urgent ? &workers->urgent_waiting : &workers->waiting;
 
 	list_remove(&p->waiting);
 	if (!p->has_place)
 		return;
 	p->has_place = false;
-	room->starting--;
-	while (room->starting < places(room) && !list_is_empty(&room->waiting))
-		start_next(room);
+	--*taken_places(p);
+	while (*taken_places(p) < places(workers) && !list_is_empty(waiting))
+		start_next(waiting);
 }

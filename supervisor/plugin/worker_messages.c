@@ -1,9 +1,10 @@
-/* worker_messages: what a worker says, checked against what it may say in its
- * state. A worker that breaks the protocol goes down; nobody else notices. */
+/* worker_messages: handles a worker's messages, and checks them against its
+ * state. A worker that breaks the protocol goes down; no other is affected. */
 #include <string.h>
 
 #include "proto/launch.h"
 #include "proto/util/memory.h"
+#include "proto/util/utf8.h"
 #include "proto/value.h"
 #include "supervisor/plugin/worker_private.h"
 
@@ -17,7 +18,7 @@ static void
 refuse(struct worker *w, uint32_t id, enum wire_error code, const char *text)
 {
 	codec_error(peer_begin(peer_of(w)), id, code, text);
-	peer_end(peer_of(w));
+	worker_end_message(w);
 }
 
 static void
@@ -27,16 +28,31 @@ answer_nil(struct worker *w, uint32_t id)
 
 	codec_result(packer, id);
 	msgpack_pack_nil(packer);
-	peer_end(peer_of(w));
+	worker_end_message(w);
 }
 
-/* Says no, and takes it down; closing flushes the answer. */
+/* Answers with an error and takes the worker down; closing flushes the answer.
+ */
 static void
 refuse_and_fail(
 	struct worker *w, uint32_t id, enum wire_error code, const char *text)
 {
 	refuse(w, id, code, text);
 	worker_fail(w, "%s", text);
+}
+
+/* Checks a worker's version or SDK, which is shown in logs, metrics, the store
+ * and terminals. */
+static int
+check_own_word(const char *what, struct bytes text, struct error *err)
+{
+	if (text.length <= WORKER_WORD_MAX &&
+		utf8_is_clean(text.at, text.length, false))
+		return 0;
+	return error_set(err,
+		"the worker's %s must be UTF-8 text of at most %d bytes "
+		"without control characters",
+		what, WORKER_WORD_MAX);
 }
 
 /* ---- hello ---- */
@@ -49,9 +65,37 @@ pack_limit(msgpack_packer *packer, const char *name, uint64_t value)
 }
 
 static void
+pack_limits(struct worker *w, msgpack_packer *packer)
+{
+	uint64_t body = w->private->workers->body_limit;
+
+	msgpack_pack_map(packer, body ? 5 : 4);
+	pack_limit(packer, LAUNCH_LIMIT_CREDIT, WIRE_CREDIT_BYTES);
+	pack_limit(packer, LAUNCH_LIMIT_IN_FLIGHT,
+		w->config->limits.max_in_flight);
+	pack_limit(packer, LAUNCH_LIMIT_MESSAGE, WIRE_MESSAGE_MAX);
+	pack_limit(packer, LAUNCH_LIMIT_INLINE_BODY, WIRE_INLINE_BODY);
+	if (body)
+		pack_limit(packer, LAUNCH_LIMIT_BODY, body);
+}
+
+void
+worker_send_limits(struct worker *w)
+{
+	msgpack_packer *packer;
+
+	/* before hello this is unneeded: its answer has the limits */
+	if (w->state < WORKER_INITIALISING || w->state >= WORKER_STOPPING)
+		return;
+	packer = peer_begin(peer_of(w));
+	codec_notification(packer, MESSAGE_LIMITS, 1);
+	pack_limits(w, packer);
+	worker_end_message(w);
+}
+
+static void
 answer_hello(struct worker *w, uint32_t id)
 {
-	uint64_t body = w->private->room->body_limit;
 	msgpack_packer *packer = peer_begin(peer_of(w));
 
 	codec_result(packer, id);
@@ -62,18 +106,10 @@ answer_hello(struct worker *w, uint32_t id)
 		value_pack(packer, w->settings);
 	else
 		msgpack_pack_map(packer, 0);
-	msgpack_pack_map(packer, body ? 5 : 4);
-	pack_limit(packer, LAUNCH_LIMIT_CREDIT, WIRE_CREDIT_BYTES);
-	pack_limit(packer, LAUNCH_LIMIT_IN_FLIGHT,
-		w->config->limits.max_in_flight);
-	pack_limit(packer, LAUNCH_LIMIT_MESSAGE, WIRE_MESSAGE_MAX);
-	pack_limit(packer, LAUNCH_LIMIT_INLINE_BODY, WIRE_INLINE_BODY);
-	if (body)
-		pack_limit(packer, LAUNCH_LIMIT_BODY, body);
-	if (peer_end(peer_of(w)) < 0)
+	pack_limits(w, packer);
+	if (worker_end_message(w) < 0)
 		worker_fail(w,
-			"the settings are larger than a message may be "
-			"(%d bytes)",
+			"the settings are too large for a message (%d bytes)",
 			WIRE_MESSAGE_MAX);
 }
 
@@ -95,6 +131,8 @@ hello(struct worker *w, const struct message *m)
 	} else if (!bytes_equal(nonce, bytes_of(w->private->nonce))) {
 		refuse_and_fail(w, m->id, WIRE_DENIED,
 			"the nonce of the worker's hello is wrong");
+	} else if (check_own_word("sdk", sdk, &err) < 0) {
+		refuse_and_fail(w, m->id, WIRE_BAD_MESSAGE, err.text);
 	} else {
 		w->sdk = memory_copy_bytes(sdk.at, sdk.length);
 		worker_step(w, WORKER_EVENT_HELLO, NULL);
@@ -110,10 +148,14 @@ static void
 ready(struct worker *w, const struct message *m)
 {
 	struct bytes version = codec_bytes(&m->params[0]);
-	struct error err = {""};
+	struct error err = {.text = ""};
 
 	if (w->state != WORKER_INITIALISING) {
 		worker_fail(w, "the worker said ready twice");
+		return;
+	}
+	if (check_own_word("version", version, &err) < 0) {
+		refuse_and_fail(w, m->id, WIRE_BAD_MESSAGE, err.text);
 		return;
 	}
 	if (registration_set_read(&w->registrations, &m->params[1], &err) < 0) {
@@ -151,6 +193,20 @@ log_message(struct worker *w, const struct message *m)
 		memcpy(text, name.at, name.length);
 	log_level_parse(text, &level);
 	capture_log(&w->private->capture, level, codec_bytes(&m->params[1]));
+	worker_captured(w);
+}
+
+static void
+refuse_oversized(struct worker *w, const struct message *m)
+{
+	struct error err;
+
+	error_set(&err, "a request must not have more than %d values",
+		WIRE_VALUES_MAX);
+	if (w->state == WORKER_INITIALISING) /* it was `ready` */
+		refuse_and_fail(w, m->id, WIRE_TOO_LARGE, err.text);
+	else
+		refuse(w, m->id, WIRE_TOO_LARGE, err.text);
 }
 
 static void
@@ -171,7 +227,10 @@ on_request(struct worker *w, const struct message *m)
 				"calls are not supported here");
 		break;
 	default:
-		refuse(w, m->id, WIRE_NOT_FOUND, "supd knows no such request");
+		if (m->oversized)
+			refuse_oversized(w, m);
+		else
+			refuse(w, m->id, WIRE_NOT_FOUND, "unknown request");
 	}
 }
 
@@ -198,12 +257,12 @@ on_notification(struct worker *w, const struct message *m)
 		if (w->ops->on_emit)
 			w->ops->on_emit(w, m);
 		break;
-	default: /* names of later versions */
+	default: /* notifications of later versions */
 		break;
 	}
 }
 
-/* What is known but not its to say, or not in this form. */
+/* Whether a known message has the wrong direction or form. */
 static bool
 is_wrong(const struct message *m)
 {
@@ -239,18 +298,38 @@ worker_on_message(struct peer *peer, const struct message *m)
 
 /* ---- answers to `call` ---- */
 
+static msgpack_packer *
+begin_result(struct worker *w, uint32_t id)
+{
+	msgpack_packer *packer = peer_begin(peer_of(w));
+
+	codec_result(packer, id);
+	return packer;
+}
+
+static void
+end_result(struct worker *w, uint32_t id)
+{
+	if (worker_end_message(w) < 0)
+		refuse(w, id, WIRE_FAILED, "the result is larger than 1 MiB");
+}
+
 void
 worker_answer_call(struct worker *w, uint32_t id, const json_t *result)
 {
-	msgpack_packer *packer;
-
 	if (w->state >= WORKER_STOPPING)
 		return;
-	packer = peer_begin(peer_of(w));
-	codec_result(packer, id);
-	value_pack(packer, result);
-	if (peer_end(peer_of(w)) < 0)
-		refuse(w, id, WIRE_TOO_LARGE, "the result is too large");
+	value_pack(begin_result(w, id), result);
+	end_result(w, id);
+}
+
+void
+worker_answer_packed(struct worker *w, uint32_t id, struct bytes result)
+{
+	if (w->state >= WORKER_STOPPING)
+		return;
+	codec_raw(begin_result(w, id), result);
+	end_result(w, id);
 }
 
 void

@@ -1,5 +1,5 @@
-/* worker_ping: asks a worker that has proven itself whether it is alive. One
- * ping at a time; the one that is not answered in time takes it down. */
+/* worker_ping: pings a proven worker, one ping at a time. A ping without an
+ * answer in time takes the worker down. */
 #include "supervisor/plugin/worker_private.h"
 
 #define PINGS_PER_TIMEOUT 3
@@ -9,7 +9,7 @@ rearm(struct worker *w, uint64_t after_ms)
 {
 	struct worker_private *p = w->private;
 
-	wheel_set(p->room->wheel, &p->ping_due, p->ping_sent_ms + after_ms);
+	wheel_set(p->workers->wheel, &p->ping_due, p->ping_sent_ms + after_ms);
 }
 
 static struct worker *
@@ -49,12 +49,12 @@ ping_send(struct worker *w)
 	p->ping_sent_ms = clock_ms();
 	p->ping_overdue = false;
 	rearm(w, w->config->limits.ping_timeout_ms);
-	if (!request_table_add(p->room->requests, r))
+	if (!request_table_add(p->workers->requests, r))
 		return;
 	r->worker = w->id;
-	r->place = REQUEST_SENT;
+	r->where = REQUEST_SENT;
 	r->ops->encode(r, peer_begin(&p->peer), r->id);
-	peer_end(&p->peer);
+	worker_end_message(w);
 }
 
 static void
@@ -65,15 +65,17 @@ ping_fire(struct wheel_timer *timer)
 	struct worker *w = p->worker;
 	char text[24];
 
-	/* If supd itself stood still, the answer may be there to be read. */
+	/* If supd itself was stalled, the answer may have arrived unread: waits
+	 * once more. */
 	if (p->ping.id && !p->ping_overdue) {
 		p->ping_overdue = true;
-		wheel_set(p->room->wheel, timer, clock_ms() + WHEEL_TICK_MS);
-	} else if (p->ping.id) {
+		wheel_set(p->workers->wheel, timer, clock_ms() + WHEEL_TICK_MS);
+	} else if (p->ping.id && !unread_fail(w)) {
+		w->cut = WORKER_CUT_PING;
 		worker_fail(w, "the worker did not answer ping for %s",
 			worker_duration(
 				w->config->limits.ping_timeout_ms, text));
-	} else {
+	} else if (!p->ping.id && w->state < WORKER_STOPPING) {
 		ping_send(w);
 	}
 }
@@ -101,7 +103,7 @@ ping_begin(struct worker *w)
 	rearm(w, w->config->limits.ping_timeout_ms / PINGS_PER_TIMEOUT);
 }
 
-/* One that is under way is waited for as long as the new limit says. */
+/* A ping in progress gets the new limit. */
 void
 ping_configure(struct worker *w)
 {
@@ -109,7 +111,7 @@ ping_configure(struct worker *w)
 	uint64_t timeout_ms = w->config->limits.ping_timeout_ms;
 
 	if (!timeout_ms)
-		wheel_clear(p->room->wheel, &p->ping_due);
+		wheel_clear(p->workers->wheel, &p->ping_due);
 	else if (p->ping.id)
 		rearm(w, timeout_ms);
 	else
@@ -121,7 +123,7 @@ ping_end(struct worker *w)
 {
 	struct worker_private *p = w->private;
 
-	wheel_clear(p->room->wheel, &p->ping_due);
+	wheel_clear(p->workers->wheel, &p->ping_due);
 	if (p->ping.id)
-		request_table_remove(p->room->requests, &p->ping);
+		request_table_remove(p->workers->requests, &p->ping);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "proto/util/clock.h"
+#include "proto/util/sha256.h"
 #include "supervisor/plugin/capture.h"
 #include "supervisor/plugin/child.h"
 #include "supervisor/plugin/endpoint.h"
@@ -10,40 +11,59 @@
 
 #define NONCE_DIGITS 32
 #define ENDED_IDS 64
+#define WORKER_WORD_MAX 128 /* bytes of a version or SDK */
+/* Bytes queued to a worker. Past the first limit it gets no requests; past the
+ * second, nothing is read from it. */
+#define WORKER_BACKLOG_MAX ((size_t)1024 * 1024)
+#define WORKER_QUEUED_MAX ((size_t)4 * 1024 * 1024)
+#define WORKER_TURN_US 2000 /* per loop turn, for its messages */
 
 struct worker_private {
 	struct worker *worker;
-	struct worker_room *room;
+	struct workers *workers;
 	struct output *output;
 	char *data_dir;
+	/* Both end with a slash; staged_dir is the real path. NULL: the
+	 * package's folder is unknown. */
+	char *package_dir, *staged_dir;
 
-	struct list waiting; /* in room->waiting until it may start */
-	bool has_place;	     /* counted in room->starting */
+	struct list waiting; /* in workers->waiting until it may start */
+	bool has_place;	     /* counted in workers->starting */
+	bool urgent;	     /* or in workers->urgent_starting */
 
 	char nonce[NONCE_DIGITS + 1];
 	struct endpoint endpoint;
 	struct child child;
-	bool ended; /* the process has; exit_text says how */
+	bool ended;	  /* the process ended; exit_text says how */
+	bool ended_short; /* exit status was LAUNCH_EXIT_SHORT */
+	int end_signal;	  /* signal that killed it, or 0 */
+
+	/* For the trace of a worker that ends badly. */
+	bool end_is_cause;    /* went down because the process ended */
+	bool connection_lost; /* went down because the connection was lost */
+	bool was_killed;      /* by supd, after stop_timeout */
+	const char *when;     /* with end_is_cause: the state, or "" */
+	char answering[512];  /* its requests in flight, or "" */
 	struct capture capture;
+	struct wheel_timer dropped_due; /* reports dropped lines */
 	struct peer peer;
 	bool connected; /* peer was initialised */
-	/* The connection is lost, and the process may be about to end, which
-	 * would tell more. Also how an exit without a process is told. */
+	/* Runs while the connection is lost and the exit status may follow.
+	 * Also reports the exit of a worker without a process. */
 	ev_timer soon;
 
-	/* What it ends depends on the state: hello, ready, checks, drain,
-	 * stop. */
+	/* The deadline of the state: of hello, ready, checks, drain or stop. */
 	struct wheel_timer deadline;
 
-	/* Places of requests whose owner left and that are still owed an
-	 * answer, and such places to be used again. in_flight_count is the
-	 * length of in_flight and of `left` together. */
+	/* Placeholders of requests whose owner left before the answer, and
+	 * spare ones. in_flight_count is the length of in_flight plus that of
+	 * `left`. */
 	struct list left, spare;
-	/* The last ids that ended in `left`: a second word about one of them
-	 * is forgiven, the answer and the cancel may have crossed. */
+	/* The last ids that ended in `left`. A second answer to one of them is
+	 * ignored, because answer and cancel may have crossed. */
 	uint32_t ended_ids[ENDED_IDS];
 	unsigned ended_count;
-	uint64_t stray_total; /* messages about requests that are over */
+	uint64_t stray_total; /* messages about ended requests */
 
 	uint64_t retired_ms;
 	bool drained_came, drain_over;
@@ -53,44 +73,57 @@ struct worker_private {
 	uint64_t ping_sent_ms;
 	bool ping_overdue;
 
-	struct request check; /* supd's own: under way in CHECKING, or asked */
+	struct request check; /* supd's own request: a check, or worker_ask */
 	uint32_t checks_done;
 	struct route_table *check_routes; /* of its own registrations */
 
 	struct {
-		bool is_sending;	/* being packed: a failure is told at
-					   once */
-		struct error error;	/* of that */
-		struct state_blob blob; /* of an export, growing */
-		void *digest;		/* EVP_MD_CTX: of what came */
+		bool is_sending;    /* packing: a failure is returned at once */
+		struct error error; /* of that */
+		struct state_blob blob; /* of an export, as received so far */
+		SHA256_CTX sum;		/* of the bytes received */
 		json_t *settings;	/* of a configure: a reference */
 		const struct state_blob *state; /* of an import, borrowed */
-		size_t sent;			/* of it */
+		size_t sent;			/* bytes of the import sent */
 		uint64_t credit;
 	} ask;
+	struct wheel_timer unread_due;
 	bool quiet_awaited;
-	uint32_t quiet_owed; /* answers that may be out all the same */
+	uint32_t quiet_owed; /* answers that may still be awaited */
+	uint32_t quiet_ends; /* ends needed before the next count */
 };
 
 /* ---- worker.c ---- */
-/* Takes the step and logs it; false: the event means nothing here. */
+/* Takes the step and logs it; false: the event has no effect in this state. */
 bool worker_step(struct worker *w, enum worker_event event, const char *reason);
 /* "30s", "500ms" */
 const char *worker_duration(uint64_t ms, char text[24]);
 void worker_set_deadline(struct worker *w, uint64_t due_ms);
 
 /* ---- worker_end.c ---- */
-/* FAULT: the worker goes down, its requests and its owner hear of it. */
+/* FAULT: takes the worker down, and notifies the owners of its requests and its
+ * own. */
 void worker_fail(struct worker *w, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-void worker_connected(struct endpoint *e, int fd);
+/* Lines were captured: schedules the report of dropped ones. */
+void worker_captured(struct worker *w);
+void worker_report_dropped(struct wheel_timer *timer);
 void worker_soon(struct ev_loop *loop, ev_timer *timer, int events);
 extern const struct child_ops worker_child_ops;
+extern const struct peer_ops worker_peer_ops;
+
+/* ---- worker_trace.c ---- */
+/* The worker goes down by a fault: notes its requests in flight before they are
+ * orphaned. */
+void trace_note_requests(struct worker *w);
+/* Puts what to do behind w->error, if its output says what is wrong. */
+void trace_add_hint(struct worker *w);
+/* The process ended, and exit_text is set: completes w->error, and if the end
+ * was bad, fills w->trace and adds a line to the plugin's output. */
+void trace_write(struct worker *w);
 
 /* ---- worker_launch.c ---- */
-/* Begins now, or puts it behind those that wait for a place. */
-int worker_launch(struct worker *w, struct error *err);
-/* Gives its place to the next; it does not wait any more either. */
+/* Gives the worker's place to the next one, or takes it out of the queue. */
 void worker_release_place(struct worker *w);
 
 /* ---- worker_messages.c ---- */
@@ -101,28 +134,29 @@ void flight_response(struct worker *w, const struct message *m);
 void flight_chunk(struct worker *w, const struct message *m);
 void flight_credit(struct worker *w, const struct message *m);
 void flight_give_up(struct worker *w, const struct message *m);
-/* Ends what is in flight, but for streams under way if those may go on. */
+/* Ends requests in flight; streams whose head is out only if streams_too. */
 void flight_end(struct worker *w, bool streams_too, const char *notice);
-/* The worker is gone: all that is in flight goes to on_orphan. */
+/* The worker is gone: calls on_orphan for all requests in flight. */
 void flight_orphan(struct worker *w);
 void flight_finish(struct worker *w);
+/* Counts unanswered requests. If they exceed quiet_owed, quiet_ends is the
+ * number of ends before which counting again is pointless. */
+bool flight_is_quiet(struct worker *w);
 
-/* ---- worker_ask.c, worker_state.c ---- */
-/* The answer goes on in chunks: the head of an export. */
-bool ask_promises_chunks(const struct request *r, const struct message *m);
-void ask_clear(struct worker *w); /* frees what was asked, or was to be */
+/* ---- worker_ask.c, worker_export.c ---- */
+void ask_clear(struct worker *w); /* frees the request of worker_ask */
 struct worker *ask_worker(struct request *r);
-/* Sends it; -1: its ask_clear() is the caller's. */
+/* Sends the request; -1: the caller must call ask_clear(). */
 int ask_send(
 	struct worker *w, const struct request_ops *ops, struct error *err);
 void ask_fail(struct request *r, enum request_failure why, const char *text);
-/* The outcome; state is taken over. err NULL: done. */
+/* Reports the outcome; takes state. err NULL: success. */
 void ask_tell(
 	struct worker *w, struct state_blob *state, const struct error *err);
 void ask_tell_error(struct worker *w, const struct message *m);
 
 /* ---- worker_drain.c ---- */
-void drain_came(struct worker *w);  /* the worker's `drained` */
+void drain_came(struct worker *w);  /* `drained` came */
 void drain_check(struct worker *w); /* a request ended */
 void drain_due(struct worker *w);   /* the deadline */
 void drain_left(struct worker *w);  /* an owner left */
@@ -130,9 +164,18 @@ void drain_left(struct worker *w);  /* an owner left */
 /* ---- worker_ping.c ---- */
 void ping_init(struct worker *w);
 void ping_begin(struct worker *w);
-void ping_configure(struct worker *w); /* ping_timeout may be another */
+void ping_configure(struct worker *w); /* ping_timeout may have changed */
 void ping_end(struct worker *w);
+
+/* ---- worker_unread.c ---- */
+void unread_init(struct worker *w);
+void unread_end(struct worker *w);
+/* Takes the worker down and returns true if too much has been queued to it for
+ * too long. */
+bool unread_fail(struct worker *w);
+/* peer_end(), and a check of the backlog. */
+int worker_end_message(struct worker *w);
 
 /* ---- worker_proof.c ---- */
 void proof_begin(struct worker *w); /* CHECKING has begun */
-void proof_end(struct worker *w);   /* also if none is under way */
+void proof_end(struct worker *w);   /* fine if none is in progress */

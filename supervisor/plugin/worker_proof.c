@@ -1,9 +1,11 @@
-/* worker_proof: CHECKING: the health call, then each probe of the manifest as
- * a real request, one after the other, against the worker's own routes. */
+/* worker_proof: CHECKING: makes the health call, then sends each probe of the
+ * manifest as a real request, one after the other, by the worker's own routes.
+ */
 #include <stdio.h>
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "supervisor/plugin/worker_private.h"
 #include "supervisor/route/table.h"
 
@@ -61,15 +63,23 @@ health_answer(struct request *r, const struct message *m)
 	return false;
 }
 
+static void
+health_describe(struct request *r, char *out, size_t size)
+{
+	(void)r;
+	text_format(out, size, "the health call");
+}
+
 static const struct request_ops health_ops = {
 	.encode = health_encode,
 	.answer = health_answer,
 	.fail = check_fail,
+	.describe = health_describe,
 };
 
 /* ---- probes ---- */
 
-/* As a client's request for it would look, the mount included. */
+/* The target that a client would request, mount included. */
 static char *
 probe_target(const struct worker *w)
 {
@@ -96,7 +106,7 @@ pack_header(msgpack_packer *packer, const char *name, const char *value)
 	codec_bin(packer, bytes_of(value));
 }
 
-/* Whether the worker's own routes have the probe; match points into path. */
+/* Finds the probe in the worker's own routes; match points into path. */
 static bool
 find_route(struct worker *w, struct bytes raw_path, struct path *path,
 	struct route_match *match, struct error *err)
@@ -112,6 +122,15 @@ find_route(struct worker *w, struct bytes raw_path, struct path *path,
 	return false;
 }
 
+/* The time left for all checks, at least 1 ms, because 0 means no deadline. */
+static uint64_t
+left_ms(const struct worker *w)
+{
+	uint64_t due = w->private->deadline.due_ms, now = clock_ms();
+
+	return due > now ? due - now : 1;
+}
+
 static void
 probe_encode(struct request *r, msgpack_packer *packer, uint32_t wire_id)
 {
@@ -122,7 +141,8 @@ probe_encode(struct request *r, msgpack_packer *packer, uint32_t wire_id)
 	struct route_match match;
 	struct path path;
 
-	find_route(w, raw_path, &path, &match, NULL); /* it did before */
+	find_route(w, raw_path, &path, &match,
+		NULL); /* found before, so it cannot fail */
 	codec_request(packer, wire_id, MESSAGE_HTTP, 10);
 	msgpack_pack_uint32(packer, r->registration);
 	codec_text(packer, probe_of(w)->method);
@@ -135,7 +155,7 @@ probe_encode(struct request *r, msgpack_packer *packer, uint32_t wire_id)
 	codec_bin(packer, BYTES(""));
 	msgpack_pack_false(packer);
 	codec_text(packer, "");
-	msgpack_pack_uint64(packer, w->private->deadline.due_ms);
+	msgpack_pack_uint64(packer, left_ms(w));
 	free(target);
 }
 
@@ -150,7 +170,7 @@ probe_answer(struct request *r, const struct message *m)
 	if (m->error) {
 		codec_read_error(m->error, text, sizeof(text));
 		worker_fail(w, "the probe %s failed: %s", probe->http, text);
-	} else if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != 4 ||
+	} else if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size < 4 ||
 		   o->via.array.ptr[0].type !=
 			   MSGPACK_OBJECT_POSITIVE_INTEGER ||
 		   o->via.array.ptr[3].type != MSGPACK_OBJECT_BOOLEAN) {
@@ -162,7 +182,7 @@ probe_answer(struct request *r, const struct message *m)
 			(unsigned long long)o->via.array.ptr[0].via.u64,
 			probe->expect);
 	} else if (o->via.array.ptr[3].via.boolean) {
-		return true; /* the rest must come, too */
+		return true; /* wait for the chunks */
 	} else {
 		passed(w);
 	}
@@ -174,17 +194,25 @@ probe_chunk(struct request *r, struct bytes piece, bool more)
 {
 	struct worker *w = worker_of(r);
 
-	if (more)
-		worker_send_credit(w, r, piece.length);
-	else
+	if (!more)
 		passed(w);
+	else if (piece.length)
+		worker_send_credit(w, r, piece.length);
+}
+
+static void
+probe_describe(struct request *r, char *out, size_t size)
+{
+	text_format(out, size, "the probe %s", probe_of(worker_of(r))->http);
 }
 
 static const struct request_ops probe_ops = {
+	.answer_form = WIRE_ANSWER_HTTP,
 	.encode = probe_encode,
 	.answer = probe_answer,
 	.chunk = probe_chunk,
 	.fail = check_fail,
+	.describe = probe_describe,
 };
 
 /* ---- one after the other ---- */
@@ -200,7 +228,7 @@ send_check(
 	r->plugin = w->plugin;
 	r->registration = registration;
 	r->answered = false;
-	if (!request_table_add(p->room->requests, r))
+	if (!request_table_add(p->workers->requests, r))
 		worker_fail(w, "a check could not be sent: too many requests");
 	else
 		worker_send(w, r);
@@ -228,7 +256,7 @@ static void
 proven(struct worker *w)
 {
 	proof_end(w);
-	wheel_clear(w->private->room->wheel, &w->private->deadline);
+	wheel_clear(w->private->workers->wheel, &w->private->deadline);
 	worker_step(w, WORKER_EVENT_HEALTHY, NULL);
 	w->ready_ms = clock_ms();
 	ping_begin(w);
@@ -280,7 +308,7 @@ proof_end(struct worker *w)
 	struct worker_private *p = w->private;
 
 	if (p->check.id) {
-		request_table_remove(p->room->requests, &p->check);
+		request_table_remove(p->workers->requests, &p->check);
 		list_remove(&p->check.node);
 		w->in_flight_count--;
 	}

@@ -16,14 +16,14 @@ static const char *const event_texts[] = {
 #undef X
 };
 
-/* No event leads back to STARTING, so an empty place in the table can mean
- * that the event cannot come there. */
+/* No event leads back to STARTING (0), so an empty cell means that the event
+ * cannot occur in that state. */
 #define NEVER WORKER_STARTING
 #define STAY WORKER_STATE_COUNT
 
-/* FAULT comes before READY by a deadline or a failed check, later by a lost
- * connection. Whoever asks a worker to do something that it cannot do any more
- * because it is going down (retire, stop) is not wrong: it hears on_exit. */
+/* FAULT comes from a deadline or failed check before READY, later from a lost
+ * connection. RETIRE and STOP are allowed while a worker goes down: the caller
+ * gets on_exit. */
 static const enum worker_state next[][WORKER_EVENT_COUNT] = {
 	[WORKER_STARTING] =
 		{
@@ -60,7 +60,8 @@ static const enum worker_state next[][WORKER_EVENT_COUNT] = {
 	[WORKER_SERVING] =
 		{
 			[WORKER_EVENT_RETIRE] = WORKER_DRAINING,
-			[WORKER_EVENT_DRAINED] = STAY, /* late, resumed since */
+			[WORKER_EVENT_DRAINED] =
+				STAY, /* late, after a resume */
 			[WORKER_EVENT_STOP] = WORKER_STOPPING,
 			[WORKER_EVENT_FAULT] = WORKER_STOPPING,
 			[WORKER_EVENT_EXIT] = WORKER_DEAD,

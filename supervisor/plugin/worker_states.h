@@ -8,8 +8,8 @@
 
 const char *worker_event_text(enum worker_event e);
 
-/* The state that follows: the same one if the event means nothing there. An
- * event that cannot come in that state unless supd itself is wrong aborts. */
+/* The next state; the same one if the event has no effect. Aborts on an event
+ * that only a bug in supd can cause in that state. */
 enum worker_state worker_state_next(enum worker_state s, enum worker_event e);
 /* False if worker_state_next() would abort. */
 bool worker_state_takes(enum worker_state s, enum worker_event e);

@@ -1,5 +1,5 @@
-/* edit: a change of one plugin's rows. Everything that can fail or allocates
- * is in prepare: entries sit at their places, not live, and hold them. Commit
+/* edit: a change of one plugin's rows. Everything that can fail or allocate is
+ * in prepare, which puts entries at their nodes, reserved but not live. Commit
  * only flips, renumbers and frees. */
 #include <assert.h>
 #include <stdio.h>
@@ -13,15 +13,15 @@ struct route_edit {
 	struct route_table *table;
 	uint32_t plugin;
 	uint64_t serial;
-	uint64_t group; /* serial of the first one prepared with it */
-	bool is_open;	/* its set is not known: it cannot be committed */
+	uint64_t group; /* serial of the first edit prepared with it */
+	bool is_open;	/* its set is unknown: it cannot be committed */
 	bool unchanged; /* same rows, order and declarations: set is empty */
 	struct registration_set set;
 	struct route_entry **entries; /* kept and new, in the order of set */
 	uint32_t count;		      /* of entries */
 };
 
-/* What prepare needs on the way. */
+/* The working state of prepare. */
 struct preparation {
 	struct route_edit *edit;
 	const char *mount, *name_space;
@@ -30,54 +30,16 @@ struct preparation {
 	struct error *err;
 };
 
-/* A row to be: its full name and where it belongs. */
+/* A row to be made: its full name and its node. */
 struct candidate {
 	const struct registration *declared;
-	struct path_pattern pattern; /* http only */
-	char *path;		     /* http only */
+	const struct registration_kind_row *kind;
+	struct path_pattern pattern; /* these three http only */
+	const char *method;
+	char *path;
 	char *name;
-	struct place *place;
+	struct route_node *node;
 };
-
-/* ---- copying what was declared ---- */
-
-static void
-set_copy(struct registration_set *to, const struct registration_set *from)
-{
-	to->count = from->count;
-	to->items = memory_alloc((from->count + 1) * sizeof(*to->items));
-	for (uint32_t i = 0; i < from->count; i++) {
-		const struct registration *r = &from->items[i];
-
-		to->items[i] = *r;
-		to->items[i].name = memory_copy_text(r->name);
-		to->items[i].method = memory_copy_text(r->method);
-		to->items[i].path = memory_copy_text(r->path);
-		to->items[i].description = memory_copy_text(r->description);
-		to->items[i].help = memory_copy_text(r->help);
-		to->items[i].schema_json = memory_copy_text(r->schema_json);
-	}
-}
-
-static bool
-text_equal(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
-static bool
-declares_equal(const struct registration *a, const struct registration *b)
-{
-	return a->kind == b->kind && a->idempotent == b->idempotent &&
-	       a->body_limit == b->body_limit &&
-	       a->streams_body == b->streams_body &&
-	       text_equal(a->name, b->name) &&
-	       text_equal(a->method, b->method) &&
-	       text_equal(a->path, b->path) &&
-	       text_equal(a->description, b->description) &&
-	       text_equal(a->help, b->help) &&
-	       text_equal(a->schema_json, b->schema_json);
-}
 
 static bool
 edit_is_unchanged(const struct route_edit *e, const struct route_slot *slot,
@@ -87,7 +49,8 @@ edit_is_unchanged(const struct route_edit *e, const struct route_slot *slot,
 		return false;
 	for (uint32_t i = 0; i < set->count; i++)
 		if (e->entries[i] != slot->entries[i] ||
-			!declares_equal(&slot->set.items[i], &set->items[i]))
+			!registration_equal(
+				&slot->set.items[i], &set->items[i]))
 			return false;
 	return true;
 }
@@ -98,33 +61,35 @@ static int
 candidate_init(struct candidate *c, const struct preparation *p,
 	const struct registration *r)
 {
-	struct places *places = &p->edit->table->places;
+	struct route_nodes *nodes = &p->edit->table->nodes;
 	const struct path_piece *first = c->pattern.pieces;
 
-	*c = (struct candidate){.declared = r};
-	if (r->kind != REGISTRATION_HTTP) {
+	*c = (struct candidate){
+		.declared = r, .kind = registration_kinds[r->kind]};
+	if (c->kind->caller != KIND_CALLER_CLIENT) {
 		c->name = memory_format("%s%s%s", p->name_space,
 			*p->name_space ? "." : "", r->name);
-		c->place =
-			places_claim_name(places, r->kind, bytes_of(c->name));
+		c->node = route_nodes_claim_name(
+			nodes, r->kind, bytes_of(c->name));
 		return 0;
 	}
-	c->path = memory_format("%s%s", p->mount, r->path);
-	c->name = memory_format("%s %s", r->method, c->path);
+	c->method = r->http.method;
+	c->path = memory_format("%s%s", p->mount, r->http.path);
+	c->name = memory_format("%s %s", c->method, c->path);
 	if (path_parse_pattern(&c->pattern, c->path, p->err) == -1)
 		return error_prefix(p->err, "http %s: ", c->name);
 	if (first->kind == PATH_LITERAL && path_is_reserved(first->text))
 		return error_set(p->err, "http %s: /%.*s is the gateway's own",
 			c->name, (int)first->text.length, first->text.at);
-	c->place = places_claim_pattern(places, &c->pattern);
+	c->node = route_nodes_claim_pattern(nodes, &c->pattern);
 	return 0;
 }
 
 static void
 candidate_finish(struct candidate *c, struct route_table *t)
 {
-	if (c->place)
-		places_release(&t->places, c->place);
+	if (c->node)
+		route_nodes_release(&t->nodes, c->node);
 	free(c->path);
 	free(c->name);
 }
@@ -133,7 +98,7 @@ static int
 refuse(const struct preparation *p, const struct candidate *c,
 	const struct route_entry *holder)
 {
-	const char *kind = registration_kinds[c->declared->kind].wire;
+	const char *kind = c->kind->wire;
 	const char *owner = NULL;
 	char how[160] = "registered twice";
 
@@ -149,9 +114,9 @@ refuse(const struct preparation *p, const struct candidate *c,
 		holder->row.name);
 }
 
-/* A row that its plugin does not keep, as far as is known: it goes with the
- * same commit. Should that plugin turn out to want it, it is refused then,
- * because the place is held. */
+/* Whether the row will go with the same commit, as far as is known. If its
+ * plugin turns out to want it after all, that plugin is refused, because the
+ * node is reserved. */
 static bool
 is_leaving(const struct route_entry *e, const struct route_edit *edit)
 {
@@ -161,15 +126,26 @@ is_leaving(const struct route_entry *e, const struct route_edit *edit)
 	       e->edit != other->serial;
 }
 
-/* Looks for who has the candidate's place and method. The plugin's own live
- * row goes to *keep_out if it has the same name; a renamed one will go. */
+static bool
+method_equal(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* Finds the row that has the candidate's node and method. *keep_out is the
+ * plugin's own live row if it has the same name; a renamed row will go. */
 static int
 candidate_check(const struct candidate *c, const struct preparation *p,
 	struct route_entry **keep_out)
 {
+	unsigned methods = 0;
+
 	*keep_out = NULL;
-	for (struct route_entry *e = c->place->entries; e; e = e->next) {
-		if (!text_equal(e->row.method, c->declared->method))
+	for (struct route_entry *e = c->node->entries; e; e = e->next) {
+		if (e->row.plugin != p->edit->plugin && c->kind->shared)
+			continue;
+		methods++;
+		if (!method_equal(e->row.method, c->method))
 			continue;
 		if (e->row.plugin != p->edit->plugin) {
 			if (is_leaving(e, p->edit))
@@ -181,6 +157,10 @@ candidate_check(const struct candidate *c, const struct preparation *p,
 		if (!strcmp(e->row.name, c->name))
 			*keep_out = e;
 	}
+	if (!*keep_out && methods >= ROUTE_METHODS_MAX)
+		return error_set(p->err,
+			"http %s: the path has more than %d methods", c->name,
+			ROUTE_METHODS_MAX);
 	return 0;
 }
 
@@ -190,17 +170,16 @@ entry_create(struct candidate *c, uint32_t plugin)
 	const struct path_pattern *pattern = &c->pattern;
 	struct route_entry *entry = memory_alloc(
 		sizeof(*entry) + pattern->param_count * sizeof(*entry->params));
-	const struct registration *r = c->declared;
 
 	entry->row = (struct route_row){
-		.kind = r->kind,
+		.kind = c->declared->kind,
 		.name = c->name,
 		.path = c->path,
-		.method = memory_copy_text(r->method),
+		.method = memory_copy_text(c->method),
 		.plugin = plugin,
 	};
 	c->name = c->path = NULL;
-	entry->method_length = r->method ? (uint32_t)strlen(r->method) : 0;
+	entry->method_length = c->method ? (uint32_t)strlen(c->method) : 0;
 	for (unsigned i = 0; i < pattern->count; i++)
 		if (pattern->pieces[i].kind != PATH_LITERAL)
 			entry->params[entry->param_count++] =
@@ -209,20 +188,20 @@ entry_create(struct candidate *c, uint32_t plugin)
 	return entry;
 }
 
-/* Entries of a place are in the order of their methods, so that an Allow
- * header reads the same every time. */
+/* Keeps the entries of a node sorted by method, so that Allow headers have a
+ * stable order. */
 static void
-entry_put(struct route_entry *entry, struct place *place)
+entry_put(struct route_entry *entry, struct route_node *node)
 {
-	struct route_entry **at = &place->entries;
+	struct route_entry **at = &node->entries;
 
 	while (*at && entry->row.method &&
 		strcmp((*at)->row.method, entry->row.method) < 0)
 		at = &(*at)->next;
 	entry->next = *at;
 	*at = entry;
-	entry->place = place;
-	place->uses++;
+	entry->node = node;
+	node->uses++;
 }
 
 static int
@@ -238,7 +217,7 @@ edit_add(struct route_edit *e, const struct preparation *p,
 	if (result == 0) {
 		if (!entry) {
 			entry = entry_create(&c, e->plugin);
-			entry_put(entry, c.place);
+			entry_put(entry, c.node);
 		}
 		entry->edit = e->serial;
 		e->entries[e->count++] = entry;
@@ -280,7 +259,7 @@ edit_fill(struct route_edit *e, const struct route_wish *wish,
 	e->unchanged =
 		set && edit_is_unchanged(e, &e->table->slots[e->plugin], set);
 	if (set && !e->unchanged)
-		set_copy(&e->set, set);
+		registration_set_copy(&e->set, set);
 	return 0;
 }
 
@@ -322,6 +301,35 @@ route_edit_prepare(struct route_table *t, uint32_t plugin,
 	return wish.edit;
 }
 
+/* ---- the changes of an edit ---- */
+
+static bool
+is_changed(const struct route_edit *e, uint32_t i)
+{
+	return !registration_equal(
+		e->entries[i]->row.declared, &e->set.items[i]);
+}
+
+void
+route_edit_compare(const struct route_edit *e,
+	void (*tell)(void *user, enum route_change what,
+		const struct route_row *row),
+	void *user)
+{
+	const struct route_slot *slot = &e->table->slots[e->plugin];
+
+	if (e->unchanged)
+		return;
+	for (uint32_t i = 0; i < slot->set.count; i++)
+		if (slot->entries[i]->edit != e->serial)
+			tell(user, ROUTE_REMOVED, &slot->entries[i]->row);
+	for (uint32_t i = 0; i < e->count; i++)
+		if (!e->entries[i]->live)
+			tell(user, ROUTE_ADDED, &e->entries[i]->row);
+		else if (is_changed(e, i))
+			tell(user, ROUTE_CHANGED, &e->entries[i]->row);
+}
+
 /* ---- the end of an edit ---- */
 
 static void
@@ -344,7 +352,7 @@ route_edit_discard(struct route_edit *e)
 	edit_destroy(e);
 }
 
-/* Swaps the edit's rows into the slot; what was there is left in the edit. */
+/* Swaps the edit's rows with those of the slot. */
 static void
 edit_apply(struct route_edit *e, struct route_slot *slot)
 {

@@ -1,5 +1,5 @@
-/* hold: the queue of what waits, with its limits. Never ends a request: who
- * is refused or waits too long is told by the caller. */
+/* hold: the queue of held requests, with its limits. Never ends a request: the
+ * caller refuses requests and ends those held too long. */
 #include "supervisor/route/hold.h"
 
 #include <assert.h>
@@ -11,17 +11,17 @@ hold_init(struct hold *h, uint32_t count_max, size_t bytes_max)
 	list_init(&h->queue);
 }
 
-/* Room for the request, which then counts as held. */
+/* Whether there is room for the request, which then counts as held. */
 static bool
 hold_admit(struct hold *h, struct request *r)
 {
-	assert(r->place == REQUEST_NOWHERE);
+	assert(r->where == REQUEST_NOWHERE);
 	if (h->count >= h->count_max || r->held_bytes > h->bytes_max ||
 		h->bytes > h->bytes_max - r->held_bytes) {
 		h->overflow_total++;
 		return false;
 	}
-	r->place = REQUEST_HELD;
+	r->where = REQUEST_HELD;
 	h->count++;
 	h->bytes += r->held_bytes;
 	h->held_total++;
@@ -37,7 +37,7 @@ hold_push(struct hold *h, struct request *r)
 	return true;
 }
 
-/* Ids count up, so they tell what the clock is too coarse for. */
+/* Ids count up, so they decide if the clock is too coarse. */
 static bool
 is_later(const struct request *a, const struct request *b)
 {
@@ -46,6 +46,8 @@ is_later(const struct request *a, const struct request *b)
 	return (int32_t)(a->id - b->id) > 0;
 }
 
+/* Requests that return together return oldest first, so the search begins where
+ * the last one was put. */
 bool
 hold_return(struct hold *h, struct request *r)
 {
@@ -53,10 +55,13 @@ hold_return(struct hold *h, struct request *r)
 
 	if (!hold_admit(h, r))
 		return false;
+	if (h->returned && !is_later(h->returned, r))
+		at = h->returned->node.next;
 	while (at != &h->queue &&
 		!is_later(container_of(at, struct request, node), r))
 		at = at->next;
 	list_append(at, &r->node); /* before `at` */
+	h->returned = r;
 	return true;
 }
 
@@ -75,10 +80,12 @@ hold_pop(struct hold *h)
 void
 hold_remove(struct hold *h, struct request *r)
 {
-	assert(r->place == REQUEST_HELD && h->count &&
+	assert(r->where == REQUEST_HELD && h->count &&
 		h->bytes >= r->held_bytes);
+	if (h->returned == r)
+		h->returned = NULL;
 	list_remove(&r->node);
-	r->place = REQUEST_NOWHERE;
+	r->where = REQUEST_NOWHERE;
 	h->count--;
 	h->bytes -= r->held_bytes;
 }

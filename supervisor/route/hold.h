@@ -15,14 +15,16 @@ struct hold {
 	uint32_t count_max;
 	size_t bytes_max;
 	uint64_t held_total, overflow_total; /* since the start */
+	struct request *returned; /* the last one returned, if still queued */
 };
 
 void hold_init(struct hold *h, uint32_t count_max, size_t bytes_max);
-/* false: full, and counted; the request is untouched. */
+/* Queues a request. false: the queue is full; counts that and leaves the
+ * request alone. */
 bool hold_push(struct hold *h, struct request *r);
-/* Puts a request back to its place by accepted_us, under the same limits: a
- * replay goes before later work, and replays keep their order among each
- * other. Looks from the front, so of many the latest had better come first. */
+/* Puts a request back in the order of accepted_us, under the same limits: a
+ * replay goes before later requests, and replays keep their order. Cheap for
+ * many that return oldest first. */
 bool hold_return(struct hold *h, struct request *r);
 struct request *hold_pop(struct hold *h); /* NULL: empty */
 void hold_remove(struct hold *h, struct request *r);

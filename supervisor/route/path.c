@@ -1,12 +1,13 @@
-/* path: splits request paths and takes patterns apart. Owns the rules of what
- * is refused; never allocates, never knows a route. */
+/* path: splits request paths. Owns the rules of what is refused; never
+ * allocates, never knows a route. */
 #include "supervisor/route/path.h"
 
 #include <string.h>
 
 #include "proto/util/utf8.h"
+#include "proto/util/text.h"
 
-/* What a byte of a raw path calls for. */
+/* Classes of bytes in a raw path. */
 enum { BYTE_REFUSED = 1, BYTE_ESCAPE = 2, BYTE_WIDE = 4 };
 
 static inline unsigned
@@ -17,23 +18,14 @@ byte_class(unsigned char c)
 	return c == '%' ? BYTE_ESCAPE : c >= 0x80 ? BYTE_WIDE : 0;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The byte that the escape at `at` means; -1: refused. */
+/* Decodes the escape at `at`; -1: refused. */
 static int
 escape_decode(const char *at, size_t left, struct error *err)
 {
 	int high, low, byte;
 
-	if (left < 3 || (high = hex_digit(at[1])) < 0 ||
-		(low = hex_digit(at[2])) < 0)
+	if (left < 3 || (high = text_hex_digit(at[1])) < 0 ||
+		(low = text_hex_digit(at[2])) < 0)
 		return error_set(err, "the path has a malformed %% escape");
 	byte = high << 4 | low;
 	if (byte == '/')
@@ -89,7 +81,7 @@ segment_next(const char **at, const char *end, struct bytes *out)
 	return out->length || !slash;
 }
 
-/* Segments in place. 1: done; 0: a dot segment needs the slow way. */
+/* Splits in place. 1: done; 0: a dot segment needs split_decoded(). */
 static int
 split_in_place(struct path *p, struct bytes raw, struct error *err)
 {
@@ -97,7 +89,8 @@ split_in_place(struct path *p, struct bytes raw, struct error *err)
 
 	for (p->count = 0; at < end; p->count++) {
 		if (p->count == PATH_MAX_SEGMENTS)
-			return error_set(err, "the path has over %d segments",
+			return error_set(err,
+				"the path has more than %d segments",
 				PATH_MAX_SEGMENTS);
 		if (!segment_next(&at, end, &p->segments[p->count]))
 			return error_set(err, "the path has an empty segment");
@@ -108,8 +101,8 @@ split_in_place(struct path *p, struct bytes raw, struct error *err)
 	return 1;
 }
 
-/* Decodes into memory, and resolves dot segments as RFC 3986 5.2.4 does: a
- * last one leaves an empty segment. */
+/* Decodes into memory and resolves dot segments as in RFC 3986 5.2.4, where a
+ * final one leaves an empty segment. */
 static int
 split_decoded(struct path *p, struct bytes raw, struct error *err)
 {
@@ -121,7 +114,8 @@ split_decoded(struct path *p, struct bytes raw, struct error *err)
 	p->count = 0;
 	while (at < end) {
 		if (p->count == PATH_MAX_SEGMENTS)
-			return error_set(err, "the path has over %d segments",
+			return error_set(err,
+				"the path has more than %d segments",
 				PATH_MAX_SEGMENTS);
 		if (!segment_next(&at, end, &segment))
 			return error_set(err, "the path has an empty segment");

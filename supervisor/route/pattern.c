@@ -1,5 +1,5 @@
-/* pattern: takes route patterns apart and says what is wrong with them. Never
- * allocates; request paths are path.c's. */
+/* pattern: parses route patterns and reports what is wrong with them. Never
+ * allocates. path.c does request paths. */
 #include <ctype.h>
 #include <string.h>
 
@@ -38,7 +38,7 @@ has_param(const struct path_pattern *p, struct bytes name)
 	return false;
 }
 
-/* A segment with braces or a star. */
+/* Parses a segment with braces or a star. */
 static int
 parse_wildcard(struct path_pattern *p, struct bytes segment, bool last,
 	struct error *err)
@@ -58,7 +58,7 @@ parse_wildcard(struct path_pattern *p, struct bytes segment, bool last,
 				(int)segment.length, segment.at);
 		if (!is_param_name(name))
 			return error_set(err,
-				"'%.*s' is no name for a parameter",
+				"'%.*s' is not a valid parameter name",
 				(int)name.length, name.at);
 		if (has_param(p, name))
 			return error_set(err, "{%.*s} is there twice",
@@ -67,7 +67,7 @@ parse_wildcard(struct path_pattern *p, struct bytes segment, bool last,
 	}
 	if (++p->param_count > PATH_MAX_PARAMS)
 		return error_set(
-			err, "it has over %d parameters", PATH_MAX_PARAMS);
+			err, "it has more than %d parameters", PATH_MAX_PARAMS);
 	return 0;
 }
 
@@ -79,8 +79,8 @@ is_wildcard(struct bytes segment)
 	       memchr(segment.at, '*', segment.length);
 }
 
-/* Decoded literals can only be compared with what path_split() lets through,
- * so it is the judge; its segments are copied to *to. */
+/* Decoded literals are compared with what path_split() accepts, so path_split()
+ * decides here, too; its segments are copied to *to. */
 static int
 parse_literal(struct path_pattern *p, struct bytes with_slash, char **to,
 	struct error *err)
@@ -110,8 +110,8 @@ parse(struct path_pattern *p, const char *pattern, struct error *err)
 	if (*pattern != '/')
 		return error_set(err, "it does not begin with a slash");
 	if (end - pattern > PATH_PATTERN_BYTES)
-		return error_set(
-			err, "it is longer than %d bytes", PATH_PATTERN_BYTES);
+		return error_set(err, "must not be longer than %d bytes",
+			PATH_PATTERN_BYTES);
 	for (; at < end; p->count++) {
 		const char *slash = strchr(at + 1, '/');
 		const char *stop = slash ? slash : end;
@@ -119,7 +119,7 @@ parse(struct path_pattern *p, const char *pattern, struct error *err)
 		struct bytes with_slash = {at, (size_t)(stop - at)};
 
 		if (p->count == PATH_PATTERN_SEGMENTS)
-			return error_set(err, "it has over %d segments",
+			return error_set(err, "it has more than %d segments",
 				PATH_PATTERN_SEGMENTS);
 		if (!segment.length && slash)
 			return error_set(err, "it has an empty segment");

@@ -1,5 +1,5 @@
-/* request: ids. Never calls an owner, never sends, knows no queue: it says
- * which request an id means, and that it means none any more. */
+/* request: the table from ids to requests. Never calls an owner, never sends,
+ * knows no queue. */
 #include "supervisor/route/request.h"
 
 #include <assert.h>
@@ -15,9 +15,9 @@ const struct request_failure_row request_failures[REQUEST_FAILURE_COUNT] = {
 #undef X
 };
 
-/* An id is a number that counts up; its low bits are the slot, the others the
- * fence. A slot that is in use is skipped, so an id comes back only after all
- * 2^32, and the slots of ids that follow each other lie side by side. */
+/* Ids count up. The low bits of an id are the slot, the others tell different
+ * requests in a slot apart. Used slots are skipped, so an id is reused only
+ * after 2^32 others, and consecutive ids have adjacent slots. */
 struct request_table {
 	struct request_slot {
 		uint32_t id; /* 0: free */
@@ -47,7 +47,8 @@ request_table_destroy(struct request_table *t)
 	free(t);
 }
 
-/* Ids that differ in their low bits still do with one bit more. */
+/* Doubles the slots. Ids that differ in their low bits also differ with one bit
+ * more, so none collide. */
 static void
 table_grow(struct request_table *t)
 {
@@ -111,7 +112,7 @@ request_table_find(const struct request_table *t, uint32_t id, uint32_t worker)
 	struct request *r = slot->request;
 
 	if (!id || slot->id != id || !worker || r->worker != worker ||
-		r->place != REQUEST_SENT)
+		r->where != REQUEST_SENT)
 		return NULL;
 	return r;
 }

@@ -1,7 +1,7 @@
-/* request: the slot table of what is in flight or held: the truth that every
- * accepted request is answered exactly once. A request lives inside its owner
- * (an HTTP exchange, a control call, a probe) and is in the table from accept
- * to its end. Workers and plugins are numbers here. */
+/* request: the table of requests in flight or held, which ensures that every
+ * accepted request is answered exactly once. A request is a member of its owner
+ * (an HTTP exchange, a control call, a probe) and is in the table from its
+ * acceptance to its end. Workers and plugins are numbers here. */
 #pragma once
 
 #include <msgpack.h>
@@ -39,47 +39,58 @@ struct request_failure_row {
 extern const struct request_failure_row request_failures[REQUEST_FAILURE_COUNT];
 
 struct request;
+struct route_match;
 
-/* What its owner does. Exactly one of these ends a request, and after it the
- * table knows it no longer: fail(), answer() returning false, or chunk() with
- * more false. All may free the request when they end it. */
+/* Callbacks to the owner. Exactly one of these ends a request, which is out of
+ * the table by then: fail(), answer() returning false, or chunk() with more
+ * false. The callback that ends a request may free it. */
 struct request_ops {
-	/* Packs the whole wire object with this id. Called again for a
-	 * replay, so what it needs must be kept until the end. */
+	enum wire_answer_form answer_form;
+	/* Packs the whole message with this id. Called again for a replay, so
+	 * the owner must keep the content until the end. */
 	void (*encode)(struct request *r, msgpack_packer *p, uint32_t wire_id);
-	/* The worker's response, an error or a result. true: chunks follow. */
+	/* Looks the request up again, because routes have changed, and from
+	 * then on encodes the new match. False: no plugin serves it; then the
+	 * request is unchanged. Needed only by requests of dispatch. */
+	bool (*route)(struct request *r, struct route_match *match_out);
+	/* The worker's response, an error or a result. Return true if chunks
+	 * follow. */
 	bool (*answer)(struct request *r, const struct message *m);
-	/* A piece of the answer. */
+	/* A piece of the answer; like credit, never called if answer_form is
+	 * WIRE_ANSWER_SINGLE. */
 	void (*chunk)(struct request *r, struct bytes piece, bool more);
 	/* The worker can take that many more bytes of the body. */
 	void (*credit)(struct request *r, uint64_t bytes);
-	/* text: one sentence with the cause, or NULL for the row's. After
-	 * answer() returned true it means: the stream ends here, truncated. */
+	/* The request failed. text: one sentence, or NULL for the default of
+	 * `why`. After answer() returned true: the stream is truncated. */
 	void (*fail)(
 		struct request *r, enum request_failure why, const char *text);
+	/* Describes the request for traces, "GET /x"; NULL: not mentioned. */
+	void (*describe)(struct request *r, char *out, size_t size);
 };
 
-enum request_place { REQUEST_NOWHERE, REQUEST_HELD, REQUEST_SENT };
+enum request_where { REQUEST_NOWHERE, REQUEST_HELD, REQUEST_SENT };
 
 struct request {
 	const struct request_ops *ops;
-	void *owner; /* whose timer it is: set by who adds it to the table */
+	void *owner; /* the timer's owner: set by dispatch or worker */
 	uint32_t id; /* 0: not in the table */
 	uint32_t plugin;
-	uint32_t worker;       /* the one it was sent to, else 0 */
-	uint32_t caller;       /* the worker that asks for it, 0: none */
+	uint32_t worker;       /* the worker it was sent to, else 0 */
+	uint32_t caller;       /* the worker that made it; 0: none */
 	uint32_t registration; /* index for that worker */
-	enum request_place place;
+	uint64_t routes;       /* generation of the route table then */
+	enum request_where where;
 	uint8_t sends;	   /* times sent: at most 2 */
-	bool replayable;   /* idempotent and its whole body is kept */
-	bool answered;	   /* the head of an answer came: chunks follow */
+	bool replayable;   /* idempotent, and the whole body is kept */
+	bool answered;	   /* the head of a streamed answer came */
 	bool cancelled;	   /* the owner left; the worker's answer is awaited */
-	size_t held_bytes; /* what it costs the hold queue */
+	bool waits;	   /* sent, and waits for the owner's client */
+	size_t held_bytes; /* size in the hold queue */
 	uint64_t accepted_us;
-	uint64_t due_ms;	     /* absolute deadline of the first byte */
-	uint64_t held_until_ms;	     /* if held */
-	struct wheel_timer deadline; /* the earlier of both; cleared when the
-					head of an answer came */
+	uint64_t due_ms;	/* deadline of the first byte, clock_ms() */
+	uint64_t held_until_ms; /* if held */
+	struct wheel_timer deadline; /* the earlier; ends at an answer's head */
 	struct list node; /* of a worker's in-flight list or a hold queue */
 };
 
@@ -89,13 +100,13 @@ void request_table_destroy(struct request_table *t);
 
 #define REQUEST_TABLE_MAX (1u << 20) /* slots; at most half are in use */
 
-/* Gives the request an id: slot and fence, never 0, not reused before 2^32
- * others. false: the table is full, and the request has no id. */
+/* Adds a request and sets its id, which is never 0 and not reused before 2^32
+ * others. false: the table is full. */
 bool request_table_add(struct request_table *t, struct request *r)
 	__attribute__((warn_unused_result));
 void request_table_remove(struct request_table *t, struct request *r);
-/* From now on the id means `heir`, which is not in the table yet. The request
- * that had the id is not touched: it may be gone already. */
+/* Gives the id to `heir`, which must not be in the table. The old request is
+ * not accessed, as it may be freed already. */
 void request_table_replace(
 	struct request_table *t, uint32_t id, struct request *heir);
 /* NULL unless the id is in the table *and* was sent to that worker. */

@@ -1,5 +1,4 @@
-/* table: lookups, and the slots. Never allocates in a lookup; how rows come
- * and go is edit.c's. */
+/* table: lookups and slots. Lookups never allocate. edit.c changes the rows. */
 #include "supervisor/route/table.h"
 
 #include <assert.h>
@@ -14,7 +13,7 @@ route_table_create(void)
 {
 	struct route_table *t = memory_alloc(sizeof(*t));
 
-	places_init(&t->places);
+	route_nodes_init(&t->nodes);
 	return t;
 }
 
@@ -25,7 +24,7 @@ route_table_destroy(struct route_table *t)
 		return;
 	for (uint32_t i = 0; i < t->slot_count; i++)
 		route_table_remove(t, i);
-	places_finish(&t->places);
+	route_nodes_finish(&t->nodes);
 	free(t->slots);
 	free(t);
 }
@@ -74,7 +73,7 @@ route_table_remove(struct route_table *t, uint32_t plugin)
 		return;
 	slot = &t->slots[plugin];
 	assert(!slot->edit);
-	/* What never served is no change. */
+	/* removing a plugin that never served is no change */
 	t->generation += slot->set.count || slot->worker;
 	for (uint32_t i = 0; i < slot->set.count; i++)
 		route_entry_remove(t, slot->entries[i]);
@@ -86,14 +85,14 @@ route_table_remove(struct route_table *t, uint32_t plugin)
 void
 route_entry_remove(struct route_table *t, struct route_entry *entry)
 {
-	struct place *place = entry->place;
-	struct route_entry **at = &place->entries;
+	struct route_node *node = entry->node;
+	struct route_entry **at = &node->entries;
 
 	while (*at != entry)
 		at = &(*at)->next;
 	*at = entry->next;
-	place->uses--;
-	places_release(&t->places, place);
+	node->uses--;
+	route_nodes_release(&t->nodes, node);
 	for (unsigned i = 0; i < entry->param_count; i++)
 		free(entry->params[i]);
 	free(entry->row.name);
@@ -102,24 +101,13 @@ route_entry_remove(struct route_table *t, struct route_entry *entry)
 	free(entry);
 }
 
-static void
-each_of(const struct route_slot *slot,
-	void (*fn)(const struct route_row *row, void *user), void *user)
+const struct route_row *
+route_table_next(const struct route_table *t, uint32_t *plugin, uint32_t *index)
 {
-	for (uint32_t i = 0; i < slot->set.count; i++)
-		fn(&slot->entries[i]->row, user);
-}
-
-void
-route_table_each(const struct route_table *t, uint32_t plugin,
-	void (*fn)(const struct route_row *row, void *user), void *user)
-{
-	if (plugin < t->slot_count)
-		each_of(&t->slots[plugin], fn, user);
-	if (plugin != UINT32_MAX)
-		return;
-	for (uint32_t i = 0; i < t->slot_count; i++)
-		each_of(&t->slots[i], fn, user);
+	for (; *plugin < t->slot_count; ++*plugin, *index = 0)
+		if (*index < t->slots[*plugin].set.count)
+			return &t->slots[*plugin].entries[(*index)++]->row;
+	return NULL;
 }
 
 /* ---- lookups ---- */
@@ -139,26 +127,26 @@ enum route_verdict
 route_find_name(const struct route_table *t, enum registration_kind kind,
 	struct bytes name, struct route_match *out)
 {
-	const struct place *place;
+	const struct route_node *node;
 
 	assert(kind != REGISTRATION_HTTP);
-	place = places_find(&t->places, t->places.roots[kind], name);
+	node = route_nodes_find(&t->nodes, t->nodes.roots[kind], name);
 	out->param_count = 0;
 	out->allow[0] = '\0';
-	for (const struct route_entry *e = place ? place->entries : NULL; e;
+	for (const struct route_entry *e = node ? node->entries : NULL; e;
 		e = e->next)
 		if (e->live)
 			return match_set(t, e, out);
 	return ROUTE_NONE;
 }
 
-/* A search of the trie. `values` are the params on the way to where it is. */
+/* A search of the trie. `values` are the params up to the present node. */
 struct search {
-	const struct places *places;
+	const struct route_nodes *nodes;
 	const struct path *path;
 	struct bytes method;
 	struct route_match *out;
-	bool other_method; /* a place matched, but had not the method */
+	bool other_method; /* a node matched, but without the method */
 };
 
 static bool
@@ -193,19 +181,19 @@ allow_add(struct route_match *out, const char *method)
 	strcpy(out->allow + used, method);
 }
 
-/* The row that has the method at a place that matches, else NULL. */
+/* The row with the method at a matching node, or NULL. */
 static const struct route_entry *
-search_take(struct search *s, const struct place *place)
+search_take(struct search *s, const struct route_node *node)
 {
-	for (const struct route_entry *e = place->entries; e; e = e->next)
+	for (const struct route_entry *e = node->entries; e; e = e->next)
 		if (method_is(e, s->method))
 			return e;
 	if (bytes_equal(s->method, BYTES("HEAD")))
-		for (const struct route_entry *e = place->entries; e;
+		for (const struct route_entry *e = node->entries; e;
 			e = e->next)
 			if (method_is(e, BYTES("GET")))
 				return e;
-	for (const struct route_entry *e = place->entries; e; e = e->next) {
+	for (const struct route_entry *e = node->entries; e; e = e->next) {
 		if (!e->live)
 			continue;
 		s->other_method = true;
@@ -216,23 +204,23 @@ search_take(struct search *s, const struct place *place)
 	return NULL;
 }
 
-/* Every place has one parent and one depth, so a search visits each at most
- * once, however it backtracks: no path makes it exponential. It is at most
- * PATH_PATTERN_SEGMENTS deep. */
+/* Searches below a node, at most PATH_PATTERN_SEGMENTS deep. Every node has
+ * one parent and one depth, so a search visits each node at most once, even
+ * with backtracking; no path makes it exponential. */
 static const struct route_entry *
-search_below(struct search *s, const struct place *at, unsigned depth)
+search_below(struct search *s, const struct route_node *at, unsigned depth)
 {
 	const struct path *path = s->path;
 	struct route_match *out = s->out;
 	const unsigned params = out->param_count;
 	const struct route_entry *found = NULL;
-	const struct place *child;
+	const struct route_node *child;
 	struct bytes segment, rest;
 
 	if (depth == path->count)
 		return at->entries ? search_take(s, at) : NULL;
 	segment = path->segments[depth];
-	child = at->literals ? places_find(s->places, at, segment) : NULL;
+	child = at->literals ? route_nodes_find(s->nodes, at, segment) : NULL;
 	if (child && (found = search_below(s, child, depth + 1)))
 		return found;
 	if (at->param && segment.length) {
@@ -256,17 +244,17 @@ enum route_verdict
 route_find_http(const struct route_table *t, struct bytes method,
 	const struct path *path, struct route_match *out)
 {
-	struct search s = {&t->places, path, method, out, false};
+	struct search s = {&t->nodes, path, method, out, false};
 	const struct route_entry *found = NULL;
-	const struct place *whole = places_find(
-		s.places, s.places->roots[REGISTRATION_HTTP], path->text);
+	const struct route_node *whole = route_nodes_find(
+		s.nodes, s.nodes->roots[REGISTRATION_HTTP], path->text);
 
 	out->param_count = 0;
 	out->allow[0] = '\0';
 	if (whole)
 		found = search_take(&s, whole);
-	if (!found && t->places.patterns->uses)
-		found = search_below(&s, t->places.patterns, 0);
+	if (!found && t->nodes.patterns->uses)
+		found = search_below(&s, t->nodes.patterns, 0);
 	if (!found)
 		return s.other_method ? ROUTE_WRONG_METHOD : ROUTE_NONE;
 	for (unsigned i = 0; i < out->param_count; i++)

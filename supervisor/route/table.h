@@ -1,8 +1,8 @@
-/* table: the one answer to "who serves this", for all kinds. A hash for names
- * and a trie by path segment; rows point to a plugin's slot, slots to the
- * worker that serves. Plugins and workers are numbers here: the table looks
- * up to nobody. A change is prepared (may fail, changes nothing) and then
- * committed (cannot fail). */
+/* table: the route table: which plugin and worker serve a name or path, for all
+ * kinds. A hash for names and a trie by path segment; rows point to a plugin's
+ * slot, slots to the serving worker. Plugins and workers are numbers here. A
+ * change is prepared (may fail, changes nothing) and then committed (cannot
+ * fail). */
 #pragma once
 
 #include <stdbool.h>
@@ -18,11 +18,11 @@ struct route_edit;
 
 struct route_table *route_table_create(void);
 void route_table_destroy(struct route_table *t);
-/* Counts commits and removals, never reads or prepared edits. */
+/* The number of commits and removals so far. */
 uint64_t route_table_generation(const struct route_table *t);
 
-/* One row: what a plugin registered, under its full name. It stays the same
- * row, at the same address, over commits of sets that have it. */
+/* One row: a registration under its full name. It keeps its address over
+ * commits of sets that contain it. */
 struct route_row {
 	enum registration_kind kind;
 	char *name; /* "GET /bot-a/hook" or "bot-a.say": with mount/namespace */
@@ -39,19 +39,20 @@ enum route_verdict { ROUTE_FOUND, ROUTE_NONE, ROUTE_WRONG_METHOD };
 
 struct route_match {
 	const struct route_row *row; /* valid until the next commit */
-	uint32_t plugin, worker;     /* worker 0: nobody serves at the moment */
+	uint32_t plugin, worker;     /* worker 0: no worker serves now */
 	uint32_t registration;
 	struct {
 		const char *name;   /* of the row */
 		struct bytes value; /* points into the path */
-	} params[PATH_MAX_PARAMS];  /* `{x}` by name, the rest under "*" */
+	} params[PATH_MAX_PARAMS];  /* `{x}` by name, a last * as "*" */
 	unsigned param_count;
 	char allow[128]; /* ROUTE_WRONG_METHOD: "GET, HEAD, POST" */
 };
 
-/* Leftmost literal before {} before *, with backtracking; HEAD falls to GET. A
- * pattern without that method lets later ones have the request; if none has
- * it, `allow` names the methods of all that match. */
+/* Finds the row for a request. From the left, a literal wins over {} and {}
+ * over *, with backtracking. HEAD uses the row of GET. If the best pattern
+ * lacks the method, later ones are tried; if all lack it, `allow` lists the
+ * methods of all that match. */
 enum route_verdict route_find_http(const struct route_table *t,
 	struct bytes method, const struct path *path, struct route_match *out);
 /* tool, command, method by full name */
@@ -71,39 +72,42 @@ enum route_verdict route_find_name(const struct route_table *t,
  * most one edit at a time (assert). Plugin numbers are small: slots are an
  * array, at most ROUTE_PLUGINS_MAX. */
 #define ROUTE_PLUGINS_MAX (1u << 20)
+/* Methods on one path; a request may compare each of them. */
+#define ROUTE_METHODS_MAX 64
 struct route_edit *route_edit_prepare(struct route_table *t, uint32_t plugin,
 	const struct registration_set *set, const char *mount,
 	const char *name_space, const char *(*plugin_name)(uint32_t, void *),
 	void *user, struct error *err);
-/* The same of several plugins whose edits are committed in one go (or all
- * discarded): what is refused or not is decided by the table as it is after
- * all of them, so a row may move from one to another. 0 with every edit set,
- * or -1 with none. set NULL: not known yet; such an edit says only that the
- * plugin's rows may go, and can but be discarded. */
+/* Prepares edits of several plugins that are committed in one go, or all
+ * discarded. They are checked against the table as it will be after all of
+ * them, so a row may move from one plugin to another. Returns 0 with all edits
+ * set, or -1 with none. set NULL: unknown yet; such an edit only says that the
+ * plugin's rows may go, and must be discarded. */
 struct route_wish {
 	uint32_t plugin;
 	const struct registration_set *set;
 	const char *mount, *name_space;
 	struct route_edit *edit; /* the result */
-	bool refused;		 /* with -1: this is the one */
+	bool refused;		 /* with -1: this one was refused */
 };
 int route_edit_prepare_all(struct route_table *t, struct route_wish *wishes,
 	size_t count, const char *(*plugin_name)(uint32_t, void *), void *user,
 	struct error *err);
-/* Puts the rows, their indices and the slot's worker in place in one step,
- * without allocating. A set that is equal in order and in all it declares
- * costs one assignment. Both free the edit; NULL is discarded as well. */
+/* Commits the rows, their indices and the slot's worker in one step, without
+ * allocating. An equal set (same order and declarations) costs one assignment.
+ * Commit and discard free the edit; discarding NULL is fine. */
 void route_edit_commit(struct route_edit *e, uint32_t worker);
 void route_edit_discard(struct route_edit *e);
 
-/* Repoints a plugin's slot without touching rows; 0: nobody serves. Not a
- * commit: the generation stays. */
+/* Changes the worker of a plugin's slot; 0: none serves. The rows and the
+ * table's generation stay. */
 void route_table_point(struct route_table *t, uint32_t plugin, uint32_t worker);
 uint32_t route_table_worker(const struct route_table *t, uint32_t plugin);
-/* All rows of a plugin go (disabled, removed), and its worker: a commit. Its
- * prepared edit, if any, is to be discarded first (assert). */
+/* Removes a plugin's rows and its worker (disabled, removed). This is a commit.
+ * A prepared edit must be discarded first (assert). */
 void route_table_remove(struct route_table *t, uint32_t plugin);
-/* Visits the rows of one plugin (or all: UINT32_MAX) in the order of
- * registration; fn must not commit. */
-void route_table_each(const struct route_table *t, uint32_t plugin,
-	void (*fn)(const struct route_row *row, void *user), void *user);
+/* Walks over all rows: returns the row at *plugin and *index and advances both,
+ * which begin at 0. NULL: no more rows. Commits are allowed in between; rows
+ * that change meanwhile may be missed. */
+const struct route_row *route_table_next(
+	const struct route_table *t, uint32_t *plugin, uint32_t *index);

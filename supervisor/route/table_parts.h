@@ -1,15 +1,16 @@
-/* table_parts: what the table is made of, for table.c and edit.c alone. */
+/* table_parts: the inside of the table, for table.c and edit.c only. */
 #pragma once
 
-#include "supervisor/route/places.h"
+#include "supervisor/route/changes.h"
+#include "supervisor/route/nodes.h"
 #include "supervisor/route/table.h"
 
-/* A row and its place. It is live from a commit until a commit without it;
- * before that it holds its place for the edit that made it. */
+/* A row and its node. It is live from a commit until a commit without it;
+ * before that it reserves its node for the edit that made it. */
 struct route_entry {
 	struct route_row row;
-	struct route_entry *next; /* at its place */
-	struct place *place;
+	struct route_entry *next; /* next entry at the same node */
+	struct route_node *node;
 	uint64_t edit; /* serial of the last edit that wanted it */
 	bool live;
 	uint32_t method_length;
@@ -17,7 +18,7 @@ struct route_entry {
 	char *params[]; /* names, in the order of the path; "*" */
 };
 
-/* What one plugin serves. entries[i] is the row of set.items[i]. */
+/* The rows of one plugin. entries[i] is the row of set.items[i]. */
 struct route_slot {
 	uint32_t worker;
 	struct registration_set set;
@@ -26,14 +27,19 @@ struct route_slot {
 };
 
 struct route_table {
-	struct places places;
+	struct route_nodes nodes;
 	struct route_slot *slots;
 	uint32_t slot_count;
 	uint64_t generation;
-	uint64_t edits; /* prepared so far: the last one's serial */
+	uint64_t edits; /* serial of the last edit prepared */
 };
 
-/* The slot of a plugin; the array grows as needed and moves then. */
+/* The slot of a plugin. The array grows as needed, which moves it. */
 struct route_slot *route_table_slot(struct route_table *t, uint32_t plugin);
-/* Takes an entry from its place and frees it. */
+/* Reports each row that the commit of an edit would add, remove or change. */
+void route_edit_compare(const struct route_edit *e,
+	void (*tell)(void *user, enum route_change what,
+		const struct route_row *row),
+	void *user);
+/* Takes an entry from its node and frees it. */
 void route_entry_remove(struct route_table *t, struct route_entry *entry);

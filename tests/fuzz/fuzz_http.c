@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-struct outcome {
+struct parse_result {
 	struct buffer requests; /* method, path, query, peer, body of each */
 };
 
@@ -26,7 +26,7 @@ answer_all(void)
 }
 
 static void
-note_requests(struct outcome *o)
+note_requests(struct parse_result *o)
 {
 	static const unsigned noted[] = {1, 2, 4, 8};
 
@@ -48,7 +48,7 @@ note_requests(struct outcome *o)
 }
 
 static void
-run(struct outcome *o, const uint8_t *bytes, size_t size, size_t step)
+run(struct parse_result *o, const uint8_t *bytes, size_t size, size_t step)
 {
 	static char network[] = "192.0.2.0/24";
 	char *trusted = network;
@@ -82,7 +82,7 @@ run(struct outcome *o, const uint8_t *bytes, size_t size, size_t step)
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	struct outcome whole = {0}, cut = {0};
+	struct parse_result whole = {0}, cut = {0};
 	size_t step;
 
 	if (size < 2 || size > INPUT_MAX)

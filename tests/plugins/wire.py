@@ -100,7 +100,7 @@ class Link:
         while len(self.input) < 8:
             self.read()
         if self.input[:8] != GREETING:
-            sys.exit("supd does not greet as pair0")
+            sys.exit("supd does not speak pair0")
         del self.input[:8]
 
     def read(self):

@@ -1,4 +1,4 @@
-/* print: the tables of the code as the README shows them, a block each, for
+/* print: the tables of the code as the books show them, a block each, for
  * tests/readme/check. */
 #include <stdio.h>
 
@@ -6,7 +6,7 @@
 #include "proto/registration.h"
 #include "proto/verbs.h"
 #include "supervisor/config/tables.h"
-#include "supervisor/gateway/transaction.h"
+#include "supervisor/reload/transaction.h"
 #include "supervisor/plugin/worker_states.h"
 #include "supervisor/route/request.h"
 
@@ -45,15 +45,15 @@ print_kinds(void)
 	const char *join = "";
 
 	for (int i = 0; i < REGISTRATION_KIND_COUNT; i++)
-		if (registration_kinds[i].supported) {
-			printf("%s`%s`", join, registration_kinds[i].wire);
+		if (registration_kind_is_supported(i)) {
+			printf("%s`%s`", join, registration_kinds[i]->wire);
 			join = ", ";
 		}
 	fputs("; refused as not supported yet: ", stdout);
 	join = "";
 	for (int i = 0; i < REGISTRATION_KIND_COUNT; i++)
-		if (!registration_kinds[i].supported) {
-			printf("%s`%s`", join, registration_kinds[i].wire);
+		if (!registration_kind_is_supported(i)) {
+			printf("%s`%s`", join, registration_kinds[i]->wire);
 			join = ", ";
 		}
 	puts(".");
@@ -62,16 +62,16 @@ print_kinds(void)
 static void
 print_verbs(void)
 {
-	static const char *const roles[] = {"viewer", "operator", "admin"};
-
 	printf("| verb | role | does |\n| --- | --- | --- |\n");
 	for (int i = 0; i < VERB_COUNT; i++) {
 		const struct verb_row *row = &verb_rows[i];
 
-		printf("| `%s%s", row->name, *row->arguments ? " " : "");
-		for (const char *c = row->arguments; *c; c++)
+		printf("| `%s%s", row->name, *row->usage ? " " : "");
+		for (const char *c = row->usage; *c; c++)
 			printf(*c == '|' ? "\\|" : "%c", *c);
-		printf("` | %s | %s |\n", roles[row->role], row->help);
+		printf("` | %s | %s |\n",
+			row->local ? "-" : verb_role_name(row->role),
+			row->help);
 	}
 }
 
@@ -164,34 +164,48 @@ print_worker_states(void)
 		worker_state, worker_event, worker_next});
 }
 
-static const char *
-reload_state(int s)
+static void
+print_reload_programs(void)
 {
-	return reload_state_texts[s];
+	printf("| kind | mode | states |\n| --- | --- | --- |\n");
+	for (int k = 0; k < KIND_COUNT; k++) {
+		const enum reload_state *s = reload_programs[k].states;
+
+		printf("| **%s** | %s | %s", reload_kind_texts[k],
+			reload_programs[k].mode, reload_state_texts[*s]);
+		while (*s != RELOAD_SETTLED)
+			printf(", %s", reload_state_texts[*++s]);
+		printf(" |\n");
+	}
 }
 
 static const char *
-reload_event(int e)
+reload_awaits(const struct reload_row *row)
 {
-	return reload_event_text((enum reload_event)e);
-}
-
-static int
-reload_next(int s, int e)
-{
-	enum reload_state state = (enum reload_state)s;
-	enum reload_event event = (enum reload_event)e;
-
-	return reload_state_takes(state, event)
-		       ? (int)reload_state_next(state, event)
-		       : -1;
+	if (row->cue)
+		return row->cue == CUE_HELLO ? "hello" : "proof";
+	if (row->asked)
+		return row->asked == PARTY_ACTIVE ? "answer of the old worker"
+						  : "answer of the new worker";
+	return row->on_old_exit ? "exit of the old worker" : "";
 }
 
 static void
 print_reload_states(void)
 {
-	print_states(&(struct states){RELOAD_STATE_COUNT, RELOAD_EVENT_COUNT,
-		reload_state, reload_event, reload_next});
+	printf("| state | phase | awaits | deadline | old worker's death "
+	       "matters | a failure names | has to be undone |\n"
+	       "| --- | --- | --- | --- | --- | --- | --- |\n");
+	for (int s = 0; s < RELOAD_STATE_COUNT; s++) {
+		const struct reload_row *row = &reload_rows[s];
+
+		printf("| **%s** | %s | %s | %s | %s | %s | %s |\n",
+			reload_state_texts[s],
+			row->phase ? receipt_phase_texts[row->phase] : "",
+			reload_awaits(row), row->deadline ? "yes" : "",
+			row->on_old_down || row->on_old_exit ? "yes" : "",
+			row->failed ? row->failed : "", row->undo ? "yes" : "");
+	}
 }
 
 static void
@@ -211,6 +225,7 @@ static const struct block {
 	{"outcomes", print_outcomes},
 	{"failures", print_failures},
 	{"worker-states", print_worker_states},
+	{"reload-programs", print_reload_programs},
 	{"reload-states", print_reload_states},
 	{"configuration", print_reference},
 };

@@ -80,6 +80,18 @@ test('a_key_named_proto_stays_a_key', () => {
   assert.strictEqual({}.a, undefined);
 });
 
+test('json_is_read_strictly_and_keeps_its_digits', () => {
+  for (const [text, value] of [['[1,2.5,"a:b",{"a":{"b":1}}]',
+    [1, 2.5, 'a:b', {a: {b: 1}}]], ['9007199254740993', 9007199254740993n],
+  ['-0', 0], ['-0.0', -0], ['"\\u0000\\n"', '\0\n'], ['1e22', 1e22],
+  ['"a\\"b:"', 'a"b:'], ['{"a":1,"b":[{"a":2}]}', {a: 1, b: [{a: 2}]}]])
+    assert.deepStrictEqual(supd.fromJson(text), value, text);
+  for (const text of ['{"a":1,"a":2}', '[{"k":{}},{"k":1,"k":{"k":2}}]',
+    '9223372036854775808', '1e400', '"\\ud800"', '{"\\u0000":1}', '', '[1,]',
+    '\ufeff1', '['.repeat(600) + ']'.repeat(600)])
+    assert.throws(() => supd.fromJson(text), /at line 1, column \d+/, text);
+});
+
 test('any_bytes_are_a_value_or_malformed', () => {
   let seed = 12345;
   const next = () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) >> 16;
@@ -113,7 +125,7 @@ test('settings_are_found_by_path', () => {
   assert.strictEqual(plugin.setting('server.name', 'x'), 'x');
   assert.strictEqual(plugin.setting('server.port.deep', 'x'), 'x');
   assert.strictEqual(plugin.setting('constructor', 'x'), 'x');
-  assert.throws(() => plugin.tool('t', 1), /no function/);
+  assert.throws(() => plugin.tool('t', 1), /must be a function/);
   plugin.tool('t', () => 1);
   assert.throws(() => plugin.tool('t', () => 1), /twice/);
 });

@@ -14,6 +14,42 @@ plugin.tool('throws', (what) => {
   if (what === 'bare') throw Object.create(null);
   throw supd.fail('conflict', 'as asked');
 });
+const thrown = {
+  'message': () => Object.defineProperty(new Error('x'), 'message',
+    {get() { throw new Error('no message'); }}),
+  'stack': () => Object.defineProperty(new Error('x'), 'stack',
+    {get() { throw null; }}),
+  'is-answer': () => ({get isAnswer() { throw undefined; }}),
+  'code': () => Object.assign(supd.fail('busy', 'x'),
+    {code: {toString() { throw 1; }}}),
+  'cause': () => {
+    const error = new Error('a circle');
+    error.cause = error;
+    return error;
+  },
+  'proxy': () => new Proxy({}, {get() { throw new Error('trap'); },
+    getPrototypeOf() { throw new Error('trap'); }}),
+  'symbol': () => Symbol('odd'),
+  'null': () => null,
+  'undefined': () => undefined,
+};
+plugin.tool('throws-odd', (what) => { throw thrown[what](); });
+plugin.tool('rejects-odd', async (what) => { throw thrown[what](); });
+plugin.tool('odd-errors', () => Object.keys(thrown));
+// A thenable of foreign make, that does what none should.
+const odd = (what) => ({
+  get then() {
+    if (what === 'getter') throw supd.fail('conflict', 'no then');
+    return (done, failed) => {
+      done('once');
+      done('twice');
+      failed(new Error('late'));
+      if (what === 'throws') throw new Error('after it was done');
+    };
+  },
+});
+plugin.tool('odd', (what) => odd(what));
+plugin.http('GET', '/odd', () => odd('twice'));
 plugin.tool('logs', () => {
   for (const level of ['warning', 'debug', 'loud', 20, undefined])
     plugin.log(level, 'x'.repeat(1e6));

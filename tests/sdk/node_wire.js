@@ -158,6 +158,24 @@ test('whatever_is_thrown_is_an_answer', async (fake) => {
   await fake.pong();
 });
 
+test('an_odd_error_is_an_answer_and_ends_nothing', async (fake) => {
+  for (const what of (await fake.tool('odd-errors')).result) {
+    for (const tool of ['throws-odd', 'rejects-odd'])
+      assert.strictEqual((await fake.tool(tool, what)).error[0], 'failed',
+        what);
+    await fake.pong();
+  }
+});
+
+test('a_foreign_thenable_is_heard_once', async (fake) => {
+  for (const what of ['twice', 'throws'])
+    assert.deepStrictEqual(await fake.tool('odd', what),
+      {error: null, result: 'once'});
+  assert.strictEqual((await fake.tool('odd', 'getter')).error[0], 'conflict');
+  assert.strictEqual((await fake.http('/odd')).result[0], 200);
+  await fake.pong();
+});
+
 test('an_exception_is_500_and_its_text_stays_here', async (fake) => {
   for (const where of ['/secret', '/secret-later', '/no-json']) {
     const {result} = await fake.http(where);

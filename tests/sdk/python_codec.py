@@ -118,9 +118,9 @@ class Codec(unittest.TestCase):
         self.assertEqual(supd.unpack_all(supd.pack(value)), [value])
         with self.assertRaises(ValueError):
             supd.pack([value])
-        supd._check_value(value, 0)
+        supd.check_json(value, supd.DEPTH_MAX)
         with self.assertRaises(ValueError):
-            supd._check_value(value, 1)
+            supd.check_json(value, supd.DEPTH_MAX - 1)
 
     def test_what_cannot_be_sent_is_said(self):
         for pack, unpack_all in self.each():
@@ -137,7 +137,7 @@ class Codec(unittest.TestCase):
             with self.assertRaises(TypeError):
                 supd.pack(value)
             with self.assertRaises(TypeError):
-                supd._check_value(value, 1)
+                supd.check_json(value, supd.DEPTH_MAX - 1)
 
     def test_random_bytes_end_in_values_or_malformed(self):
         state = 12345

@@ -54,6 +54,121 @@ async def take(version, blob):
     state["blob"] = blob
 
 
+class Mine(BaseException):
+    pass
+
+
+class Silent(Exception):
+    def __bool__(self):
+        raise Mine("no truth")
+
+    def __str__(self):
+        raise Mine("no text")
+
+
+class Awaitable:
+    """What its __await__ does is the parameter."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def __await__(self):
+        return self.steps()
+
+
+class NoAwait:
+    @property
+    def __await__(self):
+        raise Mine("no __await__")
+
+
+class NoAttributes:
+    def __getattr__(self, name):
+        raise Mine(name)
+
+
+def raising(problem):
+    def steps():
+        raise problem
+    return steps
+
+
+def garbage():
+    yield "garbage"
+
+
+def stubborn():
+    while True:
+        try:
+            yield 5
+        except Exception:
+            pass
+
+
+async def no_coroutine():
+    return await Awaitable(lambda: None)
+
+
+async def twice():
+    one = sleep(0)
+    await one
+    await one
+
+
+def of_another_loop():
+    import asyncio
+    return asyncio.new_event_loop().create_future()
+
+
+ODD = {
+    "awaits-mine": lambda: Awaitable(raising(Mine("x"))),
+    "awaits-exit": lambda: Awaitable(raising(SystemExit(3))),
+    "awaits-interrupt": lambda: Awaitable(raising(KeyboardInterrupt())),
+    "awaits-stop": lambda: Awaitable(raising(StopIteration(1))),
+    "awaits-generator-exit": lambda: Awaitable(raising(GeneratorExit())),
+    "awaits-nothing": no_coroutine,
+    "yields-garbage": lambda: Awaitable(garbage),
+    "yields-garbage-for-ever": lambda: Awaitable(stubborn),
+    "awaited-twice": twice,
+    "property": NoAwait,
+    "attributes": NoAttributes,
+    "mine": lambda: raising(Mine("x"))(),
+    "interrupt": lambda: raising(KeyboardInterrupt())(),
+    "exit": lambda: raising(SystemExit(3))(),
+    "silent": lambda: raising(Silent())(),
+    "odd-code": lambda: raising(supd.Error(object(), object()))(),
+    "another-loop": of_another_loop,
+}
+
+
+@plugin.tool("odd-inline", inline=True)
+def odd_inline(what):
+    return ODD[what]()
+
+
+@plugin.tool("odd-pool")
+def odd_pool(what):
+    return ODD[what]()
+
+
+@plugin.tool("odd-async")
+async def odd_async(what):
+    value = ODD[what]()
+    return await value if hasattr(type(value), "__await__") else value
+
+
+@plugin.tool("odd-background", inline=True)
+def odd_background(what):
+    async def run():
+        await odd_async(what)
+    plugin.spawn(run())
+
+
+@plugin.tool("odd-names", inline=True)
+def odd_names(args):
+    return list(ODD)
+
+
 @plugin.tool("state", inline=True)
 def show(args):
     return [len(state["blob"]), state["cancelled"], plugin.settings,
@@ -198,7 +313,7 @@ async def fails(args):
     if args == "set":
         return set()
     if args == "large":
-        return b"x" * (1 << 20)
+        return "x" * (1 << 20)
     if args == "no text":
         raise ValueError("\udc80")
     if args == "no str":

@@ -316,7 +316,7 @@ class Wire(unittest.TestCase):
     def test_what_a_handler_raises_is_answered_and_logged(self):
         for what, code in (("error", "conflict"), ("exception", "failed"),
                            ("exit", "failed"), ("set", "failed"),
-                           ("large", "too_large")):
+                           ("large", "failed")):
             error, _ = self.fake.tool("fails", what)
             self.assertEqual(error[0], code, what)
         for what in ("exit", "exception"):
@@ -346,6 +346,19 @@ class Wire(unittest.TestCase):
         self.assertEqual(self.fake.answer(number)[1][0], 200)
         self.assertEqual(self.fake.notification("cancel"), [number])
         self.fake.pong()
+
+    def test_what_is_of_foreign_make_ends_no_worker(self):
+        _, names = self.fake.tool("odd-names")
+        self.assertGreater(len(names), 10)
+        for what in names:
+            if what == "yields-garbage-for-ever" and self.loop != "light":
+                continue  # asyncio itself goes on with it for ever
+            for tool in ("odd-inline", "odd-pool", "odd-async"):
+                error, value = self.fake.tool(tool, what)
+                self.assertTrue(error, (tool, what, value))
+            self.assertEqual(self.fake.tool("odd-background", what),
+                             (None, None), what)
+            self.fake.pong()
 
     def test_a_decorator_hides_nothing(self):
         self.assertEqual(self.fake.tool("decorated", 7), (None, 7))
@@ -632,7 +645,7 @@ class Ends(unittest.TestCase):
                     fake.receive()
             code, _, err = fake.end()
             self.assertEqual(code, 67)
-            self.assertIn("supd.py: supd sent what is no message", err)
+            self.assertIn("supd.py: malformed message from supd", err)
 
     def test_bytes_that_are_no_frame(self):
         self.broken(b"\2" + struct.pack(">Q", 1) + b"\xc0")

@@ -1,4 +1,4 @@
-/* bed: a loop and a room on loan. It drives the real sup-worker and the real
+/* bed: a loop, and workers on it. It drives the real sup-worker and the real
  * packages of the build. */
 #include "tests/system/bed.h"
 
@@ -81,7 +81,7 @@ heard_orphan(struct worker *w, struct request *r)
 	struct bed *bed = w->owner;
 
 	bed->orphans++;
-	request_table_remove(bed->room.requests, r);
+	request_table_remove(bed->workers.requests, r);
 	r->ops->fail(r, REQUEST_DIED, NULL);
 }
 
@@ -171,14 +171,14 @@ bed_make(struct bed *bed, const char *package, const char *entry,
 	wheel_init(&bed->wheel, clock_ms());
 	peer_group_init(&bed->peers, bed->loop);
 	bed->output = output_create("it");
-	bed->room = (struct worker_room){.loop = bed->loop,
+	bed->workers = (struct workers){.loop = bed->loop,
 		.peers = &bed->peers,
 		.wheel = &bed->wheel,
 		.requests = request_table_create(),
 		.runtime_dir = bed->dir,
 		.worker_program = memory_format("%s/worker/sup-worker", build),
 		.nofile = 512};
-	children_init(&bed->room.children, bed->loop);
+	children_init(&bed->workers.children, bed->loop);
 	ev_timer_init(&bed->tick, tick, 0.01, 0.01);
 	ev_timer_start(bed->loop, &bed->tick);
 	ev_timer_init(&bed->deadline, too_late, 0., AWAIT_S);
@@ -207,10 +207,10 @@ struct worker *
 bed_start(struct bed *bed)
 {
 	struct worker_start start = bed_order(bed);
-	struct error err = {""};
-	struct worker *w = worker_create(&bed->room, &start, &ops, bed, &err);
+	struct error err = {.text = ""};
+	struct worker *w = worker_new(&bed->workers, &start, &ops, bed);
 
-	cr_assert(w, "%s", err.text);
+	cr_assert_eq(worker_spawn(w, &err), 0, "%s", err.text);
 	bed->alive++;
 	return w;
 }
@@ -252,7 +252,7 @@ bed_stop(struct bed *bed, struct worker *w)
 
 static int
 remove_entry(
-	const char *path, const struct stat *stat, int type, struct FTW *place)
+	const char *path, const struct stat *stat, int type, struct FTW *ftw)
 {
 	return remove(path);
 }
@@ -261,17 +261,17 @@ void
 bed_clear(struct bed *bed)
 {
 	cr_expect(bed->alive == 0, "%u workers are left", bed->alive);
-	cr_expect(request_table_count(bed->room.requests) == 0);
-	cr_expect(bed->room.starting == 0);
-	stage_finish(&bed->room);
+	cr_expect(request_table_count(bed->workers.requests) == 0);
+	cr_expect(bed->workers.starting == 0);
+	stage_finish(&bed->workers);
 	cr_expect(count_fds() == fds_before, "%u fds, %u before", count_fds(),
 		fds_before);
 	cr_expect(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD,
 		"a child is left");
 	ev_timer_stop(bed->loop, &bed->tick);
 	peer_group_finish(&bed->peers);
-	request_table_destroy(bed->room.requests);
-	free((char *)(uintptr_t)bed->room.worker_program);
+	request_table_destroy(bed->workers.requests);
+	free((char *)(uintptr_t)bed->workers.worker_program);
 	output_destroy(bed->output);
 	manifest_unref(bed->manifest);
 	config_unref(bed->config);
@@ -361,6 +361,7 @@ ask_fail(struct request *r, enum request_failure why, const char *text)
 }
 
 static const struct request_ops ask_ops = {
+	.answer_form = WIRE_ANSWER_HTTP,
 	.encode = ask_encode,
 	.answer = ask_answer,
 	.chunk = ask_chunk,
@@ -390,7 +391,7 @@ ask_begin(struct ask *ask, struct bed *bed, struct worker *w, const char *path,
 		(uint32_t)(declared - w->registrations.items);
 	list_init(&ask->request.node);
 	wheel_timer_init(&ask->request.deadline, NULL);
-	cr_assert(request_table_add(bed->room.requests, &ask->request));
+	cr_assert(request_table_add(bed->workers.requests, &ask->request));
 	worker_send(w, &ask->request);
 }
 

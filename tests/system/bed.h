@@ -1,4 +1,4 @@
-/* bed: workers without a gateway: a loop, a room for them, one plugin, and a
+/* bed: workers without a gateway: a loop, what they share, one plugin, and a
  * record of what was heard. Every wait has a deadline and fails the test. */
 #pragma once
 
@@ -13,7 +13,7 @@ struct bed {
 	struct ev_loop *loop;
 	struct wheel wheel;
 	struct peer_group peers;
-	struct worker_room room;
+	struct workers workers;
 	ev_timer tick, deadline;
 	struct config *config;
 	struct manifest *manifest;

@@ -87,8 +87,12 @@ fake_answer_call(struct fake *f, const struct message *m)
 static void
 fake_add(struct fake_answer *a, struct bytes bytes)
 {
-	a->content =
-		memory_resize(a->content, a->content_bytes + bytes.length + 1);
+	size_t wanted = a->content_bytes + bytes.length + 1;
+
+	if (wanted > a->content_room) {
+		a->content_room = wanted * 2;
+		a->content = memory_resize(a->content, a->content_room);
+	}
 	memcpy(a->content + a->content_bytes, bytes.at, bytes.length);
 	a->content_bytes += bytes.length;
 	a->content[a->content_bytes] = 0;
@@ -144,6 +148,7 @@ fake_take_answer(struct fake *f, const struct message *m)
 		value = value_from(o, NULL);
 		free(a->content);
 		a->content = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+		a->content_room = 0;
 		json_decref(value);
 	}
 }

@@ -17,7 +17,7 @@ struct fake_answer {
 	int count;     /* responses that came */
 	int status;    /* http */
 	char *content; /* http: body, else a value as JSON text */
-	size_t content_bytes;
+	size_t content_bytes, content_room;
 	size_t chunks;
 	bool more;	 /* the body goes on */
 	char sha256[65]; /* of an export, whose version is the status */

@@ -1,7 +1,12 @@
 #include "tests/system/raw.h"
 
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "proto/util/memory.h"
 
@@ -47,4 +52,43 @@ raw_open_api(struct gateway_run *g)
 				    "role: operator, sha256: "
 				    "\"df2bce5c0aea84fcf3c5a5157fac35e188d2b73f"
 				    "495a732ae961208fa30a9ac7\"}]}\n");
+}
+
+/* ---- what a worker leaves behind ---- */
+
+char *
+raw_left_path(struct gateway_run *g)
+{
+	return memory_format("%s/left", g->dir);
+}
+
+int
+raw_left(struct gateway_run *g)
+{
+	char *path = raw_left_path(g);
+	FILE *file = fopen(path, "r");
+	int pid = 0, fd;
+
+	cr_assert(file);
+	cr_assert_eq(fscanf(file, "%d", &pid), 1);
+	fclose(file);
+	free(path);
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	cr_assert_geq(fd, 0, "process %d is gone", pid);
+	return fd;
+}
+
+bool
+raw_left_has_ended(int pidfd, int timeout_ms)
+{
+	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&ended, 1, timeout_ms) == 1;
+}
+
+void
+raw_expect_left_ends(int pidfd)
+{
+	cr_expect(raw_left_has_ended(pidfd, RUN_DEADLINE_MS));
+	close(pidfd);
 }

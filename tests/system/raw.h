@@ -18,3 +18,11 @@ void raw_add_more(struct gateway_run *g, const char *id, const char *settings,
 void raw_manifest(struct gateway_run *g, const char *id, const char *settings,
 	const char *more);
 void raw_open_api(struct gateway_run *g);
+
+/* ---- what a worker leaves behind, by the setting `leave: PATH` ---- */
+
+char *raw_left_path(struct gateway_run *g); /* for PATH; the caller frees */
+/* A pidfd of what the latest worker has left; it runs. The caller closes. */
+int raw_left(struct gateway_run *g);
+bool raw_left_has_ended(int pidfd, int timeout_ms);
+void raw_expect_left_ends(int pidfd); /* closes it */

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -209,6 +210,80 @@ Test(access, usr1_and_hup_change_the_file)
 	free(other);
 	free(moved);
 	free(path);
+	run_end(g);
+}
+
+static unsigned
+lines_of(const char *path)
+{
+	char *text = files_read(path);
+	unsigned lines = 0;
+
+	for (char *c = text; c && (c = strchr(c, '\n')); c++)
+		lines++;
+	free(text);
+	return lines;
+}
+
+static void
+limit_files_of(struct gateway_run *g, rlim_t bytes)
+{
+	struct rlimit limit = {bytes, RLIM_INFINITY};
+
+	cr_assert_eq(prlimit(g->pid, RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+static unsigned
+reported_drops(struct gateway_run *g, size_t from)
+{
+	static const char said[] = " lines of the access log were dropped";
+	char *text;
+	const char *at;
+	unsigned count;
+
+	run_await_log(g, from, said);
+	text = capture_copy(&g->log);
+	at = strstr(text + from, said);
+	while (at[-1] >= '0' && at[-1] <= '9')
+		at--;
+	count = (unsigned)strtoul(at, NULL, 10);
+	free(text);
+	return count;
+}
+
+/* The limit of a file's size is a disk that is full at once. Every line is in
+ * the file in the end, or was reported as dropped. */
+Test(access, a_full_disk_loses_a_counted_number_of_lines)
+{
+	struct gateway_run *g = run_create();
+	char *path = memory_format("%s/conf.d/access.log", g->dir);
+	struct client c;
+	struct answer a;
+	unsigned dropped, asked = 4000;
+	size_t mark;
+
+	run_add_bench(g);
+	set_log(g, "access: json, access_file: access.log");
+	run_start(g);
+	limit_files_of(g, 4096);
+	mark = capture_length(&g->log);
+	cr_assert(client_open(&c, g->http));
+	for (unsigned i = 0; i < asked; i++) {
+		cr_assert(client_get(&c, "/hello", &a));
+		cr_expect_eq(a.status, 200);
+		answer_finish(&a);
+	}
+	client_close(&c);
+	run_await_log(g, mark, "cannot write the access log");
+	cr_expect(!run_log_has(g, mark, "lines of the access log were"));
+	limit_files_of(g, RLIM_INFINITY);
+	run_await_log(g, mark, "is written again");
+	dropped = reported_drops(g, mark);
+	free(await_lines(path, asked - dropped));
+	cr_expect_eq(lines_of(path) + dropped, asked, "%u dropped", dropped);
+	cr_expect_gt(dropped, 0);
+	free(path);
+	g->may_grow = true;
 	run_end(g);
 }
 

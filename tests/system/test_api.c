@@ -179,8 +179,7 @@ static const struct row looks[] = {
 	{"GET", "/api/metrics", LOOK, 0, 0, 200, "\"supd_build_info\""},
 	{"GET", "/api/plugins/none", LOOK, 0, 0, 404, "no such plugin"},
 	{"GET", "/api/plugins/none/can-reload", LOOK, 0, 0, 404, 0},
-	{"GET", "/api", LOOK, 0, 0, 404, "no such call"},
-	{"GET", "/api/", LOOK, 0, 0, 404, 0},
+	{"GET", "/api/", LOOK, 0, 0, 404, "unknown call"},
 	{"GET", "/api/nothing", LOOK, 0, 0, 404, 0},
 	{"GET", "/api/plugins/", LOOK, 0, 0, 404, 0},
 	{"GET", "/api/plugins/hello/none", LOOK, 0, 0, 404, 0},
@@ -194,8 +193,15 @@ static const struct row looks[] = {
 	{"OPTIONS", "/api/tools/hello", OPS, 0, 0, 405, "Allow: POST\r\n"},
 	{"GET", "/api/events/x", OPS, 0, 0, 405, "Allow: POST\r\n"},
 	{"POST", "/api/events", OPS, 0, "{}", 405, "Allow: GET, HEAD\r\n"},
-	{"GET", "/api/plugins?frob=1", LOOK, 0, 0, 400, "no argument 'frob'"},
+	{"GET", "/api/plugins?frob=1", LOOK, 0, 0, 400,
+		"unknown argument 'frob'"},
 	{"GET", "/api/history?lines=x", LOOK, 0, 0, 400, "'lines'"},
+	{"GET", "/api", LOOK, 0, 0, 200, "\"/api/plugins/{id}/logs\""},
+	{"GET", "/api/plugins/hello/logs", LOOK, 0, 0, 200, "\"lines\":["},
+	{"GET", "/api/plugins/hello/logs?lines=x", LOOK, 0, 0, 400, "'lines'"},
+	{"GET", "/api/plugins/hello/logs?follow=true", LOOK, 0, 0, 400,
+		"'follow'"},
+	{"GET", "/api/plugins/none/logs", LOOK, 0, 0, 404, "no such plugin"},
 	{"GET", "/api/events?follow=maybe", LOOK, 0, 0, 400, "'follow'"},
 	{"GET", "/api/plugins", LOOK, 0, "{}", 400, "takes no body"},
 	{"GET", "/api/events", LOOK, "Last-Event-ID: x\r\n", 0, 400, 0},
@@ -218,11 +224,12 @@ static const struct row bodies[] = {
 	{"POST", RELOAD, OPS, 0, "{\"pluginId\": hello}", 400,
 		"malformed JSON at line 1, column 18"},
 	{"POST", RELOAD, OPS, 0, "{\n \"pluginId\":\n", 400, "\"line\":3"},
-	{"POST", RELOAD, OPS, 0, "[]", 400, "no JSON object"},
+	{"POST", RELOAD, OPS, 0, "[]", 400, "not a JSON object"},
 	{"POST", RELOAD, OPS, 0, "{\"pluginId\":\"a\",\"pluginId\":\"b\"}", 400,
 		"duplicate"},
-	{"POST", RELOAD, OPS, 0, "{\"pluginId\":7}", 400, "must be a text"},
-	{"POST", RELOAD, OPS, 0, "{\"frob\":7}", 400, "no argument 'frob'"},
+	{"POST", RELOAD, OPS, 0, "{\"pluginId\":7}", 400, "must be a string"},
+	{"POST", RELOAD, OPS, 0, "{\"frob\":7}", 400,
+		"unknown argument 'frob'"},
 	{"POST", RELOAD, OPS, 0, "{}", 400, "give one of"},
 	{"POST", RELOAD, OPS, 0, 0, 400, "give one of"},
 	{"POST", RELOAD, OPS, "Content-Type: text/html\r\n",
@@ -257,6 +264,10 @@ Test(api, a_body_that_is_not_as_it_should_be_changes_nothing)
 /* ---- reload ---- */
 
 static const struct row reloads[] = {
+	{"POST", "/api/plugins/hello/reload", OPS, 0, 0, 200,
+		"\"trigger\":\"http\""},
+	{"POST", "/api/plugins/hello/reload", OPS, 0, "{\"wait\":\"verdict\"}",
+		200, "\"success\":true"},
 	{"POST", RELOAD, OPS, "Content-Type: application/json\r\n",
 		"{\"pluginId\":\"hello\"}", 200, "\"trigger\":\"http\""},
 	{"POST", RELOAD, OPS, 0, "{\"pluginId\":\"hello\",\"wait\":false}", 202,
@@ -268,6 +279,8 @@ static const struct row reloads[] = {
 	{"POST", RELOAD, OPS, 0, "{\"pluginId\":\"off\"}", 409, "disabled"},
 	{"POST", RELOAD, OPS, 0, "{\"pluginId\":\"off\",\"ifSafe\":true}", 409,
 		"not safe now"},
+	{"POST", "/api/plugins/none/reload", OPS, 0, 0, 404, "no such plugin"},
+	{"POST", "/api/plugins/hello/reload", LOOK, 0, 0, 403, "operator"},
 	{"POST", "/api/plugins/off/enable", OPS, 0, 0, 200, "\"done\""},
 	{"POST", RELOAD "?pluginId=off", OPS, 0, 0, 200, "\"done\""},
 	{"POST", "/api/plugins/off/disable", OPS, 0, "{}", 200, "\"done\""},
@@ -488,7 +501,11 @@ static const struct row calls[] = {
 	{"POST", "/api/tools/none", OPS, 0, "{}", 404,
 		"no plugin has the tool 'none'"},
 	{"POST", "/api/tools/fault", OPS, 0, "{\"a\":", 400, "\"line\":1"},
-	{"POST", "/api/tools/fault", OPS, 0, "{\"a\":\"\\u0000\"}", 400, 0},
+	{"POST", "/api/tools/fault", OPS, 0, "{\"a\":\"\\u0000\"}", 200,
+		"\\u0000"},
+	{"POST", "/api/tools/fault", OPS, 0, "{\"a\\u0000\":1}", 400, 0},
+	{"POST", "/api/commands/fault", OPS, 0, "\"a\\u0000\"", 400,
+		"string without NUL"},
 	{"POST", "/api/tools/fault?name=hello", OPS, 0, "{}", 400, 0},
 	{"POST", "/api/tools/fault/x", OPS, 0, "{}", 404, 0},
 	{"POST", "/api/commands/fault", OPS, 0, "\"a  b\"", 200, "\"a  b\""},
@@ -537,7 +554,7 @@ Test(api, calls_what_plugins_registered_and_takes_events)
 Test(api, is_not_there_if_it_is_switched_off)
 {
 	struct gateway_run *g = run_create();
-	struct row row = {"GET", "/api/plugins", OPS, 0, 0, 404, "switched"};
+	struct row row = {"GET", "/api/plugins", OPS, 0, 0, 404, "disabled"};
 
 	run_add_hello(g);
 	free(g->extra);

@@ -206,7 +206,8 @@ Test(config, shown_as_yaml_is_the_same_configuration)
 	write_beside(g, "supd.yaml", yaml);
 	said = output_of(&status, "%s/supervisor/supd --check -c %s/supd.yaml",
 		run_build_root(), g->dir);
-	cr_expect(!status && !*said, "%s%s", yaml, said);
+	cr_expect_eq(status, 0);
+	cr_expect_str_eq(said, "no errors\n", "%s%s", yaml, said);
 	mark = capture_length(&g->log);
 	hup(g, "configuration applied in");
 	cr_expect_not(run_log_has(g, mark, "(live)"));
@@ -268,14 +269,15 @@ Test(config, check_reads_json_and_names_places_of_every_file)
 
 	run_package(g, "hello", "hello");
 	write_beside(g, "x.json",
-		"{\"plugin_dirs\": [\"packages\"], \"plugins\": {\"hello\": "
-		"{}}}\n");
+		"{\"listen\": [], \"plugin_dirs\": [\"packages\"], "
+		"\"plugins\": {\"hello\": {}}}\n");
 	said = check(g, "x.json", &status);
 	cr_expect_eq(status, 0, "%s", said);
-	cr_expect_str_eq(said, "");
+	cr_expect_str_eq(said, "no errors\n");
 	free(said);
 	write_beside(g, "x.json",
-		"{\"plugin_dirs\": [\"packages\"],\n \"log\": {\"level\": "
+		"{\"listen\": [], \"plugin_dirs\": [\"packages\"],\n "
+		"\"log\": {\"level\": "
 		"1}}\n");
 	write_beside(g, "conf.d/1.yaml",
 		"plugins:\n  hello: {requires: [hello, nobody]}\n"
@@ -287,10 +289,10 @@ Test(config, check_reads_json_and_names_places_of_every_file)
 		"conf.d/1.yaml:2:22: 'hello' requires itself\n"
 		"conf.d/1.yaml:2:29: 'hello' requires 'nobody', which is not "
 		"among the plugins\n"
-		"conf.d/1.yaml:3:3: 'gone': there is no package 'gone' in "
+		"conf.d/1.yaml:3:3: 'gone': package 'gone' not found in "
 		"%s/packages\n"
-		"conf.d/1.yaml:3:24: 'k': there is no variable "
-		"'TEST_NOT_THERE' in supd's environment\n",
+		"conf.d/1.yaml:3:24: 'k': environment variable "
+		"'TEST_NOT_THERE' is not set\n",
 		g->dir);
 	cr_expect_str_eq(said, expected, "%s", said);
 	free(expected);

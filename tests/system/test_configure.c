@@ -115,7 +115,7 @@ Test(configure, that_the_worker_does_not_take_becomes_a_reload)
 	static const struct {
 		const char *how, *text;
 	} faults[] = {{"refuse", "not these"}, {"hang", "no answer in time"},
-		{"die", "the worker went down"}};
+		{"die", "the worker ended"}};
 
 	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
 		struct gateway_run *g = start("configure: true\n");

@@ -496,19 +496,22 @@ Test(edge, a_client_that_does_not_read_delays_nobody)
 	run_end(g);
 }
 
-Test(edge, more_connections_than_the_limit_are_refused_and_others_served)
+Test(edge, idle_clients_keep_nobody_out_at_the_limit_of_connections)
 {
 	struct gateway_run *g = start_limited("connections: 8");
 	struct client clients[16];
 	struct answer a;
 
-	for (int i = 0; i < 16; i++)
+	for (int i = 0; i < 16; i++) {
 		cr_assert(client_open(&clients[i], g->http));
-	cr_assert(client_get(&clients[0], "/fault", &a));
-	cr_expect_eq(a.status, 200);
-	answer_finish(&a);
+		cr_assert(client_get(&clients[i], "/fault", &a), "%d", i);
+		cr_expect_eq(a.status, 200);
+		answer_finish(&a);
+	}
+	cr_expect_eq(http_status(g->http, "/fault"), 200);
+	for (int i = 0; i < 8; i++)
+		cr_expect(client_sees_close(&clients[i], HTTP_DEADLINE_MS));
 	for (int i = 0; i < 16; i++)
 		client_close(&clients[i]);
-	cr_expect_eq(http_status(g->http, "/fault"), 200);
 	run_end(g);
 }

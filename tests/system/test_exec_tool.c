@@ -377,6 +377,105 @@ Test(exec_tool, a_script_dies_with_a_worker_that_is_killed)
 	run_end(g);
 }
 
+/* The tool starts a process that no group reaches and waits. */
+Test(exec_tool, what_a_running_script_started_ends_after_a_killed_supd)
+{
+	struct gateway_run *g = run_create();
+	char *path = memory_format("%s/pid", g->dir);
+	char *inner = memory_format("%s/inner", g->dir);
+	pid_t outer_pid, inner_pid;
+	struct ctl *c;
+
+	run_package(g, "exec-tool", "exec-tool");
+	run_plugin(g, "exec-tool",
+		"settings: {tools: [{name: t, timeout: 1h, command: [sh, -c, "
+		"\"setsid sleep 600 & echo $! >%s; echo $$ >%s; wait\"]}]}",
+		inner, path);
+	run_announce(g, "exec-tool");
+	run_start(g);
+	c = begin_call(g, "{}");
+	outer_pid = await_pid(path);
+	inner_pid = await_pid(inner);
+	run_signal(g, SIGKILL);
+	run_wait(g);
+	ctl_wait(c);
+	ctl_destroy(c);
+	await_gone(outer_pid);
+	cr_expect_eq(kill(inner_pid, 0), 0);
+	run_start(g);
+	await_gone(inner_pid);
+	free(inner);
+	free(path);
+	run_end(g);
+}
+
+/* ---- what does not start ---- */
+
+static void
+expect_script_failure(const char *first_line, const char *part)
+{
+	struct gateway_run *g = run_create();
+	char *path = memory_format("%s/script", g->dir);
+
+	files_write(path, "%s\necho 1\n", first_line);
+	cr_assert_eq(chmod(path, 0755), 0);
+	run_package(g, "exec-tool", "exec-tool");
+	run_plugin(g, "exec-tool",
+		"settings: {tools: [{name: t, command: [\"%s\"]}]}", path);
+	run_start(g);
+	expect_failure(g, part);
+	free(path);
+	run_end(g);
+}
+
+Test(exec_tool, line_ends_of_windows_are_named)
+{
+	expect_script_failure("#!/bin/sh\r", "ends in CR LF");
+}
+
+Test(exec_tool, so_is_one_that_env_runs)
+{
+	expect_script_failure("#!/usr/bin/env sh\r", "ends in CR LF");
+}
+
+Test(exec_tool, a_missing_interpreter_is_named)
+{
+	expect_script_failure("#!/opt/none/such -x", "the interpreter of");
+	expect_script_failure(
+		"#!/opt/none/such -x", "/opt/none/such, does not exist");
+}
+
+/* ---- JSON that cannot be passed on ---- */
+
+Test(exec_tool, a_value_beyond_the_wire_is_an_error_with_its_place)
+{
+	static const struct {
+		const char *wrote, *part;
+	} rows[] = {
+		{"{\\\"a\\\": 123456789012345678901234}", "line 1, column "},
+		{"[1, 1e999]", "line 1, column "},
+		{"123456789012345678901234", "too big integer"},
+		{"{\\\"a\\\": 1, \\\"a\\\": 2}", "duplicate"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char *script = memory_format("echo '%s'", rows[i].wrote);
+		struct gateway_run *g = start(script, "");
+
+		expect_failure(g, rows[i].part);
+		free(script);
+		run_end(g);
+	}
+}
+
+Test(exec_tool, what_only_looks_like_json_is_text)
+{
+	struct gateway_run *g = start("echo '[info] done'", "");
+
+	expect_result(g, "{}", "\"[info] done\\n\"");
+	run_end(g);
+}
+
 /* ---- settings ---- */
 
 #define MANIFEST                                                               \

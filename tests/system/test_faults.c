@@ -70,6 +70,32 @@ begin_slow_reload(struct gateway_run *g, int start_ms)
 
 /* ---- steps that touch files ---- */
 
+/* More names than supd tries when it puts aside what stands in its way. */
+#define ASIDE_NAMES 999
+
+/* What stands at `there` cannot be put aside while these exist. */
+static void
+take_names_aside(const char *there)
+{
+	for (int i = 1; i <= ASIDE_NAMES; i++) {
+		char *name = memory_format("%s.bad-%d", there, i);
+
+		cr_assert(!mkdir(name, 0700), "%s: %s", name, strerror(errno));
+		free(name);
+	}
+}
+
+static void
+free_names_aside(const char *there)
+{
+	for (int i = 1; i <= ASIDE_NAMES; i++) {
+		char *name = memory_format("%s.bad-%d", there, i);
+
+		cr_assert(!rmdir(name), "%s: %s", name, strerror(errno));
+		free(name);
+	}
+}
+
 /* `path` beneath DIR cannot be a folder any more until it is put back. */
 static void
 fails_while_in_the_way(const char *path, const char *phase)
@@ -82,6 +108,7 @@ fails_while_in_the_way(const char *path, const char *phase)
 	struct ctl *c;
 
 	load_start(&load, g->http, "/fault", "/fault/echo");
+	take_names_aside(there);
 	cr_assert(!rename(there, aside), "%s: %s", there, strerror(errno));
 	files_write(there, "in the way");
 	c = ctl_expect(g, 1, "reload", "fault", NULL);
@@ -91,6 +118,7 @@ fails_while_in_the_way(const char *path, const char *phase)
 	ctl_destroy(c);
 	cr_expect_eq(http_pid(g->http, "/fault"), pid);
 	cr_assert(!unlink(there) && !rename(aside, there));
+	free_names_aside(there);
 	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
 	load_stop_clean(&load);
 	free(there);

@@ -11,6 +11,7 @@
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
+#include "tests/system/harness/plan.h"
 #include "tests/system/harness/run.h"
 
 TestSuite(flags, .fini = run_fini, .timeout = 200);
@@ -146,6 +147,56 @@ Test(flags, supctl_prints_tables_for_people_and_json_for_programs)
 	EXPECT(1, T("exiting at start", "checking"), CTL "reload fault",
 		g->control);
 	run_end(g);
+}
+
+static void
+set_second(struct gateway_run *g, const char *plugins)
+{
+	plan_put_in(g, "second.yaml", plugins);
+	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
+}
+
+static void
+read_until(FILE *pipe, const char *text)
+{
+	char line[512] = "";
+
+	while (!strstr(line, text))
+		cr_assert(fgets(line, sizeof(line), pipe), "no '%s'", text);
+}
+
+Test(flags, logs_follow_goes_on_when_the_plugin_comes_back)
+{
+	static const char second[] = "plugins:\n  second: {use: fault, mount: "
+				     "/second, namespace: second}\n";
+	struct gateway_run *g = run_create();
+	char *command;
+	FILE *pipe;
+
+	run_add_fault(g);
+	plan_put_in(g, "second.yaml", second);
+	run_start(g);
+	g->may_grow = true;
+	command = memory_format("exec %s/tools/supctl/supctl -s %s logs -f "
+				"second 2>&1",
+		run_build_root(), g->control);
+	pipe = popen(command, "r");
+	cr_assert(pipe);
+	read_until(pipe, "starting in mode");
+	for (int i = 0; i < 3; i++) {
+		set_second(g, "plugins: {}\n");
+		ctl_destroy(ctl_expect(g, 5, "logs", "second", NULL));
+		set_second(g, second);
+		read_until(pipe, "starting in mode");
+		ctl_destroy(ctl_expect(g, 0, "reload", "second", NULL));
+		read_until(pipe, "starting in mode");
+	}
+	run_signal(g, SIGTERM);
+	read_until(pipe, "supd has stopped");
+	cr_expect_eq(WEXITSTATUS(pclose(pipe)), 0);
+	cr_expect_eq(run_wait(g), 0);
+	free(command);
+	run_forget(g);
 }
 
 Test(flags, logs_follow_ends_with_the_client_alone)

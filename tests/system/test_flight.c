@@ -123,6 +123,28 @@ Test(flight, clients_that_leave_are_not_counted_as_aborted_nor_streams_that_end)
 	run_end(g);
 }
 
+/* Each of them takes what its kernel takes, and no more. */
+Test(flight, clients_that_do_not_read_take_no_place_from_others)
+{
+	enum { READERS = 8 };
+	struct gateway_run *g = start_fault(
+		"", "", "max_in_flight: 2, hold_max: 100, hold_timeout: 20s");
+	struct client clients[READERS];
+	struct answer a;
+
+	ask_all(g, clients, READERS, "/fault/stream?16384");
+	ctl_await_number(g, "fault", "inFlight", READERS);
+	for (int i = 0; i < 20; i++)
+		cr_expect_eq(http_status(g->http, "/fault"), 200);
+	/* They lost nothing by it. */
+	a = read_one(&clients[READERS - 1]);
+	cr_expect_eq(a.body_bytes, 16384 * 1024);
+	answer_finish(&a);
+	for (int i = 0; i < READERS; i++)
+		client_close(&clients[i]);
+	run_end(g);
+}
+
 Test(flight, a_long_request_does_not_delay_another_plugins_reload)
 {
 	struct gateway_run *g = run_create();
@@ -347,10 +369,10 @@ Test(flight, a_plugin_that_dies_early_too_often_has_failed_until_a_reload)
 
 	run_add_fault(g);
 	run_defaults(g, "probation: 100ms, crash: {early_max: 3, within: 1m}");
-	run_announce(g, "plugin failed: 3 early deaths");
+	run_announce(g, "plugin failed: crashed 3 times");
 	run_fault(g, "fault", "", "crash_after_ms: 30");
 	run_spawn(g);
-	run_await_log(g, 0, "plugin failed: 3 early deaths");
+	run_await_log(g, 0, "plugin failed: crashed 3 times");
 	g->may_grow = true; /* there was no worker to count from */
 	ctl_await_state(g, "fault", "failed");
 	failure = ctl_status_text(g, "fault", "failure");

@@ -1,5 +1,5 @@
 /* Workers in other languages, without any SDK, behind the built programs: what
- * the README's chapter "The wire" promises to their authors. */
+ * proto/README.md promises to their authors. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>

@@ -72,6 +72,9 @@ static const struct call calls[] = {
 	{"GET /fail/busy", NULL, 503, NULL,
 		"503 Service Unavailable: as asked\n"},
 	{"GET /fail/failed", NULL, 502, NULL, "502 Bad Gateway: as asked\n"},
+	{"GET /fail/too_large", NULL, 502, NULL, "502 Bad Gateway: as asked\n"},
+	{"GET /heavy", NULL, 502, NULL, NULL},
+	{"POST /heavy", NULL, 502, NULL, NULL},
 	{"GET /request?a=1&b=%20", "X-One: 1\r\nx-TWO: \tw o \r\n", 200, NULL,
 		"GET /request a=1&b=%20 1 w o\n"},
 	{"GET /request", NULL, 200, NULL, "GET /request  - -\n"},
@@ -260,7 +263,7 @@ what_is_registered_is_the_same(struct gateway_run *g)
 {
 	struct ctl *c = ctl_expect(g, 0, "reload", "it", NULL);
 
-	cr_expect_eq(ctl_number(c, "registered.httpRoutes"), 23);
+	cr_expect_eq(ctl_number(c, "registered.httpRoutes"), 27);
 	cr_expect_str_eq(ctl_text(c, "registered.tools.0"), "add");
 	cr_expect_str_eq(ctl_text(c, "registered.tools.1"), "fails");
 	cr_expect_str_eq(ctl_text(c, "registered.wsMethods.0"), "double");

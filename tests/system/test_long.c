@@ -20,12 +20,7 @@
 
 TestSuite(long_runs, .fini = run_fini, .timeout = 3600);
 
-/* What ASan has freed waits in its quarantine; leaks it tells at the exit. */
-#ifdef __SANITIZE_ADDRESS__
-#define RSS_SLACK_KIB (256 * 1024)
-#else
-#define RSS_SLACK_KIB 2048
-#endif
+#define GROWTH_MAX_KIB 2048
 
 static unsigned
 rounds(unsigned fallback)
@@ -73,7 +68,8 @@ Test(long_runs, a_thousand_reloads_leave_everything_flat)
 	threads = threads_of(g->pid);
 	for (unsigned i = 0; i < rounds(1000); i++)
 		reload_settled(g);
-	cr_expect(process_rss_kib(g->pid) <= rss + RSS_SLACK_KIB,
+	cr_expect(process_rss_kib(g->pid) <=
+			  rss + process_growth_max_kib(GROWTH_MAX_KIB),
 		"resident memory grew from %ld to %ld KiB", rss,
 		process_rss_kib(g->pid));
 	cr_expect(after_count_fds(g->pid) <= fds + 4, "descriptors: %u, %u",
@@ -150,7 +146,9 @@ Test(long_runs, ten_thousand_idle_connections_cost_little_and_delay_nobody)
 	kib = process_rss_kib(g->pid) - before;
 	cr_log_warn("%d idle connections: %ld KiB, %ld bytes each",
 		IDLE_CLIENTS, kib, kib * 1024 / IDLE_CLIENTS);
-	cr_expect_leq(kib, IDLE_CLIENTS + RSS_SLACK_KIB, "%ld KiB", kib);
+	cr_expect_leq(kib,
+		IDLE_CLIENTS + process_growth_max_kib(GROWTH_MAX_KIB),
+		"%ld KiB", kib);
 	for (int i = 2; i < IDLE_CLIENTS; i += 300) {
 		cr_assert(
 			client_say(&idle[i], "lo HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -182,7 +180,8 @@ Test(long_runs, failed_reloads_leave_everything_flat)
 	fds = after_count_fds(g->pid);
 	for (unsigned i = 0; i < rounds(300); i++)
 		ctl_destroy(ctl_expect(g, 1, "reload", "bench", NULL));
-	cr_expect(process_rss_kib(g->pid) <= rss + RSS_SLACK_KIB,
+	cr_expect(process_rss_kib(g->pid) <=
+			  rss + process_growth_max_kib(GROWTH_MAX_KIB),
 		"resident memory grew from %ld to %ld KiB", rss,
 		process_rss_kib(g->pid));
 	cr_expect(after_count_fds(g->pid) <= fds + 2);

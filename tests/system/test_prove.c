@@ -182,7 +182,7 @@ Test(prove, is_told_in_words)
 	said[got] = '\0';
 	cr_expect_eq(pclose(pipe), 0);
 	free(command);
-	cr_expect(strstr(said, "would come: http:GET /z; would go: "
+	cr_expect(strstr(said, "would add: http:GET /z; would remove: "
 			       "http:GET /x; generation 1 (pid"),
 		"%s", said);
 	run_end(g);

@@ -171,10 +171,10 @@ expect_keys(const json_t *object, const char *const *keys, const char *what)
 }
 
 static const char *const receipt_keys[] = {"id", "pluginId", "success", "state",
-	"trigger", "mode", "fallback", "generation", "previousGeneration",
-	"pid", "previousPid", "version", "digest", "removed", "registered",
-	"dropped", "durationMs", "phases", "held", "drained", "aborted",
-	"error", "log", NULL};
+	"trigger", "kind", "by", "mode", "fallback", "generation",
+	"previousGeneration", "pid", "previousPid", "version", "digest",
+	"removed", "registered", "dropped", "durationMs", "phases", "held",
+	"drained", "aborted", "error", "log", NULL};
 static const char *const count_keys[] = {"channels", "tools", "commands",
 	"httpRoutes", "wsMethods", "services", "hooks", "schedules", "cli",
 	NULL};
@@ -200,6 +200,8 @@ Test(reload, gives_a_receipt_with_exactly_the_promised_keys)
 	c = ctl_expect(g, 0, "reload", "fault", NULL);
 	expect_receipt_keys(c, "a receipt");
 	cr_expect_str_eq(ctl_text(c, "trigger"), "supctl");
+	cr_expect_str_eq(ctl_text(c, "kind"), "reload");
+	cr_expect(!strncmp(ctl_text(c, "by"), "uid ", 4), "%s", c->out);
 	cr_expect_str_eq(ctl_text(c, "mode"), "overlap");
 	cr_expect_str_eq(ctl_text(c, "version"), "1.0.0");
 	cr_expect(!strncmp(ctl_text(c, "digest"), "sha256:", 7));
@@ -229,6 +231,39 @@ Test(reload, gives_a_receipt_with_exactly_the_promised_keys)
 	cr_expect_eq(ctl_number(c, "registered.httpRoutes"), 0);
 	cr_expect_eq(json_array_size(ctl_at(c, "registered.tools")), 0);
 	ctl_destroy(c);
+	run_end(g);
+}
+
+/* Another one begins and ends between its verdict and its end. */
+Test(reload, a_receipt_is_of_one_worker_from_its_verdict_to_its_end)
+{
+	static const char *const args[] = {
+		"reload", "--wait", "settled", "fault", NULL};
+	struct gateway_run *g = run_create();
+	struct client client;
+	struct ctl *second, *first;
+	struct answer a;
+
+	run_add_fault(g);
+	run_defaults(g, "probation: 1ms");
+	run_start(g);
+	cr_assert(client_open(&client, g->http));
+	cr_assert(client_say(
+		&client, "GET /fault/slow?1500 HTTP/1.1\r\nHost: x\r\n\r\n"));
+	ctl_await_number(g, "fault", "inFlight", 1);
+	first = ctl_begin(g, 0, args);
+	ctl_await_number(g, "fault", "generation", 2);
+	second = ctl_expect(g, 0, "reload", "fault", NULL);
+	ctl_wait(first);
+	cr_expect_eq(ctl_number(first, "generation"), 2, "%s", first->out);
+	cr_expect_eq(ctl_number(first, "pid"),
+		ctl_number(second, "previousPid"), "%s", first->out);
+	ctl_destroy(first);
+	ctl_destroy(second);
+	cr_assert(client_read(&client, &a, false, HTTP_DEADLINE_MS));
+	cr_expect_eq(a.status, 200);
+	answer_finish(&a);
+	client_close(&client);
 	run_end(g);
 }
 

@@ -106,9 +106,9 @@ Test(routes, a_conflict_at_start_is_refused_by_name_and_the_first_serves)
 	run_fault(g, "fault", "conflict", "");
 	run_defaults(g, "crash: {early_max: 1, within: 1m}");
 	run_plugin(g, "fault", "requires: [hello]");
-	run_announce(g, "plugin failed: 1 early death");
+	run_announce(g, "plugin failed: crashed 1 time ");
 	run_spawn(g);
-	run_await_log(g, 0, "plugin failed: 1 early death");
+	run_await_log(g, 0, "plugin failed: crashed 1 time ");
 	g->may_grow = true;
 	ctl_await_state(g, "fault", "failed");
 	failure = ctl_status_text(g, "fault", "failure");
@@ -175,5 +175,111 @@ Test(routes, a_program_that_writes_lines_is_seen_in_its_logs)
 		"%s", c->out);
 	ctl_destroy(c);
 	free(manifest);
+	run_end(g);
+}
+
+/* ---- what comes and goes is an event ---- */
+
+/* The nth event routes.changed of the plugin, from 0; NULL: none. Borrowed. */
+static const json_t *
+changed(const struct ctl *events, const char *id, size_t n)
+{
+	json_t *event;
+	size_t i;
+
+	json_array_foreach(ctl_at(events, "events"), i, event)
+	{
+		const char *name =
+			json_string_value(json_object_get(event, "event"));
+		const char *of =
+			json_string_value(json_object_get(event, "pluginId"));
+
+		if (!strcmp(name, "routes.changed") && of && !strcmp(of, id) &&
+			!n--)
+			return json_object_get(event, "data");
+	}
+	return NULL;
+}
+
+static void
+expect_counts(const json_t *data, int added, int removed)
+{
+	int in_added = -1, in_removed = -1, in_changed = -1;
+
+	cr_assert(data);
+	json_unpack((json_t *)(uintptr_t)data, "{s:{s:i, s:i, s:i}}", "counts",
+		"added", &in_added, "removed", &in_removed, "changed",
+		&in_changed);
+	cr_expect_eq(in_added, added);
+	cr_expect_eq(in_removed, removed);
+	cr_expect_eq(in_changed, 0);
+}
+
+static void
+expect_name(const json_t *data, const char *list, const char *name)
+{
+	const char *found = json_string_value(
+		json_array_get(json_object_get(data, list), 0));
+
+	cr_expect(found && !strcmp(found, name), "%s: %s", list,
+		found ? found : "none");
+}
+
+static void
+reload_with(struct gateway_run *g, const char *mode, const char *settings,
+	int exit_code)
+{
+	run_fault(g, "fault", mode, settings);
+	ctl_destroy(ctl_expect(g, exit_code, "reload", "a", NULL));
+}
+
+Test(routes, that_come_and_go_are_told_once_a_commit)
+{
+	struct gateway_run *g = start_two();
+	struct ctl *c;
+	int all;
+
+	c = ctl_expect(g, 0, "events", "-n", "1000", NULL);
+	all = (int)json_integer_value(json_object_get(
+		json_object_get(changed(c, "a", 0), "counts"), "added"));
+	cr_expect_gt(all, 10);
+	cr_expect_null(changed(c, "a", 1));
+	expect_counts(changed(c, "b", 0), all, 0);
+	ctl_destroy(c);
+	reload_with(g, "", "", 0);			  /* nothing */
+	reload_with(g, "", "extra: true", 0);		  /* 1: one comes */
+	reload_with(g, "exit_at_start", "", 1);		  /* nothing */
+	reload_with(g, "", "", 0);			  /* 2: it goes */
+	ctl_destroy(ctl_expect(g, 0, "stop", "a", NULL)); /* its rows stay */
+	ctl_destroy(ctl_expect(g, 0, "start", "a", NULL));
+	ctl_destroy(ctl_expect(g, 0, "disable", "a", NULL)); /* 3 */
+	c = ctl_expect(g, 0, "events", "-n", "1000", NULL);
+	expect_counts(changed(c, "a", 1), 1, 0);
+	expect_name(changed(c, "a", 1), "added", "http:GET /a/fault/extra");
+	expect_counts(changed(c, "a", 2), 0, 1);
+	expect_name(changed(c, "a", 2), "removed", "http:GET /a/fault/extra");
+	expect_counts(changed(c, "a", 3), 0, all);
+	cr_expect_null(changed(c, "a", 4));
+	cr_expect_null(changed(c, "b", 1));
+	ctl_destroy(c);
+	run_end(g);
+}
+
+Test(routes, that_a_revert_takes_back_are_told)
+{
+	struct gateway_run *g = run_create();
+	struct ctl *c;
+
+	run_add_fault(g);
+	run_start(g);
+	run_announce(g, "reverted");
+	run_fault(g, "fault", "exit_after_swap",
+		"exit_after_ms: 200, extra: true");
+	ctl_destroy(
+		ctl_expect(g, 1, "reload", "--wait", "settled", "fault", NULL));
+	c = ctl_expect(g, 0, "events", "-n", "1000", NULL);
+	expect_name(changed(c, "fault", 1), "added", "http:GET /fault/extra");
+	expect_name(changed(c, "fault", 2), "removed", "http:GET /fault/extra");
+	ctl_destroy(c);
 	run_end(g);
 }

@@ -331,14 +331,14 @@ Test(set, its_members_share_one_absolute_deadline)
 
 	raw_add(g, "a", "");
 	raw_add(g, "b", "");
-	run_defaults(g, "start_timeout: 2s, health_timeout: 200ms");
+	run_defaults(g, "start_timeout: 5s, health_timeout: 200ms");
 	run_start(g);
 	/* Each is within its own deadlines. */
-	raw_manifest(g, "a", "ready_ms: 1400", "");
-	raw_manifest(g, "b", "ready_ms: 1400", "requires: [a]\n");
+	raw_manifest(g, "a", "ready_ms: 3000", "");
+	raw_manifest(g, "b", "ready_ms: 3000", "requires: [a]\n");
 	c = ctl_expect(g, 1, "reload", "a", "b", "--atomic", NULL);
 	cr_expect(strstr(ctl_text(c, "results.1.error"),
-			  "not proven within 2200 ms"),
+			  "not proven within 5200 ms"),
 		"%s", ctl_text(c, "results.1.error"));
 	ctl_destroy(c);
 	expect_generation(g, "a", 1);

@@ -128,7 +128,8 @@ Test(sockets, that_do_not_listen_refuse_the_start)
 	struct gateway_run *g = prepare("deaf", "other", "more");
 
 	set_listener(g, "fd:deaf");
-	refuses(g, "cannot listen on fd:deaf: descriptor 3 is no stream");
+	refuses(g, "cannot listen on fd:deaf: descriptor 3 is not a "
+		   "listening stream socket");
 }
 
 Test(sockets, for_another_process_are_not_taken)

@@ -727,6 +727,17 @@ opt_lines(struct gateway_run *g)
 }
 
 static void
+opt_raw(struct gateway_run *g)
+{
+	char *out = shell_expect(g, 0,
+		"$SUPCTL call command fault --raw $'a\\e[1m' | od -An -c");
+
+	cr_expect(strstr(out, "033"), "%s", out);
+	cr_expect_not(strstr(out, "\\n"), "%s", out);
+	free(out);
+}
+
+static void
 opt_dir(struct gateway_run *g)
 {
 	char *file = memory_format("%s/fresh/plugin.yaml", g->dir);
@@ -735,6 +746,64 @@ opt_dir(struct gateway_run *g)
 		ctl_expect(g, 0, "new", "c", "fresh", "--dir", g->dir, NULL));
 	cr_expect(files_exist(file));
 	free(file);
+}
+
+static void
+opt_role(struct gateway_run *g)
+{
+	struct ctl *c =
+		ctl_expect(g, 0, "token", "new", "--role", "viewer", NULL);
+
+	cr_expect_str_eq(ctl_text(c, "role"), "viewer");
+	ctl_destroy(c);
+}
+
+static void
+expect_log_lines(
+	struct gateway_run *g, const char *option, const char *value, bool any)
+{
+	struct ctl *c = ctl_expect(g, 0, "logs", "fault", option, value, NULL);
+
+	cr_expect_eq(json_array_size(ctl_at(c, "lines")) > 0, any, "%s %s: %s",
+		option, value, c->out);
+	ctl_destroy(c);
+}
+
+static void
+opt_since(struct gateway_run *g)
+{
+	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+	expect_log_lines(g, "--since", "1h", true);
+	expect_log_lines(g, "--since", "2000-01-01 10:00", true);
+	expect_log_lines(g, "--since", "2100-01-01", false);
+}
+
+static void
+opt_grep(struct gateway_run *g)
+{
+	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+	expect_log_lines(g, "--grep", "starting in mode", true);
+	expect_log_lines(g, "--grep", "start.*mode", false);
+}
+
+static void
+opt_wide(struct gateway_run *g)
+{
+	struct ctl *c = ctl_expect(g, 0, "status", "-w", "fault", NULL);
+	char *out = shell_expect(g, 0, "$SUPCTL status --wide");
+
+	cr_expect_gt(
+		ctl_number(c, "plugins.0.memoryBytes"), 100000, "%s", c->out);
+	cr_expect(
+		json_is_real(ctl_at(c, "plugins.0.cpuSeconds")), "%s", c->out);
+	cr_expect(strstr(out, "MEM") && strstr(out, "CPU"), "%s", out);
+	free(out);
+	ctl_destroy(c);
+	c = ctl_expect(g, 0, "status", NULL);
+	cr_expect_null(ctl_at(c, "plugins.0.memoryBytes"), "%s", c->out);
+	ctl_destroy(c);
 }
 
 static trial *const option_trials[OPTION_COUNT] = {
@@ -760,6 +829,11 @@ static trial *const option_trials[OPTION_COUNT] = {
 	[OPTION_FOLLOW] = opt_follow,
 	[OPTION_LINES] = opt_lines,
 	[OPTION_DIR] = opt_dir,
+	[OPTION_RAW] = opt_raw,
+	[OPTION_ROLE] = opt_role,
+	[OPTION_SINCE] = opt_since,
+	[OPTION_GREP] = opt_grep,
+	[OPTION_WIDE] = opt_wide,
 };
 
 Test(supctl, every_option_does_what_it_says)

@@ -7,11 +7,13 @@
 #include <sys/wait.h>
 
 #include "proto/launch.h"
+#include "tests/plugins/nulls/calls.h"
 #include "tests/system/fake.h"
 
 #define HELLO "plugins/hello", "hello.so"
 #define BENCH "tests/plugins/bench", "bench.so"
 #define FAULT "tests/plugins/fault", "fault.so"
+#define NULLS "tests/plugins/nulls", "nulls.so"
 
 static struct fake fake;
 
@@ -255,6 +257,32 @@ ON_BOTH_LINKS(a_second_answer_ends_the_worker_with_a_message)
 	cr_expect(strstr(fake_output(&fake), "answered twice"));
 }
 
+Test(worker, null_where_it_must_not_be_ends_the_worker_with_a_message)
+{
+	static const char *const says[] = {
+#define X(function, parameter, call) #function "(): " #parameter " is NULL\n",
+		NULL_CALLS(X)
+#undef X
+	};
+	const size_t count = sizeof(says) / sizeof(*says);
+	char number[8], *output;
+	int status;
+
+	for (size_t i = 0; i < count; i++) {
+		snprintf(number, sizeof(number), "%zu", i);
+		fake_start(&fake, NULLS, "native", "{}", NULL);
+		fake_await_ready(&fake);
+		get(1, "/null", number);
+		fake_await(&fake, &fake.closed, "the end of the worker");
+		status = fake_wait_exit(&fake);
+		output = fake_output(&fake);
+		cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT,
+			"%s: %#x", says[i], status);
+		cr_expect(strstr(output, says[i]), "%s: %s", says[i], output);
+		free(output);
+	}
+}
+
 ON_BOTH_LINKS(a_plugin_becomes_ready_when_it_says_so)
 {
 	fake_start(&fake, FAULT, link,
@@ -346,7 +374,7 @@ Test(worker, a_worker_dies_when_it_cannot_load_or_connect)
 	fake_start(&fake, "plugins/hello", "none.so", "native", "{}", NULL);
 	status = fake_wait_exit(&fake);
 	cr_expect(WEXITSTATUS(status) == LAUNCH_EXIT_LOAD);
-	cr_expect(strstr(fake_output(&fake), "there is no none.so"));
+	cr_expect(strstr(fake_output(&fake), "the package has no none.so"));
 	fake_start(&fake, HELLO, "sideways", "{}", NULL);
 	status = fake_wait_exit(&fake);
 	cr_expect(WEXITSTATUS(status) == LAUNCH_EXIT_USAGE);

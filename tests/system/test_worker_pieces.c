@@ -84,8 +84,8 @@ expect_content(uint32_t id, const char *part)
 ON_BOTH_LINKS(the_route_says_that_it_streams)
 {
 	start(link, "{}");
-	cr_expect(fake.offers.items[0].streams_body);
-	cr_expect(!fake.offers.items[7].streams_body);
+	cr_expect(fake.offers.items[0].http.streams_body);
+	cr_expect(!fake.offers.items[7].http.streams_body);
 	end();
 }
 
@@ -321,7 +321,7 @@ ON_BOTH_LINKS(a_damaged_or_too_large_state_is_refused)
 	fake_import(&fake, 4, 8, "abc", 3, false, NULL);
 	fake_await_answer(&fake, 4);
 	cr_expect(strstr(fake.answers[1].error, "bad_message") &&
-			  strstr(fake.answers[1].error, "sha256"),
+			  strstr(fake.answers[1].error, "SHA-256"),
 		"%s", fake.answers[1].error);
 	expect_content(2, "null");
 	cr_expect(strstr(fake.answers[3].error, "version"));
@@ -351,7 +351,7 @@ ON_BOTH_LINKS(a_plugin_may_refuse_state_and_fail_to_give_it)
 	fake_ask(&fake, 1, MESSAGE_EXPORT, "[]");
 	fake_await_answer(&fake, 1);
 	cr_expect_str_eq(fake.answers[1].error,
-		"failed: an export is answered with sup_reply_state()");
+		"failed: answer an export with sup_reply_state()");
 	end();
 	start(link, "{\"state_bytes\":16777217}");
 	fake_ask(&fake, 1, MESSAGE_EXPORT, "[]");
@@ -410,7 +410,7 @@ ON_BOTH_LINKS(a_plugin_of_the_first_abi_is_taken_as_it_was)
 {
 	fake_start(&fake, "tests/plugins/older", "older.so", link, "{}", NULL);
 	fake_await_ready(&fake);
-	cr_expect(!fake.offers.items[0].streams_body);
+	cr_expect(!fake.offers.items[0].http.streams_body);
 	post(1, "/older", "abc", true);
 	fake_chunk(&fake, 1, 2, false);
 	expect_content(1, "5");
@@ -429,7 +429,7 @@ ON_BOTH_LINKS(static_takes_new_settings_and_refuses_a_root_that_is_none)
 	fake_ask(&fake, 2, MESSAGE_CONFIGURE, "[{\"root\":\"/no/such\"}]");
 	fake_await_answer(&fake, 2);
 	cr_expect_str_eq(fake.answers[2].error,
-		"not_found: root is no folder: /no/such");
+		"not_found: root is not a folder: /no/such");
 	fake_http_rest(&fake, 3, "GET", "/*", "");
 	expect_content(3, "name: static");
 	fake_ask(&fake, 4, MESSAGE_CONFIGURE, "[{\"root\":\"public\"}]");

@@ -314,6 +314,35 @@ Test(worker_process, a_cancelled_request_keeps_its_place_until_answered)
 	bed_clear(&bed);
 }
 
+Test(worker_process, requests_that_wait_for_their_clients_take_no_place)
+{
+	struct worker *w;
+	struct ask waiting, next;
+
+	make("max_in_flight: 1");
+	w = bed_start_proven(&bed);
+	ask_begin(&waiting, &bed, w, "/fault/slow", "500");
+	cr_expect(!worker_has_room(w));
+	worker_note_waiting(w, &waiting.request, true);
+	cr_expect_eq(bed.rooms, 1, "who waits for a place is let in");
+	cr_expect(worker_has_room(w));
+	ask_begin(&next, &bed, w, "/fault/slow", "500");
+	cr_expect(!worker_has_room(w));
+	worker_note_waiting(w, &waiting.request, false);
+	cr_expect(!worker_has_room(w));
+	worker_note_waiting(w, &waiting.request, true);
+	worker_note_waiting(w, &next.request, true);
+	/* However they end, no place is lost and none is won. */
+	worker_cancel(w, &waiting.request);
+	bed_await(&bed, &next.ended, 1);
+	while (w->in_flight_count)
+		bed_turn_for(&bed, 0.001);
+	cr_expect_eq(w->waiting_count, 0);
+	bed_stop(&bed, w);
+	ask_finish(&next);
+	bed_clear(&bed);
+}
+
 Test(worker_process, a_stream_goes_on_under_credit_and_can_be_cancelled)
 {
 	struct worker *w;
@@ -464,10 +493,10 @@ Test(worker_process, no_more_start_at_once_than_there_are_places)
 	struct worker *w[6];
 
 	make("");
-	bed.room.starting_max = 2;
+	bed.workers.starting_max = 2;
 	for (unsigned i = 0; i < 6; i++)
 		w[i] = bed_start(&bed);
-	cr_expect(w[1]->pid && !w[2]->pid && bed.room.starting == 2);
+	cr_expect(w[1]->pid && !w[2]->pid && bed.workers.starting == 2);
 	worker_stop(w[5]); /* it never began */
 	bed_await(&bed, &bed.exits, 1);
 	cr_expect_str_eq(bed.exit_text, "never started");
@@ -482,11 +511,11 @@ Test(worker_process, a_program_that_cannot_be_started_is_an_error)
 	struct worker *w;
 
 	make(FAST);
-	bed.room.starting_max = 1;
+	bed.workers.starting_max = 1;
 	w = bed_start(&bed);
 	bed_start(&bed);
-	free((char *)(uintptr_t)bed.room.worker_program);
-	bed.room.worker_program = memory_copy_text("/no/such/program");
+	free((char *)(uintptr_t)bed.workers.worker_program);
+	bed.workers.worker_program = memory_copy_text("/no/such/program");
 	bed_await(&bed, &bed.proven, 1);
 	bed_await(&bed, &bed.exits, 1);
 	cr_expect(strstr(bed.error, "/no/such/program"), "%s", bed.error);
@@ -497,15 +526,18 @@ Test(worker_process, a_program_that_cannot_be_started_is_an_error)
 Test(worker_process, a_runtime_directory_that_is_too_long_is_named)
 {
 	struct worker_start start;
+	struct worker *w;
 	struct error err;
 	char *dir;
 
 	make("");
 	dir = memory_format("%s/%0100d", bed.dir, 0);
 	cr_assert(mkdir(dir, 0700) == 0);
-	bed.room.runtime_dir = dir;
+	bed.workers.runtime_dir = dir;
 	start = bed_order(&bed);
-	cr_expect(!worker_create(&bed.room, &start, NULL, NULL, &err));
+	w = worker_new(&bed.workers, &start, NULL, NULL);
+	cr_expect_eq(worker_spawn(w, &err), -1);
+	worker_destroy(w);
 	cr_expect(strstr(err.text, "too long"), "%s", err.text);
 	free(dir);
 	bed_clear(&bed);
@@ -530,14 +562,14 @@ note_stage(void *user, const struct stage_result *result)
 static void
 stage_once(struct bed *b)
 {
-	struct error err = {""};
+	struct error err = {.text = ""};
 
 	free(staged.dir);
 	free(staged.digest);
 	free(staged.error);
 	staged.dir = staged.digest = staged.error = NULL;
 	staged.count = 0;
-	cr_assert(stage_begin(&b->room, b->dir, "it", 4, b->manifest,
+	cr_assert(stage_begin(&b->workers, b->dir, "it", 4, b->manifest,
 			  clock_ms() + 10000, note_stage, NULL, &err),
 		"%s", err.text);
 	bed_await(b, &staged.count, 1);
@@ -545,6 +577,7 @@ stage_once(struct bed *b)
 
 Test(stage, a_package_is_copied_again_over_left_overs_and_removed)
 {
+	static const uint32_t kept[] = {3, 0, 4};
 	struct stat stat_out;
 
 	make("");
@@ -553,10 +586,10 @@ Test(stage, a_package_is_copied_again_over_left_overs_and_removed)
 	cr_expect(strlen(staged.digest) == strlen("sha256:") + 64);
 	stage_once(&bed);
 	cr_expect(!staged.error, "%s", staged.error);
-	stage_sweep(&bed.room, bed.dir, "it", 4, 0);
-	cr_expect(!bed.room.remover);
-	stage_sweep(&bed.room, bed.dir, "it", 3, 0);
-	while (bed.room.remover)
+	stage_sweep(&bed.workers, bed.dir, "it", kept, 3);
+	cr_expect(!bed.workers.remover);
+	stage_sweep(&bed.workers, bed.dir, "it", kept, 2);
+	while (bed.workers.remover)
 		bed_turn_for(&bed, 0.001);
 	cr_expect(stat(staged.dir, &stat_out) < 0);
 	bed_clear(&bed);
@@ -581,10 +614,10 @@ Test(stage, a_cancelled_one_leaves_nothing)
 	char *dir;
 
 	make("");
-	s = stage_begin(&bed.room, bed.dir, "it", 5, bed.manifest,
+	s = stage_begin(&bed.workers, bed.dir, "it", 5, bed.manifest,
 		clock_ms() + 10000, note_stage, NULL, &err);
 	stage_cancel(s);
-	while (!list_is_empty(&bed.room.stagings) || bed.room.remover)
+	while (!list_is_empty(&bed.workers.stagings) || bed.workers.remover)
 		bed_turn_for(&bed, 0.001);
 	dir = memory_format("%s/run/it/5", bed.dir);
 	cr_expect(stat(dir, &stat_out) < 0 && !staged.count);

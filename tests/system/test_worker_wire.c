@@ -265,7 +265,7 @@ Test(worker_wire, an_answer_to_nothing_takes_it_down)
 {
 	start_serving();
 	fake_answer(4711);
-	expect_down("answered request 4711, which it does not have");
+	expect_down("answered request 4711, which is unknown");
 }
 
 Test(worker_wire, the_second_answer_takes_it_down)
@@ -277,7 +277,7 @@ Test(worker_wire, the_second_answer_takes_it_down)
 	bed_await(&bed, &fake.requests, 1);
 	fake_answer(fake.id);
 	fake_answer(fake.id);
-	expect_down("which it does not have");
+	expect_down("which is unknown");
 	cr_expect(ask.status == 200 && ask.ended == 1);
 	ask_finish(&ask);
 }
@@ -313,6 +313,36 @@ Test(worker_wire, an_answer_and_a_cancel_may_cross)
 		bed_turn_for(&bed, 0.001);
 	bed_turn_for(&bed, 0.02);
 	cr_expect(!ask.answered);
+	end(w);
+}
+
+/* ---- what it does not read ---- */
+
+Test(worker_wire, requests_wait_while_it_does_not_read)
+{
+	struct worker *w = start_serving();
+	static char piece[64 * 1024];
+	struct ask ask;
+	uint32_t id;
+
+	ask_begin(&ask, &bed, w, "/0", "");
+	bed_await(&bed, &fake.requests, 1);
+	id = fake.id;
+	peer_pause(&fake.peer, true);
+	for (int i = 0; worker_has_room(w); i++) {
+		cr_assert(i < 64, "4 MiB were taken");
+		worker_send_chunk(w, &ask.request,
+			(struct bytes){piece, sizeof(piece)}, true);
+	}
+	cr_expect(worker_backlog(w) > WORKER_BACKLOG_MAX);
+	cr_expect(worker_backlog(w) < 2 * WORKER_BACKLOG_MAX);
+	cr_expect_eq(bed.rooms, 0);
+	peer_pause(&fake.peer, false);
+	bed_await(&bed, &bed.rooms, 1);
+	cr_expect(worker_has_room(w));
+	fake_answer(id);
+	bed_await(&bed, &ask.ended, 1);
+	ask_finish(&ask);
 	end(w);
 }
 

@@ -85,6 +85,19 @@ folder_mask(const struct folder *f, char *text)
 	return text;
 }
 
+static bool
+says(const char *path, const char *word)
+{
+	char text[4096];
+	FILE *in = fopen(path, "r");
+	size_t length = in ? fread(text, 1, sizeof(text) - 1, in) : 0;
+
+	text[length] = '\0';
+	if (in)
+		fclose(in);
+	return strstr(text, word);
+}
+
 char *
 folder_check(const struct folder *f)
 {
@@ -92,6 +105,8 @@ folder_check(const struct folder *f)
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
 	char *path = folder_path(f, "supd.yaml");
+	if (!says(path, "listen"))
+		folder_write(f, "conf.d/listen.yaml", "listen: []\n");
 	config_check(path, out);
 	fclose(out);
 	free(path);

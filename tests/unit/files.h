@@ -13,7 +13,8 @@ void folder_remove(struct folder *f);
 /* Makes the folders on the way. */
 void folder_write(const struct folder *f, const char *name, const char *text);
 char *folder_path(const struct folder *f, const char *name);
-/* config_check() of supd.yaml in it, with the folder's path written as D. */
+/* config_check() of supd.yaml in it, with the folder's path written as D. What
+ * says nothing of `listen` gets `listen: []` from a file of conf.d. */
 char *folder_check(const struct folder *f);
 
 char *problems_as_text(const struct problems *problems);

@@ -8,15 +8,17 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "supervisor/control/commands.h"
+#include "supervisor/control/page.h"
+#include "supervisor/control/slices.h"
 #include "supervisor/control/metrics_view.h"
 #include "supervisor/ops/journal.h"
 
 struct door door;
 
 static struct registration declared = {
-	.kind = REGISTRATION_HTTP, .idempotent = -1, .body_limit = -1};
+	.kind = REGISTRATION_HTTP, .idempotent = -1, .http.body_limit = -1};
 static struct registration declared_small = {
-	.kind = REGISTRATION_HTTP, .idempotent = -1, .body_limit = 10};
+	.kind = REGISTRATION_HTTP, .idempotent = -1, .http.body_limit = 10};
 
 /* ---- the clock's place: it stands until the test moves it ---- */
 
@@ -125,7 +127,7 @@ door_encode(unsigned i)
 	buffer_clear(&d->message);
 	codec_packer(&p, &d->message);
 	d->request->ops->encode(d->request, &p, d->request->id);
-	d->request->place = REQUEST_SENT;
+	d->request->where = REQUEST_SENT;
 }
 
 void
@@ -144,7 +146,7 @@ dispatch_submit(struct gateway *g, struct request *r,
 	door.requests[door.count++].request = r;
 	r->id = 100 + i;
 	r->registration = match->registration;
-	r->place = REQUEST_HELD;
+	r->where = REQUEST_HELD;
 	if (door.hold)
 		return;
 	door_encode(i);
@@ -188,16 +190,28 @@ dispatch_send_chunk(
 {
 	struct door_request *d = find(r);
 
-	assert(r->place == REQUEST_SENT);
+	assert(r->where == REQUEST_SENT);
 	assert(!d->body_over);
 	buffer_append(&d->body, piece.at, piece.length);
 	d->body_over = !more;
+}
+
+uint32_t
+dispatch_in_flight(struct gateway *g, const struct request *r)
+{
+	return door.in_flight;
 }
 
 void
 dispatch_credit(struct gateway *g, struct request *r, uint64_t bytes)
 {
 	find(r)->credit += bytes;
+}
+
+void
+dispatch_note_waiting(struct gateway *g, struct request *r, bool waits)
+{
+	r->waits = waits;
 }
 
 void
@@ -224,11 +238,13 @@ command_run(struct command_call *call, const char *verb, const json_t *args)
 {
 	json_t *result;
 
+	door.commands++;
+	door.now_ms += door.command_ms;
 	snprintf(door.verb, sizeof(door.verb), "%s", verb);
 	free(door.args);
 	door.args = json_dumps(args, JSON_COMPACT);
 	door.role = (int)call->role;
-	if (!strcmp(verb, "reload") ||
+	if (door.holds_calls || !strcmp(verb, "reload") ||
 		(!strcmp(verb, "events") &&
 			json_is_true(json_object_get(args, "follow")))) {
 		door.pending = call;
@@ -258,10 +274,26 @@ command_end(struct command_call *call)
 }
 
 void
-metrics_view_write(struct metrics_writer *w, struct gateway *g)
+metrics_view_begin(
+	struct metrics_pass *pass, struct metrics_writer *w, struct gateway *g)
 {
-	metrics_family(w, "supd_door", METRICS_GAUGE, "A door.");
-	metrics_sample(w, NULL, 0, 1);
+	*pass = (struct metrics_pass){.writer = w, .gateway = g};
+}
+
+/* One line for each step. */
+bool
+metrics_view_step(struct metrics_pass *pass, unsigned figures)
+{
+	if (!pass->began)
+		metrics_family(
+			pass->writer, "supd_door", METRICS_GAUGE, "A door.");
+	pass->began = true;
+	metrics_sample(pass->writer, NULL, 0, 1);
+	for (size_t i = 0; i < door.metrics_bytes; i++)
+		buffer_append_byte(&pass->writer->text, 'm');
+	door.now_ms += door.metrics_step_ms;
+	door.pages += !pass->plugin;
+	return ++pass->plugin > door.metrics_steps;
 }
 
 void
@@ -301,6 +333,8 @@ door_open(void)
 	door.config.admin.tokens.count = 1;
 	door.codec = codec_create();
 	door.gateway.journal = journal_create();
+	door.gateway.pages = page_press_create(&door.gateway);
+	door.gateway.slices = slices_create(door.gateway.loop);
 	door.server = http_server_create(&door.gateway, &door.config);
 }
 
@@ -308,6 +342,8 @@ void
 door_close(void)
 {
 	http_server_destroy(door.server);
+	page_press_destroy(door.gateway.pages);
+	slices_destroy(door.gateway.slices);
 	for (unsigned i = 0; i < door.count; i++) {
 		buffer_finish(&door.requests[i].message);
 		buffer_finish(&door.requests[i].body);

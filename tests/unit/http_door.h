@@ -17,6 +17,7 @@ struct door_request {
 	struct buffer message;	 /* as encoded */
 	struct buffer body;	 /* inline part and chunks */
 	uint64_t credit;	 /* given back for chunks of the answer */
+	uint64_t used;		 /* of that, by a test that counts it */
 	bool cancelled, body_over;
 };
 
@@ -29,14 +30,22 @@ extern struct door {
 	struct door_request requests[DOOR_REQUESTS_MAX];
 	unsigned count;
 	unsigned answers, failures;  /* noted for the figures */
+	unsigned metrics_steps;	     /* that a page takes beyond the first */
+	unsigned metrics_step_ms;    /* that each of them takes */
+	size_t metrics_bytes;	     /* that each of them writes */
+	unsigned pages;		     /* that were begun */
 	bool settled, ready, refuse; /* refuse: submit fails at once */
 	bool hold;		     /* submit does not encode yet */
 	size_t backlog;		     /* of every worker */
+	uint32_t in_flight;	     /* with every worker */
+	unsigned commands;	     /* that were run */
+	unsigned command_ms;	     /* that each of them takes */
 	/* of the last command */
 	char verb[32];
 	char *args;
 	int role;
 	struct command_call *pending;
+	bool holds_calls; /* every call stays pending */
 } door;
 
 void door_open(void);

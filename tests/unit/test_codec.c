@@ -422,3 +422,53 @@ Test(codec, fields_are_found_by_key)
 	cr_expect_null(codec_field(&o->via.map.ptr->key, "kind"));
 	cr_expect_null(codec_field(NULL, "kind"));
 }
+
+/* ---- a bound on values ---- */
+
+static void
+pack_nils(uint32_t count)
+{
+	msgpack_pack_array(p, count);
+	for (uint32_t i = 0; i < count; i++)
+		msgpack_pack_nil(p);
+}
+
+static struct message
+decode_bounded(uint32_t most)
+{
+	codec_bound_values(codec, most);
+	return decode_one();
+}
+
+Test(codec, an_object_of_too_many_values_is_not_read)
+{
+	struct message m;
+	char text[80];
+
+	codec_result(p, 70000);
+	pack_nils(95); /* and itself, and the four around it */
+	cr_expect_not(decode_bounded(0).oversized);
+	cr_expect_not(decode_bounded(100).oversized);
+	m = decode_bounded(99);
+	cr_expect(m.oversized);
+	cr_expect_eq(m.kind, MESSAGE_RESPONSE);
+	cr_expect_eq(m.id, 70000);
+	cr_expect_eq(
+		codec_read_error(m.error, text, sizeof(text)), WIRE_FAILED);
+	cr_expect_str_eq(text, "the answer has more than 99 values");
+
+	buffer_clear(&out);
+	codec_request(p, 8, MESSAGE_CALL, 1);
+	pack_nils(100);
+	m = decode_bounded(99);
+	cr_expect(m.oversized && m.kind == MESSAGE_REQUEST && m.id == 8);
+	cr_expect_eq(m.name, MESSAGE_UNKNOWN);
+	cr_expect(bytes_equal(m.method, BYTES("call")));
+
+	buffer_clear(&out);
+	codec_notification(p, MESSAGE_EMIT, 1);
+	pack_nils(100);
+	m = decode_bounded(99);
+	cr_expect(m.oversized && m.kind == MESSAGE_NOTIFICATION);
+	cr_expect(bytes_equal(m.method, BYTES("emit")));
+}

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proto/util/memory.h"
 #include "supervisor/config/manifest.h"
 #include "supervisor/config/units.h"
 #include "tests/unit/files.h"
@@ -67,7 +68,10 @@ static const struct {
 		"t.yaml:1:29: tags are not allowed\n"},
 	{"log: {}\n---\nlog: {}\n",
 		"t.yaml:2:1: only one document is allowed in a file\n"},
-	{"? [a]\n: 1\n", "t.yaml:1:3: a key must be text, not a list\n"},
+	{"? [a]\n: 1\n", "t.yaml:1:3: a key must be a string, not a list\n"},
+	{"\"log\\0\": {}\n", "t.yaml:1:1: a key must not contain a NUL byte\n"},
+	{"plugins: {\"a\\0\": {bogus: 1}}\n",
+		"t.yaml:1:11: a key must not contain a NUL byte\n"},
 	/* unknown and double keys */
 	{"lisen: []\n",
 		"t.yaml:1:1: unknown key 'lisen'; did you mean 'listen'?\n"},
@@ -95,9 +99,9 @@ static const struct {
 		"t.yaml:1:14: 'level' must be one of error, warn, info, "
 		"debug\n"},
 	{"state_dir: {}\n",
-		"t.yaml:1:12: 'state_dir' must be text, not a map\n"},
+		"t.yaml:1:12: 'state_dir' must be a string, not a map\n"},
 	{"state_dir: ~\n",
-		"t.yaml:1:12: 'state_dir' must be text, not nothing\n"},
+		"t.yaml:1:12: 'state_dir' must be a string, not nothing\n"},
 	{"state_dir: \"\"\n", "t.yaml:1:12: 'state_dir' must not be empty\n"},
 	{"state_dir: \"a\\0b\"\n",
 		"t.yaml:1:12: 'state_dir' must not contain a NUL byte\n"},
@@ -105,16 +109,16 @@ static const struct {
 		"t.yaml:1:14: 'plugin_dirs' must be a list, not a single "
 		"value\n"},
 	{"plugin_dirs: [[a]]\n",
-		"t.yaml:1:15: 'plugin_dirs' must be text, not a list\n"},
+		"t.yaml:1:15: 'plugin_dirs' must be a string, not a list\n"},
 	{"admin: {http: yes}\n", "t.yaml:1:15: 'http' must be true or false\n"},
 	{"admin: {http: \"true\"}\n",
 		"t.yaml:1:15: 'http' must be true or false\n"},
 	{"limits: {headers: many}\n",
-		"t.yaml:1:19: 'headers' must be a whole number\n"},
+		"t.yaml:1:19: 'headers' must be an integer\n"},
 	{"limits: {headers: 1KiB}\n",
-		"t.yaml:1:19: 'headers' must be a whole number\n"},
+		"t.yaml:1:19: 'headers' must be an integer\n"},
 	{"limits: {headers: -1}\n",
-		"t.yaml:1:19: 'headers' must be a whole number\n"},
+		"t.yaml:1:19: 'headers' must be an integer\n"},
 	{"limits: {head: 16KB}\n",
 		"t.yaml:1:16: 'head' must be a size such as 512B, 64KiB or "
 		"10MiB\n"},
@@ -168,9 +172,9 @@ static const struct {
 	{"admin: {peers: [{role: admin}]}\n",
 		"t.yaml:1:17: a peer has either 'uid' or 'gid'\n"},
 	{"admin: {peers: [{uid: no-such-user, role: admin}]}\n",
-		"t.yaml:1:23: there is no user 'no-such-user'\n"},
+		"t.yaml:1:23: unknown user 'no-such-user'\n"},
 	{"admin: {peers: [{gid: no-such-group, role: admin}]}\n",
-		"t.yaml:1:23: there is no group 'no-such-group'\n"},
+		"t.yaml:1:23: unknown group 'no-such-group'\n"},
 	{"admin: {peers: [{uid: 0, gid: 0, role: admin}]}\n",
 		"t.yaml:1:17: a peer has either 'uid' or 'gid'\n"},
 	/* plugins */
@@ -208,7 +212,7 @@ static const struct {
 		"t.yaml:1:21: 'SUPD_ID': names that begin with SUPD_ are set "
 		"by supd\n"},
 	{"plugins: {a: {env: {A: [1]}}}\n",
-		"t.yaml:1:24: 'A' must be text, not a list\n"},
+		"t.yaml:1:24: 'A' must be a string, not a list\n"},
 	{"plugins: {a: {settings: [1]}}\n",
 		"t.yaml:1:25: 'settings' must be a map, not a list\n"},
 	{"plugins: {a: {settings: {n: 99999999999999999999}}}\n",
@@ -298,6 +302,44 @@ Test(config, never_quotes_a_secret)
 	cr_expect_not(strstr(text, "s3cret"), "%s", text);
 	cr_expect(strstr(text, ":6:21: 'p': a ${ begins"), "%s", text);
 	free(text);
+}
+
+/* Both the place and what is wrong can be read, whatever the size of a name. */
+Test(config, shortens_what_it_quotes)
+{
+	static const struct {
+		const char *before, *after, *says;
+	} rows[] = {
+		{"", ": 1\n", "t.yaml:1:3: unknown key 'k"},
+		{"", ": 1\n", "kk'\n"},
+		{"plugins:\n  ? ", "  : {}\n",
+			"kk' is not an id: lower-case letters, digits, - and "
+			"_, at most 64, first a letter or digit\n"},
+		{"plugins:\n  a:\n    env:\n      ? ", "=\n      : x\n",
+			"kk=' cannot be the name of a variable\n"},
+		{"plugins:\n  a:\n    settings:\n      a: \"${env:", "}\"\n",
+			"kk'"},
+	};
+	const size_t bytes = 1 << 20;
+	char *name = malloc(bytes + 1);
+
+	cr_assert(name);
+	memset(name, 'k', bytes);
+	name[bytes] = '\0';
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char *yaml = memory_format("%s%s%s%s%s",
+			*rows[i].before ? "" : "? ", rows[i].before, name,
+			*rows[i].after == ':' || *rows[i].after == ' ' ? "\n"
+								       : "",
+			rows[i].after);
+		char *text = problems_of(yaml, strlen(yaml));
+
+		cr_expect(strstr(text, rows[i].says), "%zu: %.2000s", i, text);
+		cr_expect_leq(strlen(text), 4096);
+		free(text);
+		free(yaml);
+	}
+	free(name);
 }
 
 Test(config, makes_problems_printable)
@@ -664,7 +706,7 @@ Test(config, prints_every_key_for_a_manual_page)
 		"supported yet.\n",
 		"\n.TP\n\\fBhealth.probes[].expect\\fR (number 100\\-599; "
 		"default 200)\n",
-		"\n.TP\n\\fBname\\fR (text; required)\n",
+		"\n.TP\n\\fBname\\fR (string; required)\n",
 	};
 	char *text = NULL;
 	size_t length;
@@ -687,9 +729,9 @@ Test(config, prints_a_reference_of_every_key)
 	fclose(out);
 	static const char *const rows[] = {
 		"| `limits.head` | size 1KiB-1MiB | `16KiB` | live |",
-		"| `listen[].http` | text | *required* | rebind |",
+		"| `listen[].http` | string | *required* | rebind |",
 		"| `defaults.crash.within` | time 100ms-24h | `5m` | live |",
-		"| `plugins.ID.mount` | text of at most 256 bytes | | "
+		"| `plugins.ID.mount` | string of at most 256 bytes | | "
 		"reload |",
 		"| `health.probes[].expect` | number 100-599 | `200` |",
 	};

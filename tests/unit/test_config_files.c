@@ -56,7 +56,7 @@ static const struct {
 		"D/supd.yaml:1:1\n"
 		"D/conf.d/2.yaml:1:9: 'peers' is set already in "
 		"D/supd.yaml:2:9\n"
-		"D/supd.yaml:1:15: warning: there is no folder D/p\n"},
+		"D/supd.yaml:1:15: warning: folder D/p does not exist\n"},
 	{"a map and a value", "log: {level: warn}\n", "log: warn\n", "", NULL,
 		"D/conf.d/1.yaml:1:1: 'log' is set already in "
 		"D/supd.yaml:1:1\n"},
@@ -64,10 +64,10 @@ static const struct {
 		"plugins:\n  a: {drain_timeuot: 1s}\n", "log: [\n", NULL,
 		"D/conf.d/2.yaml:2:1: not YAML: did not find expected node "
 		"content while parsing a flow node\n"
-		"D/conf.d/1.yaml:2:7: unknown key 'drain_timeuot'; did you "
-		"mean 'drain_timeout'?\n"
 		"D/supd.yaml:1:1: unknown key 'lisen'; did you mean "
-		"'listen'?\n"},
+		"'listen'?\n"
+		"D/conf.d/1.yaml:2:7: unknown key 'drain_timeuot'; did you "
+		"mean 'drain_timeout'?\n"},
 };
 
 static struct config *

@@ -2,6 +2,7 @@
  * progress, garbage, limits and who leaves. One loop serves both ends. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,12 +11,14 @@
 #include <unistd.h>
 
 #include "proto/sp.h"
+#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "proto/value.h"
 #include "supervisor/control/control.h"
-#include "tests/unit/gateway_place.h"
+#include "tests/unit/fake_gateway.h"
 
 #define TURNS_MAX 20000
+#define DEADLINE_MS 20000
 
 static struct ev_loop *loop;
 static struct control *control;
@@ -32,13 +35,13 @@ on_shutdown(void *user)
 static void
 open_control(const char *yaml)
 {
-	struct error err = {{0}};
+	struct error err = {.text = ""};
 
 	loop = ev_loop_new(0);
-	place_open(yaml, loop);
+	fake_open(yaml, loop);
 	strcpy(dir, "/tmp/supd-control-XXXXXX");
 	cr_assert(mkdtemp(dir));
-	control = control_create(&place.gateway, dir, place.gateway.config,
+	control = control_create(&fake.gateway, dir, fake.gateway.config,
 		on_shutdown, NULL, &err);
 	cr_assert(control, "%s", err.text);
 	address.sun_family = AF_UNIX;
@@ -58,7 +61,7 @@ close_control(void)
 	control_destroy(control);
 	cr_expect_eq(access(address.sun_path, F_OK), -1);
 	rmdir(dir);
-	place_close();
+	fake_close();
 	ev_loop_destroy(loop);
 }
 
@@ -111,7 +114,9 @@ client_write(struct client *c, const void *bytes, size_t size)
 static bool
 client_fill(struct client *c)
 {
-	for (int turns = 0; turns < TURNS_MAX; turns++) {
+	uint64_t deadline = clock_ms() + DEADLINE_MS;
+
+	while (clock_ms() < deadline) {
 		ssize_t got;
 
 		ev_run(loop, EVRUN_NOWAIT);
@@ -234,14 +239,14 @@ Test(control, progress_comes_before_the_answer)
 
 	client_open(&c);
 	client_call(&c, 5, "reload", "{\"pluginId\":\"hello\"}");
-	while (!place.begun_count)
+	while (!fake.begun_count)
 		ev_run(loop, EVRUN_NOWAIT);
-	place_phase(0, "staging");
+	fake_phase(0, "staging");
 	cr_assert(client_read(&c));
 	cr_expect_eq(c.message.kind, MESSAGE_NOTIFICATION);
 	cr_expect_eq(c.message.name, MESSAGE_PROGRESS);
 	cr_expect_eq(c.message.params[0].via.u64, 5);
-	place_verdict(0, "rolled_back");
+	fake_verdict(0, RECEIPT_ROLLED_BACK);
 	cr_assert(client_read(&c));
 	cr_expect_eq(exit_code_of(&c.message), 1);
 	client_close(&c);
@@ -254,12 +259,12 @@ Test(control, a_client_that_leaves_takes_nothing_along)
 	client_open(&c);
 	client_open(&other);
 	client_call(&c, 5, "reload", "{\"pluginId\":\"hello\"}");
-	while (!place.begun_count)
+	while (!fake.begun_count)
 		ev_run(loop, EVRUN_NOWAIT);
 	client_close(&c);
-	for (int i = 0; i < TURNS_MAX && place.begun[0].watcher; i++)
+	for (int i = 0; i < TURNS_MAX && fake.begun[0].watcher; i++)
 		ev_run(loop, EVRUN_NOWAIT);
-	cr_expect_null(place.begun[0].watcher);
+	cr_expect_null(fake.begun[0].watcher);
 	client_call(&other, 1, "version", "{}");
 	cr_expect(client_read(&other));
 	client_close(&other);
@@ -267,7 +272,7 @@ Test(control, a_client_that_leaves_takes_nothing_along)
 
 Test(control, a_document_too_long_for_a_message_comes_in_pieces)
 {
-	struct output *o = place_plugin("hello")->output;
+	struct output *o = fake_plugin("hello")->output;
 	char text[OUTPUT_LINE_BYTES];
 	struct buffer whole = {0};
 	struct client c;
@@ -291,6 +296,39 @@ Test(control, a_document_too_long_for_a_message_comes_in_pieces)
 	cr_expect_eq(json_array_size(json_object_get(document, "lines")), 500);
 	json_decref(document);
 	buffer_finish(&whole);
+	client_close(&c);
+}
+
+static void
+open_large(void)
+{
+	struct buffer yaml = {0};
+
+	buffer_append_text(&yaml, "plugins:\n");
+	for (int i = 0; i < 1000; i++)
+		buffer_format(&yaml, "  plugin-%d: {}\n", i);
+	buffer_append_byte(&yaml, 0);
+	open_control((const char *)buffer_bytes(&yaml));
+	buffer_finish(&yaml);
+}
+
+TestSuite(control_of_many, .init = open_large, .fini = close_control,
+	.timeout = 60);
+
+Test(control_of_many, a_long_document_that_fits_into_a_message_is_one_answer)
+{
+	const msgpack_object *rows;
+	struct client c;
+
+	client_open(&c);
+	client_call(&c, 5, "list", "{}");
+	cr_assert(client_read(&c));
+	cr_assert_eq(c.message.kind, MESSAGE_RESPONSE);
+	cr_expect_eq(c.message.id, 5);
+	cr_expect_eq(exit_code_of(&c.message), 0);
+	rows = codec_field(codec_field(c.message.result, "data"), "plugins");
+	cr_assert(rows);
+	cr_expect_eq(rows->via.array.size, 1000);
 	client_close(&c);
 }
 
@@ -350,7 +388,7 @@ Test(control, too_many_calls_at_a_time_are_refused)
 
 Test(control, a_follower_that_does_not_read_loses_lines_and_hears_how_many)
 {
-	struct output *o = place_plugin("hello")->output;
+	struct output *o = fake_plugin("hello")->output;
 	char text[OUTPUT_LINE_BYTES];
 	struct client c;
 	unsigned lines = 0;
@@ -376,20 +414,161 @@ Test(control, a_follower_that_does_not_read_loses_lines_and_hears_how_many)
 	client_close(&c);
 }
 
-Test(control, more_clients_than_there_are_places_are_turned_away)
+Test(control, an_admin_gets_the_place_of_the_session_idle_longest)
 {
 	static struct client clients[CONTROL_SESSIONS_MAX + 1];
 
-	for (int i = 0; i < CONTROL_SESSIONS_MAX; i++)
+	for (int i = 0; i <= CONTROL_SESSIONS_MAX; i++)
 		client_open(&clients[i]);
-	cr_assert(client_open_raw(&clients[CONTROL_SESSIONS_MAX]));
-	cr_expect_not(client_fill(&clients[CONTROL_SESSIONS_MAX]));
+	cr_expect_not(client_fill(&clients[0]), "it was idle longest");
+	client_call(&clients[1], 1, "version", "{}");
+	cr_expect(client_read(&clients[1]));
 	for (int i = 0; i <= CONTROL_SESSIONS_MAX; i++)
 		client_close(&clients[i]);
 	for (int i = 0; i < 100; i++)
 		ev_run(loop, EVRUN_NOWAIT);
-	client_open(&clients[0]);
-	client_close(&clients[0]);
+	cr_expect_eq(fake.gateway.control.sessions, 0);
+	cr_expect_eq(fake.gateway.control.ended[GATEWAY_CONTROL_ROOM], 1);
+}
+
+/* ---- silence ---- */
+
+static void
+expect_cut(struct client *c, enum gateway_control_end why)
+{
+	cr_expect_not(client_fill(c));
+	cr_expect_eq(fake.gateway.control.ended[why], 1);
+	client_close(c);
+}
+
+Test(control, a_client_that_never_greets_is_cut)
+{
+	struct control_limits limits = {
+		.greeting_ms = 1, .idle_ms = 60000, .unread_ms = 60000};
+	struct client silent;
+
+	control_limit(control, &limits);
+	cr_assert(client_open_raw(&silent));
+	while (buffer_length(&silent.in) < SP_GREETING_BYTES)
+		cr_assert(client_fill(&silent));
+	while (!fake.gateway.control.ended[GATEWAY_CONTROL_GREETING])
+		ev_run(loop, EVRUN_ONCE);
+	expect_cut(&silent, GATEWAY_CONTROL_GREETING);
+}
+
+Test(control, an_idle_client_is_cut_and_a_follower_is_not)
+{
+	struct control_limits limits = {
+		.greeting_ms = 60000, .idle_ms = 1, .unread_ms = 60000};
+	struct client idle, follower;
+
+	control_limit(control, &limits);
+	client_open(&follower);
+	client_call(&follower, 1, "events", "{\"follow\":true}");
+	client_open(&idle);
+	while (!fake.gateway.control.ended[GATEWAY_CONTROL_IDLE])
+		ev_run(loop, EVRUN_ONCE);
+	expect_cut(&idle, GATEWAY_CONTROL_IDLE);
+	cr_expect_eq(fake.gateway.control.sessions, 1);
+	client_close(&follower);
+}
+
+/* ---- who does not read ---- */
+
+/* The 500 longest lines of a log: half a mebibyte. */
+static void
+fill_log(void)
+{
+	struct output *o = fake_plugin("hello")->output;
+	char text[OUTPUT_LINE_BYTES];
+
+	memset(text, 'x', sizeof(text));
+	for (int i = 0; i < OUTPUT_LINES; i++)
+		output_add(
+			o, 1, 1, "stdout", (struct bytes){text, sizeof(text)});
+}
+
+/* `count` calls of `logs` in one frame. */
+static void
+client_flood(struct client *c, uint32_t count)
+{
+	json_t *args = json_pack("{s:s,s:i}", "id", "hello", "lines", 500);
+	struct buffer b = {0};
+	msgpack_packer p;
+
+	buffer_reserve(&b, SP_HEADER_BYTES);
+	buffer_commit(&b, SP_HEADER_BYTES);
+	codec_packer(&p, &b);
+	for (uint32_t id = 1; id <= count; id++) {
+		codec_request(&p, id, MESSAGE_CONTROL, 2);
+		codec_text(&p, "logs");
+		value_pack(&p, args);
+	}
+	sp_header(buffer_bytes(&b), buffer_length(&b) - SP_HEADER_BYTES);
+	client_write(c, buffer_bytes(&b), buffer_length(&b));
+	json_decref(args);
+	buffer_finish(&b);
+}
+
+Test(control, a_flood_of_calls_without_reading_is_bounded_and_cut)
+{
+	struct control_limits limits = {
+		.greeting_ms = 60000, .idle_ms = 60000, .unread_ms = 60000};
+	struct client c, other;
+
+	fill_log();
+	control_limit(control, &limits);
+	client_open(&c);
+	client_open(&other);
+	client_flood(&c, 1000);
+	for (int i = 0; i < 200; i++)
+		ev_run(loop, EVRUN_NOWAIT);
+	cr_expect_lt(mallinfo2().uordblks, 32u << 20, "%zu bytes for 2 GB",
+		mallinfo2().uordblks);
+	client_call(&other, 1, "version", "{}");
+	cr_expect(client_read(&other));
+	limits.unread_ms = 1;
+	control_limit(control, &limits);
+	while (!fake.gateway.control.ended[GATEWAY_CONTROL_UNREAD])
+		ev_run(loop, EVRUN_ONCE);
+	client_close(&c);
+	client_close(&other);
+}
+
+Test(control, a_flood_of_calls_is_answered_to_a_client_that_reads)
+{
+	struct client c;
+	uint32_t answered = 0;
+
+	fill_log();
+	client_open(&c);
+	client_flood(&c, 20);
+	while (answered < 20) {
+		cr_assert(client_read(&c));
+		if (c.message.kind == MESSAGE_RESPONSE)
+			cr_expect_eq(c.message.id, ++answered);
+	}
+	client_close(&c);
+}
+
+Test(control, a_follower_that_does_not_read_is_cut)
+{
+	struct control_limits limits = {
+		.greeting_ms = 60000, .idle_ms = 60000, .unread_ms = 1};
+	struct client c;
+
+	control_limit(control, &limits);
+	client_open(&c);
+	client_call(&c, 5, "logs",
+		"{\"id\":\"hello\",\"lines\":0,\"follow\":true}");
+	for (int i = 0; i < 10; i++)
+		ev_run(loop, EVRUN_NOWAIT);
+	for (int i = 0; i < 4; i++)
+		fill_log();
+	while (!fake.gateway.control.ended[GATEWAY_CONTROL_UNREAD])
+		ev_run(loop, EVRUN_ONCE);
+	cr_expect_eq(fake.gateway.control.sessions, 0);
+	client_close(&c);
 }
 
 /* ---- roles ---- */
@@ -413,8 +592,14 @@ Test(control_for_others, who_is_not_listed_is_denied_every_time)
 	for (uint32_t i = 0; i < 100; i++) {
 		client_call(&c, i, verbs[i % 3], "{\"pluginId\":\"hello\"}");
 		expect_error(&c, i, "denied");
+		if (i % 4 < 3)
+			continue;
+		cr_expect_not(client_fill(&c), "four are enough");
+		client_close(&c);
+		client_open(&c);
 	}
-	cr_expect_eq(place.begun_count, 0);
+	cr_expect_eq(fake.gateway.control.ended[GATEWAY_CONTROL_DENIED], 25);
+	cr_expect_eq(fake.begun_count, 0);
 	client_close(&c);
 }
 
@@ -453,14 +638,14 @@ Test(control, everybody_may_connect_and_a_stale_socket_is_replaced)
 
 	cr_assert_eq(stat(address.sun_path, &st), 0);
 	cr_expect_eq(st.st_mode & 0777, 0666);
-	second = control_create(&place.gateway, dir, place.gateway.config,
+	second = control_create(&fake.gateway, dir, fake.gateway.config,
 		on_shutdown, NULL, &err);
 	cr_assert(second);
 	control_destroy(control);
 	control = second;
 	/* The first one's end took the name with it: make it anew. */
 	control_destroy(control);
-	control = control_create(&place.gateway, dir, place.gateway.config,
+	control = control_create(&fake.gateway, dir, fake.gateway.config,
 		on_shutdown, NULL, &err);
 	cr_assert(control);
 }
@@ -468,11 +653,11 @@ Test(control, everybody_may_connect_and_a_stale_socket_is_replaced)
 Test(control, a_path_too_long_for_a_socket_is_an_error)
 {
 	char longer[200];
-	struct error err = {{0}};
+	struct error err = {.text = ""};
 
 	memset(longer, 'a', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = 0;
-	cr_expect_null(control_create(&place.gateway, longer,
-		place.gateway.config, on_shutdown, NULL, &err));
+	cr_expect_null(control_create(&fake.gateway, longer,
+		fake.gateway.config, on_shutdown, NULL, &err));
 	cr_expect(strstr(err.text, "longer than"));
 }

@@ -2,7 +2,7 @@
  * a quarter off at most, and early_max deaths within the window give up. */
 #include <criterion/criterion.h>
 
-#include "supervisor/gateway/crash.h"
+#include "supervisor/reload/crash.h"
 
 Test(crash, delays_double_up_to_thirty_seconds)
 {
@@ -29,6 +29,21 @@ Test(crash, gives_up_at_the_last_death_within_the_window)
 	for (int i = 0; i < 9; i++)
 		cr_assert_geq(crash_note_early(&h, 10, 10, 1000, 0), 0);
 	cr_assert_eq(crash_note_early(&h, 10, 10, 1000, 0), -1);
+}
+
+Test(crash, pauses_of_what_is_starved_double_from_one_second_to_thirty)
+{
+	static const int64_t expected[] = {
+		1000, 2000, 4000, 8000, 16000, 30000, 30000};
+	struct crash_history h = {0};
+
+	for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++)
+		cr_assert_eq(crash_note_starved(&h, 0.0), expected[i]);
+	cr_assert_eq(h.early_deaths, 0);
+	h.starved = 0;
+	cr_assert_eq(crash_note_starved(&h, 0.999999), 751);
+	h.starved = UINT32_MAX - 1;
+	cr_assert_eq(crash_note_starved(&h, 0.0), 30000);
 }
 
 Test(crash, deaths_outside_the_window_do_not_add_up)

@@ -102,6 +102,17 @@ Test(history, the_time_is_that_of_the_verdict)
 	json_decref(after);
 }
 
+static off_t
+size_of(const char *name)
+{
+	char *path = folder_path(&dir, name);
+	struct stat now = {0};
+
+	stat(path, &now);
+	free(path);
+	return now.st_size;
+}
+
 #define LINE(id)                                                               \
 	"{\"at\":\"t\",\"id\":\"" id "\",\"pluginId\":\"a\",\"state\":"        \
 	"\"done\"}"
@@ -114,24 +125,77 @@ Test(history, leaves_out_what_is_torn_or_no_receipt)
 			    "\n\xff\xfe\n[1]\nnull\n{}\n{\"id\":1}\n" LINE(
 				    "r-9") "\n" LINE("r-10"));
 	reopen();
-	expect(NULL, 50, "r-7 done, r-9 done");
-	cr_expect_eq(history_last_number(h), 9);
+	expect(NULL, 50, "r-7 done, r-9 done, r-10 done");
+	cr_expect_eq(history_last_number(h), 10);
 	/* What is torn at the end takes no later line with it. */
 	note("r-11", "a", "done");
-	expect(NULL, 50, "r-7 done, r-9 done, r-11 done");
+	expect(NULL, 50, "r-7 done, r-9 done, r-10 done, r-11 done");
 	reopen();
-	expect(NULL, 1, "r-11 done");
+	expect(NULL, 50, "r-7 done, r-9 done, r-10 done, r-11 done");
 }
 
-static off_t
-size_of(const char *name)
+static void
+write_bytes(const char *bytes, size_t length)
 {
-	char *path = folder_path(&dir, name);
-	struct stat now = {0};
+	char *path = folder_path(&dir, "history.jsonl");
+	FILE *file = fopen(path, "we");
 
-	stat(path, &now);
+	cr_assert(file && fwrite(bytes, 1, length, file) == length);
+	cr_assert_eq(fclose(file), 0);
 	free(path);
-	return now.st_size;
+}
+
+Test(history, a_file_cut_at_any_byte_keeps_what_was_whole_and_goes_on)
+{
+	static const char all[] = LINE("r-1") "\n" LINE("r-2") "\n";
+	size_t line = (sizeof(all) - 1) / 2;
+
+	for (size_t length = 0; length < sizeof(all); length++) {
+		bool first = length + 1 >= line,
+		     second = length + 1 >= 2 * line;
+
+		write_bytes(all, length);
+		reopen();
+		note("r-3", "a", "done");
+		reopen();
+		expect(NULL, 50,
+			second	? "r-1 done, r-2 done, r-3 done"
+			: first ? "r-1 done, r-3 done"
+				: "r-3 done");
+	}
+}
+
+Test(history, nuls_or_garbage_at_any_byte_cost_the_lines_that_they_hit)
+{
+	static const char *const rubbish[] = {"\0\0\0\0", "\xff\xfe{\"\n"};
+
+	for (size_t kind = 0; kind < 2; kind++)
+		for (size_t at = 0; at + 4 < sizeof(LINE("r-1")); at++) {
+			char all[] = LINE("r-1") "\n" LINE("r-2") "\n";
+
+			memcpy(all + at, rubbish[kind], 4);
+			write_bytes(all, sizeof(all) - 1);
+			reopen();
+			expect("a", 1, "r-2 done");
+		}
+}
+
+Test(history, a_huge_line_takes_no_later_one_with_it)
+{
+	size_t huge = 3 * HISTORY_FILE_BYTES_MAX;
+	const char last[] = "\n" LINE("r-5") "\n";
+	char *all = memory_alloc(huge + sizeof(last));
+
+	memset(all, 'x', huge);
+	memcpy(all + huge, last, sizeof(last) - 1);
+	write_bytes(all, huge + sizeof(last) - 1);
+	reopen();
+	expect(NULL, 50, "r-5 done");
+	note("r-6", "a", "done"); /* too large to go on with: a new file */
+	cr_expect_lt(size_of("history.jsonl"), 1000);
+	reopen();
+	expect(NULL, 50, "r-5 done, r-6 done");
+	free(all);
 }
 
 Test(history, is_bounded_on_disk_and_in_memory)

@@ -1,5 +1,6 @@
 /* hold: order, limits, and counts that always fit the queue. */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 
 #include "supervisor/route/hold.h"
 
@@ -24,7 +25,7 @@ expect_order(const char *want)
 	for (; *want; want++) {
 		cr_assert((r = hold_pop(&hold)));
 		cr_expect_eq(r->id, (uint32_t)(*want - '0'));
-		cr_expect_eq(r->place, REQUEST_NOWHERE);
+		cr_expect_eq(r->where, REQUEST_NOWHERE);
 	}
 	cr_expect_null(hold_pop(&hold));
 	cr_expect_eq(hold.count, 0);
@@ -37,7 +38,7 @@ Test(hold, releases_in_order, .init = fill)
 	cr_expect_null(hold_pop(&hold));
 	for (int i = 0; i < 4; i++) {
 		cr_assert(hold_push(&hold, &all[i]));
-		cr_expect_eq(all[i].place, REQUEST_HELD);
+		cr_expect_eq(all[i].where, REQUEST_HELD);
 	}
 	cr_expect_eq(hold.count, 4);
 	cr_expect_eq(hold.bytes, 40);
@@ -54,7 +55,7 @@ Test(hold, refuses_and_counts_what_exceeds_the_count, .init = fill)
 	cr_expect(hold_push(&hold, &all[1]));
 	cr_expect(!hold_push(&hold, &all[2]));
 	cr_expect(!hold_return(&hold, &all[3]));
-	cr_expect_eq(all[2].place, REQUEST_NOWHERE);
+	cr_expect_eq(all[2].where, REQUEST_NOWHERE);
 	cr_expect_eq(hold.overflow_total, 2);
 	hold_pop(&hold);
 	cr_expect(hold_push(&hold, &all[2]));
@@ -102,4 +103,37 @@ Test(hold, requests_of_one_microsecond_keep_their_order, .init = fill)
 	cr_assert(hold_return(&hold, &all[0]));
 	cr_assert(hold_return(&hold, &all[3]));
 	expect_order("1234");
+}
+
+/* Each comparison of the search would be a step over what came back before. */
+Test(hold, many_that_come_back_in_order_are_not_searched_for)
+{
+	enum { MANY = 20000 };
+	struct request *many = calloc(MANY, sizeof(*many));
+	uint64_t now = 100;
+
+	hold_init(&hold, MANY, SIZE_MAX);
+	for (uint32_t i = 0; i < MANY; i++) {
+		many[i] = (struct request){.id = i + 1, .accepted_us = now++};
+		cr_assert(hold_return(&hold, &many[i]));
+		cr_expect_eq(hold.returned, &many[i]);
+		cr_expect_eq(hold.queue.previous, &many[i].node);
+	}
+	for (uint32_t i = 0; i < MANY; i++)
+		cr_assert_eq(hold_pop(&hold), &many[i]);
+	cr_expect_null(hold.returned);
+	free(many);
+}
+
+Test(hold, what_came_back_last_is_no_guide_once_it_is_gone_or_later,
+	.init = fill)
+{
+	hold_init(&hold, 100, 1000);
+	cr_assert(hold_return(&hold, &all[5]));
+	cr_assert(hold_return(&hold, &all[2]));
+	cr_assert(hold_return(&hold, &all[3]));
+	hold_remove(&hold, &all[3]);
+	cr_assert(hold_return(&hold, &all[4]));
+	cr_assert(hold_return(&hold, &all[0]));
+	expect_order("1356");
 }

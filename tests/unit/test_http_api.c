@@ -82,6 +82,8 @@ Test(http_api, calls_what_supctl_calls)
 			"{\"id\":\"a\"}"},
 		{"POST /api/plugins/a/disable HTTP/1.1", "disable",
 			"{\"id\":\"a\"}"},
+		{"GET /api/plugins/a/logs?lines=5 HTTP/1.1", "logs",
+			"{\"id\":\"a\",\"lines\":\"5\"}"},
 		{"GET /api/config/plan HTTP/1.1", "plan", "{}"},
 		{"POST /api/config/apply HTTP/1.1", "apply", "{}"},
 		{"POST /api/events/a.b HTTP/1.1", "emit", "{\"name\":\"a.b\"}"},
@@ -106,10 +108,31 @@ Test(http_api, calls_what_supctl_calls)
 	}
 }
 
+/* With a token, as every call. */
+Test(http_api, lists_its_calls)
+{
+	char *text = door_ask(
+		client, "GET /api HTTP/1.1\r\nHost: x\r\n" TOKEN "\r\n", NULL);
+
+	cr_expect(!strncmp(text, "HTTP/1.1 200 OK\r\n", 17), "%s", text);
+	cr_expect(strstr(text, "{\"method\":\"POST\",\"path\":"
+			       "\"/api/plugins/{pluginId}/reload\","
+			       "\"verb\":\"reload\",\"role\":\"operator\","),
+		"%s", text);
+	cr_expect(strstr(text, "{\"calls\":[{\"method\":\"GET\",\"path\":"
+			       "\"/api\",\"verb\":null,\"role\":\"viewer\","),
+		"%s", text);
+	free(text);
+	expect_answer(
+		"GET /api HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 401 ", "}\n");
+	expect_answer("POST /api HTTP/1.1\r\nHost: x\r\n" TOKEN "\r\n",
+		"HTTP/1.1 405 ", "}\n");
+	cr_expect_str_eq(door.verb, "");
+}
+
 Test(http_api, tells_what_there_is_not)
 {
 	static const char *const asks[] = {
-		"GET /api HTTP/1.1",
 		"GET /api/ HTTP/1.1",
 		"GET /api/nothing HTTP/1.1",
 		"GET /api/plugins/ HTTP/1.1",
@@ -194,7 +217,7 @@ Test(http_api, says_where_json_is_malformed)
 	expect_answer("", "HTTP/1.1 400 ", "\"line\":2,\"column\":7}\n");
 	post_reload("[1]");
 	expect_answer("", "HTTP/1.1 400 ",
-		"{\"error\":\"the body is no JSON object\"}\n");
+		"{\"error\":\"the body is not a JSON object\"}\n");
 	cr_expect_str_eq(door.verb, "");
 }
 
@@ -246,8 +269,7 @@ Test(http_api, a_call_of_a_plugin_takes_the_body_as_it_stands)
 	static const struct {
 		const char *path, *fields, *body, *args;
 	} rows[] = {
-		{"/api/tools/t", "", "",
-			"{\"kind\":\"tool\",\"name\":\"t\",\"args\":{}}"},
+		{"/api/tools/t", "", "", "{\"kind\":\"tool\",\"name\":\"t\"}"},
 		{"/api/tools/t", "", "[1,\"a\"]",
 			"{\"kind\":\"tool\",\"name\":\"t\",\"args\":[1,\"a\"]"
 			"}"},
@@ -382,7 +404,9 @@ Test(http_api, metrics_are_open_or_for_a_token)
 
 /* ---- streams of events ---- */
 
-#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+#define HEAD                                                                   \
+	"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"               \
+	"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
 #define ASK_EVENTS "GET /api/events HTTP/1.1\r\nHost: x\r\n" TOKEN "\r\n"
 
 static void
@@ -416,6 +440,20 @@ expect_text(const char *end)
 	cr_expect(length >= tail && !strcmp(text + length - tail, end),
 		"got %s\nnot %s", text, end);
 	free(text);
+}
+
+Test(http_api, head_of_a_stream_has_the_head_of_get_and_ends)
+{
+	expect_answer("HEAD /api/events HTTP/1.1\r\nHost: x\r\n" TOKEN "\r\n",
+		HEAD "X-Content-Type-Options: nosniff\r\n"
+		     "Transfer-Encoding: chunked\r\n",
+		"\r\n\r\n");
+	cr_expect_eq(door.gateway.edge.streams, 0);
+	expect_answer(
+		"HEAD /api/events?follow=false HTTP/1.1\r\nHost: x\r\n" TOKEN
+		"\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n",
+		"\r\n\r\n");
 }
 
 Test(http_api, events_come_as_they_happen)
@@ -554,5 +592,120 @@ Test(http_api, followers_are_bounded)
 	text = door_ask(client, ASK_EVENTS, NULL);
 	cr_expect(!strncmp(text, "HTTP/1.1 200 ", 13), "%s", text);
 	cr_expect_eq(door.gateway.edge.streams, EVENT_STREAMS_MAX);
+	free(text);
+}
+
+/* ---- bounds ---- */
+
+#define CALL "GET /api/plugins HTTP/1.1\r\nHost: x\r\n" TOKEN "\r\n"
+#define POST_CALL                                                              \
+	"POST /api/tools/t HTTP/1.1\r\nHost: x\r\n" TOKEN                      \
+	"Content-Length: 2\r\n\r\n{}"
+
+static void
+turn_once(void)
+{
+	ev_run(door.gateway.loop, EVRUN_NOWAIT);
+}
+
+Test(http_api, calls_get_a_slice_of_each_turn)
+{
+	enum { CLIENTS = 20 };
+	int clients[CLIENTS], hello = door_client();
+	unsigned turns = 0;
+
+	door.command_ms = 3;
+	for (int i = 0; i < CLIENTS; i++)
+		clients[i] = door_client();
+	for (int i = 0; i < CLIENTS; i++)
+		door_send(clients[i], i % 2 ? POST_CALL : CALL CALL);
+	door_send(hello, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+	for (; door.commands < CLIENTS * 3 / 2 && turns < 1000; turns++) {
+		unsigned before = door.commands;
+
+		turn_once();
+		/* One that began the turn, one that came in it. */
+		cr_assert_leq(door.commands, before + 2);
+		if (turns == 1)
+			cr_expect_eq(door.count, 1, "the others wait");
+	}
+	cr_expect_eq(door.commands, CLIENTS * 3 / 2);
+	door_turn();
+	for (int i = 0; i < CLIENTS; i++) {
+		char *text = door_read(clients[i], NULL);
+
+		cr_expect(
+			strstr(text, "HTTP/1.1 200 OK\r\n"), "%d: %s", i, text);
+		free(text);
+		close(clients[i]);
+	}
+	close(hello);
+}
+
+Test(http_api, a_call_that_waits_for_its_turn_ends_with_its_client)
+{
+	int clients[3];
+
+	door.command_ms = 3;
+	for (int i = 0; i < 3; i++)
+		clients[i] = door_client();
+	for (int i = 0; i < 3; i++) {
+		door_send(clients[i], POST_CALL);
+		if (i)
+			close(clients[i]);
+	}
+	turn_once();
+	turn_once();
+	cr_expect_leq(door.commands, 3);
+	door_turn();
+	close(clients[0]);
+}
+
+static void
+post_values(unsigned count, const char *expected)
+{
+	struct buffer body = {0};
+	char head[200], *text;
+
+	buffer_append_text(&body, "[0");
+	for (unsigned i = 2; i < count; i++)
+		buffer_append_text(&body, ",0");
+	buffer_append_byte(&body, ']');
+	snprintf(head, sizeof(head),
+		"POST /api/tools/t HTTP/1.1\r\nHost: x\r\n" TOKEN
+		"Content-Length: %zu\r\n\r\n",
+		buffer_length(&body));
+	door_send(client, head);
+	door_send_bytes(client, buffer_bytes(&body), buffer_length(&body));
+	door_turn();
+	text = door_read(client, NULL);
+	cr_expect(!strncmp(text, expected, strlen(expected)), "%u: %s", count,
+		text);
+	free(text);
+	buffer_finish(&body);
+}
+
+Test(http_api, a_body_of_too_many_values_is_refused)
+{
+	post_values(WIRE_VALUES_MAX, "HTTP/1.1 200 ");
+	post_values(WIRE_VALUES_MAX + 1, "HTTP/1.1 413 ");
+}
+
+Test(http_api, a_follower_begins_where_it_is_told)
+{
+	char *text;
+
+	journal_note(door.gateway.journal, "early", NULL, NULL);
+	journal_note(door.gateway.journal, "late", NULL, NULL);
+	door_send(client, ASK_EVENTS);
+	turn_once();
+	cr_assert(door.pending);
+	tell("after",
+		json_integer(
+			(json_int_t)journal_seq(door.gateway.journal) - 1));
+	tell_event("later", "");
+	text = door_read(client, NULL);
+	cr_expect(!strstr(text, "event: early\n"), "%s", text);
+	cr_expect(strstr(text, "event: late\n"), "%s", text);
 	free(text);
 }

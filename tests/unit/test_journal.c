@@ -1,8 +1,9 @@
-/* journal: the ring, its numbers, its followers, and which names are free. */
+/* journal: the rings, their numbers, followers, and which names are free. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/value.h"
 #include "proto/util/memory.h"
 #include "supervisor/ops/journal.h"
 
@@ -28,13 +29,46 @@ number(const json_t *o, const char *key)
 	return json_integer_value(json_object_get(o, key));
 }
 
+/* What came after `cursor`, as far as an answer goes: a new array. */
+static json_t *
+read_after(uint64_t cursor, uint64_t *missed)
+{
+	struct journal_text event;
+	json_t *events = json_array();
+
+	cursor = journal_cursor_fit(j, cursor, missed);
+	for (; journal_next(j, cursor, &event); cursor = event.seq) {
+		json_array_append_new(
+			events, json_loadb(event.text.at, event.text.length,
+					JSON_ALLOW_NUL, NULL));
+		*missed += event.missed;
+	}
+	return events;
+}
+
+static json_t *
+last(uint64_t count)
+{
+	uint64_t missed = 0;
+
+	return read_after(journal_cursor_last(j, count, NULL), &missed);
+}
+
+static json_t *
+since(uint64_t seq, uint64_t *missed_out)
+{
+	uint64_t cursor = journal_cursor_since(j, seq, missed_out);
+
+	return read_after(cursor, missed_out);
+}
+
 Test(journal, keeps_the_last_thousand_in_order)
 {
 	json_t *events;
 
 	for (int i = 0; i < 1500; i++)
 		journal_note(j, "a.b", i % 2 ? "p" : NULL, json_integer(i));
-	events = journal_last(j, 5000);
+	events = last(5000);
 	cr_assert_eq(json_array_size(events), JOURNAL_EVENTS_MAX);
 	for (size_t i = 0; i < JOURNAL_EVENTS_MAX; i++)
 		cr_assert_eq(number(json_array_get(events, i), "data"),
@@ -43,11 +77,11 @@ Test(journal, keeps_the_last_thousand_in_order)
 		(long long)journal_seq(j));
 	cr_expect_eq(journal_total(j), 1500);
 	json_decref(events);
-	events = journal_last(j, 2);
+	events = last(2);
 	cr_assert_eq(json_array_size(events), 2);
 	cr_expect_eq(number(json_array_get(events, 0), "data"), 1498);
 	json_decref(events);
-	events = journal_last(j, 0);
+	events = last(0);
 	cr_expect_eq(json_array_size(events), 0);
 	json_decref(events);
 }
@@ -58,7 +92,7 @@ Test(journal, an_event_has_all_its_keys)
 	const char *at;
 
 	journal_note(j, "x", NULL, NULL);
-	events = journal_last(j, 1);
+	events = last(1);
 	event = json_array_get(events, 0);
 	cr_expect_eq(json_object_size(event), 5);
 	cr_expect(json_is_null(json_object_get(event, "pluginId")));
@@ -73,15 +107,41 @@ Test(journal, an_event_has_all_its_keys)
 Test(journal, large_events_leave_room_for_themselves)
 {
 	char *text = memory_alloc(100 * 1024);
-	json_t *events;
+	struct journal_text next = {.seq = journal_seq(j)};
+	unsigned kept = 0;
 
 	memset(text, 'x', 100 * 1024 - 1);
 	for (int i = 0; i < 100; i++)
 		journal_note(j, "x", NULL, json_string(text));
-	events = journal_last(j, 1000);
-	cr_expect_lt(
-		json_array_size(events), JOURNAL_BYTES_MAX / (100 * 1024) + 1);
-	cr_expect_gt(json_array_size(events), 30);
+	while (journal_next(j, next.seq, &next))
+		kept++;
+	cr_expect_lt(kept, JOURNAL_BYTES_MAX / (100 * 1024) + 1);
+	cr_expect_gt(kept, 30);
+	free(text);
+}
+
+Test(journal, what_is_read_at_once_has_a_limit)
+{
+	char *text = memory_alloc(JOURNAL_ANSWER_MAX + 1);
+	uint64_t missed = 0;
+	json_t *events;
+
+	memset(text, 'x', JOURNAL_ANSWER_MAX);
+	for (int i = 0; i < 20; i++)
+		journal_note(j, "x", NULL,
+			json_stringn(text, JOURNAL_ANSWER_MAX / 8));
+	events = read_after(journal_cursor_last(j, 20, NULL), &missed);
+	cr_expect_eq(json_array_size(events), 7);
+	cr_expect_eq(missed, 13);
+	cr_expect_eq(number(json_array_get(events, 6), "seq"),
+		(long long)journal_seq(j));
+	json_decref(events);
+	/* The newest one is read, however large. */
+	journal_note(j, "x", NULL, json_string(text));
+	missed = 1;
+	events = read_after(journal_cursor_last(j, 20, NULL), &missed);
+	cr_expect_eq(json_array_size(events), 1);
+	cr_expect_eq(missed, 20);
 	json_decref(events);
 	free(text);
 }
@@ -95,22 +155,49 @@ Test(journal, tells_what_came_since_and_what_was_missed)
 	first = journal_seq(j);
 	for (int i = 0; i < 1200; i++)
 		journal_note(j, "x", NULL, json_integer(i));
-	events = journal_since(j, journal_seq(j) - 3, &missed);
+	events = since(journal_seq(j) - 3, &missed);
 	cr_expect_eq(json_array_size(events), 3);
 	cr_expect_eq(missed, 0);
 	json_decref(events);
-	events = journal_since(j, first, &missed);
+	events = since(first, &missed);
 	cr_expect_eq(json_array_size(events), 1000);
 	cr_expect_eq(missed, 200);
 	json_decref(events);
-	events = journal_since(j, journal_seq(j) + 5, &missed);
+	events = since(journal_seq(j) + 5, &missed);
 	cr_expect_eq(json_array_size(events), 0);
 	cr_expect_eq(missed, 0);
 	json_decref(events);
 	/* Of a supd that ran before. */
-	events = journal_since(j, first - 1000000, &missed);
+	events = since(first - 1000000, &missed);
 	cr_expect_eq(json_array_size(events), 1000);
 	cr_expect_eq(missed, 202);
+	json_decref(events);
+}
+
+Test(journal, what_plugins_emit_pushes_out_nothing_of_supds_own)
+{
+	uint64_t first = journal_seq(j) + 1, missed = 0;
+	json_t *events;
+
+	journal_note(j, "reload.verdict", "p", NULL);
+	for (int i = 0; i < 1500; i++)
+		journal_note(j, "x", "p", json_integer(i));
+	journal_note(j, "plugin.failed", "p", NULL);
+	events = since(first - 1, &missed);
+	cr_assert_eq(json_array_size(events), JOURNAL_EVENTS_MAX + 2);
+	cr_expect_eq(missed, 500);
+	cr_expect_eq(
+		number(json_array_get(events, 0), "seq"), (long long)first);
+	for (size_t i = 1; i < JOURNAL_EVENTS_MAX + 2; i++)
+		cr_assert_eq(number(json_array_get(events, i), "seq"),
+			(long long)(first + 500 + i));
+	json_decref(events);
+	/* Nor the other way round. */
+	for (int i = 0; i < 1500; i++)
+		journal_note(j, "reload.phase", "p", json_integer(i));
+	events = last(3000);
+	cr_assert_eq(json_array_size(events), 2 * JOURNAL_EVENTS_MAX);
+	cr_expect_eq(number(json_array_get(events, 0), "data"), 500);
 	json_decref(events);
 }
 
@@ -190,7 +277,8 @@ Test(journal, followers_hear_all_until_they_leave)
 Test(journal, names_of_supds_own_and_malformed_ones_are_not_free)
 {
 	static const char *const taken[] = {"gateway.x", "config.applied",
-		"reload.verdict", "worker.a", "plugin.x", "hold.overflow"};
+		"reload.verdict", "routes.changed", "worker.a", "plugin.x",
+		"hold.overflow"};
 	static const char *const malformed[] = {"", "a b", "a\nb", "a/b", "..",
 		"a..b", ".a", "a.", "h\xc3\xb6", "a\"b", "a\rb", "\x7f",
 		"../x"};
@@ -234,7 +322,7 @@ Test(journal, data_has_a_limit_in_size_and_depth)
 	cr_expect_lt(journal_check("x", data, &err), 0);
 	json_decref(data);
 	free(text);
-	for (int i = 1; i < JOURNAL_DEPTH_MAX; i++)
+	for (int i = 1; i < VALUE_DEPTH_MAX; i++)
 		deep = json_pack("[o]", deep);
 	cr_expect_eq(journal_check("x", deep, &err), 0);
 	deep = json_pack("[o]", deep);

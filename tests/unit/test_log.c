@@ -2,8 +2,11 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,6 +74,25 @@ Test(log, a_text_cannot_forge_a_line)
 			  "a\\nb\\rc\\td\\x1b[31m\\x7f\\x9b\\xff\xc3\xa9\n"),
 		"%s", got);
 	log_close();
+}
+
+Test(log, a_text_of_a_mebibyte_is_cut_and_not_lost)
+{
+	const size_t bytes = 1 << 20;
+	char *text = malloc(bytes + 4);
+
+	cr_assert(text);
+	memset(text, 'k', bytes);
+	strcpy(text + bytes, "end");
+	log_open(ends[1], LOG_TEXT, LOG_INFO);
+	say(text);
+	log_flush();
+	read_all();
+	cr_expect(strstr(got, "stream=stdout kkk"), "%.200s", got);
+	cr_expect(strstr(got, "k\xe2\x80\xa6k") && strstr(got, "kend\n"));
+	cr_expect_leq(strlen(got), 9 * 1024);
+	log_close();
+	free(text);
 }
 
 Test(log, json_lines_are_json)
@@ -157,8 +179,64 @@ Test(log, sockets_are_written_without_waiting)
 		say(text);
 	cr_expect_not(log_flush());
 	close(pair[1]);
-	cr_expect(log_flush(), "nobody reads: nothing is kept");
+	cr_expect_not(log_flush(), "it is kept for the next try");
+	cr_expect(log_retry_in_ms());
 	log_close();
+}
+
+/* The lines of a file; *dropped_out: how many it says were dropped. */
+static unsigned
+count_lines(const char *path, unsigned *dropped_out)
+{
+	FILE *file = fopen(path, "r");
+	char line[2000];
+	const char *said;
+	unsigned lines = 0, more;
+
+	cr_assert(file);
+	*dropped_out = 0;
+	while (fgets(line, sizeof(line), file)) {
+		said = strstr(line, " warn ");
+		if (said && strstr(line, " log lines dropped") &&
+			sscanf(said, " warn %u", &more) == 1)
+			*dropped_out += more;
+		else
+			lines++;
+	}
+	fclose(file);
+	return lines;
+}
+
+Test(log, a_full_disk_loses_what_does_not_fit_and_says_how_much)
+{
+	char path[] = "/tmp/supd-log-XXXXXX", text[1001];
+	struct rlimit limit;
+	unsigned lines, dropped;
+	int fd = mkstemp(path);
+
+	memset(text, 'z', 1000);
+	text[1000] = '\0';
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert(fd >= 0 && !getrlimit(RLIMIT_FSIZE, &limit));
+	limit.rlim_cur = 10000;
+	cr_assert(!setrlimit(RLIMIT_FSIZE, &limit));
+	log_open(fd, LOG_TEXT, LOG_INFO);
+	for (int i = 0; i < 1000; i++)
+		say(text);
+	cr_expect_not(log_flush());
+	cr_expect(log_retry_in_ms());
+	cr_expect_gt(log_dropped_total(), 0);
+	limit.rlim_cur = limit.rlim_max;
+	cr_assert(!setrlimit(RLIMIT_FSIZE, &limit));
+	while (!log_flush())
+		poll(NULL, 0, (int)log_retry_in_ms());
+	cr_expect_eq(log_retry_in_ms(), 0);
+	log_close();
+	lines = count_lines(path, &dropped);
+	cr_expect_gt(dropped, 0);
+	cr_expect_eq(lines + dropped, 1000, "%u + %u", lines, dropped);
+	close(fd);
+	unlink(path);
 }
 
 Test(log, levels_have_names)

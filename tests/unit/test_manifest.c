@@ -21,7 +21,7 @@ static const struct {
 		"p/plugin.yaml:1:7: 'A' is not an id: lower-case letters, "
 		"digits, - and _, at most 64, first a letter or digit\n"},
 	{"+run: a.so\nexec: [x]\n",
-		"p/plugin.yaml:3:6: 'run': there is no 'a.so' in the "
+		"p/plugin.yaml:3:6: 'run': no file 'a.so' in the "
 		"package\n"
 		"p/plugin.yaml:4:7: a package has either 'run' or 'exec'\n"},
 	{"+run: ../a.so\n",
@@ -35,7 +35,7 @@ static const struct {
 		       "value\n"},
 	{"+exec: [\"\"]\n", "p/plugin.yaml:3:8: 'exec' must name a program\n"},
 	{"+exec: [./none, x]\n",
-		"p/plugin.yaml:3:8: 'exec': there is no executable './none' "
+		"p/plugin.yaml:3:8: 'exec': no executable './none' "
 		"in the package\n"},
 	{"+exec: [x]\nreload: exclusive\n",
 		"p/plugin.yaml:4:9: 'reload' is not supported yet; only "
@@ -45,9 +45,10 @@ static const struct {
 		"exclusive\n"},
 	{"+exec: [x]\nstate: {export: 1, version: 0, opt: true}\n"
 	 "configure: yes\n",
+		"p/plugin.yaml:4:32: unknown key 'opt'; did you mean "
+		"'optional'?\n"
 		"p/plugin.yaml:4:17: 'export' must be true or false\n"
 		"p/plugin.yaml:4:29: 'version' must be from 1 to 2147483647\n"
-		"p/plugin.yaml:4:32: unknown key 'opt'\n"
 		"p/plugin.yaml:5:12: 'configure' must be true or false\n"},
 	{"+exec: [x]\nwatch: {}\nsandbox: {}\n",
 		"p/plugin.yaml:4:8: 'watch' is not supported yet\n"
@@ -253,7 +254,7 @@ Test(check, names_the_folders_searched_and_the_nearest_package)
 	write_package(&f, "q/hello", "");
 	folder_write(&f, "p/helo/other", "");
 	expect_check(&f, "plugin_dirs: [p, q]\nplugins:\n  helo: {}\n",
-		"D/supd.yaml:3:3: 'helo': there is no package 'helo' in D/p, "
+		"D/supd.yaml:3:3: 'helo': package 'helo' not found in D/p, "
 		"D/q; did you mean 'hello'?\n");
 }
 
@@ -329,7 +330,7 @@ Test(check, tells_the_problems_of_config_packages_and_requirements_at_once)
 		"D/supd.yaml:2:1: unknown key 'lisen'; did you mean 'listen'?\n"
 		"D/supd.yaml:4:18: 'a' requires 'c', which is not among the "
 		"plugins; did you mean 'b'?\n"
-		"D/supd.yaml:5:3: 'b': there is no package 'b' in D/p; did you "
+		"D/supd.yaml:5:3: 'b': package 'b' not found in D/p; did you "
 		"mean 'a'?\n"
 		"D/p/a/plugin.yaml:4:1: unknown key 'bad'\n");
 }
@@ -348,7 +349,8 @@ Test(check, does_not_guess_where_a_file_or_folder_is_unknown)
 	folder_remove(&f);
 	f = folder_make();
 	expect_check(&f, "plugin_dirs: [[p]]\nplugins: {a: {}}\n",
-		"D/supd.yaml:1:15: 'plugin_dirs' must be text, not a list\n");
+		"D/supd.yaml:1:15: 'plugin_dirs' must be a string, not a "
+		"list\n");
 }
 
 Test(check, warns_of_what_starts_and_is_not_meant)
@@ -359,7 +361,7 @@ Test(check, warns_of_what_starts_and_is_not_meant)
 	expect_check(&f,
 		"plugin_dirs: [p, q]\nplugins:\n  a: {requires: [b, b]}\n"
 		"  b: {enabled: false}\n",
-		"D/supd.yaml:1:18: warning: there is no folder D/q\n"
+		"D/supd.yaml:1:18: warning: folder D/q does not exist\n"
 		"D/supd.yaml:3:18: warning: 'a' requires 'b', which is "
 		"disabled\n"
 		"D/supd.yaml:3:21: warning: 'b' is required twice\n"

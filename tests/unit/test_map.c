@@ -15,11 +15,11 @@ key_text(char out[16], int i)
 Test(map, an_empty_map_has_nothing)
 {
 	struct map m = {0};
-	size_t place = 0;
+	size_t next = 0;
 
 	cr_expect_null(map_get(&m, "a", 1));
 	cr_expect_null(map_remove(&m, "a", 1));
-	cr_expect_null(map_next(&m, &place));
+	cr_expect_null(map_next(&m, &next));
 	map_finish(&m);
 }
 
@@ -47,7 +47,7 @@ Test(map, agrees_with_an_array_over_random_changes)
 	void *model[KEYS] = {0};
 	const struct map_entry *e;
 	uint32_t seed = 1;
-	size_t place = 0, count = 0, seen = 0;
+	size_t next = 0, count = 0, seen = 0;
 	char key[16];
 
 	for (int turn = 0; turn < 50000; turn++) {
@@ -74,7 +74,7 @@ Test(map, agrees_with_an_array_over_random_changes)
 
 		cr_assert_eq(map_get(&m, key, length), model[i]);
 	}
-	while ((e = map_next(&m, &place))) {
+	while ((e = map_next(&m, &next))) {
 		cr_assert_eq(e->value, model[atoi(e->key + 4)]);
 		seen++;
 	}

@@ -115,3 +115,20 @@ Test(metrics, the_process_has_memory_time_and_descriptors)
 	cr_expect_geq(after.cpu_seconds, before.cpu_seconds);
 	fclose(file);
 }
+
+Test(metrics, a_label_has_no_control_characters)
+{
+	struct metrics_label label = {"version", "a\x1b]\xc2\x9b\xff\xc3\xa4"};
+	struct metrics_writer w;
+	char *text;
+
+	metrics_writer_init(&w, false);
+	metrics_family(&w, "x", METRICS_GAUGE, "X.");
+	metrics_sample(&w, &label, 1, 1);
+	buffer_append_byte(&w.text, 0);
+	text = (char *)buffer_bytes(&w.text);
+	cr_expect(strstr(text, "x{version=\"a\xef\xbf\xbd]\xef\xbf\xbd"
+			       "\xef\xbf\xbd\xc3\xa4\"} 1\n"),
+		"%s", text);
+	metrics_writer_finish(&w);
+}

@@ -1,7 +1,9 @@
 /* registration: what a worker may declare, and what it is told otherwise. */
 #include <criterion/criterion.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/codec.h"
 #include "proto/registration.h"
@@ -54,25 +56,177 @@ Test(registration, reads_each_kind)
 
 	cr_assert_eq(set.count, 4);
 	cr_expect_str_eq(r->name, "GET /a/{id}/*");
-	cr_expect_str_eq(r->method, "GET");
-	cr_expect_str_eq(r->path, "/a/{id}/*");
+	cr_expect_str_eq(r->http.method, "GET");
+	cr_expect_str_eq(r->http.path, "/a/{id}/*");
 	cr_expect_eq(r->idempotent, 0);
-	cr_expect_eq(r->body_limit, 77);
-	cr_expect(r->streams_body);
+	cr_expect_eq(r->http.body_limit, 77);
+	cr_expect(r->http.streams_body);
 	cr_expect_str_eq(label, "http:GET /a/{id}/*");
 	free(label);
 	r = registration_find(&set, REGISTRATION_TOOL, "t.one");
 	cr_assert_eq(r, &set.items[1]);
 	cr_expect_str_eq(r->description, "d");
-	cr_expect_str_eq(r->schema_json, "{\"type\":\"object\"}");
+	cr_expect_str_eq(r->call.schema_json, "{\"type\":\"object\"}");
 	cr_expect_eq(r->idempotent, -1);
-	cr_expect_eq(r->body_limit, -1);
-	cr_expect(!r->streams_body);
 	cr_expect_str_eq(set.items[2].help, "h");
 	cr_expect_eq(set.items[3].idempotent, 1);
 	cr_expect_null(registration_find(&set, REGISTRATION_TOOL, "c"));
 	registration_set_finish(&set);
 	cr_expect_eq(set.count, 0);
+}
+
+/* Each of them has every field of its kind. */
+static const char *const whole[] = {
+	"{\"kind\":\"http\",\"description\":\"d\",\"help\":\"h\","
+	"\"idempotent\":"
+	"true,\"method\":\"PUT\",\"path\":\"/a\",\"body_limit\":0,"
+	"\"streams_body\":true}",
+	"{\"kind\":\"tool\",\"name\":\"t\",\"description\":\"d\\n\",\"help\":"
+	"\"h\",\"idempotent\":false,\"schema\":{\"type\":\"object\"},"
+	"\"validate\":true}",
+	"{\"kind\":\"command\",\"name\":\"c\",\"description\":\"d\",\"help\":"
+	"\"h\",\"idempotent\":true,\"schema\":{},\"validate\":false}",
+	"{\"kind\":\"method\",\"name\":\"m\",\"description\":\"d\",\"help\":"
+	"\"h\",\"idempotent\":true,\"schema\":{},\"validate\":false}",
+};
+
+#define WHOLE (sizeof(whole) / sizeof(*whole))
+
+static struct registration_set
+set_of_one(const char *item)
+{
+	char text[400];
+
+	snprintf(text, sizeof(text), "[%s]", item);
+	return set_of(text);
+}
+
+Test(registration, is_packed_as_it_is_read)
+{
+	for (size_t i = 0; i < WHOLE; i++) {
+		struct registration_set set = set_of_one(whole[i]);
+		struct codec *c = codec_create();
+		struct registration again;
+		struct buffer b = {0};
+		struct error err = {.text = ""};
+		msgpack_packer p;
+
+		codec_packer(&p, &b);
+		registration_pack(set.items, &p);
+		cr_assert_eq(registration_read(&again,
+				     codec_decode_value(c, buffer_bytes(&b),
+					     buffer_length(&b), &err),
+				     &err),
+			0, "%s", err.text);
+		cr_expect(registration_equal(set.items, &again));
+		registration_finish(&again);
+		registration_set_finish(&set);
+		buffer_finish(&b);
+		codec_destroy(c);
+	}
+}
+
+Test(registration, a_copy_is_equal_until_any_field_differs)
+{
+	for (size_t i = 0; i < WHOLE; i++) {
+		struct registration_set set = set_of_one(whole[i]), copy;
+		json_t *item = json_loads(whole[i], 0, NULL), *value;
+		const char *key;
+		void *next;
+
+		registration_set_copy(&copy, &set);
+		cr_expect(registration_equal(set.items, copy.items));
+		json_object_foreach_safe(item, next, key, value)
+		{
+			json_t *less = json_pack("[o]", json_copy(item));
+			struct registration_set other = {0};
+			struct error err;
+			char *text;
+
+			json_object_del(json_array_get(less, 0), key);
+			text = json_dumps(less, 0);
+			if (!read_json(&other, text, &err))
+				cr_expect(!registration_equal(
+						  copy.items, other.items),
+					"%s", key);
+			registration_set_finish(&other);
+			free(text);
+			json_decref(less);
+		}
+		registration_set_finish(&set);
+		registration_set_finish(&copy);
+		json_decref(item);
+	}
+}
+
+Test(registration, each_of_many_is_found_without_a_walk_over_all)
+{
+	enum { MANY = REGISTRATIONS_MAX };
+	json_t *list = json_array();
+	struct registration_set set;
+	char name[16], *text;
+
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "t.%d", i * 7 % MANY);
+		json_array_append_new(list,
+			json_pack("{s:s, s:s}", "kind",
+				i % 2 ? "tool" : "command", "name", name));
+	}
+	text = json_dumps(list, 0);
+	set = set_of(text);
+	cr_assert(set.order);
+	for (int i = 0; i < MANY; i++)
+		cr_expect_eq(registration_find(&set, set.items[i].kind,
+				     set.items[i].name),
+			&set.items[i]);
+	cr_expect_null(registration_find(&set, REGISTRATION_METHOD, "t.1"));
+	cr_expect_null(registration_find(&set, REGISTRATION_TOOL, "t.9999"));
+	registration_set_finish(&set);
+	free(text);
+	json_decref(list);
+}
+
+/* `count` tools, each with an enum of `choices` in its schema. */
+static int
+read_tools(unsigned count, unsigned choices, bool validate, struct error *err)
+{
+	json_t *list = json_array(), *allowed = json_array();
+	struct registration_set set;
+	char name[16], *text;
+	int result;
+
+	for (unsigned i = 0; i < choices; i++)
+		json_array_append_new(allowed, json_integer(i));
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "t%u", i);
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:b, s:{s:O}}", "kind",
+				      "tool", "name", name, "validate",
+				      validate, "schema", "enum", allowed));
+	}
+	text = json_dumps(list, 0);
+	result = read_json(&set, text, err);
+	if (!result)
+		registration_set_finish(&set);
+	free(text);
+	json_decref(allowed);
+	json_decref(list);
+	return result;
+}
+
+Test(registration, the_schemas_of_a_worker_have_a_number_of_parts_together)
+{
+	const unsigned each = 1024, fit = REGISTRATION_PARTS_MAX / each;
+	struct error err = {.text = ""};
+
+	/* one more part is the schema itself */
+	cr_expect_eq(read_tools(fit, each - 1, true, &err), 0, "%s", err.text);
+	cr_expect_eq(read_tools(fit + 1, each - 1, true, &err), -1);
+	cr_expect(strstr(err.text, "registration 64: schema: the schemas of "
+				   "the registrations have more than 65536 "
+				   "parts together"),
+		"%s", err.text);
+	cr_expect_eq(read_tools(fit + 1, each - 1, false, &err), 0);
 }
 
 Test(registration, refusals_name_index_and_field)
@@ -83,16 +237,17 @@ Test(registration, refusals_name_index_and_field)
 		{"{}", "not an array"},
 		{"[3]", "registration 0: it is not a map"},
 		{"[{\"kind\":\"tool\",\"name\":\"a\"},{\"kind\":\"tol\"}]",
-			"registration 1: there is no kind \"tol\""},
-		{"[{\"name\":\"a\"}]", "there is no kind \"\""},
+			"registration 1: unknown kind \"tol\""},
+		{"[{\"name\":\"a\"}]", "unknown kind \"\""},
 		{"[{\"kind\":\"channel\",\"name\":\"a\"}]",
 			"kind \"channel\" is not supported yet"},
 		{"[{\"kind\":\"tool\"}]", "name is missing"},
-		{"[{\"kind\":\"tool\",\"name\":3}]", "name is not text"},
-		{"[{\"kind\":\"tool\",\"name\":\"\"}]", "a name has 1 to 128"},
-		{"[{\"kind\":\"tool\",\"name\":\"a b\"}]", "a name has"},
+		{"[{\"kind\":\"tool\",\"name\":3}]", "name must be UTF-8 text"},
+		{"[{\"kind\":\"tool\",\"name\":\"\"}]",
+			"a name must have 1 to 128"},
+		{"[{\"kind\":\"tool\",\"name\":\"a b\"}]", "a name must have"},
 		{"[{\"kind\":\"tool\",\"name\":\"a\\u0000b\"}]",
-			"name is not text"},
+			"name must be UTF-8 text"},
 		{"[{\"kind\":\"tool\",\"name\":\"a\",\"schema\":[]}]",
 			"schema is not an object"},
 		{"[{\"kind\":\"http\",\"path\":\"/\"}]", "method must be"},
@@ -100,6 +255,9 @@ Test(registration, refusals_name_index_and_field)
 			"method must be"},
 		{"[{\"kind\":\"http\",\"method\":\"GET\"}]", "path is missing"},
 		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
+		 "\"idempotent\":\"no\"}]",
+			"idempotent is not a boolean"},
+		{"[{\"kind\":\"tool\",\"name\":\"a\","
 		 "\"idempotent\":\"no\"}]",
 			"idempotent is not a boolean"},
 		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
@@ -125,6 +283,58 @@ Test(registration, refusals_name_index_and_field)
 		cr_expect(strstr(err.text, rows[i].says), "%s: %s",
 			rows[i].json, err.text);
 		cr_expect_null(set.items);
+	}
+}
+
+/* JSON has no such map, MessagePack does. */
+Test(registration, a_field_given_twice_is_refused_by_name)
+{
+	static const char *const fields[] = {"kind", "name", "method", "path",
+		"idempotent", "body_limit", "streams_body", "description",
+		"schema", "validate", "help", "unknown"};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+		bool known = i + 1 < sizeof(fields) / sizeof(*fields);
+		json_t *item =
+			json_pack("{s:s,s:s}", "kind", "tool", "name", "a");
+		const json_t *first = json_object_get(item, fields[i]);
+		struct registration_set set;
+		struct codec *c = codec_create();
+		struct buffer b = {0};
+		struct error err = {.text = ""};
+		const char *key;
+		msgpack_packer p;
+		json_t *value;
+		char says[64];
+
+		codec_packer(&p, &b);
+		msgpack_pack_array(&p, 1);
+		msgpack_pack_map(&p, first ? 3 : 4);
+		json_object_foreach(item, key, value)
+		{
+			msgpack_pack_str_with_body(&p, key, strlen(key));
+			value_pack(&p, value);
+		}
+		for (int n = first ? 1 : 0; n < 2; n++) {
+			msgpack_pack_str_with_body(
+				&p, fields[i], strlen(fields[i]));
+			if (first)
+				value_pack(&p, first);
+			else
+				msgpack_pack_nil(&p);
+		}
+		snprintf(says, sizeof(says),
+			"registration 0: %s is given twice", fields[i]);
+		cr_expect_eq(registration_set_read(&set,
+				     codec_decode_value(c, buffer_bytes(&b),
+					     buffer_length(&b), &err),
+				     &err),
+			known ? -1 : 0, "%s", fields[i]);
+		cr_expect_str_eq(err.text, known ? says : "");
+		registration_set_finish(&set);
+		buffer_finish(&b);
+		codec_destroy(c);
+		json_decref(item);
 	}
 }
 
@@ -188,36 +398,6 @@ Test(registration, paths_follow_the_pattern_syntax)
 			err.text);
 		registration_set_finish(&set);
 	}
-}
-
-Test(registration, sets_are_equal_in_any_order)
-{
-	struct registration_set a = set_of(
-					"[{\"kind\":\"tool\",\"name\":\"x\"},"
-					"{\"kind\":\"http\",\"method\":\"GET\","
-					"\"path\":\"/\"}]"),
-				b = set_of("[{\"kind\":\"http\",\"method\":"
-					   "\"GET\",\"path\":\"/\"},"
-					   "{\"kind\":\"tool\",\"name\":\"x\","
-					   "\"description\":\"new\"}]"),
-				other = set_of(
-					"[{\"kind\":\"http\",\"method\":"
-					"\"PUT\",\"path\":\"/\"},"
-					"{\"kind\":\"tool\",\"name\":\"x\"}]"),
-				less = set_of(
-					"[{\"kind\":\"tool\",\"name\":\"x\"}]"),
-				none = set_of("[]");
-
-	cr_expect(registration_set_equal(&a, &b));
-	cr_expect_not(registration_set_equal(&a, &other));
-	cr_expect_not(registration_set_equal(&a, &less));
-	cr_expect_not(registration_set_equal(&less, &none));
-	cr_expect(registration_set_equal(&none, &none));
-	registration_set_finish(&a);
-	registration_set_finish(&b);
-	registration_set_finish(&other);
-	registration_set_finish(&less);
-	registration_set_finish(&none);
 }
 
 Test(registration, idempotence_is_its_own_word_else_the_methods)

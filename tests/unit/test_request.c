@@ -8,7 +8,7 @@ static void
 send_to(struct request *r, uint32_t worker)
 {
 	r->worker = worker;
-	r->place = REQUEST_SENT;
+	r->where = REQUEST_SENT;
 }
 
 Test(request, is_found_only_by_its_id_and_its_worker)
@@ -27,7 +27,7 @@ Test(request, is_found_only_by_its_id_and_its_worker)
 	cr_expect_null(request_table_find(t, id, 0));
 	cr_expect_null(request_table_find(t, 0, 7));
 	cr_expect_null(request_table_find(t, id + 1024, 7), "same slot");
-	r.place = REQUEST_HELD;
+	r.where = REQUEST_HELD;
 	cr_expect_null(request_table_find(t, id, 7), "held again");
 	cr_expect_eq(request_table_count(t), 1);
 	request_table_remove(t, &r);

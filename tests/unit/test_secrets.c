@@ -148,12 +148,12 @@ static const struct {
 	const char *plugin, *problem;
 } bad[] = {
 	{"settings: {a: \"${env:S_NONE}\"}",
-		"15: 'a': there is no variable 'S_NONE' in supd's environment"},
+		"15: 'a': environment variable 'S_NONE' is not set"},
 	{"settings: {l: [{k: \"x${file:none}\"}]}",
 		"20: 'k': 'D/none' cannot be opened: No such file or "
 		"directory"},
 	{"env: {A: \"${env:S_NONE}\"}",
-		"10: 'A': there is no variable 'S_NONE' in supd's environment"},
+		"10: 'A': environment variable 'S_NONE' is not set"},
 	{"settings: {a: \"${file:folder}\"}",
 		"15: 'a': 'D/folder' is not a regular file"},
 	{"settings: {a: \"${file:huge}\"}",

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "worker/stage.h"
@@ -65,6 +66,7 @@ stage(const char *to, struct stage_result *result, struct error *err)
 	struct stage_order order = {.source = at("p"),
 		.target = at(to),
 		.limit_bytes = 1000,
+		.limit_entries = 100,
 		.shares = shares,
 		.share_count = 1};
 
@@ -103,6 +105,47 @@ Test(stage, copies_files_modes_links_and_folders)
 	cr_expect_str_eq(text, "run.sh");
 	cr_assert(!lstat(at("q/sub"), &stat) && S_ISDIR(stat.st_mode));
 	cr_expect((stat.st_mode & 0700) == 0700, "it can be removed again");
+}
+
+/* Sets the time of an entry of the package; expects it of the copy in `q`. */
+static const struct timespec old_times[] = {
+	{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1234567890, .tv_nsec = 123456789}};
+
+static void
+expect_old(const char *name)
+{
+	char path[64];
+	struct stat stat;
+
+	snprintf(path, sizeof(path), "q/%s", name);
+	cr_assert(!lstat(at(path), &stat));
+	cr_expect_eq(stat.st_mtim.tv_sec, old_times[1].tv_sec, "%s", name);
+	cr_expect_eq(stat.st_mtim.tv_nsec, old_times[1].tv_nsec, "%s", name);
+}
+
+Test(stage, copies_keep_their_times_to_the_nanosecond)
+{
+	/* The folders last: a new entry is a change of its folder. */
+	static const char *const names[] = {
+		"run.sh", "link", "sub/file", "sub", "."};
+	struct stage_result result;
+	struct error err;
+	const char *touched;
+
+	cr_assert(!chmod(at("p/sub"), 0755));
+	put("p/sub/file", "x", 0444);
+	touched = digest();
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "p/%s", names[i]);
+		cr_assert(!utimensat(
+			AT_FDCWD, at(path), old_times, AT_SYMLINK_NOFOLLOW));
+	}
+	cr_assert(!stage("q", &result, &err), "%s", err.text);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		expect_old(names[i]);
+	cr_expect_str_eq(result.digest, touched, "times are no content");
 }
 
 Test(stage, caches_and_hidden_files_stay_and_shares_are_linked)
@@ -162,7 +205,7 @@ Test(stage, refuses_and_leaves_nothing)
 
 	cr_assert(!mkfifo(at("p/pipe"), 0644));
 	cr_expect(stage("q", &result, &err));
-	cr_expect_str_eq(err.text, "pipe is a fifo and cannot be in a package");
+	cr_expect_str_eq(err.text, "pipe is a FIFO and cannot be in a package");
 	cr_expect(access(at("q"), F_OK));
 	cr_assert(!unlink(at("p/pipe")));
 
@@ -305,6 +348,68 @@ Test(stage, a_survey_says_what_it_cannot_read)
 	fclose(in);
 	fclose(out);
 	cr_expect(strstr(text, "cannot read /no/such"), "%s", text);
-	cr_expect(
-		strstr(text, "\n{\"error\":\"this is no order\"}"), "%s", text);
+	cr_expect(strstr(text, "\n"
+			       "{\"error\":\"malformed order\"}"),
+		"%s", text);
+}
+
+/* The digest that a survey gives of the copy. */
+static const char *
+copy_digest(const char *name)
+{
+	static char text[2048];
+	char line[512], *found;
+	FILE *in, *out;
+
+	snprintf(line, sizeof(line),
+		"{\"folder\":\"%s\",\"shares\":[\"modules\"],\"known\":\"\","
+		"\"copy\":true}\n",
+		at(name));
+	in = fmemopen(line, strlen(line), "r");
+	out = fmemopen(text, sizeof(text), "w");
+	cr_assert(!survey_run(in, out));
+	fclose(in);
+	fclose(out);
+	found = strstr(text, "\"digest\":\"");
+	cr_assert(found, "%s", text);
+	found += strlen("\"digest\":\"");
+	*strchr(found, '"') = '\0';
+	return found;
+}
+
+/* Files are born with the kernel's coarse clock, which may be a moment behind
+ * the one that programs read: two ticks are one for sure. */
+static void
+await_tick(void)
+{
+	struct timespec then, now;
+
+	for (int i = 0; i < 2; i++) {
+		clock_gettime(CLOCK_REALTIME_COARSE, &then);
+		do {
+			clock_gettime(CLOCK_REALTIME_COARSE, &now);
+		} while (then.tv_sec == now.tv_sec &&
+			 then.tv_nsec == now.tv_nsec);
+	}
+}
+
+Test(stage, a_copy_is_damaged_by_a_change_and_not_by_what_is_added)
+{
+	struct stage_result result;
+	struct error err;
+
+	cr_assert(!mkdir(at("p/modules"), 0755));
+	cr_assert(!symlink(at("p/modules"), at("p/absolute")));
+	cr_assert(!stage("q", &result, &err), "%s", err.text);
+	cr_expect_str_eq(copy_digest("q"), result.digest);
+	await_tick();
+	put("q/log", "written by the plugin", 0644);
+	cr_assert(!mkdir(at("q/made"), 0755));
+	cr_expect_str_eq(copy_digest("q"), result.digest);
+	put("q/run.sh", "#!/bin/no\n", 0755);
+	cr_expect_str_neq(copy_digest("q"), result.digest);
+	put("q/run.sh", "#!/bin/sh\n", 0755);
+	cr_expect_str_eq(copy_digest("q"), result.digest);
+	cr_assert(!unlink(at("q/link")));
+	cr_expect_str_neq(copy_digest("q"), result.digest);
 }

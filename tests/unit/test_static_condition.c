@@ -20,7 +20,16 @@ Test(static_condition, dates_are_written_and_read)
 	date_write(784111777, text);
 	cr_expect_str_eq(text, DATE);
 	cr_expect_eq(date_read(DATE), 784111777);
-	cr_expect_eq(date_read("Sunday, 06-Nov-94 08:49:37 GMT"), -1);
+	cr_expect_eq(date_read("Sunday, 06-Nov-94 08:49:37 GMT"), 784111777);
+	cr_expect_eq(date_read("Wednesday, 09-Nov-94 08:49:37 GMT"),
+		784111777 + 3 * 86400);
+	cr_expect_eq(date_read("Sun Nov  6 08:49:37 1994"), 784111777);
+	cr_expect_eq(
+		date_read("Wed Nov 16 08:49:37 1994"), 784111777 + 10 * 86400);
+	cr_expect_eq(date_read("Sunday, 06-Xyz-94 08:49:37 GMT"), -1);
+	cr_expect_eq(date_read("Sunday, 06-Nov-94 08:49:37"), -1);
+	cr_expect_eq(date_read("Sun Nov  6 08:49:37 1994 GMT"), -1);
+	cr_expect_eq(date_read("Sun Nov  6 08:49:37"), -1);
 	cr_expect_eq(date_read("Sun, 06 Xyz 1994 08:49:37 GMT"), -1);
 	cr_expect_eq(date_read("Sun, 06 anF 1994 08:49:37 GMT"), -1);
 	cr_expect_eq(date_read(DATE "x"), -1);
@@ -35,6 +44,8 @@ Test(static_condition, ranges)
 		uint64_t first, bytes;
 	} rows[] = {
 		{"bytes=0-0", 206, 0, 1},
+		{"Bytes=0-0", 206, 0, 1},
+		{"BYTES=-1", 206, 999, 1},
 		{"bytes=0-499", 206, 0, 500},
 		{"bytes=500-", 206, 500, 500},
 		{"bytes=999-5000", 206, 999, 1},

@@ -30,11 +30,12 @@ Test(supctl_options, refuses_what_it_cannot_do)
 		const char *line, *text;
 	} rows[] = {
 		{"", "a verb is missing"},
-		{"frob", "there is no verb 'frob'"},
+		{"frob", "unknown verb 'frob'"},
+		{"realod", "unknown verb 'realod'; did you mean 'reload'?"},
 		{"watch hello", "'watch' is not supported yet"},
-		{"help frob", "there is no verb 'frob'"},
-		{"status --frob", "there is no option --frob"},
-		{"status -z", "there is no option"},
+		{"help frob", "unknown verb 'frob'"},
+		{"status --frob", "unknown option --frob"},
+		{"status -z", "unknown option -z"},
 		{"-s", "needs a value"},
 		{"status --timeout", "needs a value"},
 		{"status --timeout soon", "--timeout needs a time"},
@@ -47,11 +48,14 @@ Test(supctl_options, refuses_what_it_cannot_do)
 		{"reload hello --wait forever", "committed or settled"},
 		{"logs hello -n many", "-n needs a number"},
 		{"logs hello -n -1", "-n needs a number"},
+		{"logs --since 2026-02-31", "no such date: '2026-02-31'"},
+		{"logs --since 2027-02-29", "no such date"},
+		{"logs --since 2026-04-31", "no such date"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct options o;
-		struct error err = {{0}};
+		struct error err = {.text = ""};
 
 		cr_expect_eq(read_line(&o, rows[i].line, &err), -1, "%s",
 			rows[i].line);
@@ -77,6 +81,21 @@ Test(supctl_options, takes_global_options_on_both_sides_of_the_verb)
 	cr_expect_eq(o.verb, VERB_RELOAD);
 	cr_assert_eq(o.word_count, 2);
 	cr_expect_str_eq(o.words[1], "two");
+}
+
+Test(supctl_options, since_takes_every_day_of_the_calendar)
+{
+	static const char *const lines[] = {"logs --since 2024-02-29",
+		"logs --since 2026-12-31", "logs --since 2026-01-01"};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		struct options o;
+		struct error err = {.text = ""};
+
+		cr_expect_eq(read_line(&o, lines[i], &err), 0, "%s: %s",
+			lines[i], err.text);
+		cr_expect(o.since_ms, "%s", lines[i]);
+	}
 }
 
 Test(supctl_options, words_after_two_dashes_are_words)
@@ -132,6 +151,7 @@ Test(supctl_options, every_option_of_every_verb_is_taken_and_of_no_other)
 				verb_rows[verb].name, row->name,
 				!row->argument	       ? ""
 				: id == OPTION_WAIT    ? "settled"
+				: id == OPTION_ROLE    ? "viewer"
 				: id == OPTION_TIMEOUT ? "7s"
 						       : "7");
 			cr_expect_eq(read_line(&o, line, &err), has ? 0 : -1,
@@ -152,8 +172,8 @@ Test(supctl_options, no_two_options_share_a_place)
 	for (int a = 0; a < OPTION_COUNT; a++)
 		for (int b = 0; b < a; b++)
 			cr_expect(option_rows[a].read || option_rows[b].read ||
-					  option_rows[a].place !=
-						  option_rows[b].place,
+					  option_rows[a].offset !=
+						  option_rows[b].offset,
 				"--%s and --%s", option_rows[a].name,
 				option_rows[b].name);
 }
@@ -243,8 +263,8 @@ expect_word(enum verb verb, unsigned number, enum word_kind kind, bool repeats,
 
 Test(supctl_options, words_are_what_the_table_of_verbs_says)
 {
-	expect_word(VERB_STATUS, 0, WORD_ID, false, NULL);
-	expect_word(VERB_STATUS, 1, WORD_NONE, false, NULL);
+	expect_word(VERB_STATUS, 0, WORD_ID, true, NULL);
+	expect_word(VERB_STATUS, 1, WORD_ID, true, NULL);
 	expect_word(VERB_LIST, 0, WORD_NONE, false, NULL);
 	expect_word(VERB_ROUTES, 0, WORD_NONE, false, NULL);
 	expect_word(VERB_RELOAD, 0, WORD_ID, true, NULL);
@@ -255,7 +275,7 @@ Test(supctl_options, words_are_what_the_table_of_verbs_says)
 	expect_word(VERB_APPLY, 0, WORD_NONE, false, NULL);
 	expect_word(VERB_CALL, 0, WORD_CHOICE, false, "tool command method");
 	expect_word(VERB_CALL, 1, WORD_OFFERED, false, NULL);
-	expect_word(VERB_CALL, 2, WORD_FREE, false, NULL);
+	expect_word(VERB_CALL, 2, WORD_FREE, true, NULL);
 	expect_word(VERB_TOKEN, 0, WORD_CHOICE, false, "new");
 	expect_word(VERB_TOKEN, 1, WORD_FREE, false, NULL);
 	expect_word(VERB_COMPLETION, 0, WORD_CHOICE, false, "bash zsh fish");
@@ -306,4 +326,23 @@ Test(supctl_options, a_document_is_printed_as_yaml_that_can_be_read_back)
 			       "  - /a\n  -\n    - 1\n    - 2\nnone: {}\n"
 			       "\"off\": \"yes\"\ntext: \"two\\nlines\"\n");
 	json_decref(document);
+}
+
+/* The usage says how many words there may be. */
+Test(supctl_options, a_verb_takes_as_many_words_as_its_usage_has)
+{
+	static const struct {
+		enum verb verb;
+		int least, most; /* most -1: any number */
+	} rows[] = {{VERB_LIST, 0, 0}, {VERB_SHOW, 1, 1}, {VERB_RELOAD, 0, -1},
+		{VERB_CALL, 2, -1}, {VERB_EMIT, 1, 2}, {VERB_HISTORY, 0, 1},
+		{VERB_TOKEN, 1, 2}, {VERB_NEW, 2, 2}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		for (int count = 0; count < 5; count++)
+			cr_expect_eq(grammar_takes(rows[i].verb, count),
+				count >= rows[i].least &&
+					(rows[i].most < 0 ||
+						count <= rows[i].most),
+				"%s %d", verb_rows[rows[i].verb].name, count);
 }

@@ -33,10 +33,20 @@ static const char *const documents[] = {
 	" \"10s\", \"64KiB\", \"/path\", \"a.b-c_d\", \"***\", \"key:\"]}",
 	"{\"a\": \"q\\\"uo\\\\te\\n\\ttab\\r\\u0001\\u001b[31m\"}",
 	"{\"a\": \"\\u007f\\u0085\\u009f\\u00a0\\u00e9\\u2028\\ufeff\\uffff"
-	"\\ud83d\\ude00\"}",
+	"\\ud83d\\ude00\\u202e\\u2066\"}",
 	"{\"true\": 1, \"\": 2, \"a b\": 3, \"\\n\": 4, \"#\": 5, \"\\u0085\": "
 	"6}",
 };
+
+Test(supctl_yaml, drives_no_terminal)
+{
+	json_t *whole = json_pack("{s:s}", "a", "\u202e\u2066\u2028");
+	char *yaml = print(whole);
+
+	cr_expect_str_eq(yaml, "a: \"\\u202e\\u2066\\u2028\"\n", "%s", yaml);
+	free(yaml);
+	json_decref(whole);
+}
 
 Test(supctl_yaml, is_read_back_as_the_same)
 {

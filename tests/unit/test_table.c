@@ -43,21 +43,21 @@ declare_one(struct declared *d, const char *text)
 	char *copy = d->texts[d->set.count++], *colon, *space;
 
 	snprintf(copy, sizeof(d->texts[0]), "%s", text);
-	*r = (struct registration){.idempotent = -1, .body_limit = -1};
 	colon = strchr(copy, ':');
 	space = strchr(copy, ' ');
 	if (colon && !space) {
 		*colon = '\0';
-		r->kind = (enum registration_kind)registration_kind_by_wire(
-			copy, strlen(copy));
+		registration_init(
+			r, (enum registration_kind)registration_kind_by_wire(
+				   copy, strlen(copy)));
 		r->name = colon + 1;
 		return;
 	}
-	r->kind = REGISTRATION_HTTP;
+	registration_init(r, REGISTRATION_HTTP);
 	r->name = strdup(text);
 	*space = '\0';
-	r->method = copy;
-	r->path = space + 1;
+	r->http.method = copy;
+	r->http.path = space + 1;
 }
 
 static void
@@ -74,7 +74,7 @@ declare(struct declared *d, const char *rows)
 {
 	char text[1024], *rest = text, *row;
 
-	d->set = (struct registration_set){d->items, 0};
+	d->set = (struct registration_set){.items = d->items};
 	snprintf(text, sizeof(text), "%s", rows);
 	while ((row = strsep(&rest, ",")))
 		if (*row)
@@ -147,24 +147,21 @@ has_name(enum registration_kind kind, const char *name)
 	       ROUTE_FOUND;
 }
 
-static void
-list_row(const struct route_row *row, void *user)
-{
-	char *text = user;
-	size_t used = strlen(text);
-
-	cr_assert(row->declared);
-	snprintf(text + used, 512 - used, "%s%u:%s#%u", used ? "," : "",
-		row->plugin, row->name, row->registration);
-}
-
 static const char *
 rows_of(uint32_t plugin)
 {
 	static char text[512];
+	uint32_t at = plugin == UINT32_MAX ? 0 : plugin, index = 0;
+	const struct route_row *row;
+	size_t used = 0;
 
 	*text = '\0';
-	route_table_each(table, plugin, list_row, text);
+	while ((row = route_table_next(table, &at, &index)) && at <= plugin) {
+		cr_assert(row->declared);
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+			"%s%u:%s#%u", used ? "," : "", row->plugin, row->name,
+			row->registration);
+	}
 	return text;
 }
 
@@ -216,7 +213,7 @@ Test(table, a_match_names_plugin_worker_and_registration)
 	cr_expect_eq(match.plugin, 1);
 	cr_expect_eq(match.worker, 11);
 	cr_expect_eq(match.registration, 1);
-	cr_expect_str_eq(match.row->declared->path, "/one");
+	cr_expect_str_eq(match.row->declared->http.path, "/one");
 	cr_expect_str_eq(find("GET /two/2"), "GET /two/{x} x=2");
 	cr_expect_eq(match.worker, 22);
 	route_table_point(table, 2, 23);
@@ -271,7 +268,7 @@ Test(table, mount_and_namespace_let_two_plugins_share_a_package)
 	route_edit_commit(prepare(2, rows, "/bot-b", "bot-b"), 2);
 	cr_expect_str_eq(find("GET /bot-a/hook"), "GET /bot-a/hook");
 	cr_expect_str_eq(match.row->path, "/bot-a/hook");
-	cr_expect_str_eq(match.row->declared->path, "/hook");
+	cr_expect_str_eq(match.row->declared->http.path, "/hook");
 	cr_expect_str_eq(find("GET /bot-b/"), "GET /bot-b/");
 	cr_expect_eq(match.worker, 2);
 	cr_expect_str_eq(find("GET /hook"), "-");
@@ -312,6 +309,21 @@ Test(table, conflicts_name_the_row_and_its_owner)
 	}
 	cr_expect_str_eq(rows_of(2), "");
 	serve(2, "POST /a,GET /b/{x},GET /x/{y},tool:x,GET /apix", 2);
+}
+
+Test(table, methods_of_one_path_have_a_limit)
+{
+	char rows[ROUTE_METHODS_MAX * 16] = "GET /a";
+
+	for (int i = 1; i < ROUTE_METHODS_MAX; i++)
+		sprintf(rows + strlen(rows), ",X%c%c /a", 'A' + i / 26,
+			'A' + i % 26);
+	serve(1, rows, 1);
+	serve(1, rows, 2);
+	cr_expect_null(prepare(2, "PUT /a", NULL, NULL));
+	cr_expect_str_eq(
+		err.text, "http PUT /a: the path has more than 64 methods");
+	serve(2, "PUT /b", 3);
 }
 
 Test(table, prepare_and_discard_leave_everything_as_it_was)
@@ -366,14 +378,26 @@ Test(table, commit_adds_drops_and_renumbers_in_one_step)
 	cr_expect_eq(route_table_generation(table), 2);
 }
 
+/* No worker can register such a kind yet; the table takes any. */
+Test(table, several_plugins_may_have_the_same_name_of_a_shared_kind)
+{
+	serve(1, "hook:message.inbound", 1);
+	serve(2, "hook:message.inbound", 2);
+	cr_expect_str_eq(rows_of(1), "1:message.inbound#0");
+	cr_expect_str_eq(rows_of(2), "2:message.inbound#0");
+	cr_expect_null(prepare(3, "hook:a,hook:a", NULL, NULL));
+	serve(1, "tool:x", 1);
+	cr_expect_null(prepare(3, "tool:x", NULL, NULL));
+	cr_expect_str_eq(rows_of(2), "2:message.inbound#0");
+}
+
 Test(table, an_equal_set_keeps_rows_and_takes_new_declarations)
 {
 	struct registration r = {.kind = REGISTRATION_TOOL,
 		.name = strdup("say"),
 		.idempotent = -1,
-		.body_limit = -1,
 		.description = strdup("old")};
-	struct registration_set set = {&r, 1};
+	struct registration_set set = {.items = &r, .count = 1};
 	const struct route_row *row;
 	const struct registration *declared;
 
@@ -775,7 +799,7 @@ random_edit(struct declared *d)
 	struct route_edit *e;
 	char text[80];
 
-	d->set = (struct registration_set){d->items, 0};
+	d->set = (struct registration_set){.items = d->items};
 	for (unsigned i = 0; i < count; i++) {
 		bool again = shadow_count[plugin] && random() % 2;
 

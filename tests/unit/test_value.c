@@ -80,6 +80,8 @@ Test(value, refuses_what_json_cannot_say)
 		{"bin that is not UTF-8", BYTES_INIT("\xc4\x02\xc3\x28")},
 		{"NaN", BYTES_INIT("\xcb\x7f\xf8\0\0\0\0\0\0")},
 		{"infinity", BYTES_INIT("\xca\x7f\x80\0\0")},
+		{"a key twice", BYTES_INIT("\x82\xa1k\x01\xa1k\x01")},
+		{"NUL in a key", BYTES_INIT("\x81\xa2k\0\x01")},
 		{"too large",
 			BYTES_INIT("\xcf\xff\xff\xff\xff\xff\xff\xff\xff")},
 		{"number as key", BYTES_INIT("\x81\x01\x02")},
@@ -98,6 +100,36 @@ Test(value, refuses_what_json_cannot_say)
 	}
 }
 
+Test(value, says_where_it_is_that_json_cannot_say)
+{
+	static const struct {
+		struct bytes bytes;
+		const char *text;
+	} rows[] = {
+		{BYTES_INIT("\xca\x7f\x80\0\0"),
+			"$: NaN and Infinity are not JSON"},
+		{BYTES_INIT("\x81\xa1"
+			    "a\x93\x01\x02\xd4\x01\x02"),
+			"$.a[2]: an extension type is not JSON"},
+		{BYTES_INIT("\x81\xa3"
+			    "a b\x91\xa1\xff"),
+			"$['a b'][0]: a string must be UTF-8"},
+		{BYTES_INIT("\x82\xa1k\x01\xa1k\x01"), "$.k: duplicate key"},
+		{BYTES_INIT("\x91\x81\x01\x02"),
+			"$[0]: a key of a map must be a string"},
+		{BYTES_INIT("\x81\xa3\x1b[m\x81\x01\x02"),
+			"$['?[m']: a key of a map must be a string"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct error err = {0};
+
+		cr_expect_null(from_bytes(
+			rows[i].bytes.at, rows[i].bytes.length, &err));
+		cr_expect_str_eq(err.text, rows[i].text);
+	}
+}
+
 Test(value, bin_that_is_text_becomes_a_string)
 {
 	json_t *value = from_bytes("\xc4\x02hi", 4, NULL);
@@ -105,4 +137,27 @@ Test(value, bin_that_is_text_becomes_a_string)
 	cr_assert(value);
 	cr_expect_str_eq(json_string_value(value), "hi");
 	json_decref(value);
+}
+
+Test(value, what_is_too_long_for_json_is_known_before_it_is_made)
+{
+	struct buffer b = {0};
+	struct codec *c = codec_create();
+	const msgpack_object *o;
+	msgpack_packer p;
+
+	codec_packer(&p, &b);
+	msgpack_pack_map(&p, 1);
+	codec_text(&p, "key");
+	msgpack_pack_array(&p, 3);
+	msgpack_pack_nil(&p);
+	msgpack_pack_int(&p, 1);
+	codec_text(&p, "0123456789");
+	o = codec_decode_value(c, buffer_bytes(&b), buffer_length(&b), NULL);
+	cr_assert(o);
+	/* {"key":[null,1,"0123456789"]} */
+	cr_expect(!value_is_longer(o, 29));
+	cr_expect(value_is_longer(o, 17));
+	codec_destroy(c);
+	buffer_finish(&b);
 }

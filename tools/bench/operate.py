@@ -46,7 +46,7 @@ def applies(options, report, link, supd):
     report.add("operate", link, "apply of one change among %d" % count,
                median(one), " ms", runs=one)
     report.add("operate", link, "beyond a reload of that plugin",
-               median(one) - median(start), " ms", most=100)
+               median(one) - median(start), " ms")
 
 
 def statuses(options, report, link, supd):
@@ -62,6 +62,6 @@ def statuses(options, report, link, supd):
         for pid in hung:
             os.kill(pid, signal.SIGCONT)
     report.add("operate", link, "status of %d plugins" % len(supd.plugins),
-               median(calm), " ms", most=20, runs=calm)
+               median(calm), " ms", runs=calm)
     report.add("operate", link, "the same while %d workers hang" % STOPPED,
-               median(hanging), " ms", most=20, runs=hanging)
+               median(hanging), " ms", runs=hanging)

@@ -6,6 +6,7 @@ import platform
 import re
 import statistics
 
+import reaches
 import rig as r
 
 
@@ -31,8 +32,16 @@ def number(value):
     return str(value)
 
 
+VERDICT = "%-12s %-7s %-52s %12s  %-9s %s"
+
+
+def reach_text(reach):
+    return "%s %s" % (reach.sign, number(reach.value)) if reach else ""
+
+
 class Report:
-    """Rows (figure, link, what, value, reach, met); `met` None: no limit."""
+    """Rows (figure, link, what, value, reach, met); `met` None: no
+    reach."""
 
     def __init__(self):
         self.rows = []
@@ -42,15 +51,12 @@ class Report:
             print("note: the machine is busy already, load average %.1f; "
                   "times will say so" % self.load)
 
-    def add(self, figure, link, what, value, unit="", most=None, least=None,
-            runs=None):
-        met, reach = None, ""
-        if most is not None:
-            met, reach = value <= most, "<= %s" % number(most)
-        if least is not None:
-            met, reach = value >= least, ">= %s" % number(least)
+    def add(self, figure, link, what, value, unit="", runs=None):
+        reach = reaches.find(figure, link, what)
         row = {"figure": figure, "link": link, "what": what, "value": value,
-               "unit": unit, "reach": reach, "met": met, "runs": runs or []}
+               "unit": unit, "reach": reach_text(reach),
+               "met": reach and reaches.is_met(reach, value),
+               "runs": runs or []}
         self.rows.append(row)
         print(self.line(row), flush=True)
 
@@ -66,15 +72,27 @@ class Report:
         return "%-12s %-7s %-52s %12s  %-16s %-9s %s" % tuple(
             self.cells(row))
 
-    def print_table(self):
-        """All rows again where there are several figures, and the sum."""
+    def print_table(self, figures, links):
+        """All rows again where there are several figures; then every reach
+        beside what was measured. Gives (reaches missed, not measured)."""
         if len({row["figure"] for row in self.rows}) > 1:
             self.print_rows()
-        missed = [row for row in self.rows if row["met"] is False]
-        print("\n%d rows, %d with a limit, %d miss it" % (
-            len(self.rows),
-            len([row for row in self.rows if row["met"] is not None]),
-            len(missed)))
+        judged = [row for row in self.rows if row["met"] is not None]
+        absent = reaches.unmeasured(self.rows, figures, links)
+        missed = [row for row in judged if not row["met"]]
+        print()
+        print(VERDICT % ("figure", "link", "what", "value", "reach", ""))
+        for row in judged:
+            cells = self.cells(row)
+            print(VERDICT % (*cells[:4], cells[5],
+                             "ok" if row["met"] else "MISSED"))
+        for reach in absent:
+            print(VERDICT % (reach.figure, reach.link, reach.what, "-",
+                             reach_text(reach), "NOT MEASURED"))
+        print("\n%d reaches: %d ok, %d missed, %d not measured" % (
+            len(judged) + len(absent), len(judged) - len(missed),
+            len(missed), len(absent)))
+        return len(missed), len(absent)
 
     def print_rows(self):
         print()

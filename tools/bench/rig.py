@@ -176,6 +176,11 @@ def pss_bytes(pids):
         pid, "smaps_rollup", "Pss:")))
 
 
+def dirty_bytes(pid):
+    """Pages that the process has written and shares with nobody."""
+    return memory_of(pid, "smaps_rollup", "Private_Dirty:")
+
+
 def rss_bytes(pid):
     return memory_of(pid, "status", "VmRSS:")
 

@@ -129,8 +129,7 @@ def today(options, report):
                 ("longest time without an answer", gaps, " ms"),
                 ("a change takes", took, " ms")):
             report.add("today", "-", "%s: %s" % (way.name, what),
-                       median(runs), unit, runs=runs,
-                       most=0 if way is Reloaded and not unit else None)
+                       median(runs), unit, runs=runs)
 
 
 def changes_under_load(rig, way):

@@ -111,13 +111,14 @@ has_options(enum verb verb)
 static void
 put_verbs(void)
 {
-	static const char *const roles[] = {"viewer", "operator", "admin"};
-
 	for (int i = 0; i < VERB_COUNT; i++) {
-		put_term(verb_rows[i].name, verb_rows[i].arguments);
+		put_term(verb_rows[i].name, verb_rows[i].usage);
 		put_sentences(verb_rows[i].help);
-		if (!verb_is_local((enum verb)i))
-			printf("Role: %s.\n", roles[verb_rows[i].role]);
+		if (verb_rows[i].alias)
+			printf("Also: %s.\n", verb_rows[i].alias);
+		if (!verb_rows[i].local)
+			printf("Role: %s.\n",
+				verb_role_name(verb_rows[i].role));
 		if (!has_options((enum verb)i))
 			continue;
 		puts(".RS");

@@ -2,11 +2,14 @@
  * an error like any other. */
 #include "tools/supctl/answer.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "proto/json_text.h"
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "proto/value.h"
 #include "proto/verbs.h"
 #include "tools/supctl/options.h"
@@ -18,7 +21,7 @@ answer_fail(struct answer *a, int exit_code, const char *format, ...)
 	va_list list;
 
 	va_start(list, format);
-	vsnprintf(text, sizeof(text), format, list);
+	text_vformat(text, sizeof(text), format, list);
 	va_end(list);
 	free(a->error);
 	a->error = memory_copy_text(text);
@@ -64,38 +67,51 @@ static json_t *
 read_document(struct answer *a, const msgpack_object *result, struct error *err)
 {
 	const msgpack_object *whole = codec_field(result, "data");
-	json_error_t where;
-	json_t *data;
-
 	if (whole)
 		return value_from(whole, err);
-	data = json_loadb((const char *)buffer_bytes(&a->pieces),
-		buffer_length(&a->pieces), JSON_DECODE_ANY, &where);
-	if (!data)
-		error_set(err, "the pieces are no document: %s", where.text);
-	return data;
+	return json_text_read(
+		(struct bytes){(const char *)buffer_bytes(&a->pieces),
+			buffer_length(&a->pieces)},
+		NULL, err);
+}
+
+/* A larger one would be another code, or none, once this process ends with it.
+ */
+#define EXIT_CODE_MAX 125
+
+static int
+read_exit_code(
+	struct answer *a, const msgpack_object *result, struct error *err)
+{
+	const msgpack_object *code = codec_field(result, "exitCode");
+
+	if (!code || code->type != MSGPACK_OBJECT_POSITIVE_INTEGER)
+		return error_set(err, "it has no exit code");
+	if (code->via.u64 > EXIT_CODE_MAX)
+		return error_set(
+			err, "%" PRIu64 " is not an exit code", code->via.u64);
+	a->exit_code = (int)code->via.u64;
+	return 0;
 }
 
 void
 answer_take(struct answer *a, const struct message *m)
 {
-	const msgpack_object *code;
 	const char *text;
-	struct error err = {{0}};
+	struct error err = {.text = ""};
 
 	if (m->error) {
 		take_error(a, m);
 		return;
 	}
-	code = codec_field(m->result, "exitCode");
 	a->data = read_document(a, m->result, &err);
-	if (!code || code->type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
-		!a->data) {
-		answer_fail(a, EXIT_FAILURE, "supd's answer is malformed: %s",
+	if (!a->data || read_exit_code(a, m->result, &err) < 0) {
+		json_decref(a->data);
+		a->data = NULL;
+		answer_fail(a, EXIT_MALFORMED, "supd's answer is malformed: %s",
 			err.text);
 		return;
 	}
-	a->exit_code = (int)(code->via.u64 & 0xff);
 	text = json_string_value(json_object_get(a->data, "error"));
 	if (a->exit_code && text)
 		a->error = memory_copy_text(text);

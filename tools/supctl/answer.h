@@ -1,4 +1,4 @@
-/* answer: what comes back of one call: messages turned into a document, a
+/* answer: the result of one call: messages turned into a document, a
  * sentence and an exit code. Knows no socket. */
 #pragma once
 

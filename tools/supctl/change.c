@@ -4,8 +4,10 @@
 #include <stdlib.h>
 
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "tools/supctl/plan_view.h"
 #include "tools/supctl/receipt_view.h"
+#include "tools/supctl/table.h"
 #include "tools/supctl/transaction.h"
 
 int
@@ -55,9 +57,12 @@ print_applied(const struct options *o, const json_t *document)
 
 	for (size_t i = 0; i < json_array_size(changes); i++) {
 		const json_t *row = json_array_get(changes, i);
+		char *path = memory_copy_text(supctl_text(row, "path"));
 
-		printf("%-9s %s %s\n", supctl_text(row, "class"),
-			supctl_text(row, "path"), supctl_text(row, "kind"));
+		text_shorten(path, TABLE_TEXT_BYTES);
+		printf("%-9s %s %s\n", supctl_text(row, "class"), path,
+			supctl_text(row, "kind"));
+		free(path);
 	}
 	duration_text(time, sizeof(time),
 		json_number_value(json_object_get(document, "durationMs")));

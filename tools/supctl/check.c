@@ -13,16 +13,19 @@
 #include "proto/util/memory.h"
 #include "tools/supctl/supctl.h"
 
+#define SUCCESS_LINE "no errors\n" /* that supd prints */
+
 /* Beside supctl, in its build folder, where it was installed, or in $PATH. */
 static char *
 find_supd(void)
 {
-	static const char *const places[] = {
+	static const char *const programs[] = {
 		"supd", "../sbin/supd", "../../supervisor/supd"};
 	char *folder = supctl_own_folder(), *path = NULL;
 
-	for (size_t i = 0; !path && i < sizeof(places) / sizeof(*places); i++) {
-		path = memory_format("%s/%s", folder, places[i]);
+	for (size_t i = 0; !path && i < sizeof(programs) / sizeof(*programs);
+		i++) {
+		path = memory_format("%s/%s", folder, programs[i]);
 		if (access(path, X_OK)) {
 			free(path);
 			path = NULL;
@@ -102,7 +105,8 @@ check_as_document(const struct options *o, const char *supd)
 	close(ends[1]);
 	from = fdopen(ends[0], "r");
 	while (getline(&line, &size, from) >= 0)
-		json_array_append_new(problems, read_problem(line));
+		if (strcmp(line, SUCCESS_LINE))
+			json_array_append_new(problems, read_problem(line));
 	free(line);
 	fclose(from);
 	exit_code = wait_for(pid);
@@ -148,7 +152,5 @@ verb_check(const struct options *o)
 			    : wait_for(start_supd(o, supd, -1));
 
 	free(supd);
-	if (!exit_code && !o->json)
-		puts("no errors");
 	return exit_code;
 }

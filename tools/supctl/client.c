@@ -65,8 +65,10 @@ refuse_connection(struct answer *a, const char *path)
 	switch (errno) {
 	case EACCES:
 	case EPERM:
-		return answer_fail(
-			a, EXIT_DENIED, "permission denied: %s", path);
+		return answer_fail(a, EXIT_DENIED,
+			"permission denied: %s: uid %u may not "
+			"connect",
+			path, (unsigned)getuid());
 	case EAGAIN:
 	case EINPROGRESS:
 		return answer_fail(a, EXIT_TIMED_OUT,
@@ -74,7 +76,7 @@ refuse_connection(struct answer *a, const char *path)
 	case ENOENT:
 	case ECONNREFUSED:
 		return answer_fail(a, EXIT_NOT_RUNNING,
-			"supd is not running: nobody listens at %s", path);
+			"supd is not running: nothing listens at %s", path);
 	default:
 		return answer_fail(a, EXIT_NOT_RUNNING,
 			"cannot reach supd at %s: %s", path, strerror(errno));
@@ -88,7 +90,7 @@ client_connect(struct client *c, const char *path)
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return answer_fail(c->answer, EXIT_NOT_RUNNING,
-			"%s: longer than a socket's path may be", path);
+			"%s: too long for the path of a socket", path);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0)
@@ -105,7 +107,7 @@ went_away(struct client *c)
 {
 	if (c->greeted)
 		return answer_fail(c->answer, EXIT_NOT_RUNNING,
-			"supd went away during the call");
+			"lost the connection to supd during the call");
 	return answer_fail(c->answer, EXIT_NOT_RUNNING,
 		"supd closed the connection: it is stopping, or has too many "
 		"clients");
@@ -161,10 +163,11 @@ client_send(struct client *c, enum verb verb, const json_t *args)
 static int
 client_fill(struct client *c)
 {
-	struct pollfd wait = {.fd = c->fd, .events = POLLIN};
+	struct pollfd wait[] = {{.fd = c->fd, .events = POLLIN},
+		{.fd = c->watch->follows ? STDOUT_FILENO : -1}};
 	int left = time_left(c->deadline_ms), tick = c->watch->tick_ms;
 	bool ticks = tick > 0 && (left < 0 || left > tick);
-	int ready = poll(&wait, 1, ticks ? tick : left);
+	int ready = poll(wait, 2, ticks ? tick : left);
 	ssize_t got;
 
 	if (ready < 0)
@@ -178,6 +181,9 @@ client_fill(struct client *c)
 	if (!ready)
 		return answer_fail(c->answer, EXIT_TIMED_OUT,
 			"timed out waiting for supd");
+	if (wait[1].revents)
+		return answer_fail(
+			c->answer, EXIT_FAILURE, "the output was closed");
 	got = recv(c->fd, buffer_reserve(&c->in, 64 * 1024), 64 * 1024, 0);
 	if (got < 0 && errno == EINTR)
 		return 0;
@@ -216,7 +222,7 @@ take_frame(struct client *c, const uint8_t *payload, size_t size)
 			return 1;
 		}
 	}
-	return more < 0 ? answer_fail(c->answer, EXIT_FAILURE,
+	return more < 0 ? answer_fail(c->answer, EXIT_MALFORMED,
 				  "supd's answer is malformed: %s", err.text)
 			: 0;
 }
@@ -225,7 +231,7 @@ take_frame(struct client *c, const uint8_t *payload, size_t size)
 static int
 client_deliver(struct client *c)
 {
-	struct error err = {{0}};
+	struct error err = {.text = ""};
 	size_t payload;
 	int result = 0;
 
@@ -243,7 +249,7 @@ client_deliver(struct client *c)
 		result = sp_frame(buffer_bytes(&c->in), buffer_length(&c->in),
 			WIRE_MESSAGE_MAX, &payload, &err);
 		if (result < 0)
-			return answer_fail(c->answer, EXIT_FAILURE,
+			return answer_fail(c->answer, EXIT_MALFORMED,
 				"supd's answer is malformed: %s", err.text);
 		if (!result)
 			return 0;

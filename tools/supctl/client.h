@@ -16,6 +16,7 @@ struct client_watch {
 	/* After each tick_ms without news; 0: never. */
 	void (*on_tick)(void *user);
 	int tick_ms;
+	bool follows; /* ends when nobody reads stdout any more */
 	void *user;
 };
 

@@ -7,7 +7,7 @@
 #include "proto/registration.h"
 #include "tools/supctl/supctl.h"
 
-#define LIVE_TIMEOUT_MS 1000 /* somebody has pressed TAB and waits */
+#define LIVE_TIMEOUT_MS 1000 /* a user has pressed TAB and waits */
 
 static const struct shell {
 	const char *name;
@@ -88,6 +88,5 @@ verb_completion(const struct options *o)
 	if (registration_kind_by_wire(word, strlen(word)) >= 0)
 		return print_live(o, VERB_ROUTES,
 			json_pack("{s:s}", "kind", word), "routes", "name");
-	return supctl_fail(
-		o, EXIT_USAGE, "there is no completion for '%s'", word);
+	return supctl_fail(o, EXIT_USAGE, "no completion for '%s'", word);
 }

@@ -16,10 +16,10 @@ static void
 put_kinds(struct buffer *texts)
 {
 	for (int i = 0; i < REGISTRATION_KIND_COUNT; i++)
-		if (registration_kinds[i].supported)
+		if (registration_kind_is_supported(i))
 			buffer_format(texts, "%s%s",
 				buffer_length(texts) ? " " : "",
-				registration_kinds[i].wire);
+				registration_kinds[i]->wire);
 }
 
 static enum word_kind
@@ -76,7 +76,7 @@ skip_option(const char *at)
 struct word
 grammar_word(enum verb verb, unsigned number)
 {
-	const char *at = verb_rows[verb].arguments;
+	const char *at = verb_rows[verb].usage;
 
 	for (;;) {
 		size_t length;
@@ -101,6 +101,27 @@ grammar_word(enum verb verb, unsigned number)
 		number--;
 		at += length;
 	}
+}
+
+/* Alternatives ("ID... | --all") may be options alone. */
+bool
+grammar_takes(enum verb verb, int count)
+{
+	const char *at = verb_rows[verb].usage;
+	int least = 0, most = 0;
+
+	for (; at += strspn(at, " "), *at && *at != '|';) {
+		size_t length = strcspn(at, " ");
+
+		if (at[0] == '[' && at[1] == '-') {
+			at = skip_option(at);
+			continue;
+		}
+		most = at[length - 1] == '.' || most < 0 ? -1 : most + 1;
+		least += *at != '[';
+		at += length;
+	}
+	return count >= (*at ? 0 : least) && (most < 0 || count <= most);
 }
 
 struct word

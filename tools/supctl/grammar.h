@@ -27,6 +27,8 @@ struct word {
 
 /* The word of that number, from 0, behind a verb. word_finish() it. */
 struct word grammar_word(enum verb verb, unsigned number);
+/* Whether a verb takes that many words. */
+bool grammar_takes(enum verb verb, int count);
 /* The value of an option; WORD_NONE if it has none. */
 struct word grammar_value(enum option_id id);
 void word_finish(struct word *w);

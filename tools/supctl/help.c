@@ -69,13 +69,15 @@ print_verb(FILE *out, enum verb verb)
 	const struct verb_row *row = &verb_rows[verb];
 
 	fprintf(out, "Usage: supctl [OPTION]... %s %s\n%s\n\n", row->name,
-		row->arguments, row->help);
+		row->usage, row->help);
+	if (row->alias)
+		fprintf(out, "Also: supctl %s\n\n", row->alias);
 	if (has_options(verb)) {
 		fputs("Options:\n", out);
 		print_options(out, verb);
 		putc('\n', out);
 	}
-	fputs("Options of every verb:\n", out);
+	fputs("Options for every verb:\n", out);
 	print_options(out, VERB_UNKNOWN);
 }
 
@@ -108,6 +110,8 @@ help_print(FILE *out, enum verb verb)
 			VERB_COLUMN, verb_rows[i].help);
 	fputs("\nOptions:\n", out);
 	print_options(out, VERB_UNKNOWN);
-	fputs("\n'supctl help VERB' tells more about a verb.\n", out);
+	fputs("\n"
+	      "'supctl help VERB' explains a verb.\n",
+		out);
 	print_exits(out);
 }

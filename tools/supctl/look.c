@@ -17,9 +17,9 @@ id_args(const struct options *o)
 static void
 print_routes(const json_t *rows, bool with_plugin)
 {
-	static const struct table_column columns[] = {{"KIND", 0, 0},
-		{"NAME", 0, 0}, {"DESCRIPTION", 0, 1}, {"PLUGIN", 0, 0},
-		{"GEN", 1, 0}};
+	static const struct table_column columns[] = {{"KIND", 0, 0, 0},
+		{"NAME", 0, 0, 0}, {"DESCRIPTION", 0, 1, 0},
+		{"PLUGIN", 0, 0, 0}, {"GEN", 1, 0, 0}};
 	struct table *t = table_create(columns, with_plugin ? 5 : 3, false);
 
 	for (size_t i = 0; i < json_array_size(rows); i++) {
@@ -57,10 +57,10 @@ verb_routes(const struct options *o)
 static void
 print_workers(const json_t *rows)
 {
-	static const struct table_column columns[] = {{"ROLE", 0, 0},
-		{"STATE", 0, 0}, {"GEN", 1, 0}, {"PID", 1, 0}, {"AGE", 1, 0},
-		{"IN FLIGHT", 1, 0}, {"ANSWERED", 1, 0}, {"VERSION", 0, 0},
-		{"ERROR", 0, 1}};
+	static const struct table_column columns[] = {{"ROLE", 0, 0, 0},
+		{"STATE", 0, 0, 0}, {"GEN", 1, 0, 0}, {"PID", 1, 0, 0},
+		{"AGE", 1, 0, 0}, {"IN FLIGHT", 1, 0, 0}, {"ANSWERED", 1, 0, 0},
+		{"VERSION", 0, 0, 0}, {"ERROR", 0, 1, 0}};
 	struct table *t = table_create(columns, 9, false);
 	char text[32];
 
@@ -120,6 +120,10 @@ verb_show(const struct options *o)
 	if (json_is_object(json_object_get(document, "lastReload"))) {
 		puts("\nlast reload");
 		print_values(json_object_get(document, "lastReload"));
+	}
+	if (json_is_object(json_object_get(document, "lastExit"))) {
+		puts("\nlast exit");
+		print_values(json_object_get(document, "lastExit"));
 	}
 	puts("\nlimits");
 	print_values(json_object_get(document, "limits"));

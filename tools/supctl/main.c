@@ -1,4 +1,4 @@
-/* main: supctl, the control client: which verb, and how many words it takes.
+/* main: supctl, the control client: which verb runs.
  * The verbs are in their files. It runs nothing by itself: without supd it
  * says so and exits 3. */
 #include <assert.h>
@@ -8,42 +8,16 @@
 #include <unistd.h>
 
 #include "proto/util/utf8.h"
+#include "tools/supctl/grammar.h"
 #include "tools/supctl/help.h"
 #include "tools/supctl/supctl.h"
 
-static const struct verb_way {
-	verb_function *run;
-	int words_min, words_max; /* -1: any number */
-} ways[] = {
-	[VERB_STATUS] = {verb_status, 0, 1},
-	[VERB_LIST] = {verb_list, 0, 0},
-	[VERB_SHOW] = {verb_show, 1, 1},
-	[VERB_ROUTES] = {verb_routes, 0, 0},
-	[VERB_RELOAD] = {verb_reload, 0, -1},
-	[VERB_CAN_RELOAD] = {verb_can_reload, 1, 1},
-	[VERB_START] = {verb_lifecycle, 1, 1},
-	[VERB_STOP] = {verb_lifecycle, 1, 1},
-	[VERB_RESTART] = {verb_lifecycle, 1, 1},
-	[VERB_ENABLE] = {verb_lifecycle, 1, 1},
-	[VERB_DISABLE] = {verb_lifecycle, 1, 1},
-	[VERB_CHECK] = {verb_check, 0, 1},
-	[VERB_PLAN] = {verb_plan, 0, 0},
-	[VERB_APPLY] = {verb_apply, 0, 0},
-	[VERB_SCAN] = {verb_scan, 0, 0},
-	[VERB_LOGS] = {verb_logs, 1, 1},
-	[VERB_CALL] = {verb_call, 2, -1},
-	[VERB_EMIT] = {verb_emit, 1, 2},
-	[VERB_EVENTS] = {verb_events, 0, 0},
-	[VERB_HISTORY] = {verb_history, 0, 1},
-	[VERB_CONFIG] = {verb_config, 0, 0},
-	[VERB_METRICS] = {verb_metrics, 0, 0},
-	[VERB_TOKEN] = {verb_token, 1, 2},
-	[VERB_NEW] = {verb_new, 2, 2},
-	[VERB_COMPLETION] = {verb_completion, 1, 1},
-	[VERB_VERSION] = {verb_version, 0, 0},
-	[VERB_SHUTDOWN] = {verb_shutdown, 0, 0},
+#define VERB(id, command, client, ...) [VERB_##id] = client,
+static verb_function *const functions[] = {
+#include "proto/verbs.def"
 };
-static_assert(sizeof(ways) / sizeof(*ways) == VERB_COUNT, "every verb");
+#undef VERB
+static_assert(sizeof(functions) / sizeof(*functions) == VERB_COUNT, "all");
 
 /* Set before the signal can come: --json promises a document, but for what
  * follows, which printed one for each thing that happened. */
@@ -70,7 +44,7 @@ static int
 usage(const struct options *o, const char *text)
 {
 	supctl_fail(o, EXIT_USAGE, "%s", text);
-	fputs("Try 'supctl --help' for what there is.\n", stderr);
+	fputs("Try 'supctl --help' for the verbs and options.\n", stderr);
 	return EXIT_USAGE;
 }
 
@@ -78,7 +52,7 @@ usage(const struct options *o, const char *text)
 static bool
 is_text(const struct options *o)
 {
-	const char *const values[] = {o->kind, o->plugin, o->package};
+	const char *const values[] = {o->kind, o->plugin, o->package, o->grep};
 
 	for (int i = 0; i < o->word_count; i++)
 		if (!utf8_is_valid(o->words[i], strlen(o->words[i])))
@@ -92,16 +66,14 @@ is_text(const struct options *o)
 static int
 run(const struct options *o)
 {
-	const struct verb_way *way = &ways[o->verb];
 	struct error err;
 
 	if (!is_text(o))
 		return usage(o, "an argument is not UTF-8");
-	if (o->word_count >= way->words_min &&
-		(way->words_max < 0 || o->word_count <= way->words_max))
-		return way->run(o);
+	if (grammar_takes(o->verb, o->word_count))
+		return functions[o->verb](o);
 	error_set(&err, "usage: supctl %s %s", verb_rows[o->verb].name,
-		verb_rows[o->verb].arguments);
+		verb_rows[o->verb].usage);
 	return usage(o, err.text);
 }
 
@@ -150,16 +122,19 @@ main(int argc, char **argv)
 	struct error err;
 	int exit_code;
 
+	if (argc == 1) {
+		help_print(stdout, VERB_UNKNOWN);
+		supctl_flush(0);
+		return 0;
+	}
 	if (options_read(&o, argc, argv, &err)) {
 		exit_code = usage(&o, err.text);
 	} else {
 		interrupt_says_document = o.json && !o.follow;
 		signal(SIGINT, on_interrupt);
+		signal(SIGPIPE, SIG_IGN); /* a failed write is exit code 1 */
 		exit_code = run_or_help(&o);
 	}
-	if (fflush(stdout) || ferror(stdout)) {
-		perror("supctl: cannot write the result");
-		return exit_code ? exit_code : EXIT_FAILURE;
-	}
+	supctl_flush(exit_code);
 	return exit_code;
 }

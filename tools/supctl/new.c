@@ -130,11 +130,11 @@ verb_new(const struct options *o)
 
 	if (!is_kind(kind))
 		exit_code = supctl_fail(o, EXIT_USAGE,
-			"a package is c, python or node, not '%s'", kind);
+			"a package must be c, python or node, not '%s'", kind);
 	else if (!is_name(name))
 		exit_code = supctl_fail(o, EXIT_USAGE,
-			"a name is lower-case letters, digits, - and _, at "
-			"most 64, first a letter or digit; not '%s'",
+			"a name must be at most 64 lower-case letters, digits, "
+			"- and _, and begin with a letter or digit; not '%s'",
 			name);
 	else if (mkdir(folder, 0777))
 		exit_code = supctl_fail(

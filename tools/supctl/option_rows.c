@@ -3,11 +3,14 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "proto/message.h"
+#include "proto/util/clock.h"
 #include "tools/supctl/options.h"
 
 #define ON(verb) (UINT64_C(1) << VERB_##verb)
-#define TO(field) .place = offsetof(struct options, field)
+#define TO(field) .offset = offsetof(struct options, field)
 
 static_assert(VERB_COUNT <= 64 && OPTION_COUNT <= 64, "sets are 64 bits");
 
@@ -18,6 +21,8 @@ read_timeout(struct options *o, const char *text, struct error *err)
 		return error_set(err,
 			"--timeout needs a time like 500ms or 10s, not '%s'",
 			text);
+	if (o->timeout_ms > WIRE_DEADLINE_MAX_MS)
+		o->timeout_ms = WIRE_DEADLINE_MAX_MS;
 	return 0;
 }
 
@@ -38,35 +43,90 @@ read_wait(struct options *o, const char *text, struct error *err)
 {
 	if (strcmp(text, "committed") && strcmp(text, "settled"))
 		return error_set(err,
-			"--wait is for committed or settled, not '%s'", text);
+			"--wait must be committed or settled, not '%s'", text);
 	o->wait = text;
 	return 0;
 }
 
+static int
+read_role(struct options *o, const char *text, struct error *err)
+{
+	for (int role = VERB_VIEWER; role <= VERB_ADMIN; role++)
+		if (!strcmp(text, verb_role_name((enum verb_role)role))) {
+			o->role = text;
+			return 0;
+		}
+	return error_set(err,
+		"--role must be viewer, operator or admin, not '%s'", text);
+}
+
+/* -1: there is no such day; mktime() would take the 31st of February for the
+ * 3rd of March. */
+static int
+read_day(const struct tm *day, uint64_t *ms_out)
+{
+	struct tm found = *day;
+	time_t seconds = mktime(&found);
+
+	if (found.tm_mon != day->tm_mon || found.tm_mday != day->tm_mday)
+		return -1;
+	*ms_out = (uint64_t)seconds * 1000;
+	return 0;
+}
+
+/* "10m" ago, "2026-11-21 10:00:00" or a part of that, by the local clock. */
+static int
+read_since(struct options *o, const char *text, struct error *err)
+{
+	static const char *const formats[] = {
+		"%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"};
+	uint64_t ms;
+
+	if (!duration_read(text, &ms)) {
+		o->since_ms = clock_wall_ms() > ms ? clock_wall_ms() - ms : 1;
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+		struct tm day = {.tm_isdst = -1};
+		const char *end = strptime(text, formats[i], &day);
+
+		if (!end || *end)
+			continue;
+		if (read_day(&day, &o->since_ms))
+			return error_set(
+				err, "--since: no such date: '%s'", text);
+		return 0;
+	}
+	return error_set(err,
+		"--since needs a time like 10m or '2026-11-21 10:00', not "
+		"'%s'",
+		text);
+}
+
 const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_SOCKET] = {"socket", 's', "PATH", 0,
-		"the control socket (else $SUPCTL_SOCKET, else where supd "
+		"the control socket (default: $SUPCTL_SOCKET, else where supd "
 		"puts it)",
 		TO(socket)},
 	[OPTION_JSON] = {"json", 0, NULL, 0,
-		"one JSON document on stdout and nothing else", TO(json)},
+		"print one JSON document on stdout and nothing else", TO(json)},
 	[OPTION_TIMEOUT] = {"timeout", 0, "D", 0,
-		"wait at most that long (500ms, 10s, 5m), then exit 7",
+		"wait at most this long (500ms, 10s, 5m), then exit with 7",
 		.read = read_timeout},
 	[OPTION_NO_COLOR] = {"no-color", 0, NULL, 0,
 		"no colours, as with $NO_COLOR", TO(no_color)},
-	[OPTION_HELP] = {"help", 'h', NULL, 0, "this, or the help of a verb",
-		TO(help)},
+	[OPTION_HELP] = {"help", 'h', NULL, 0,
+		"print this help, or that of a verb", TO(help)},
 	[OPTION_VERSION] = {"version", 0, NULL, 0,
-		"the version of supctl alone", TO(own_version)},
+		"print the version of supctl alone", TO(own_version)},
 	[OPTION_KIND] = {"kind", 0, "KIND", ON(ROUTES),
 		"only http, tool, command or method", TO(kind)},
-	[OPTION_PLUGIN] = {"plugin", 0, "ID", ON(ROUTES), "only of that plugin",
-		TO(plugin)},
+	[OPTION_PLUGIN] = {"plugin", 0, "ID", ON(ROUTES) | ON(EVENTS),
+		"only this plugin", TO(plugin)},
 	[OPTION_ALL] = {"all", 0, NULL, ON(RELOAD),
 		"every plugin that should run", TO(all)},
 	[OPTION_CHANGED] = {"changed", 0, NULL, ON(RELOAD),
-		"those whose settings or digest differ from what runs",
+		"plugins whose settings or digest differ from what runs",
 		TO(changed)},
 	[OPTION_PACKAGE] = {"package", 0, "NAME", ON(RELOAD),
 		"every plugin that uses the package", TO(package)},
@@ -77,29 +137,47 @@ const struct option_row option_rows[OPTION_COUNT] = {
 		"only compare configuration and digest, start nothing",
 		TO(plan)},
 	[OPTION_PROVE] = {"prove", 0, NULL, ON(RELOAD),
-		"start a candidate, show what would come and go, discard it",
+		"start a candidate, show which registrations would be added "
+		"and removed, discard it",
 		TO(prove)},
 	[OPTION_FORCE] = {"force", 0, NULL, ON(RELOAD),
-		"end the old one's requests in flight at the swap", TO(force)},
+		"end the old worker's requests in flight at the switch",
+		TO(force)},
 	[OPTION_NO_DROP] = {"no-drop", 0, NULL, ON(RELOAD),
-		"fail if a registration would go", TO(no_drop)},
+		"fail if a registration would be removed", TO(no_drop)},
 	[OPTION_IF_SAFE] = {"if-safe", 0, NULL, ON(RELOAD),
 		"refuse (exit 6) where can-reload says no", TO(if_safe)},
 	[OPTION_WAIT] = {"wait", 0, "committed|settled", ON(RELOAD),
 		"for the verdict (committed, the default), or until the old "
-		"one is gone",
+		"worker is gone",
 		.read = read_wait},
 	[OPTION_NO_WAIT] = {"no-wait", 0, NULL, ON(RELOAD) | ON(SHUTDOWN),
 		"do not wait; a reload prints its id", TO(no_wait)},
 	[OPTION_FOLLOW] = {"follow", 'f', NULL, ON(LOGS) | ON(EVENTS),
-		"go on with what comes; --json: a document a line", TO(follow)},
+		"keep printing what arrives; --json: a document a line",
+		TO(follow)},
 	[OPTION_LINES] = {"lines", 'n', "N",
 		ON(LOGS) | ON(EVENTS) | ON(HISTORY),
-		"the last N (50 unless told); 500 lines of a log, 1000 events "
-		"and 2000 verdicts are kept at most",
+		"the last N (default 50); supd keeps 500 lines of each log, "
+		"1000 events and 2000 verdicts",
 		.read = read_lines},
 	[OPTION_DIR] = {"dir", 0, "DIR", ON(NEW),
 		"make the folder NAME in DIR instead of here", TO(dir)},
+	[OPTION_RAW] = {"raw", 0, NULL, ON(CALL) | ON(LOGS) | ON(EVENTS),
+		"print strings of plugins byte for byte, including control "
+		"characters",
+		TO(raw)},
+	[OPTION_ROLE] = {"role", 0, "viewer|operator|admin", ON(TOKEN),
+		"what the token may do (default operator)", .read = read_role},
+	[OPTION_SINCE] = {"since", 0, "TIME", ON(LOGS),
+		"only lines since then: 10m (ago), or '2026-11-21 10:00'",
+		.read = read_since},
+	[OPTION_GREP] = {"grep", 0, "TEXT", ON(LOGS),
+		"only lines with that text in them, of all that are kept",
+		TO(grep)},
+	[OPTION_WIDE] = {"wide", 'w', NULL, ON(STATUS),
+		"every column, also memory and processor time; cut nothing",
+		TO(wide)},
 };
 
 const struct exit_row exit_rows[] = {
@@ -110,15 +188,19 @@ const struct exit_row exit_rows[] = {
 		"configuration that check refuses."},
 	{2, "usage", NULL},
 	{3, "supd not running",
-		"Nobody listens at the socket, or supd went away during the "
-		"call: what it had begun ends with it. Nothing is started."},
+		"Nothing listens at the socket, or supd ended during the call, "
+		"and with it what the call had begun. supctl never starts "
+		"supd."},
 	{4, "permission denied", "Nothing has changed."},
 	{5, "no such plugin", NULL},
 	{6, "refused", "Busy, disabled or not safe now."},
 	{7, "timed out waiting",
-		"The waiting ended; what was begun goes on. Verbs that only "
-		"look wait 5 s without --timeout."},
+		"The wait ended; what was begun goes on. Verbs that only read "
+		"wait 5 s without --timeout."},
 	{8, "some of several failed", NULL},
-	{EXIT_INTERRUPTED, "^C", "The waiting ended; what was begun goes on."},
+	{EXIT_MALFORMED, "malformed answer",
+		"The program at the socket is not a supd that this supctl "
+		"understands. The outcome of the call is unknown."},
+	{EXIT_INTERRUPTED, "^C", "The wait ended; what was begun goes on."},
 	{0, NULL, NULL},
 };

@@ -3,8 +3,11 @@
 #include "tools/supctl/options.h"
 
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "proto/util/near.h"
 
 int
 duration_read(const char *text, uint64_t *ms_out)
@@ -32,15 +35,15 @@ static int
 take(struct options *o, enum option_id id, const char *value, struct error *err)
 {
 	const struct option_row *row = &option_rows[id];
-	char *place = (char *)o + row->place;
+	char *value_at = (char *)o + row->offset;
 
 	o->given |= UINT64_C(1) << id;
 	if (row->read)
 		return row->read(o, value, err);
 	if (row->argument)
-		memcpy(place, &value, sizeof(value));
+		memcpy(value_at, &value, sizeof(value));
 	else
-		*(bool *)place = true;
+		*(bool *)value_at = true;
 	return 0;
 }
 
@@ -67,6 +70,42 @@ getopt_tables(struct option *longs, char *shorts)
 	*shorts = 0;
 }
 
+/* The word of the option that was just read. */
+static const char *
+last_option(char **argv)
+{
+	return optarg && argv[optind - 1] == optarg ? argv[optind - 2]
+						    : argv[optind - 1];
+}
+
+/* getopt takes any beginning of a long name that no other option shares: what
+ * a script says today could mean another option tomorrow. */
+static bool
+is_whole(enum option_id id, int found, char **argv)
+{
+	const char *name = last_option(argv) + 2;
+
+	return found < LONG_BASE ||
+	       strcspn(name, "=") == strlen(option_rows[id].name);
+}
+
+static int
+unknown_option(char **argv, struct error *err)
+{
+	const char *word = last_option(argv);
+	char name[64], hint[80];
+	struct near near;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
+	near_init(&near, name[0] && name[1] == '-' ? name + 2 : "");
+	for (int i = 0; i < OPTION_COUNT; i++)
+		near_offer(&near, option_rows[i].name);
+	snprintf(hint, sizeof(hint), "; did you mean '--%s'?",
+		near.best ? near.best : "");
+	return error_set(
+		err, "unknown option %s%s", name, near.best ? hint : "");
+}
+
 static enum option_id
 option_found(int found)
 {
@@ -81,12 +120,19 @@ option_found(int found)
 static int
 read_verb(struct options *o, const char *name, struct error *err)
 {
+	struct near near;
+
 	o->verb = verb_by_name(name);
+	if (o->verb == VERB_UNKNOWN)
+		o->verb = verb_by_alias(name);
 	if (o->verb != VERB_UNKNOWN)
 		return 0;
 	if (verb_is_planned(name))
 		return error_set(err, "'%s' is not supported yet", name);
-	return error_set(err, "there is no verb '%s'", name);
+	near_init(&near, name);
+	for (int i = 0; i < VERB_COUNT; i++)
+		near_offer(&near, verb_rows[i].name);
+	return error_set(err, "unknown verb '%s'%s", name, near_hint(&near));
 }
 
 /* Whether the verb has the options that were given. */
@@ -158,9 +204,8 @@ options_read(struct options *o, int argc, char **argv, struct error *err)
 		if (found == ':')
 			return error_set(
 				err, "%s needs a value", argv[optind - 1]);
-		if (id == OPTION_COUNT)
-			return error_set(
-				err, "there is no option %s", argv[optind - 1]);
+		if (id == OPTION_COUNT || !is_whole(id, found, argv))
+			return unknown_option(argv, err);
 		if (take(o, id, optarg, err))
 			return -1;
 	}

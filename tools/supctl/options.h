@@ -1,5 +1,5 @@
-/* options: what was typed, checked against the tables of verbs and options.
- * Talks to nobody. */
+/* options: the command line, checked against the tables of verbs and options.
+ * Does no I/O. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,6 +15,7 @@
 #define EXIT_NOT_RUNNING 3
 #define EXIT_DENIED 4
 #define EXIT_TIMED_OUT 7
+#define EXIT_MALFORMED 9 /* the answer cannot be understood */
 #define EXIT_INTERRUPTED 130
 
 struct exit_row {
@@ -49,6 +50,11 @@ enum option_id {
 	OPTION_FOLLOW,
 	OPTION_LINES,
 	OPTION_DIR,
+	OPTION_RAW,
+	OPTION_ROLE,
+	OPTION_SINCE,
+	OPTION_GREP,
+	OPTION_WIDE,
 	OPTION_COUNT,
 };
 
@@ -61,9 +67,10 @@ struct options {
 	char **words; /* after the verb */
 	int word_count;
 	/* of verbs */
-	const char *kind, *plugin, *package, *wait, *dir;
+	const char *kind, *plugin, *package, *wait, *dir, *role, *grep;
+	uint64_t since_ms; /* since 1970; 0: ever */
 	bool all, changed, atomic, plan, prove;
-	bool force, no_drop, if_safe, no_wait, follow;
+	bool force, no_drop, if_safe, no_wait, follow, raw, wide;
 	unsigned lines;
 };
 
@@ -75,7 +82,7 @@ struct option_row {
 	const char *help;
 	/* Where it goes in struct options: a bool without an argument, else a
 	 * text; `read` does it instead if it is set. */
-	size_t place;
+	size_t offset;
 	int (*read)(struct options *o, const char *text, struct error *err);
 };
 extern const struct option_row option_rows[OPTION_COUNT];

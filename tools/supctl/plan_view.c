@@ -11,8 +11,8 @@
 static void
 print_changes(const json_t *changes)
 {
-	static const struct table_column columns[] = {{"CLASS", 0, 0},
-		{"CHANGE", 0, 0}, {"KEY", 0, 1}, {"PLUGIN", 0, 0}};
+	static const struct table_column columns[] = {{"CLASS", 0, 0, 0},
+		{"CHANGE", 0, 0, 0}, {"KEY", 0, 1, 0}, {"PLUGIN", 0, 0, 0}};
 	struct table *t = table_create(columns, 4, false);
 
 	for (size_t i = 0; i < json_array_size(changes); i++) {
@@ -45,8 +45,8 @@ joined(const json_t *texts)
 static void
 print_plugins(const json_t *plugins)
 {
-	static const struct table_column columns[] = {{"PLUGIN", 0, 0},
-		{"ACTION", 0, 0}, {"CLASS", 0, 0}, {"REASONS", 0, 1}};
+	static const struct table_column columns[] = {{"PLUGIN", 0, 0, 0},
+		{"ACTION", 0, 0, 0}, {"CLASS", 0, 0, 0}, {"REASONS", 0, 1, 0}};
 	struct table *t = table_create(columns, 4, false);
 
 	for (size_t i = 0; i < json_array_size(plugins); i++) {

@@ -1,4 +1,4 @@
-/* plan_view: what a plan says, for people. */
+/* plan_view: a plan as text. */
 #pragma once
 
 #include <jansson.h>

@@ -175,12 +175,12 @@ void
 progress_end(struct progress *p, const char *id)
 {
 	struct progress_row *row = row_find(p, id);
-	size_t place;
+	size_t index;
 
 	if (!row)
 		return;
-	place = (size_t)(row - p->rows);
+	index = (size_t)(row - p->rows);
 	row_finish(row);
 	p->count--;
-	memmove(row, row + 1, (p->count - place) * sizeof(*row));
+	memmove(row, row + 1, (p->count - index) * sizeof(*row));
 }

@@ -88,18 +88,16 @@ put_changes(struct buffer *out, const json_t *receipt)
 	const json_t *after = json_object_get(receipt, "registered");
 
 	for (int i = 0; i < REGISTRATION_KIND_COUNT; i++) {
-		const struct registration_kind_row *row =
-			&registration_kinds[i];
+		const struct registration_kind_row *row = registration_kinds[i];
 		const json_t *old = json_object_get(before, row->receipt);
 		const json_t *new = json_object_get(after, row->receipt);
-		const char *kind = i == REGISTRATION_HTTP ? "route" : row->wire;
 		long more = row->named ? names_missing(new, old)
 				       : (long)(json_integer_value(new) -
 						 json_integer_value(old));
 		long fewer = row->named ? names_missing(old, new) : -more;
 
-		put_change(out, '+', more, kind);
-		put_change(out, '-', fewer, kind);
+		put_change(out, '+', more, row->noun);
+		put_change(out, '-', fewer, row->noun);
 	}
 }
 
@@ -138,12 +136,12 @@ put_proof(struct buffer *out, const json_t *receipt)
 	duration_text(time, sizeof(time),
 		json_number_value(json_object_get(receipt, "durationMs")));
 	buffer_format(out, "proven in %s and discarded", time);
-	put_labels(out, added, "; would come: ");
-	put_labels(out, dropped, "; would go: ");
+	put_labels(out, added, "; would add: ");
+	put_labels(out, dropped, "; would remove: ");
 	if (!json_array_size(added) && !json_array_size(dropped))
 		buffer_append_text(out, "; the registrations stay the same");
 	if (number_of(receipt, "generation"))
-		buffer_format(out, "; generation %lld (pid %lld) serves on",
+		buffer_format(out, "; generation %lld (pid %lld) still serves",
 			(long long)number_of(receipt, "generation"),
 			(long long)number_of(receipt, "pid"));
 }

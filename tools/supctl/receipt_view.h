@@ -1,4 +1,4 @@
-/* receipt_view: a receipt as one sentence for people. Pure. */
+/* receipt_view: a receipt as one sentence. Pure. */
 #pragma once
 
 #include <jansson.h>

@@ -66,8 +66,8 @@ find_contradiction(const struct options *o)
 		return "--plan and --prove exclude each other: the first "
 		       "starts nothing";
 	if ((o->plan || o->prove) && (o->wait || o->no_wait || o->force))
-		return "--plan and --prove change nothing: there is no "
-		       "--force, --wait or --no-wait for them";
+		return "--plan and --prove change nothing; --force, --wait and "
+		       "--no-wait do not apply";
 	return NULL;
 }
 
@@ -92,5 +92,5 @@ verb_reload(const struct options *o)
 int
 verb_lifecycle(const struct options *o)
 {
-	return transaction_run(o, json_pack("{s:s}", "id", o->words[0]), NULL);
+	return transaction_run(o, supctl_id_args(o), NULL);
 }

@@ -5,7 +5,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/json_text.h"
 #include "proto/util/memory.h"
+#include "tools/supctl/argument.h"
 #include "tools/supctl/receipt_view.h"
 #include "tools/supctl/supctl.h"
 #include "tools/supctl/table.h"
@@ -25,7 +27,7 @@ struct stream {
 	const char *one;  /* key of one in a progress message: "line" */
 	const char *all;  /* key of the array in the document: "lines" */
 	const char *name; /* what was lost: "lines" */
-	void (*print)(const json_t *one);
+	void (*print)(const struct options *o, const json_t *one);
 };
 
 static void
@@ -36,23 +38,26 @@ on_one(void *user, json_t *event)
 	const json_t *dropped = json_object_get(event, "dropped");
 
 	if (dropped)
-		fprintf(stderr, "supctl: %lld %s were lost: read faster\n",
+		fprintf(stderr,
+			"supctl: %lld %s were dropped because they were not "
+			"read in time\n",
 			(long long)json_integer_value(dropped), s->name);
 	if (!one)
 		return;
 	if (s->options->json)
 		supctl_print_json(one);
 	else
-		s->print(one);
-	fflush(stdout);
+		s->print(s->options, one);
+	supctl_flush(0);
 }
 
 static int
 stream_run(const struct stream *s, json_t *args)
 {
 	const struct options *o = s->options;
-	struct client_watch watch = {
-		.on_progress = on_one, .user = (void *)(uintptr_t)s};
+	struct client_watch watch = {.on_progress = on_one,
+		.follows = o->follow,
+		.user = (void *)(uintptr_t)s};
 	struct answer answer;
 	const json_t *all;
 	int exit_code;
@@ -68,31 +73,40 @@ stream_run(const struct stream *s, json_t *args)
 	if (answer.error)
 		supctl_print_error(o, &answer);
 	else if (o->follow)
-		fputs("supctl: supd has stopped, or you may follow no more\n",
+		fputs("supctl: supd has stopped, or your role no longer allows "
+		      "this\n",
 			stderr);
 	else if (o->json)
 		supctl_print_json(answer.data);
 	else
 		for (size_t i = 0; i < json_array_size(all); i++)
-			s->print(json_array_get(all, i));
+			s->print(o, json_array_get(all, i));
 	answer_finish(&answer);
 	return exit_code;
 }
 
 /* ---- logs ---- */
 
+static char *
+shown(const struct options *o, char *text)
+{
+	return o->raw ? text : supctl_clean(text);
+}
+
 static void
-print_line(const json_t *line)
+print_line(const struct options *o, const json_t *line)
 {
 	json_int_t wall_ms = json_integer_value(json_object_get(line, "time"));
 	time_t seconds = (time_t)(wall_ms / 1000);
 	struct tm local;
 	char clock[32] = "";
-	char *text = supctl_clean(memory_copy_text(supctl_text(line, "text")));
+	const char *id = supctl_text(line, "pluginId");
+	char *text = shown(o, memory_copy_text(supctl_text(line, "text")));
 
 	if (localtime_r(&seconds, &local))
 		strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", &local);
-	printf("%s.%03d g%lld[%lld] %s| %s\n", clock, (int)(wall_ms % 1000),
+	printf("%s.%03d %s%sg%lld[%lld] %s| %s\n", clock, (int)(wall_ms % 1000),
+		id, *id ? " " : "",
 		(long long)json_integer_value(
 			json_object_get(line, "generation")),
 		(long long)json_integer_value(json_object_get(line, "pid")),
@@ -105,7 +119,16 @@ verb_logs(const struct options *o)
 {
 	struct stream s = {o, "line", "lines", "lines", print_line};
 
-	return stream_run(&s, json_pack("{s:s}", "id", o->words[0]));
+	json_t *args = json_object();
+
+	if (o->word_count)
+		json_object_set_new(args, "id", json_string(o->words[0]));
+	if (o->since_ms)
+		json_object_set_new(
+			args, "since", json_integer((json_int_t)o->since_ms));
+	if (o->grep)
+		json_object_set_new(args, "grep", json_string(o->grep));
+	return stream_run(&s, args);
 }
 
 /* ---- events ---- */
@@ -125,15 +148,14 @@ event_text(const json_t *data)
 		free(sentence);
 		return text;
 	}
-	return json_dumps(
-		data, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
+	return json_text(data, JSON_TEXT_COMPACT);
 }
 
 static void
-print_event(const json_t *event)
+print_event(const struct options *o, const json_t *event)
 {
 	const char *id = supctl_text(event, "pluginId");
-	char *text = supctl_clean(event_text(json_object_get(event, "data")));
+	char *text = shown(o, event_text(json_object_get(event, "data")));
 	char *name =
 		supctl_clean(memory_copy_text(supctl_text(event, "event")));
 
@@ -147,28 +169,29 @@ int
 verb_events(const struct options *o)
 {
 	struct stream s = {o, "event", "events", "events", print_event};
+	json_t *args = json_object();
 
-	return stream_run(&s, json_object());
+	if (o->plugin)
+		json_object_set_new(args, "plugin", json_string(o->plugin));
+	return stream_run(&s, args);
 }
 
 int
 verb_emit(const struct options *o)
 {
 	json_t *args = json_pack("{s:s}", "name", o->words[0]), *document;
-	json_error_t where;
+	struct error err;
 	int exit_code;
 
 	if (!args)
 		return supctl_fail(
 			o, EXIT_USAGE, "the event's name is not UTF-8");
 	if (o->word_count == 2) {
-		json_t *data = json_loads(o->words[1], JSON_DECODE_ANY, &where);
+		json_t *data = argument_read_json(o->words[1], &err);
 
 		if (!data) {
 			json_decref(args);
-			return supctl_fail(o, EXIT_USAGE,
-				"that is not JSON: %s at column %d", where.text,
-				where.column);
+			return supctl_fail(o, EXIT_USAGE, "%s", err.text);
 		}
 		json_object_set_new(args, "data", data);
 	}
@@ -181,13 +204,24 @@ verb_emit(const struct options *o)
 
 /* ---- history ---- */
 
+/* "supctl, uid 0", or what began it by itself. */
+static const char *
+by_text(char *text, size_t size, const json_t *receipt)
+{
+	const char *by = supctl_text(receipt, "by");
+
+	snprintf(text, size, "%s%s%s", supctl_text(receipt, "trigger"),
+		*by ? ", " : "", by);
+	return text;
+}
+
 static void
 history_row(struct table *t, const json_t *receipt)
 {
 	json_int_t generation =
 		json_integer_value(json_object_get(receipt, "generation"));
 	bool good = receipt_is_success(receipt);
-	char time[24], at[40];
+	char time[24], at[40], by[96];
 
 	duration_text(time, sizeof(time),
 		json_number_value(json_object_get(receipt, "durationMs")));
@@ -195,12 +229,13 @@ history_row(struct table *t, const json_t *receipt)
 	table_text(t, time_text(at, sizeof(at), supctl_text(receipt, "at")));
 	table_text(t, supctl_text(receipt, "id"));
 	table_text(t, supctl_text(receipt, "pluginId"));
+	table_text(t, supctl_text(receipt, "kind"));
 	table_colored(t, supctl_text(receipt, "state"), good ? "green" : "red");
 	if (generation)
 		table_number(t, generation);
 	else
 		table_text(t, NULL);
-	table_text(t, supctl_text(receipt, "trigger"));
+	table_text(t, by_text(by, sizeof(by), receipt));
 	table_text(t, time);
 	table_text(t, supctl_text(receipt, "version"));
 	table_text(t, supctl_text(receipt, "error"));
@@ -209,10 +244,10 @@ history_row(struct table *t, const json_t *receipt)
 int
 verb_history(const struct options *o)
 {
-	static const struct table_column columns[] = {{"AT (UTC)", 0, 0},
-		{"ID", 0, 0}, {"PLUGIN", 0, 0}, {"STATE", 0, 0}, {"GEN", 1, 0},
-		{"BY", 0, 0}, {"TOOK", 1, 0}, {"VERSION", 0, 0},
-		{"ERROR", 0, 1}};
+	static const struct table_column columns[] = {{"AT (UTC)", 0, 0, 5},
+		{"ID", 0, 0, 4}, {"PLUGIN", 0, 0, 0}, {"WHAT", 0, 0, 0},
+		{"STATE", 0, 0, 0}, {"GEN", 1, 0, 3}, {"BY", 0, 0, 6},
+		{"TOOK", 1, 0, 2}, {"VERSION", 0, 0, 1}, {"ERROR", 0, 1, 0}};
 	json_t *args = json_object(), *document;
 	const json_t *receipts;
 	struct table *t;
@@ -227,7 +262,7 @@ verb_history(const struct options *o)
 	if (!document)
 		return exit_code;
 	receipts = json_object_get(document, "receipts");
-	t = table_create(columns, 9, supctl_has_color(o, STDOUT_FILENO));
+	t = table_create(columns, 10, supctl_has_color(o, STDOUT_FILENO));
 	for (size_t i = 0; i < json_array_size(receipts); i++)
 		history_row(t, json_array_get(receipts, i));
 	table_finish(t);

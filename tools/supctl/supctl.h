@@ -11,7 +11,9 @@
  * something left to print for people. */
 int supctl_ask(const struct options *o, json_t *args, json_t **data_out);
 /* The same in parts, for verbs that follow what happens. watch: NULL, if
- * nothing of it is of interest. */
+ * nothing of it is of interest. Strings that supd sends are made harmless for
+ * a terminal on their way in, but for JSON (which escapes them) and for verbs
+ * that print values of plugins and do it themselves. */
 void supctl_call(const struct options *o, json_t *args,
 	const struct client_watch *watch, struct answer *answer_out);
 void supctl_print_json(const json_t *document);
@@ -26,15 +28,18 @@ int supctl_fail(const struct options *o, int exit_code, const char *format, ...)
 const char *supctl_text(const json_t *object, const char *key);
 /* Whether what is written to this descriptor is coloured. */
 bool supctl_has_color(const struct options *o, int fd);
-/* What a text from elsewhere may not do to a terminal: control bytes become
- * '?', tabs stay. In place. */
+/* A line from elsewhere, harmless for a terminal (proto/util/clean.h); tabs
+ * stay. In place. */
 char *supctl_clean(char *text);
+/* Writes what is printed so far. If that fails it says so and exits, with 1
+ * unless there is another failure already. */
+void supctl_flush(int exit_code);
+/* The plugins that were named: {"id"}, {"ids"}, or nothing. */
+json_t *supctl_id_args(const struct options *o);
 /* Folder of the running program, without its last slash; the caller frees. */
 char *supctl_own_folder(void);
 
 typedef int verb_function(const struct options *o);
-verb_function verb_status, verb_list, verb_show, verb_routes, verb_can_reload,
-	verb_version, verb_reload, verb_lifecycle, verb_check, verb_plan,
-	verb_apply, verb_scan, verb_logs, verb_call, verb_emit, verb_events,
-	verb_history, verb_config, verb_metrics, verb_token, verb_new,
-	verb_completion, verb_shutdown;
+#define VERB(id, command, client, ...) verb_function client;
+#include "proto/verbs.def"
+#undef VERB

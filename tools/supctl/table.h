@@ -1,12 +1,19 @@
 /* table: columns for a terminal or a pipe, by libsmartcols. */
 #pragma once
 
+#define TABLE_TEXT_BYTES                                                       \
+	1024 /* of a cell; longer ones are cut in the middle                   \
+	      */
+
 #include <stdbool.h>
 
 struct table_column {
 	const char *name;
 	bool right; /* numbers */
 	bool cut;   /* may be cut to fit a terminal */
+	/* On a terminal that is too narrow, columns are left out in this order,
+	 * those that tell nothing ("0", "yes", "-") first; 0: never. */
+	int leave;
 };
 
 struct table;
@@ -19,5 +26,7 @@ void table_number(struct table *t, long long number);
 /* Like table_text, coloured if the table is. color: a name like "green", NULL:
  * none. */
 void table_colored(struct table *t, const char *text, const char *color);
+/* For a terminal, too: leaves nothing out and cuts nothing. */
+void table_keep_all(struct table *t);
 /* Prints and frees. */
 void table_finish(struct table *t);

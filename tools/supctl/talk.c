@@ -5,76 +5,100 @@
 #include <string.h>
 
 #include "proto/util/buffer.h"
+#include "proto/util/clean.h"
 #include "proto/util/clock.h"
+#include "proto/util/memory.h"
+#include "tools/supctl/argument.h"
 #include "tools/supctl/supctl.h"
 
 /* ---- call ---- */
 
-/* What a command gets: the words, joined as they were typed. */
+/* What a command gets: one word as argument.h has it, or several, joined as
+ * they were typed. NULL with err. */
 static json_t *
-join_words(const struct options *o)
+read_text(const struct options *o, struct error *err)
 {
 	struct buffer text = {0};
-	json_t *value;
+	json_t *value = NULL;
 
-	for (int i = 2; i < o->word_count; i++) {
+	for (int i = 2; i < o->word_count && o->word_count > 3; i++) {
 		buffer_append_text(&text, i > 2 ? " " : "");
 		buffer_append_text(&text, o->words[i]);
 	}
-	buffer_append(&text, "", 1);
-	value = json_string((const char *)buffer_bytes(&text));
+	if (o->word_count == 3 && argument_read(o->words[2], &text, err)) {
+		buffer_finish(&text);
+		return NULL;
+	}
+	value = json_stringn(
+		buffer_length(&text) ? (char *)buffer_bytes(&text) : "",
+		buffer_length(&text));
+	if (!value)
+		error_set(err, "the text is not UTF-8");
 	buffer_finish(&text);
 	return value;
 }
 
-/* NULL: it is not what it should be, and said so. */
-static json_t *
-read_args(const struct options *o)
+/* *value_out is NULL if there are none. -1: what is wrong was reported. */
+static int
+read_args(const struct options *o, json_t **value_out)
 {
-	json_error_t where;
-	json_t *value;
+	bool is_text = !strcmp(o->words[0], "command");
+	struct error err;
 
-	if (!strcmp(o->words[0], "command")) {
-		value = join_words(o);
-		if (!value)
-			supctl_fail(o, EXIT_USAGE, "the text is not UTF-8");
-		return value;
+	*value_out = NULL;
+	if (o->word_count == 2 && !is_text)
+		return 0;
+	if (o->word_count > 3 && !is_text) {
+		supctl_fail(
+			o, EXIT_USAGE, "ARGS must be one JSON value; quote it");
+		return -1;
 	}
-	if (o->word_count == 2)
-		return json_object();
-	if (o->word_count > 3) {
-		supctl_fail(o, EXIT_USAGE, "ARGS is one JSON value: quote it");
-		return NULL;
-	}
-	value = json_loads(o->words[2], JSON_DECODE_ANY, &where);
-	if (!value)
-		supctl_fail(o, EXIT_USAGE, "ARGS is not JSON: %s at column %d",
-			where.text, where.column);
-	return value;
+	*value_out = is_text ? read_text(o, &err)
+			     : argument_read_json(o->words[2], &err);
+	if (*value_out)
+		return 0;
+	supctl_fail(o, EXIT_USAGE, "%s", err.text);
+	return -1;
 }
 
-/* As a line of its own, whether it ends as one or not. */
-static void
-print_text(const char *text)
+/* "\r\n" ends a line as "\n" does; a '\r' alone would write over it. */
+static size_t
+drop_returns(char *text, size_t length)
 {
-	size_t length = strlen(text);
+	size_t used = 0;
 
-	fputs(text, stdout);
-	if (!length || text[length - 1] != '\n')
+	for (size_t i = 0; i < length; i++)
+		if (text[i] != '\r' || i + 1 == length || text[i + 1] != '\n')
+			text[used++] = text[i];
+	return used;
+}
+
+/* As a line of its own, whether it ends as one or not; raw: its bytes. */
+static void
+print_text(const json_t *value, bool raw)
+{
+	size_t length = json_string_length(value);
+	char *text = memory_copy_bytes(json_string_value(value), length);
+
+	if (!raw)
+		length = clean_bytes(text, drop_returns(text, length), "\n\t");
+	fwrite(text, 1, length, stdout);
+	if (!raw && (!length || text[length - 1] != '\n'))
 		putchar('\n');
+	free(text);
 }
 
 int
 verb_call(const struct options *o)
 {
-	json_t *value = read_args(o), *args;
+	json_t *value, *args;
 	struct answer answer;
 	const json_t *result;
 	int exit_code;
 
-	if (!value)
+	if (read_args(o, &value) < 0)
 		return EXIT_USAGE;
-	args = json_pack("{s:s,s:s,s:o}", "kind", o->words[0], "name",
+	args = json_pack("{s:s,s:s,s:o*}", "kind", o->words[0], "name",
 		o->words[1], "args", value);
 	/* supd's deadline is later than the one here: then it is the waiting
 	 * that ends, with its own exit code. */
@@ -87,7 +111,7 @@ verb_call(const struct options *o)
 	if (answer.error)
 		supctl_print_error(o, &answer);
 	else if (!o->json && json_is_string(result))
-		print_text(json_string_value(result));
+		print_text(result, o->raw);
 	else
 		supctl_print_json(result ? result : answer.data);
 	answer_finish(&answer);

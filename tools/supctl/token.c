@@ -1,11 +1,11 @@
-/* token: makes a token and its hash. Asks nobody and keeps nothing. */
-#include <openssl/sha.h>
+/* token: makes a token and its hash. Needs no supd and stores nothing. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "proto/util/memory.h"
+#include "proto/util/sha256.h"
 #include "tools/supctl/supctl.h"
 
 #define TOKEN_BYTES 32
@@ -31,11 +31,10 @@ encode_base64url(char *text, const unsigned char *bytes, size_t count)
 static void
 hash_text(char *hex, const char *text)
 {
-	unsigned char digest[SHA256_DIGEST_LENGTH];
+	unsigned char sum[SHA256_DIGEST_LENGTH];
 
-	SHA256((const unsigned char *)text, strlen(text), digest);
-	for (size_t i = 0; i < sizeof(digest); i++)
-		sprintf(hex + 2 * i, "%02x", digest[i]);
+	sha256_of(text, strlen(text), sum);
+	sha256_hex(sum, hex);
 }
 
 static bool
@@ -53,12 +52,13 @@ static void
 print_token(const struct options *o, const char *name, const char *token,
 	const char *hex)
 {
+	const char *role = o->role ? o->role : "operator";
 	char *line = memory_format(
-		"- {name: \"%s\", role: operator, sha256: \"%s\"}", name, hex);
+		"- {name: \"%s\", role: %s, sha256: \"%s\"}", name, role, hex);
 
 	if (o->json) {
 		json_t *document = json_pack("{s:s,s:s,s:s,s:s,s:s}", "name",
-			name, "role", "operator", "token", token, "sha256", hex,
+			name, "role", role, "token", token, "sha256", hex,
 			"yaml", line);
 
 		supctl_print_json(document);
@@ -66,9 +66,7 @@ print_token(const struct options *o, const char *name, const char *token,
 	} else {
 		printf("token   %s\nsha256  %s\n\n"
 		       "The token is for the client and is not kept here. This "
-		       "line is for supd.yaml, under\nadmin: tokens: (roles "
-		       "are "
-		       "viewer, operator, admin):\n%s\n",
+		       "line is for supd.yaml, under\nadmin: tokens:\n%s\n",
 			token, hex, line);
 	}
 	free(line);
@@ -79,18 +77,17 @@ verb_token(const struct options *o)
 {
 	const char *name = o->word_count > 1 ? o->words[1] : "ops";
 	unsigned char bytes[TOKEN_BYTES];
-	char token[TOKEN_TEXT_BYTES], hex[2 * SHA256_DIGEST_LENGTH + 1];
+	char token[TOKEN_TEXT_BYTES], hex[SHA256_HEX_BYTES];
 
 	if (strcmp(o->words[0], "new"))
 		return supctl_fail(o, EXIT_USAGE, "usage: supctl token %s",
-			verb_rows[VERB_TOKEN].arguments);
+			verb_rows[VERB_TOKEN].usage);
 	if (!is_name(name))
 		return supctl_fail(o, EXIT_USAGE,
-			"a token's name is letters, digits, '_', '-' and '.', "
-			"at most 64");
+			"a token's name must be at most 64 letters, digits, "
+			"'_', '-' and '.'");
 	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
-		return supctl_fail(
-			o, EXIT_FAILURE, "the system has no random bytes");
+		return supctl_fail(o, EXIT_FAILURE, "cannot get random bytes");
 	encode_base64url(token, bytes, sizeof(bytes));
 	hash_text(hex, token);
 	print_token(o, name, token, hex);

@@ -15,6 +15,7 @@
 struct show {
 	const struct options *options;
 	struct progress *progress;
+	json_t *refused; /* those that are shown, by id */
 };
 
 static void
@@ -45,15 +46,24 @@ print_sentence(const struct options *o, FILE *out, const char *color,
 		fprintf(out, "%s%s", text, end);
 }
 
+static bool
+is_refused(const json_t *receipt)
+{
+	return !strcmp(supctl_text(receipt, "state"), "refused");
+}
+
 static void
 show_receipt(struct show *s, const json_t *receipt)
 {
 	char *text = supctl_clean(receipt_sentence(receipt, s->options->verb));
-	/* A proof's sentence says already what would go. */
+	/* The sentence of a proof names the registrations already. */
 	const json_t *dropped = receipt_is_proof(receipt)
 					? NULL
 					: json_object_get(receipt, "dropped");
 
+	if (is_refused(receipt))
+		json_object_set_new(s->refused,
+			supctl_text(receipt, "pluginId"), json_true());
 	progress_end(s->progress, supctl_text(receipt, "pluginId"));
 	progress_clear(s->progress);
 	if (!receipt_is_success(receipt)) {
@@ -113,15 +123,37 @@ show_ids(const json_t *data)
 static void
 show_count(const struct options *o, const json_t *results)
 {
+	static const char *const done[VERB_COUNT] = {
+		[VERB_RELOAD] = "reloaded",
+		[VERB_START] = "started",
+		[VERB_STOP] = "stopped",
+		[VERB_RESTART] = "restarted",
+		[VERB_ENABLE] = "enabled",
+		[VERB_DISABLE] = "disabled",
+	};
 	size_t count = json_array_size(results), failed = 0;
-	const char *done = o->prove ? "proven" : "reloaded";
 
 	for (size_t i = 0; i < count; i++)
 		failed += !receipt_is_success(json_array_get(results, i));
 	if (count)
-		printf("%zu of %zu %s\n", count - failed, count, done);
+		printf("%zu of %zu %s\n", count - failed, count,
+			o->prove ? "proven" : done[o->verb]);
 	else
 		puts("nothing to reload");
+}
+
+/* What was refused at once has made no progress. */
+static void
+show_refused(struct show *s, const json_t *results)
+{
+	for (size_t i = 0; i < json_array_size(results); i++) {
+		const json_t *receipt = json_array_get(results, i);
+
+		if (is_refused(receipt) &&
+			!json_object_get(
+				s->refused, supctl_text(receipt, "pluginId")))
+			show_receipt(s, receipt);
+	}
 }
 
 /* What is left to show after the progress. */
@@ -132,6 +164,8 @@ show_result(struct show *s, const json_t *data,
 	const json_t *results = json_object_get(data, "results");
 
 	progress_clear(s->progress);
+	if (!s->options->no_wait)
+		show_refused(s, results);
 	if (s->options->no_wait)
 		show_ids(data);
 	else if (rest)
@@ -154,10 +188,13 @@ transaction_run(const struct options *o, json_t *args,
 	void (*rest)(const struct options *o, const json_t *document))
 {
 	bool live = isatty(STDERR_FILENO) && !o->json;
-	struct show s = {
-		o, progress_create(live, supctl_has_color(o, STDERR_FILENO))};
-	struct client_watch watch = {
-		on_progress, on_tick, live ? TICK_MS : 0, &s};
+	struct show s = {o,
+		progress_create(live, supctl_has_color(o, STDERR_FILENO)),
+		json_object()};
+	struct client_watch watch = {.on_progress = on_progress,
+		.on_tick = on_tick,
+		.tick_ms = live ? TICK_MS : 0,
+		.user = &s};
 	struct answer answer;
 	int exit_code;
 
@@ -173,6 +210,7 @@ transaction_run(const struct options *o, json_t *args,
 	} else {
 		show_result(&s, answer.data, rest);
 	}
+	json_decref(s.refused);
 	progress_destroy(s.progress);
 	answer_finish(&answer);
 	return exit_code;

@@ -63,18 +63,47 @@ number_or_none(struct table *t, const json_t *row, const char *key)
 		table_text(t, NULL);
 }
 
+static void
+print_sentence(const json_t *row, const char *key, const char *verb)
+{
+	const char *said = supctl_text(row, key);
+	char *text;
+
+	if (!*said)
+		return;
+	text = supctl_clean(memory_copy_text(said));
+	printf("%s %s: %s\n", supctl_text(row, "id"), verb, text);
+	free(text);
+}
+
+/* Why it was restarted, as far as the last time goes. */
+static void
+print_restart(const json_t *row)
+{
+	const json_t *exit = json_object_get(row, "lastExit");
+	char *why;
+
+	if (!number_of(row, "restarts") || !json_is_object(exit))
+		return;
+	why = supctl_clean(memory_copy_text(supctl_text(exit, "reason")));
+	printf("%s was restarted: worker %lld of generation %lld: %s\n",
+		supctl_text(row, "id"), number_of(exit, "pid"),
+		number_of(exit, "generation"), why);
+	free(why);
+}
+
 void
 print_failures(const json_t *rows)
 {
 	for (size_t i = 0; i < json_array_size(rows); i++) {
 		const json_t *row = json_array_get(rows, i);
-		const char *failure = supctl_text(row, "failure");
 
-		if (*failure) {
-			char *text = supctl_clean(memory_copy_text(failure));
-
-			printf("%s failed: %s\n", supctl_text(row, "id"), text);
-			free(text);
-		}
+		print_sentence(row, "failure",
+			!strcmp(supctl_text(row, "state"), "failed")
+				? "failed"
+				: "cannot start now");
+		print_restart(row);
+		print_sentence(row, "stateLost", "lost its stored state");
+		print_sentence(row, "runsOlder", "runs an older version");
 	}
 }

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/json_text.h"
+#include "proto/util/clean.h"
+
 /* "10s", "64KiB" */
 static bool
 is_measure(const char *text)
@@ -60,8 +63,8 @@ character_at(const unsigned char *at, size_t *bytes_out)
 static bool
 needs_escape(uint32_t c)
 {
-	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x2028 ||
-	       c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff;
+	return c < 0x20 || clean_is_harmful(c) || c == 0xfeff || c == 0xfffe ||
+	       c == 0xffff;
 }
 
 static void
@@ -95,18 +98,14 @@ put_text(FILE *out, const char *text, size_t length)
 		put_quoted(out, text, length);
 }
 
-/* As short as it can be and still be the same number. */
+/* Numbers, true, false, null, and what is empty. */
 static void
-put_real(FILE *out, double real)
+put_json(FILE *out, const json_t *value)
 {
-	char text[40];
+	char *text = json_text(value, JSON_TEXT_COMPACT);
 
-	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(text, sizeof(text), "%.*g", digits, real);
-		if (strtod(text, NULL) == real)
-			break;
-	}
-	fprintf(out, "%s%s", text, strpbrk(text, ".e") ? "" : ".0");
+	fputs(text, out);
+	free(text);
 }
 
 static void
@@ -115,10 +114,8 @@ put_scalar(FILE *out, const json_t *value)
 	if (json_is_string(value))
 		put_text(out, json_string_value(value),
 			json_string_length(value));
-	else if (json_is_real(value))
-		put_real(out, json_real_value(value));
 	else
-		json_dumpf(value, out, JSON_ENCODE_ANY | JSON_COMPACT);
+		put_json(out, value);
 }
 
 static bool

@@ -25,15 +25,23 @@
 //   version: 1.0.0
 //   exec: [node, main.js]
 //
-// Handlers are plain or async functions; all run on Node's one thread, so one
-// that computes for long delays all others and the gateway's pings. What a
-// handler returns is the answer; what it throws is the error: supd.fail(code,
-// text) as it says, anything else is logged and answered with http 500, to
-// others as `failed`. Every request is answered exactly once; after a cancel
-// the answer goes nowhere, but is awaited: give it up. Times are
-// milliseconds, sizes bytes. supd closing the socket ends the process: leave
-// no work for an exit handler. What goes to stdout and stderr is in
-// `supctl logs`. Source of the wire: README, chapter "The wire".
+// Handlers are plain or async functions. All run on Node's one thread, so a
+// long computation delays all others, and the answers to supd's pings. The
+// value that a handler returns is the answer. supd.fail(code, text) is an error
+// to throw; anything else that is thrown is logged, and the answer is 500 for
+// http, `failed` for others. Every request is answered exactly once, also a
+// cancelled one: its answer is discarded. Times are milliseconds, sizes bytes.
+// When supd closes the socket the process ends: leave no work for an exit
+// handler. stdout and stderr go to `supctl logs`. Source of the wire: proto/README.md.
+//
+// Values. A value (a JSON answer, the result of a tool or method, the data of
+// an event, the arguments of a call) consists of arrays, plain objects, Maps
+// with string keys, strings, booleans, null, finite numbers and signed 64-bit
+// BigInts; toJSON() is used. NaN, Infinity, undefined within a value, bytes,
+// functions, symbols and cyclic values throw NotJson, which names the path
+// ('$.a[2]: NaN is not JSON'). Integers beyond 2^53 arrive as BigInt, so that
+// no digit is lost, also from req.json(), which is as strict: a duplicate key,
+// or anything else that is not JSON, is bad_message with line and column.
 'use strict';
 
 const crypto = require('node:crypto');
@@ -53,6 +61,258 @@ const LEVELS = new Map([['error', 'error'], ['warn', 'warn'],
   ['warning', 'warn'], ['info', 'info'], ['debug', 'debug']]);
 const CODES = ['bad_message', 'version', 'denied', 'not_found', 'conflict',
   'busy', 'timeout', 'cancelled', 'too_large', 'failed'];
+
+// ---- JSON ----
+
+/** A value that JSON cannot hold; its message names the place. */
+class NotJson extends TypeError {
+  constructor(text) {
+    super(text);
+    this.text = text;
+    this.path = '';
+  }
+
+  // One step further out.
+  within(step) {
+    this.path = (typeof step === 'number' ? `[${step}]`
+      : /^[A-Za-z_]\w*$/.test(step) ? `.${step}`
+        : `[${JSON.stringify(step.slice(0, 40))}]`) + this.path.slice(0, 200);
+    this.message = `$${this.path}: ${this.text}`;
+    return this;
+  }
+}
+
+function notJson(text) {
+  const error = new NotJson(text);
+  error.message = `$: ${text}`;
+  return error;
+}
+
+const JSON_DEPTH_MAX = 500; // where the wire does not bound it
+const INT_MAX = 2n ** 63n - 1n, INT_MIN = -(2n ** 63n);
+const isWellFormed = String.prototype.isWellFormed
+  ? (text) => text.isWellFormed() : (text) => !/\p{Surrogate}/u.test(text);
+
+// The members of an object or Map as [[key, value], ...].
+function entriesOf(value) {
+  return value instanceof Map ? [...value] : Object.entries(value);
+}
+
+function checkScalar(value) {
+  switch (typeof value) {
+    case 'string':
+      if (isWellFormed(value)) return false;
+      throw notJson('a string with unpaired surrogate');
+    case 'number':
+      if (Number.isFinite(value)) return Object.is(value, -0);
+      throw notJson(`${value} is not JSON`);
+    case 'boolean': return false;
+    case 'bigint':
+      if (value >= INT_MIN && value <= INT_MAX) return true;
+      throw notJson('a BigInt must be from -2^63 to 2^63 - 1; send larger ' +
+        'ones as strings');
+    default: throw notJson(`${typeof value} is not JSON`);
+  }
+}
+
+function checkKey(key) {
+  if (typeof key !== 'string')
+    throw notJson(`a key must be a string, not ${typeof key}`);
+  if (key.includes('\0')) throw notJson('a key must not contain NUL');
+  checkScalar(key);
+}
+
+// NotJson if JSON cannot represent it; true if JSON.stringify() would not write
+// all of it as it is: a BigInt, -0, a Map.
+function checkJson(value, depthMax, around = []) {
+  if (value === null) return false;
+  if (typeof value !== 'object') return checkScalar(value);
+  if (around.includes(value)) throw notJson('a value that contains itself');
+  if (around.length >= depthMax)
+    throw notJson(`nested too deeply, at most ${depthMax}`);
+  if (value instanceof Uint8Array) throw notJson('bytes are not JSON');
+  around.push(value);
+  let step = '', special = value instanceof Map;
+  try {
+    if (typeof value.toJSON === 'function') {
+      special = checkJson(value.toJSON(), depthMax, around);
+    } else if (Array.isArray(value)) {
+      for (step = 0; step < value.length; step++)
+        special = checkJson(value[step], depthMax, around) || special;
+    } else {
+      for (const [key, item] of entriesOf(value)) {
+        step = String(key);
+        checkKey(key);
+        special = checkJson(item, depthMax, around) || special;
+      }
+    }
+  } catch (error) {
+    throw error instanceof NotJson && step !== '' ? error.within(step) : error;
+  }
+  around.pop();
+  return special;
+}
+
+// Like JSON.stringify(), also for what that cannot write.
+function writeJson(value) {
+  if (typeof value === 'bigint') return String(value);
+  if (Object.is(value, -0)) return '-0.0';
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  if (typeof value.toJSON === 'function') return writeJson(value.toJSON());
+  if (Array.isArray(value)) return `[${value.map(writeJson).join(',')}]`;
+  return `{${entriesOf(value).map(([key, item]) =>
+    `${JSON.stringify(key)}:${writeJson(item)}`).join(',')}}`;
+}
+
+/** JSON text of a value; throws NotJson. */
+function toJson(value) {
+  return checkJson(value, JSON_DEPTH_MAX) ? writeJson(value)
+    : JSON.stringify(value);
+}
+
+// Reads JSON text, as strictly as supd does.
+class JsonReader {
+  constructor(text) {
+    this.text = text;
+    this.at = 0;
+  }
+
+  fail(what, at = this.at) {
+    const before = this.text.slice(0, at).split('\n');
+    throw new SyntaxError(`${what} at line ${before.length}, ` +
+      `column ${before[before.length - 1].length + 1}`);
+  }
+
+  // The match of the sticky pattern at this position, or null.
+  match(pattern) {
+    pattern.lastIndex = this.at;
+    const match = pattern.exec(this.text);
+    if (match) this.at = pattern.lastIndex;
+    return match;
+  }
+
+  skip() {
+    this.match(/[ \t\r\n]*/y);
+  }
+
+  take(mark) {
+    this.skip();
+    if (this.text[this.at] !== mark) return false;
+    this.at++;
+    return true;
+  }
+
+  whole() {
+    const value = this.value(0);
+    this.skip();
+    if (this.at < this.text.length) this.fail('more than one value');
+    return value;
+  }
+
+  value(depth) {
+    if (depth > JSON_DEPTH_MAX) this.fail('nested too deeply');
+    if (this.take('{')) return this.object(depth);
+    if (this.take('[')) return this.array(depth);
+    if (this.text[this.at] === '"') return this.string();
+    const number = this.match(/-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y);
+    if (number) return this.number(number);
+    const word = this.match(/true|false|null/y);
+    if (word) return JSON.parse(word[0]);
+    return this.fail('unexpected token');
+  }
+
+  number([text, fraction, exponent]) {
+    const near = Number(text);
+    if (!Number.isFinite(near))
+      this.fail('a number is too large', this.at - text.length);
+    if (fraction || exponent || Number.isSafeInteger(near))
+      return Object.is(near, -0) && !fraction && !exponent ? 0 : near;
+    const exact = BigInt(text);
+    if (exact < INT_MIN || exact > INT_MAX)
+      this.fail('an integer is too large', this.at - text.length);
+    return exact;
+  }
+
+  string() {
+    const start = this.at;
+    // eslint-disable-next-line no-control-regex
+    const match = this.match(/"(?:[^"\\\0-\x1f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"/y);
+    if (!match) this.fail('malformed string');
+    const plain = !match[0].includes('\\');
+    const text = plain ? match[0].slice(1, -1) : JSON.parse(match[0]);
+    if (!plain && !isWellFormed(text))
+      this.fail('unpaired surrogate', start);
+    return text;
+  }
+
+  array(depth) {
+    const items = [];
+    if (this.take(']')) return items;
+    do items.push(this.value(depth + 1));
+    while (this.take(','));
+    if (!this.take(']')) this.fail("',' or ']' expected");
+    return items;
+  }
+
+  object(depth) {
+    const object = {};
+    if (this.take('}')) return object;
+    do this.member(object, depth);
+    while (this.take(','));
+    if (!this.take('}')) this.fail("',' or '}' expected");
+    return object;
+  }
+
+  member(object, depth) {
+    this.skip();
+    const start = this.at;
+    if (this.text[start] !== '"') this.fail('a key expected');
+    const key = this.string();
+    if (Object.hasOwn(object, key)) this.fail('duplicate key', start);
+    if (key.includes('\0')) this.fail('NUL in a key', start);
+    if (!this.take(':')) this.fail("':' expected");
+    setOwn(object, key, this.value(depth + 1));
+  }
+}
+
+// Keys in a value, or Infinity if it is nested too deeply.
+function countKeys(value, depth = 0) {
+  if (value === null || typeof value !== 'object') return 0;
+  if (depth > JSON_DEPTH_MAX) return Infinity;
+  const items = Object.values(value);
+  let count = Array.isArray(value) ? 0 : items.length;
+  for (const item of items) count += countKeys(item, depth + 1);
+  return count;
+}
+
+// What JSON.parse() makes of text that it reads as JsonReader does, which is
+// ten times slower; undefined if that is not certain: numbers that may lose
+// digits, escapes, duplicate keys.
+function quickFromJson(text) {
+  if (/[0-9]{16}|[eE]\+?[0-9]{3}|-0|\\u/.test(text)) return undefined;
+  try {
+    const value = JSON.parse(text);
+    const marks = text.replace(/"(?:[^"\\]|\\.)*"/g, '').match(/:/g);
+    return countKeys(value) === (marks ? marks.length : 0) ? value : undefined;
+  } catch {
+    return undefined; // JsonReader says where it is wrong
+  }
+}
+
+/** The value of JSON text: integers beyond 2^53 are BigInts. Throws a
+ * SyntaxError with line and column. */
+function fromJson(text) {
+  const value = quickFromJson(text);
+  return value === undefined ? new JsonReader(text).whole() : value;
+}
+
+// A key from elsewhere, of any kind.
+function setOwn(object, key, value) {
+  if (key === '__proto__')
+    Object.defineProperty(object, key, {value, enumerable: true,
+      configurable: true, writable: true});
+  else object[key] = value;
+}
 
 // ---- MessagePack ----
 
@@ -114,8 +374,8 @@ class Writer {
     this.at += bytes.length;
   }
 
-  // A text as the bytes of a bin: what header values are. They are latin1, as
-  // they are read, and UTF-8 only if that cannot say it.
+  // A string as the bytes of a bin, as header values are: latin1, as they are
+  // read, or UTF-8 if latin1 cannot represent it.
   binText(text) {
     if (/[\x80-\xff]/.test(text) && !/[^\0-\xff]/.test(text))
       return this.bin(Buffer.from(text, 'latin1'));
@@ -179,7 +439,7 @@ class Writer {
 
   object(value, depth) {
     if (value === null) return this.byte(0xc0);
-    if (depth >= DEPTH_MAX) throw fail('too_large', 'nested too deeply');
+    if (depth >= DEPTH_MAX) throw fail('failed', 'nested too deeply');
     if (value instanceof Uint8Array) return this.bin(value);
     if (typeof value.toJSON === 'function')
       return this.value(value.toJSON(), depth + 1);
@@ -278,12 +538,9 @@ class Reader {
     const map = {};
     for (let i = 0; i < length; i++) {
       const key = this.value(depth + 1);
-      if (typeof key !== 'string') throw new Malformed('a key is no text');
-      const value = this.value(depth + 1);
-      if (key === '__proto__')
-        Object.defineProperty(map, key, {value, enumerable: true,
-          configurable: true, writable: true});
-      else map[key] = value;
+      if (typeof key !== 'string')
+        throw new Malformed('a key that is not a string');
+      setOwn(map, key, this.value(depth + 1));
     }
     return map;
   }
@@ -340,8 +597,9 @@ class Reader {
 }
 
 const EMPTY = Buffer.alloc(0);
+const utf8 = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
 
-// ---- what handlers give and get ----
+// ---- requests and answers ----
 
 /** An error with a code of the wire ('not_found', 'busy', ...) to throw; the
  * gateway makes it an answer of the caller's kind (http: a status). */
@@ -353,12 +611,12 @@ function fail(code, message) {
 }
 
 /** An http answer with a status and headers of its own. `body` is a string,
- * bytes, anything that JSON can say, or an iterable of pieces, async or not:
- * that one is streamed. A header's value may be a list: a line each. */
+ * bytes, any JSON value, or an iterable of pieces, async or not, which is
+ * streamed. A header's value may be a list, with one line for each element. */
 class Response {
   constructor(status, body, headers) {
     if (!Number.isInteger(status) || status < 200 || status > 599)
-      throw new RangeError(`a status is 200 to 599, not ${status}`);
+      throw new RangeError(`a status must be from 200 to 599, not ${status}`);
     this.status = status;
     this.body = body;
     this.headers = headers || {};
@@ -370,22 +628,22 @@ function reply(status, body, headers) {
   return new Response(status, body, headers);
 }
 
-/** A Response of server-sent events: an iterable, async or not, that gives what
- * event() made. Its head goes out before the first of them. */
+/** A Response of server-sent events: an iterable, async or not, of results of
+ * event(). Its head is sent before the first event. */
 function events(pieces, status = 200) {
   return new Response(status, pieces, {'Content-Type': 'text/event-stream',
     'Cache-Control': 'no-cache'});
 }
 
-/** One server-sent event as text to yield: {data, event, id, retry}; data that
- * is no string is said in JSON. */
+/** One server-sent event as a string to yield: {data, event, id, retry}; data
+ * other than a string is sent as JSON. */
 function event({data, event: name, id, retry}) {
-  const text = typeof data === 'string' ? data : JSON.stringify(data ?? null);
+  const text = typeof data === 'string' ? data : toJson(data ?? null);
   let lines = '';
   for (const [key, value] of [['event', name], ['id', id], ['retry', retry]]) {
     if (value === undefined) continue;
     if (/[\r\n\0]/.test(String(value)))
-      throw new TypeError(`a line break in ${key}`);
+      throw new TypeError(`${key} contains a line break`);
     lines += `${key}: ${value}\n`;
   }
   for (const line of text.split(/\r\n|\r|\n/)) lines += `data: ${line}\n`;
@@ -405,7 +663,7 @@ class Request {
     this.outgoing = null; // a streamed answer: Outgoing
   }
 
-  /** Milliseconds before nobody waits for the answer, never negative. */
+  /** Milliseconds until the deadline, never negative. */
   get timeLeft() {
     return Math.max(0, this.deadline - Date.now());
   }
@@ -419,8 +677,8 @@ class Request {
     return this.abort.signal;
   }
 
-  /** Calls fn when nobody waits any more; at once if that is so already. What
-   * it throws is logged. */
+  /** Calls fn when the request is cancelled, or at once if it already is. An
+   * exception of fn is logged. */
   onCancel(fn) {
     const tell = async () => {
       try {
@@ -442,8 +700,8 @@ class Request {
   }
 }
 
-/** A tool, method or command: `name` it was called by; `caller` (tool, method)
- * and `context` (command) as the gateway says them. */
+/** A call of a tool, method or command: `name` that it was called by; `caller`
+ * (tool, method) and `context` (command) as supd sends them. */
 class Call extends Request {
   constructor(plugin, id, name, deadlineMs, caller, context) {
     super(plugin, id, deadlineMs);
@@ -453,8 +711,8 @@ class Call extends Request {
   }
 }
 
-/** An http request. `path` and `query` are as the client wrote them, `params`
- * what the pattern's {names} matched, decoded ('*' for the rest). */
+/** An http request. `path` and `query` are as the client wrote them; `params`
+ * has what the pattern's {names} matched, decoded ('*' for the rest). */
 class HttpRequest extends Request {
   constructor(plugin, id, fields, headers) {
     super(plugin, id, fields[9]);
@@ -489,8 +747,8 @@ class HttpRequest extends Request {
     return new URLSearchParams(this.query);
   }
 
-  /** The body in pieces as it comes; what is not taken yet holds the client
-   * back. Once per request. */
+  /** The body in pieces as it arrives, no faster than they are consumed. Once
+   * per request. */
   async* stream() {
     if (this.inline.length) yield this.inline;
     if (this.pieces) yield* this.pieces;
@@ -512,16 +770,18 @@ class HttpRequest extends Request {
 
   async json() {
     try {
-      return JSON.parse(await this.text());
+      return fromJson(utf8.decode(await this.body()));
     } catch (error) {
       if (error instanceof SyntaxError)
         throw fail('bad_message', `malformed JSON: ${error.message}`);
+      if (error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA')
+        throw fail('bad_message', 'malformed JSON: not UTF-8');
       throw error;
     }
   }
 }
 
-// Pieces of a body that comes; credit goes back as they are taken.
+// Pieces of an incoming body; credit is sent as they are consumed.
 class Incoming {
   constructor(plugin, id) {
     this.plugin = plugin;
@@ -567,7 +827,7 @@ class Incoming {
   }
 }
 
-// Pieces of a body that goes, never more than the other side has room for.
+// Pieces of an outgoing body, never more than there is credit for.
 class Outgoing {
   constructor(plugin, id) {
     this.plugin = plugin;
@@ -583,13 +843,13 @@ class Outgoing {
     if (waiting) waiting();
   }
 
-  // Nobody waits any more.
+  // The request was cancelled.
   stop() {
     this.wake();
     if (this.stepping) this.stepping(null);
   }
 
-  // The iterator's next step, or null when nobody waits any more before it.
+  // The iterator's next step, or null if the request is cancelled before it.
   step(pieces) {
     return new Promise((done, failed) => {
       this.stepping = done;
@@ -602,7 +862,7 @@ class Outgoing {
     this.wake();
   }
 
-  // False: nobody waits any more. stopped() says so.
+  // False: the request was cancelled, see stopped().
   async write(bytes, stopped) {
     for (let at = 0; at < bytes.length;) {
       if (stopped()) return false;
@@ -629,10 +889,23 @@ function isIterable(value) {
 function pieceOf(value) {
   if (value instanceof Uint8Array) return value;
   if (typeof value === 'string') return Buffer.from(value);
-  throw new TypeError('a piece of a body is a string or bytes');
+  throw new TypeError('a piece of a body must be a string or bytes');
 }
 
 // ---- the plugin ----
+
+const ownTitle = process.title;
+
+/** Makes `ps` show which plugin this is, unless the program has said so itself:
+ * "supd: hello gen 4", or less, as the place of the command line is all the
+ * room there is. */
+function showInPs() {
+  const id = process.env.SUPD_PLUGIN, generation = process.env.SUPD_GENERATION;
+  if (!id || process.title !== ownTitle) return;
+  const whole = `supd: ${id} gen ${generation}`;
+  process.title = [whole, `${id} gen ${generation}`, id].find(
+    (text) => text.length <= ownTitle.length) ?? id;
+}
 
 class Plugin {
   constructor(name, version) {
@@ -643,7 +916,7 @@ class Plugin {
     this.generation = Number(process.env.SUPD_GENERATION || 0);
     this.settings = {};
     this.limits = {credit: 262144, inline_body: 65536, message: MESSAGE_MAX};
-    /** A folder of this plugin's own that lasts over generations. */
+    /** A folder of this plugin's own that outlives its workers. */
     this.dataDir = process.env.SUPD_DATA_DIR;
     this.offers = [];
     this.handlers = {http: [], tool: new Map(), command: new Map(),
@@ -663,16 +936,16 @@ class Plugin {
     this.greeted = 0;
   }
 
-  // ---- offering something, before it is ready ----
+  // ---- registering, before it is ready ----
 
   offer(kind, key, fields, handler) {
     if (this.offered)
       throw new Error(`${kind} ${key}: registering ends when the plugin is ` +
         'ready');
     if (typeof handler !== 'function')
-      throw new TypeError(`${kind} ${key}: the handler is no function`);
+      throw new TypeError(`${kind} ${key}: the handler must be a function`);
     if (kind !== 'http' && this.handlers[kind].has(key))
-      throw new Error(`${kind} ${key} is there twice`);
+      throw new Error(`${kind} ${key} is registered twice`);
     this.offers.push({kind, ...fields});
     if (kind === 'http') this.handlers.http[this.offers.length - 1] = handler;
     else this.handlers[kind].set(key, handler);
@@ -690,14 +963,16 @@ class Plugin {
   }
 
   /** handler(args, call: Call) returns the result. options: {description,
-   * schema (of args, JSON Schema), idempotent} */
+   * schema (JSON Schema of args, checked by supd before it calls the handler),
+   * validate (false: not checked), idempotent} */
   tool(name, ...rest) {
     const [options, handler] = optionsOf(rest);
     return this.offer('tool', name, {name, description: options.description,
-      schema: options.schema, idempotent: options.idempotent}, handler);
+      schema: options.schema, validate: options.validate,
+      idempotent: options.idempotent}, handler);
   }
 
-  /** handler(text, call: Call) returns text. options: {help} */
+  /** handler(text, call: Call) returns a string. options: {help} */
   command(name, ...rest) {
     const [options, handler] = optionsOf(rest);
     return this.offer('command', name, {name, help: options.help}, handler);
@@ -710,7 +985,7 @@ class Plugin {
       {name, idempotent: options.idempotent}, handler);
   }
 
-  /** Asked before this generation takes over; throw to say no. */
+  /** Called before this generation takes over; throw to refuse. */
   health(handler) {
     this.onHealth = handler;
     return this;
@@ -727,7 +1002,7 @@ class Plugin {
     return this;
   }
 
-  /** handler(settings) is told new settings (plugin.yaml: `configure: true`);
+  /** handler(settings) gets new settings (plugin.yaml: `configure: true`);
    * throw to refuse them: then supd reloads the plugin. `plugin.settings`
    * has them after the handler is done. */
   onConfigure(handler) {
@@ -736,7 +1011,7 @@ class Plugin {
   }
 
   /** handler(plugin) runs when settings are known and before the plugin is
-   * ready; it may offer more. If it throws, the start fails. */
+   * ready; it may register more. If it throws, the start fails. */
   onStart(handler) {
     this.starters.push(handler);
     return this;
@@ -760,8 +1035,8 @@ class Plugin {
     return fits ? value : fallback;
   }
 
-  /** Into the gateway's log: level 'error', 'warn', 'info' or 'debug', any
-   * other is info. Before run() it is written to stderr. */
+  /** Writes to supd's log: level 'error', 'warn', 'info' or 'debug'; any other
+   * is info. Before run() it writes to stderr. */
   log(level, text) {
     const line = String(text).slice(0, LOG_MAX);
     if (this.socket)
@@ -769,19 +1044,21 @@ class Plugin {
     else console.error(`${level}: ${line}`);
   }
 
-  /** An event for all who follow the gateway's events. */
-  emit(name, data) {
+  /** Emits an event to all that follow supd's events. */
+  emit(name, data = null) {
     checkName(name);
+    checkJson(data, DEPTH_MAX - 2);
     this.notify('emit', [name, data]);
   }
 
   /** Calls what another plugin registered: kind 'tool', 'method' or 'command'.
    * A promise of the result; it fails with an Error whose code is of the wire.
-   * options: {timeout (ms; the gateway's if not given)} */
-  call(kind, name, args, options = {}) {
+   * options: {timeout (ms; default: the gateway's)} */
+  call(kind, name, args = null, options = {}) {
     return new Promise((done, failed) => {
       checkName(kind);
       checkName(name);
+      checkJson(args, DEPTH_MAX - 2);
       this.request('call', [kind, name, args, wholeMs(options.timeout)],
         {done, failed});
     });
@@ -797,13 +1074,14 @@ class Plugin {
         'SUPD_SOCKET is not set');
       process.exit(64);
     }
+    showInPs();
     this.socket = net.createConnection({path, onread: {
       buffer: Buffer.allocUnsafe(64 * 1024),
       callback: (count, bytes) => this.receive(bytes.subarray(0, count)),
     }});
     this.socket.on('error', (error) => {
       if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return;
-      console.error(`cannot talk to supd: ${error.message}`);
+      console.error(`cannot connect to supd: ${error.message}`);
       process.exit(67);
     });
     this.socket.on('close', () => process.exit(0));
@@ -817,11 +1095,14 @@ class Plugin {
     });
   }
 
-  async begin([id, generation, settings, limits]) {
-    this.id = id;
+  async begin(result) {
+    if (!Array.isArray(result) || result.length < 4)
+      this.give_up('the answer to hello is malformed');
+    const [id, generation, settings, limits] = result;
+    this.id = String(id);
     this.generation = generation;
     this.settings = settings;
-    Object.assign(this.limits, limits);
+    this.takeLimits(limits ?? {});
     try {
       for (const starter of this.starters) await starter(this);
     } catch (error) {
@@ -840,13 +1121,13 @@ class Plugin {
 
   // ---- sending ----
 
-  // One object into the batch; as if nothing was written if that fails.
+  // Adds one object to the batch, or nothing if that fails.
   pack(write) {
     const out = this.out, start = out.at;
     try {
       write(out);
       if (out.at - start > this.limits.message)
-        throw fail('too_large', 'larger than a message may be');
+        throw fail('failed', 'too large for a message');
     } catch (error) {
       out.at = start;
       throw error;
@@ -857,7 +1138,7 @@ class Plugin {
     else this.flushSoon();
   }
 
-  // What was there before goes out; the object begins the next batch.
+  // Sends what the batch had; the object starts the next one.
   split(start) {
     const last = Buffer.from(this.out.bytes.subarray(start, this.out.at));
     this.out.at = start;
@@ -934,9 +1215,7 @@ class Plugin {
   }
 
   refuse(id, error) {
-    const code = error && error.isAnswer ? error.code : 'failed';
-    const text = (error instanceof Error ? String(error.message)
-      : described(error)).slice(0, 500);
+    const {code, text} = refusalOf(error);
     this.pack((out) => {
       out.array(4);
       out.byte(1);
@@ -954,7 +1233,7 @@ class Plugin {
     if (this.greeted < GREETING.length) {
       const take = Math.min(bytes.length, GREETING.length - this.greeted);
       if (bytes.compare(GREETING, this.greeted, this.greeted + take,
-        0, take)) this.give_up('supd does not greet as pair0');
+        0, take)) this.give_up('supd does not speak pair0');
       this.greeted += take;
       bytes = bytes.subarray(take);
     }
@@ -977,7 +1256,7 @@ class Plugin {
   }
 
   give_up(why) {
-    console.error(`supd cannot be understood: ${why}`);
+    console.error(`malformed message from supd: ${why}`);
     process.exit(67);
   }
 
@@ -985,7 +1264,7 @@ class Plugin {
     const length = bytes.readUInt32BE(at + 1) * 4294967296 +
       bytes.readUInt32BE(at + 5);
     if (bytes[at] !== 1 || length > this.limits.message)
-      throw new Malformed('that is no frame');
+      throw new Malformed('not a frame');
     return length;
   }
 
@@ -998,7 +1277,7 @@ class Plugin {
         this.onResponse(reader.value(), reader.value(1), reader.value(1));
       else if (kind === 2 && count === 3)
         this.onNotification(reader.value(), reader.value(1));
-      else throw new Malformed('that is no message');
+      else throw new Malformed('not a message');
     }
   }
 
@@ -1006,11 +1285,19 @@ class Plugin {
     const waiter = this.calls.get(id);
     if (!waiter) return;
     this.calls.delete(id);
-    if (error) waiter.failed(fail(error[0], error[1]));
-    else waiter.done(result);
+    if (error === null) waiter.done(result);
+    else if (Array.isArray(error)) waiter.failed(fail(...error.map(described)));
+    else waiter.failed(fail('failed', described(error)));
   }
 
-  onNotification(name, params) {
+  takeLimits(limits) {
+    for (const [key, value] of Object.entries(limits))
+      if (Number.isSafeInteger(value) && value > 0) this.limits[key] = value;
+  }
+
+  onNotification(name, said) {
+    const params = paramsOf(NOTIFICATIONS, name, said);
+    if (!params) return; // unknown, or not as it should be
     const [id] = params;
     const req = this.requests.get(id);
     if (name === 'chunk') {
@@ -1020,6 +1307,10 @@ class Plugin {
       if (req && req.outgoing) req.outgoing.credit(params[1]);
     } else if (name === 'cancel') {
       if (req) req.cancel();
+      else if (this.imports.has(id))
+        this.imports.get(id).end(fail('cancelled', 'cancelled'));
+    } else if (name === 'limits') {
+      this.takeLimits(params[0]);
     } else if (name === 'drain') {
       this.draining = true;
       this.checkDrained();
@@ -1029,7 +1320,15 @@ class Plugin {
   }
 
   onRequest(id, name, reader) {
-    const params = reader.value(1);
+    const said = reader.value(1);
+    if (!Number.isInteger(id))
+      throw new Malformed('the id must be an integer');
+    const params = paramsOf(REQUESTS, name, said);
+    if (typeof name !== 'string' || (!params && Object.hasOwn(REQUESTS, name))) {
+      this.refuse(id, fail('bad_message',
+        'the parameters have the wrong types'));
+      return undefined;
+    }
     switch (name) {
       case 'http': return this.onHttp(id, params);
       case 'tool':
@@ -1043,14 +1342,14 @@ class Plugin {
       case 'health': return this.answerWith(id, this.onHealth, []);
       case 'configure': return this.answerWith(id, async (settings) => {
         if (!this.onSettings)
-          throw fail('not_found', 'the plugin takes no new settings');
+          throw fail('not_found', 'the plugin does not accept new settings');
         await this.onSettings(settings);
         this.settings = settings;
       }, params);
       case 'export': return this.onExport(id);
       case 'import': return this.onImport(id, params);
       default: return this.refuse(id, fail('not_found',
-        `there is no request '${name}' here`));
+        `unknown request '${name}'`));
     }
   }
 
@@ -1085,17 +1384,17 @@ class Plugin {
     this.notify('drained', []);
   }
 
-  // What the handler did wrong, unless it meant to say it.
+  // Logs an error of the handler, unless it was thrown on purpose.
   blame(req, what, error) {
-    if (error && error.isAnswer) return;
-    if (req.cancelled && error && error.name === 'AbortError') return;
+    if (isAnswer(error)) return;
+    if (req.cancelled && isAbort(error)) return;
     this.log('error', `${what}: ${described(error)}`);
   }
 
   failed(req, what, error) {
     this.blame(req, what, error);
     if (req.cancelled) this.refuse(req.id, fail('cancelled', 'the client left'));
-    else if (req instanceof HttpRequest && !(error && error.isAnswer))
+    else if (req instanceof HttpRequest && !isAnswer(error))
       this.head(req.id, 500, FAILED_HEADERS, FAILED_BODY, false);
     else this.refuse(req.id, error);
     this.ended(req);
@@ -1111,24 +1410,17 @@ class Plugin {
     const what = `${kind} ${name}`;
     const done = (result) => {
       try {
-        this.respond(id, kind === 'command' && typeof result !== 'string'
-          ? textOf(result) : result);
+        const value = kind === 'command' ? textOf(result) : result ?? null;
+        checkJson(value, DEPTH_MAX - 1);
+        this.respond(id, value);
       } catch (error) {
         this.failed(call, what, error);
         return;
       }
       this.ended(call);
     };
-    let result;
-    try {
-      result = handler(args, call);
-    } catch (error) {
-      this.failed(call, what, error);
-      return;
-    }
-    if (isPromise(result))
-      result.then(done, (error) => this.failed(call, what, error));
-    else done(result);
+    settle(() => handler(args, call), done,
+      (error) => this.failed(call, what, error));
   }
 
   onHttp(id, params) {
@@ -1140,17 +1432,8 @@ class Plugin {
     }
     if (params[7]) req.pieces = new Incoming(this, id);
     this.begun(req);
-    let result;
-    try {
-      result = handler(req);
-    } catch (error) {
-      this.failed(req, `${req.method} ${req.path}`, error);
-      return;
-    }
-    if (isPromise(result))
-      result.then((value) => this.answer(req, value),
-        (error) => this.failed(req, `${req.method} ${req.path}`, error));
-    else this.answer(req, result);
+    settle(() => handler(req), (value) => this.answer(req, value),
+      (error) => this.failed(req, `${req.method} ${req.path}`, error));
   }
 
   answer(req, result) {
@@ -1214,7 +1497,7 @@ class Plugin {
       if (!done) this.close(req, pieces);
     } catch (error) {
       if (!done) this.close(req, pieces);
-      // The head is out: the only way to say that it is not whole.
+      // The head is out: only a cancel shows that the answer is cut.
       this.blame(req, `${req.method} ${req.path}`, error);
       if (!req.cancelled) {
         this.notify('cancel', [req.id]);
@@ -1226,7 +1509,7 @@ class Plugin {
     this.ended(req);
   }
 
-  // What gave the pieces may tidy up; nobody waits for it.
+  // Lets the source of the pieces clean up, without waiting for it.
   async close(req, pieces) {
     try {
       if (pieces.return) await pieces.return();
@@ -1243,7 +1526,7 @@ class Plugin {
         throw fail('not_found', 'the plugin exports no state');
       const said = await this.exporter();
       const blob = said instanceof Uint8Array ? said
-        : Buffer.from(JSON.stringify(said === undefined ? null : said));
+        : Buffer.from(toJson(said ?? null));
       if (blob.length > STATE_MAX)
         throw fail('too_large', `state of ${blob.length} bytes, ` +
           `at most ${STATE_MAX}`);
@@ -1304,16 +1587,80 @@ class Plugin {
 
 function checkName(name) {
   if (typeof name !== 'string') // supd would end the worker
-    throw new TypeError(`a name is a string, not ${typeof name}`);
+    throw new TypeError(`a name must be a string, not ${typeof name}`);
 }
 
-// Milliseconds for the wire, 0 the gateway's.
+// Milliseconds for the wire; 0 means the gateway's.
 function wholeMs(timeout) {
   return !timeout || !Number.isFinite(timeout) ? 0
-    : Math.max(1, Math.ceil(timeout));
+    : Math.min(Math.max(1, Math.ceil(timeout)), Number.MAX_SAFE_INTEGER);
 }
 
-// Whatever was thrown, as text.
+// The types of each message's params: u unsigned, i integer, s string, b bytes,
+// o bool, m map, a array, x anything; further params are ignored.
+const REQUESTS = {http: 'ussmsabosu', tool: 'sxux', method: 'sxux',
+  command: 'ssxu', ping: '', health: '', configure: 'm', export: '',
+  import: 'ib'};
+const NOTIFICATIONS = {chunk: 'ubo', credit: 'uu', cancel: 'u', drain: '',
+  resume: '', limits: 'm'};
+const FITS = {
+  u: (v) => (typeof v === 'number' && v >= 0 && Number.isInteger(v)) ||
+    (typeof v === 'bigint' && v >= 0n),
+  i: (v) => typeof v === 'bigint' || Number.isInteger(v),
+  s: (v) => typeof v === 'string',
+  b: (v) => v instanceof Uint8Array,
+  o: (v) => typeof v === 'boolean',
+  m: (v) => v !== null && typeof v === 'object' && !Array.isArray(v) &&
+    !(v instanceof Uint8Array),
+  a: Array.isArray,
+  x: () => true,
+};
+
+// The params as handlers get them, or null. A number beyond 2^53 (a deadline,
+// say) becomes the nearest double.
+function paramsOf(table, name, params) {
+  if (typeof name !== 'string' || !Object.hasOwn(table, name)) return null;
+  const types = table[name];
+  if (!Array.isArray(params) || params.length < types.length) return null;
+  for (let i = 0; i < types.length; i++) {
+    if (!FITS[types[i]](params[i])) return null;
+    if (typeof params[i] === 'bigint' && types[i] !== 'x')
+      params[i] = Number(params[i]);
+  }
+  return params;
+}
+
+// A thrown value may have getters that throw too.
+function isAnswer(error) {
+  try {
+    return error.isAnswer === true;
+  } catch {
+    return false;
+  }
+}
+
+function isAbort(error) {
+  try {
+    return error.name === 'AbortError';
+  } catch {
+    return false;
+  }
+}
+
+// The code and message of a thrown value.
+function refusalOf(error) {
+  try {
+    return {
+      code: isAnswer(error) ? String(error.code) : 'failed',
+      text: (error instanceof Error ? String(error.message)
+        : described(error)).slice(0, 500),
+    };
+  } catch {
+    return {code: 'failed', text: described(error).slice(0, 500)};
+  }
+}
+
+// A thrown value as a string.
 function described(error) {
   try {
     return String((error && error.stack) || error);
@@ -1337,17 +1684,33 @@ function optionsOf(rest) {
 }
 
 function isPromise(value) {
-  return value !== null && typeof value === 'object' &&
+  return value !== null &&
+    (typeof value === 'object' || typeof value === 'function') &&
     typeof value.then === 'function';
+}
+
+// Passes the result of run(), now or later, to done or failed: once, whatever
+// a foreign thenable does, as our promise accepts only its first call.
+function settle(run, done, failed) {
+  let result, later;
+  try {
+    result = run();
+    later = isPromise(result);
+  } catch (error) {
+    failed(error);
+    return;
+  }
+  if (later) new Promise((resolve) => resolve(result)).then(done, failed);
+  else done(result);
 }
 
 function textOf(value) {
   return value === undefined || value === null ? ''
-    : typeof value === 'object' ? JSON.stringify(value) : String(value);
+    : typeof value === 'string' ? value : toJson(value);
 }
 
-// [[name, value], ...]; what could be read as two headers is refused here,
-// where the plugin's author sees it.
+// [[name, value], ...]; a value that could be read as two headers is refused
+// here, where the plugin's author sees the error.
 function headersOf(headers, type) {
   const list = [];
   let typed = false;
@@ -1384,8 +1747,8 @@ function bodyOf(body) {
   if (typeof body === 'string')
     return [Buffer.from(body), 'text/plain; charset=utf-8'];
   if (isIterable(body)) return [body, 'application/octet-stream'];
-  return [Buffer.from(JSON.stringify(body)), 'application/json'];
+  return [Buffer.from(toJson(body)), 'application/json'];
 }
 
 module.exports = {Plugin, Request, HttpRequest, Call, Response, reply, fail,
-  event, events, Writer, Reader, Malformed};
+  event, events, toJson, fromJson, NotJson, Writer, Reader, Malformed};

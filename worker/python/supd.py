@@ -8,7 +8,7 @@
     settings: {greeting: Hello}
 
     @plugin.http("GET", "/hello/{name}")
-    async def hello(req):                       # a value is answered as JSON
+    async def hello(req):                       # a value is sent as JSON
         return {plugin.setting("greeting", "Hello"): req.params["name"]}
 
     @plugin.http("PUT", "/books/{title}")
@@ -19,8 +19,8 @@
     @plugin.http("POST", "/length", body_limit=1 << 40)
     async def length(req):
         total = 0
-        async for piece in req.stream():        # as it comes; while this waits
-            total += len(piece)                 # the client is made to wait
+        async for piece in req.stream():        # as it arrives; if this waits,
+            total += len(piece)                 # the client waits
         return total
 
     @plugin.http("GET", "/clock")
@@ -36,50 +36,58 @@
     @plugin.tool("add", "adds", schema={"type": "object"})
     async def add(args):
         if "a" not in args:
-            raise supd.Error("bad_message", "there is no a")
+            raise supd.Error("bad_message", "a is missing")
         return args["a"] + args["b"]
 
     @plugin.command("books", help="counts the books")
-    async def count(text, req):                 # whoever takes two gets `req`
+    async def count(text, req):                 # a second parameter is `req`
         return "%d books" % len(books)
 
-    @plugin.export_state(version=1)             # from the old worker ...
+    @plugin.export_state(version=1)             # in the old worker
     def save():
         return json.dumps(books).encode()
 
-    @plugin.import_state                        # ... to the new one
+    @plugin.import_state                        # in the new one
     def load(version, blob):
         books.update(json.loads(blob))
 
-    plugin.run()                                # returns never
+    plugin.run()                                # never returns
 
-Handlers. `async def` handlers run on the one loop. Plain ones run in a pool of
-`threads` (8) threads, so that they may block; `inline=True` runs one on the
-loop, for what only computes a little. The loop is a light one of this file, as
-importing asyncio costs more than all the rest of a start; if the plugin, or
-what it imports, has imported asyncio before run(), it is asyncio's, and
-handlers may await what they like. Without it they may await what is here:
+Handlers. `async def` handlers run on one loop. Plain ones run in a pool of
+`threads` (8) threads and may block; `inline=True` runs one on the loop, for
+short computations. The loop is a small one in this file, because importing
+asyncio takes longer than the rest of a start. If asyncio has been imported
+before run(), by the plugin or by a module of it, the loop is asyncio's, and
+handlers may await anything. Otherwise they may await what this file has:
 req.body(), req.stream(), plugin.call(), supd.sleep(), plugin.in_thread().
 
 Answers. None is 204, a str text/plain, bytes application/octet-stream, any
-other value JSON; (status, value) and (status, value, headers) say more, a
-Response all. An async generator, a generator (run in the pool), or one of them
-as body of a Response, is sent piece by piece, never more than the client
-takes. Tools and methods answer with any value of lists, dicts with str keys,
-str, bytes, int, float, bool, None; commands with text.
+other value JSON; (status, value) and (status, value, headers) add to that, and
+a Response says everything. An async generator, a generator (run in the pool),
+or either as the body of a Response, is sent piece by piece, no faster than the
+client reads. Tools and methods answer with a value, commands with a string.
 
-Errors. An exception is logged with its traceback and answered: http 500,
-others `failed`. supd.Error(code, text) is answered as it is (codes: ERRORS).
-An exception in the middle of a stream ends it. Nothing of this ends the worker.
+Values. A value (a JSON answer, the result of a tool or method, the data of an
+event, the arguments of a call) consists of lists, tuples, dicts with str keys,
+str, int from -2**63 to 2**63 - 1, float, bool and None. NaN, Infinity, bytes,
+other keys and other types raise NotJson, which names the path ("$.a[2]: NaN is
+not JSON"). req.json() is as strict: a duplicate key, a larger number, or
+anything else that is not JSON is bad_message.
 
-Cancels. When nobody waits any more an async handler gets supd.Cancelled (which
-is asyncio.CancelledError where asyncio runs) at its next await; a plain one may
-ask `req.cancelled` or give `req.on_cancel` a function, called on the loop.
+Errors. An exception is logged with its traceback; the answer is 500 for http,
+`failed` for others. supd.Error(code, text) becomes that error (codes: ERRORS).
+An exception in the middle of a stream ends the stream. None of these ends the
+worker.
 
-Units. Times are seconds as float, sizes bytes. Everything but Plugin.post(),
-log(), emit(), in_thread() and, in plain handlers, call() belongs to the loop.
-What stdout and stderr get is in the plugin's log, too. When the gateway closes
-the link the process ends at once, without exit handlers.
+Cancelling. When nobody waits for the answer any more, an async handler gets
+supd.Cancelled (asyncio.CancelledError where asyncio runs) at its next await; a
+plain one can check `req.cancelled`, or pass a function to `req.on_cancel`,
+which is called on the loop.
+
+Units. Times are seconds as float, sizes bytes. Only Plugin.post(), log(),
+emit(), in_thread() and, in plain handlers, call() may be called from other
+threads. stdout and stderr go to the plugin's log. When supd closes the link,
+the process ends at once, without exit handlers.
 """
 import os
 import select
@@ -87,7 +95,7 @@ import sys
 import time
 from struct import Struct, error as _StructError
 
-try:  # the package `socket` costs as much as all that is here
+try:  # importing `socket` takes as long as this whole file
     from _socket import AF_UNIX, SOCK_STREAM, socket as _Socket
 except ImportError:
     from socket import AF_UNIX, SOCK_STREAM, socket as _Socket
@@ -97,8 +105,8 @@ except ImportError:
     from collections import deque
 
 __version__ = "0.1.0"
-__all__ = ["Plugin", "Request", "Response", "Event", "Error", "Cancelled",
-           "events", "sleep", "ERRORS"]
+__all__ = ["Plugin", "Request", "Response", "Event", "Error", "NotJson",
+           "Cancelled", "events", "sleep", "ERRORS"]
 
 PROTOCOL = 1
 ERRORS = ("bad_message", "version", "denied", "not_found", "conflict", "busy",
@@ -113,8 +121,8 @@ EXIT_DONE, EXIT_USAGE, EXIT_INIT, EXIT_LINK, EXIT_REFUSED = 0, 64, 66, 67, 68
 
 
 class Error(Exception):
-    """An answer that is an error: one of ERRORS and a text for the caller.
-    call() raises it, too."""
+    """An error as answer: one of ERRORS, and a message for the caller.
+    call() raises it too."""
 
     def __init__(self, code, text=""):
         super().__init__(code, text)
@@ -126,7 +134,7 @@ class Error(Exception):
 
 
 class _LightCancelled(BaseException):
-    """Nobody waits for what the handler does."""
+    """Nobody waits for the answer any more."""
 
 
 Cancelled = _LightCancelled
@@ -135,12 +143,12 @@ if "asyncio" in sys.modules:
 
 
 class Malformed(ValueError):
-    """Bytes that are no MessagePack, or no message."""
+    """Bytes that are not MessagePack, or not a message."""
 
 
 # ---- MessagePack ----
 # Enough for the wire: nil, bool, int, float, str, bin, array, map with str
-# keys. A count is believed only if that many bytes are left.
+# keys. A count is accepted only if that many bytes are left.
 
 _U16, _U32, _U64 = Struct(">H"), Struct(">I"), Struct(">Q")
 _NUMBERS = {0xca: Struct(">f"), 0xcb: Struct(">d"), 0xcc: Struct(">B"),
@@ -212,30 +220,16 @@ def _pack_into(out, value, depth):
         _pack_head(out, 0x80, 15, (0, 0xde, 0xdf), len(value))
         for key, item in value.items():
             if not isinstance(key, str):
-                raise TypeError("a key that is no str: %r" % (key,))
+                raise TypeError("a key must be a str, not %r" % (key,))
             _pack_into(out, key, depth + 1)
             _pack_into(out, item, depth + 1)
     else:
         raise TypeError("cannot send a %s" % type(value).__name__)
 
 
-def _check_value(value, depth):
-    """What supd would not take, and the library would send."""
-    if isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str):
-                raise TypeError("a key that is no str: %r" % (key,))
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
-        return
-    if depth >= DEPTH_MAX:
-        raise ValueError("a value nested deeper than %d" % DEPTH_MAX)
-    for item in value:
-        _check_value(item, depth + 1)
-
-
 def pack(value):
-    """The value as MessagePack. TypeError, ValueError, OverflowError."""
+    """A value of a message (also bytes) as MessagePack. TypeError, ValueError,
+    OverflowError."""
     out = []
     _pack_into(out, value, 0)
     return b"".join(out)
@@ -243,7 +237,7 @@ def pack(value):
 
 def _unpack_array(data, at, end, count, depth):
     if count > end - at:
-        raise Malformed("a count of more than there is")
+        raise Malformed("a count larger than the data")
     if depth > DEPTH_MAX:
         raise Malformed("nested deeper than %d" % DEPTH_MAX)
     return _unpack(data, at, end, count, depth)
@@ -254,12 +248,12 @@ def _unpack_map(data, at, end, count, depth):
     keys = flat[::2]
     for key in keys:
         if type(key) is not str:
-            raise Malformed("a key that is no str")
+            raise Malformed("a key that is not a str")
     return dict(zip(keys, flat[1::2])), at
 
 
 def _unpack_sized(data, at, end, tag, depth):
-    """A value whose length stands in bytes of its own."""
+    """A value that is preceded by its length."""
     what, size = _SIZED[tag]
     if at + size > end:
         raise Malformed("cut short")
@@ -277,8 +271,8 @@ def _unpack_sized(data, at, end, tag, depth):
 
 
 def _unpack(data, at, end, count, depth):
-    """So many values from `at` on, and the place behind them. Long, because a
-    call for each value would take most of the time."""
+    """That many values from `at` on, and the offset after them. One long
+    function, because a call for each value would take most of the time."""
     items = []
     add = items.append
     for _ in range(count):
@@ -325,7 +319,7 @@ def _unpack(data, at, end, count, depth):
 
 
 def unpack_all(data):
-    """The values that lie back to back in bytes, as a list. Malformed."""
+    """All values in the bytes, as a list. Malformed."""
     at, end, values = 0, len(data), []
     try:
         while at < end:
@@ -378,6 +372,78 @@ def library_codec():
 
 # ---- JSON: the encoder without the package, which costs 5 ms to import ----
 
+class NotJson(TypeError, ValueError):
+    """A value that JSON cannot represent; the message has its path."""
+
+    def __init__(self, text):
+        super().__init__(text)
+        self.text = text
+        self.path = []  # from the inside out
+
+    def __str__(self):
+        steps = []
+        for step in reversed(self.path):
+            if isinstance(step, int):
+                steps.append("[%d]" % step)
+            elif step.isidentifier() and step.isascii():
+                steps.append("." + step)
+            else:
+                steps.append("[%s]" % ascii(step[:40]))
+        return "$%s: %s" % ("".join(steps)[:200], self.text)
+
+
+_INT_MAX = 2**63 - 1
+_JSON_DEPTH_MAX = 500  # where the wire does not bound it
+
+
+def _check_key(key):
+    if not isinstance(key, str):
+        raise NotJson("a key must be a str, not %s" % ascii(key)[:40])
+    if "\0" in key:
+        raise NotJson("a key must not contain NUL")
+    _check_scalar(key)
+
+
+def _check_scalar(value):
+    if isinstance(value, str):
+        try:
+            value.isascii() or value.encode()
+        except UnicodeEncodeError:
+            raise NotJson("a str with an unpaired surrogate") from None
+    elif isinstance(value, int):
+        if not -_INT_MAX - 1 <= value <= _INT_MAX:
+            raise NotJson("an int must be from -2**63 to 2**63 - 1; send "
+                          "larger ones as str")
+    elif isinstance(value, float):
+        if value - value != 0:
+            raise NotJson("%s is not JSON" % (
+                "NaN" if value != value else "Infinity"))
+    elif value is not None:
+        raise NotJson("%s is not JSON" % type(value).__name__)
+
+
+def check_json(value, depth_max=_JSON_DEPTH_MAX, around=()):
+    """NotJson if JSON cannot represent the value or it is nested deeper."""
+    is_dict = isinstance(value, dict)
+    if not is_dict and not isinstance(value, (list, tuple)):
+        _check_scalar(value)
+        return
+    if any(value is container for container in around):
+        raise NotJson("a %s that contains itself" % type(value).__name__)
+    if len(around) >= depth_max:
+        raise NotJson("nested deeper than %d" % depth_max)
+    around += (value,)
+    step = None
+    try:
+        for step, item in value.items() if is_dict else enumerate(value):
+            if is_dict:
+                _check_key(step)
+            check_json(item, depth_max, around)
+    except NotJson as problem:
+        problem.path.append(step if isinstance(step, (str, int)) else "?")
+        raise
+
+
 _json_encode = None
 
 
@@ -386,23 +452,25 @@ def _json_encoder():
         from _json import encode_basestring, make_encoder
 
         def refuse(value):
-            raise TypeError("%s is no JSON" % type(value).__name__)
+            raise TypeError("%s is not JSON" % type(value).__name__)
 
         def encode(value):
             coder = make_encoder({}, refuse, encode_basestring, None, ":", ",",
-                                 False, False, True)
+                                 False, False, False)
             return "".join(coder(value, 0))
         if encode({"a": [1, "\u00e9"]}) == '{"a":[1,"\u00e9"]}':
             return encode
     except (ImportError, TypeError):
         pass
     import json
-    return json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    return json.JSONEncoder(ensure_ascii=False, allow_nan=False,
+                            separators=(",", ":")).encode
 
 
 def to_json(value):
-    """Compact JSON text, not escaped to ASCII. TypeError, ValueError."""
+    """Compact JSON text, not escaped to ASCII. NotJson."""
     global _json_encode
+    check_json(value)
     if _json_encode is None:
         _json_encode = _json_encoder()
     return _json_encode(value)
@@ -420,7 +488,7 @@ class _TooLarge(ValueError):
 
 
 class _Closed(Exception):
-    """supd closed the link (text ""), or it broke."""
+    """supd closed the link (text ""), or the link was lost."""
 
 
 class _Link:
@@ -450,17 +518,17 @@ class _Link:
                 raise _Closed("supd closed the link before its greeting")
             greeting += piece
         if greeting != _GREETING:
-            raise _Closed("supd does not greet as pair0")
+            raise _Closed("supd does not speak pair0")
 
     def fileno(self):
         return self.socket.fileno()
 
     def send(self, message):
-        """Queues one object; it goes with the next flush(). ValueError if it
-        is too large, and what else pack() raises; then nothing is queued."""
+        """Queues one object for the next flush(). ValueError if it is too
+        large, or an error of pack(); then nothing is queued."""
         data = self.pack(message)
         if len(data) > MESSAGE_MAX:
-            raise _TooLarge("larger than a message may be")
+            raise _TooLarge("too large for a message")
         self.send_packed(data)
 
     def send_packed(self, data):
@@ -508,7 +576,7 @@ class _Link:
         self.blocked = False
 
     def receive(self):
-        """The objects of the frames that are there. _Closed, Malformed."""
+        """The objects of the frames that have arrived. _Closed, Malformed."""
         try:
             data = self.socket.recv(256 * 1024)
         except (BlockingIOError, InterruptedError):
@@ -572,9 +640,12 @@ class _Future:
     def __await__(self):
         if not self.ended:
             yield self
-        if self.problem:
+        if self.problem is not None:
             raise self.problem
         return self.value
+
+
+_YIELDS_MAX = 16  # of non-futures, from one coroutine in one step
 
 
 class _Task:
@@ -607,10 +678,15 @@ class _Task:
                 got = self.coroutine.throw(_LightCancelled())
             else:
                 got = self.coroutine.send(None)
-            while type(got) is not _Future and got is not None:
+            for _ in range(_YIELDS_MAX):
+                if type(got) is _Future or got is None:
+                    break
                 got = self.coroutine.throw(RuntimeError(
                     "this awaits something of asyncio: import asyncio at the "
                     "top of the plugin, so that its loop is used"))
+            else:  # it catches that and goes on for ever
+                self.coroutine.close()
+                raise RuntimeError("awaited something that is not a future")
         except StopIteration:
             pass
         except BaseException as caught:
@@ -696,7 +772,7 @@ class _LightLoop(_Loop):
             return 0
         if self._timers:
             left = self._timers[0][0] - time.monotonic()
-            return max(0, int(left * 1000) + 1)
+            return max(0, int(min(left, 1e6) * 1000) + 1)  # of any length
         return None
 
     def run(self, link, on_readable):
@@ -771,6 +847,26 @@ class _AsyncioLoop(_Loop):
         self.asyncio.run_forever()
 
 
+def _show_in_ps(plugin, generation):
+    """Makes `ps` show which plugin this is: "supd: hello gen 4", or less, as
+    the place of the command line is all the room there is."""
+    whole = "supd: %s gen %d" % (plugin, generation)
+    try:
+        with open("/proc/self/comm", "w") as file:
+            file.write(whole[:15])
+        with open("/proc/self/stat") as file:
+            start, end = map(int, file.read().rsplit(")", 1)[1].split()[45:47])
+        for text in (whole, whole[6:], plugin):
+            if len(text) < end - start:
+                break
+        text = text.encode()[:end - start - 1]
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            memory.seek(start)
+            memory.write(text.ljust(end - start, b"\0"))
+    except (OSError, ValueError):
+        pass  # a name in a list is no reason not to serve
+
+
 _loop = None  # the one that runs
 
 
@@ -790,7 +886,7 @@ def _fail(future, problem):
 
 
 async def sleep(seconds):
-    """asyncio.sleep() for whoever does without asyncio."""
+    """asyncio.sleep() for plugins without asyncio."""
     future = _loop.future()
     _loop.later(seconds, lambda: _resolve(future))
     await future
@@ -799,7 +895,7 @@ async def sleep(seconds):
 # ---- the pool for plain functions ----
 
 class _Pool:
-    """At most `limit` threads, made when they are needed."""
+    """At most `limit` threads, started when they are needed."""
 
     def __init__(self, loop, limit):
         import threading
@@ -842,7 +938,7 @@ class _Pool:
 
 class Response:
     """An http answer: status, headers (a dict, or a list of pairs) and body,
-    which is what a handler may return: a value, or pieces."""
+    which is anything that a handler may return: a value, or pieces."""
     __slots__ = ("status", "headers", "body")
 
     def __init__(self, status=200, headers=None, body=None):
@@ -850,7 +946,7 @@ class Response:
 
 
 class Event:
-    """One server-sent event; data that is no str is sent as JSON. retry: ms"""
+    """One server-sent event; data other than str is sent as JSON. retry: ms"""
     __slots__ = ("data", "event", "id", "retry")
 
     def __init__(self, data="", event=None, id=None, retry=None):
@@ -862,7 +958,7 @@ class Event:
             value = getattr(self, name)
             if value is not None:
                 if any(mark in str(value) for mark in "\r\n\0"):
-                    raise ValueError("a line break in %s" % name)
+                    raise ValueError("%s contains a line break" % name)
                 lines.append("%s: %s\n" % (name, value))
         text = self.data if isinstance(self.data, str) else to_json(self.data)
         for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
@@ -871,7 +967,7 @@ class Event:
 
 
 def events(pieces, status=200):
-    """A Response of Events whose head goes out before the first of them."""
+    """A Response of Events; its head is sent before the first event."""
     return Response(status, {"Content-Type": "text/event-stream",
                              "Cache-Control": "no-cache"}, pieces)
 
@@ -880,7 +976,7 @@ _OPEN, _STREAMING, _DONE = range(3)
 
 
 class Request:
-    """One request, the gateway's until it is answered. http: method, path and
+    """One request. http: method, path and
     query (raw), params (of the pattern), headers, peer. Others: name, args
     (command: its text), and caller (command: its context)."""
     # what most requests never change
@@ -899,14 +995,14 @@ class Request:
         self.deadline = deadline_ms and time.monotonic() + deadline_ms / 1000
 
     def time_left(self):
-        """Seconds until nobody waits for the answer; None without end."""
+        """Seconds until the deadline; None if there is none."""
         if not self.deadline:
             return None
         return max(0.0, self.deadline - time.monotonic())
 
     def on_cancel(self, function):
-        """function() is called on the loop when nobody waits any more, also
-        if that is so already."""
+        """Calls function() on the loop when the request is cancelled, or at
+        once if it already is."""
         self._on_cancel = function
         if self.cancelled:
             self.plugin.post(self._tell_cancel)
@@ -919,12 +1015,12 @@ class Request:
 
     @property
     def headers(self):
-        """Pairs of name, in lower case, and value."""
+        """Pairs of name (in lower case) and value."""
         return [(name, value.decode("latin-1"))
                 for name, value in self._headers]
 
     def header(self, name, fallback=None):
-        """The first of this name; case does not matter."""
+        """The first header of this name, in upper or lower case."""
         name = name.lower()
         for key, value in self._headers:
             if key == name:
@@ -932,7 +1028,7 @@ class Request:
         return fallback
 
     def query_args(self):
-        """The query's arguments; of several of a name the last."""
+        """The arguments in the query; the last one of each name."""
         from urllib.parse import parse_qsl
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
@@ -940,19 +1036,19 @@ class Request:
     # when the body is complete, they are values at once.
 
     def body(self):
-        """All of it as bytes. Error too_large beyond the route's limit."""
+        """The whole body as bytes. Error too_large above the route's limit."""
         if self._offer.mode == _POOL:
             return b"".join(self._pieces)
         return self._collect()
 
     def json(self):
-        """The body as a value; Error bad_message if it is no JSON."""
+        """The body as a value; Error bad_message if it is not JSON."""
         if self._offer.mode == _POOL:
             return _from_json(self.body())
         return self._collect_json()
 
     def stream(self):
-        """Its pieces as they come, for `async for` (plain handler: `for`)."""
+        """Its pieces as they arrive, for `async for` (plain handler: `for`)."""
         if self._offer.mode == _POOL:
             return iter(list(self._pieces))
         return self._stream()
@@ -994,7 +1090,7 @@ class Request:
             _resolve(arrival)
 
     def _give_credit(self):
-        """For chunks that were taken, in few messages."""
+        """Credit for consumed chunks, in few messages."""
         if self._more and self._taken and (
                 not self._pieces or self._taken >= 2 * CHUNK_BYTES):
             waiting = sum(map(len, self._pieces))
@@ -1003,12 +1099,66 @@ class Request:
                 self._taken = waiting
 
 
-def _from_json(data):
+class _Twice(ValueError):
+    """A duplicate key of an object."""
+
+
+def _object_of(pairs):
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _Twice(next(key for key in keys if keys.count(key) > 1))
+    return value
+
+
+def _place_twice(text):
+    """The text has a duplicate key: raises a JSONDecodeError with the position
+    of the object, which the quick decoder does not know."""
     import json
+    import json.decoder
+    import json.scanner
+
+    def parse_object(text_and_end, *arguments):
+        try:
+            return json.decoder.JSONObject(text_and_end, *arguments)
+        except _Twice as problem:
+            raise json.JSONDecodeError(
+                "the object has the key %s twice" % ascii(problem.args[0]),
+                text, text_and_end[1] - 1) from None
+    decoder = json.JSONDecoder(object_pairs_hook=_object_of)
+    decoder.parse_object = parse_object
+    decoder.scan_once = json.scanner.py_make_scanner(decoder)
+    decoder.decode(text)
+
+
+def _no_constant(name):
+    raise ValueError("%s is not JSON" % name)
+
+
+def from_json(data):
+    """The value of JSON text, a str or UTF-8 bytes, read as strictly as by
+    supd. ValueError."""
+    import json
+    import re
+    text = data if isinstance(data, str) else bytes(data).decode()
     try:
-        return json.loads(data)
-    except ValueError as problem:
-        raise Error("bad_message", "the body is no JSON: %s" % problem)
+        value = json.loads(text, object_pairs_hook=_object_of,
+                           parse_constant=_no_constant)
+    except _Twice:
+        _place_twice(text)
+        raise
+    # numbers that may not fit, halves of surrogate pairs, NUL in a key
+    if re.search(r"[0-9]{19}|[eE]\+?[0-9]{3}|\\u(?:[dD][89a-fA-F]|0000)",
+                 text):
+        check_json(value)
+    return value
+
+
+def _from_json(data):
+    try:
+        return from_json(data)
+    except (ValueError, RecursionError) as problem:
+        raise Error("bad_message", "malformed JSON: %s" % problem) from None
 
 
 def _body_of(value):
@@ -1182,7 +1332,7 @@ class Plugin:
 
     def _offer(self, kind, name, function, inline, fields, body_limit=None):
         if self._is_offered:
-            raise RuntimeError("registering ends when the plugin is ready")
+            raise RuntimeError("cannot register once the plugin is ready")
         fields = {k: v for k, v in fields.items() if v is not None}
         fields.update(kind=kind, name=name)
         offer = _Offer(function, inline, fields, body_limit)
@@ -1193,7 +1343,7 @@ class Plugin:
     def http(self, method, path, idempotent=None, body_limit=None,
              inline=False):
         """A route: handler(req). path: "/a/{id}", "/files/*"; idempotent: may
-        it be repeated if the worker dies (None: as the method says)."""
+        it be repeated if the worker dies (None: depends on the method)."""
         fields = {"method": method, "path": path, "idempotent": idempotent,
                   "body_limit": body_limit}
         return lambda function: self._offer(
@@ -1201,11 +1351,13 @@ class Plugin:
             body_limit)
 
     def tool(self, name, description=None, schema=None, idempotent=None,
-             inline=False):
+             inline=False, validate=True):
         """handler(args) or handler(args, req); schema: JSON Schema of args, a
-        dict or JSON text."""
+        dict or JSON text. supd checks the arguments against it before it
+        calls the handler, unless validate is False."""
         fields = {"description": description, "schema": schema,
-                  "idempotent": idempotent}
+                  "idempotent": idempotent,
+                  "validate": None if validate else False}
         return lambda function: self._offer("tool", name, function, inline,
                                             fields)
 
@@ -1215,7 +1367,7 @@ class Plugin:
             "method", name, function, inline, {"idempotent": idempotent})
 
     def command(self, name, help=None, inline=False):
-        """handler(text) or handler(text, req); answers with text."""
+        """handler(text) or handler(text, req); returns a string."""
         return lambda function: self._offer("command", name, function, inline,
                                             {"help": help})
 
@@ -1224,33 +1376,34 @@ class Plugin:
         return function
 
     def health(self, function):
-        """function(): asked before the plugin takes over from an older one;
-        what it raises is why not. Without it the plugin counts as healthy."""
+        """function() is called before the plugin takes over from an older one;
+        raise the reason to refuse. Without it the plugin counts as
+        healthy."""
         return self._hook("health", function)
 
     def on_start(self, function):
-        """function(): runs when settings and id are known, and may register
+        """function() runs when settings and id are known, and may register
         what they ask for; the plugin is ready when it has returned. If it
         raises, the worker does not start."""
         return self._hook("start", function)
 
     def on_configure(self, function):
-        """function(settings): settings that are to be in force from now on;
+        """function(settings) gets settings that are in force from now on;
         it raises if they cannot be, and the old ones stay. The manifest says
         `configure: true`."""
         return self._hook("configure", function)
 
     def export_state(self, function=None, version=1):
-        """function() -> bytes, or (version, bytes): what the next worker is
-        given; at most 16 MiB. The manifest says `state: {export: true}`."""
+        """function() returns bytes, or (version, bytes), for the next worker; at
+        most 16 MiB. Needs `state: {export: true}` in the manifest."""
         if function is None:
             return lambda f: self.export_state(f, version)
         self._state_version = version
         return self._hook("export", function)
 
     def import_state(self, function):
-        """function(version, bytes): what the old worker gave, before this one
-        serves; what it raises refuses the state."""
+        """function(version, bytes) gets the old worker's state before this
+        worker serves; raise to refuse it."""
         return self._hook("import", function)
 
     # ---- the plugin itself ----
@@ -1269,7 +1422,7 @@ class Plugin:
         return fallback
 
     def post(self, function, *arguments):
-        """Calls it on the loop; from any thread, after run()."""
+        """Calls the function on the loop; from any thread, after run()."""
         if self._loop is None:
             raise RuntimeError("nothing can be posted before run()")
         if self._on_loop():
@@ -1280,20 +1433,21 @@ class Plugin:
     def _guard(self, function, arguments):
         try:
             function(*arguments)
-        except Exception as problem:
+        except BaseException as problem:
             self._log_problem("what was posted", problem)
 
     def spawn(self, coroutine):
         """Runs a coroutine in the background, on the loop; it has cancel()."""
         self._need_loop_thread()
-        return self._loop.start(coroutine, self._background_ended)
+        return self._loop.start(_without_end(coroutine),
+                                self._background_ended)
 
     def _background_ended(self, problem):
-        if problem and not isinstance(problem, Cancelled):
+        if problem is not None and not isinstance(problem, Cancelled):
             self._log_problem("in the background", problem)
 
     async def in_thread(self, function, *arguments):
-        """What a plain function returns, run in the pool."""
+        """Runs a plain function in the pool and returns its result."""
         return await self._in_pool(function, *arguments)
 
     def log(self, level, text):
@@ -1321,23 +1475,24 @@ class Plugin:
         return self._logger
 
     def emit(self, event, data=None):
-        """Puts an event into the gateway's stream; from any thread, after
-        run(). TypeError, ValueError if data cannot be sent."""
+        """Emits an event; from any thread, after run(). NotJson if data
+        cannot be sent."""
         _check_name(event)
-        _check_value(data, 2)
+        check_json(data, DEPTH_MAX - 2)
         if self._on_loop():
             self._notify("emit", event, data)
         else:
             self.post(self._notify, "emit", event, data)
 
     def call(self, kind, name, args=None, timeout=0):
-        """Uses the gateway: kind "tool", "method" or "command", a name as the
+        """Calls another plugin: kind "tool", "method" or "command", a name as the
         table has it. The result, awaited on the loop, or waited for in a plain
-        handler. Raises Error. timeout: seconds, 0 the gateway's."""
+        handler. Raises Error, NotJson. timeout: seconds, 0 the
+        gateway's."""
         _check_name(kind)
         _check_name(name)
-        parameters = [kind, name, args,
-                      max(1, int(timeout * 1000)) if timeout else 0]
+        check_json(args, DEPTH_MAX - 2)
+        parameters = [kind, name, args, _whole_ms(timeout)]
         if self._on_loop():
             return self._call(parameters)
         done = _Waiter()
@@ -1359,7 +1514,6 @@ class Plugin:
         self._last_id += 1
         self._calls[self._last_id] = answered
         try:
-            _check_value(parameters, 1)
             self._send([0, self._last_id, "call", parameters])
         except (TypeError, ValueError, OverflowError) as problem:
             del self._calls[self._last_id]
@@ -1368,8 +1522,8 @@ class Plugin:
     # ---- running ----
 
     def run(self):
-        """Connects, serves, and ends the process when supd closes the link.
-        What cannot start exits with a text on stderr."""
+        """Connects, serves, and ends the process when supd closes the link. If
+        the plugin cannot start, exits with a message on stderr."""
         for name in ("SUPD_SOCKET", "SUPD_NONCE"):
             if name not in os.environ:
                 self._leave(EXIT_USAGE, "%s is not set: supd starts plugins"
@@ -1380,6 +1534,7 @@ class Plugin:
             self._link = _Link(os.environ["SUPD_SOCKET"])
         except (OSError, _Closed) as problem:
             self._leave(EXIT_LINK, "cannot connect to supd: %s" % problem)
+        _show_in_ps(self.id, self.generation)
         self._make_loop()
         self._take_over_logging()
         self._request_own("hello", [PROTOCOL, os.environ["SUPD_NONCE"],
@@ -1399,7 +1554,7 @@ class Plugin:
         self._loop_thread = _thread_id()
 
     def _take_over_logging(self):
-        """Records that nobody else handles go to supd with their levels."""
+        """Records without another handler go to supd with their levels."""
         logging = sys.modules.get("logging")
         if logging and not logging.getLogger().handlers:
             logging.getLogger().addHandler(_log_handler()(self))
@@ -1419,7 +1574,8 @@ class Plugin:
 
     def _need_loop_thread(self):
         if not self._on_loop():
-            raise RuntimeError("only on the loop; post() gets there")
+            raise RuntimeError(
+                "only the loop may call this; post() runs a function there")
 
     # ---- the conversation ----
 
@@ -1443,25 +1599,18 @@ class Plugin:
             self._link.flush()
             text = str(closed)
             self._leave(EXIT_LINK if text else EXIT_DONE, text and
-                        "the link to supd broke: %s" % text)
+                        "lost the link to supd: %s" % text)
         except Malformed as problem:
-            self._leave(EXIT_LINK, "supd sent what is no message: %s" % problem)
+            self._leave(EXIT_LINK, "malformed message from supd: %s" % problem)
 
     def _on_message(self, message):
         if type(message) is not list or len(message) < 3:
             raise Malformed("not an array of three or four")
         kind = message[0]
-        if kind != 1 and type(message[2 - (kind == 2)]) is not str:
-            raise Malformed("a name that is no str")
         if kind == 0 and len(message) == 4:
-            handler = _REQUESTS.get(message[2])
-            if handler:
-                handler(self, message[1], message[2], *message[3])
-            else:
-                self._send([1, message[1], [
-                    "not_found", "the worker knows no such request"], None])
-        elif kind == 2:
-            handler = _NOTIFICATIONS.get(message[1])
+            self._on_request(*message[1:])
+        elif kind == 2 and len(message) == 3:
+            handler = _fitting(_NOTIFICATIONS, message[1], message[2])
             if handler:
                 handler(self, *message[2])
         elif kind == 1 and len(message) == 4:
@@ -1469,22 +1618,45 @@ class Plugin:
         else:
             raise Malformed("a message of kind %r" % (kind,))
 
+    def _on_request(self, number, name, parameters):
+        if type(number) is not int:
+            raise Malformed("a request whose id is %r" % (number,))
+        handler = _fitting(_REQUESTS, name, parameters)
+        if handler:
+            handler(self, number, name, *parameters)
+        elif type(name) is str and name not in _REQUESTS:
+            self._send([1, number, [
+                "not_found", "the worker knows no such request"], None])
+        else:
+            self._send([1, number, [
+                "bad_message", "the parameters have the wrong types"], None])
+
     def _on_response(self, number, error, result):
-        answered = self._calls.pop(number, None)
+        answered = self._calls.pop(number, None) \
+            if type(number) is int else None
         if answered:
-            answered(result, Error(*map(str, error[:2])) if error else None)
+            answered(result, None if error is None else _error_of(error))
 
     def _on_hello(self, result, error):
         if error:
             self._leave(EXIT_REFUSED, "supd refused hello: %s" % error.text)
+        if type(result) is not list or not _fit((str, int, dict, dict), result):
+            self._leave(EXIT_LINK, "the answer to hello is malformed")
         self.id, self.generation, self.settings, limits = result[:4]
-        self._body_max = limits.get("body", self._body_max)
-        self._inline_max = limits.get("inline_body", self._inline_max)
-        self._credit_bytes = limits.get("credit", self._credit_bytes)
+        self._on_limits(limits)
         if "start" in self._hooks:
             self._loop.start(self._run_hook("start"), self._started)
         else:
             self._started(None)
+
+    def _on_limits(self, limits):
+        def limit(key, fallback):
+            value = limits.get(key)
+            return value if type(value) is int and value > 0 else fallback
+        self._body_max = limit("body", self._body_max)
+        self._inline_max = min(limit("inline_body", self._inline_max),
+                               MESSAGE_MAX // 2)
+        self._credit_bytes = limit("credit", self._credit_bytes)
 
     def _started(self, problem):
         if problem:
@@ -1492,6 +1664,7 @@ class Plugin:
             self._leave(EXIT_INIT)
         self._is_offered = True
         try:
+            check_json([offer.fields for offer in self._offers], DEPTH_MAX - 2)
             self._request_own("ready", [self.version, [
                 offer.fields for offer in self._offers]], self._on_ready)
         except (TypeError, ValueError) as problem:
@@ -1511,9 +1684,9 @@ class Plugin:
         req._headers, req.peer = headers, peer
         req._pieces, req._more = [body], more
         self._requests[number] = req
-        if registration >= len(self._offers) or \
+        if not 0 <= registration < len(self._offers) or \
                 self._offers[registration].fields["kind"] != "http":
-            self._fail(req, "not_found", "no http registration has this number")
+            self._fail(req, "not_found", "there is no such registration")
             return
         req._offer = offer = self._offers[registration]
         if more and offer.mode != _ASYNC:
@@ -1532,7 +1705,8 @@ class Plugin:
         if req._offer:
             self._dispatch(req, (args, req))
         else:
-            self._fail(req, "not_found", "the plugin has nothing of this name")
+            self._fail(req, "not_found",
+                       "the plugin has no registration of this name")
 
     def _take_ping(self, number, *_):
         self._send([1, number, None, None])
@@ -1549,7 +1723,7 @@ class Plugin:
         else:
             try:
                 value, problem = offer.function(*arguments), None
-            except (Exception, SystemExit) as caught:
+            except BaseException as caught:
                 value, problem = None, caught
             self._served(req, value, problem)
 
@@ -1560,10 +1734,10 @@ class Plugin:
         return function(*arguments)
 
     def _served(self, req, value, problem):
-        """A plain handler came back, on the loop."""
-        if problem:
+        """A plain handler has returned; on the loop."""
+        if problem is not None:
             self._fail_by(req, problem)
-        elif hasattr(value, "__await__"):
+        elif _is_awaitable(value):
             self._start(req, self._serve(req, lambda: value, ()))
         else:
             rest = self._answer(req, value)
@@ -1577,24 +1751,26 @@ class Plugin:
             req._task = task
 
     def _serve_ended(self, req, problem):
-        """Whatever its coroutine forgot, the request gets its answer."""
+        """Makes sure that the request gets an answer."""
         req._task = None
-        if problem or (req._state != _DONE and req.cancelled):
-            self._fail_by(req, problem or Cancelled())
+        if problem is not None:
+            self._fail_by(req, problem)
+        elif req._state != _DONE and req.cancelled:
+            self._fail_by(req, Cancelled())
 
     async def _serve(self, req, function, arguments):
         try:
             value = function(*arguments)
-            if hasattr(value, "__await__"):
+            if _is_awaitable(value):
                 value = await value
             rest = self._answer(req, value)
             if rest:
                 await rest
-        except SystemExit as problem:  # asyncio would end with it
-            raise RuntimeError("sys.exit() in a handler") from problem
+        except (SystemExit, KeyboardInterrupt) as problem:
+            raise _no_end(problem) from problem
 
     async def _serve_collected(self, req):
-        """A plain handler whose body is still coming."""
+        """A plain handler whose body is still arriving."""
         req._pieces = [await req._collect()]
         function = req._offer.function
         arguments = (req,)[:req._offer.takes]
@@ -1626,14 +1802,21 @@ class Plugin:
         self._finish(req)
 
     def _fail_by(self, req, problem):
-        """The answer to what a handler raised."""
+        """The answer for an exception of a handler, whatever it is."""
+        try:
+            self._fail_for(req, problem)
+        except BaseException as another:
+            self._fail(req, "failed", _text_of(another))
+
+    def _fail_for(self, req, problem):
         what = req.name or "%s %s" % (req.method, req.path) \
             if req.kind in ("http", "tool", "method", "command") else req.kind
         if req.cancelled or isinstance(problem, (Cancelled, _LightCancelled)):
             self._fail(req, "cancelled", "cancelled")
         elif isinstance(problem, Error):
             if req._state == _STREAMING:
-                self.log("warn", "%s gave its answer up: %s" % (what, problem))
+                self.log("warn", "%s abandoned its answer: %s" % (
+                    what, problem))
             self._fail(req, problem.code, str(problem.text))
         else:
             self._log_problem(what, problem)
@@ -1643,7 +1826,7 @@ class Plugin:
                 self._fail(req, "failed", _text_of(problem))
 
     def _answer(self, req, value):
-        """With what a handler returned: done, or a coroutine that does it."""
+        """Sends what a handler returned; a coroutine if that takes time."""
         if req.cancelled:
             self._fail(req, "cancelled", "cancelled")
             return None
@@ -1652,11 +1835,11 @@ class Plugin:
                 return self._answer_http(req, value)
             if req.kind == "command" and not isinstance(value, str):
                 value = "" if value is None else to_json(value)
-            _check_value(value, 1)
+            check_json(value, DEPTH_MAX - 1)
             self._send([1, req.id, None, value])
         except _TooLarge:
-            self._fail(req, "too_large", "the answer is larger than 1 MiB")
-        except Exception as problem:  # of its conversions, too
+            self._fail(req, "failed", "the answer is larger than 1 MiB")
+        except BaseException as problem:  # of its conversions, too
             self._fail_by(req, problem)
         else:
             self._finish(req)
@@ -1730,7 +1913,7 @@ class Plugin:
                 self._submit(lambda value, problem: None, close)
 
     async def _push(self, req, data):
-        """Sends bytes of an answer as far as there is credit, then waits."""
+        """Sends bytes of an answer while there is credit, then waits."""
         at, size = 0, len(data)
         while at < size:
             if req.cancelled:
@@ -1770,7 +1953,7 @@ class Plugin:
         req.cancelled = True
         try:
             req._tell_cancel()
-        except Exception as problem:
+        except BaseException as problem:
             self._log_problem("on_cancel", problem)
         if req._task:
             req._task.cancel()
@@ -1796,7 +1979,7 @@ class Plugin:
             value = await self._in_pool(hook.function, *arguments)
         else:
             value = hook.function(*arguments)
-        return await value if hasattr(value, "__await__") else value
+        return await value if _is_awaitable(value) else value
 
     def _begin_inner(self, number, kind, coroutine_of, pieces=None,
                      more=False):
@@ -1805,7 +1988,7 @@ class Plugin:
         # Known before it starts: chunks may stand right behind the request.
         req._pieces, req._more = pieces, more
         self._requests[number] = req
-        self._start(req, coroutine_of(req))
+        self._start(req, _without_end(coroutine_of(req)))
 
     def _take_health(self, number, *_):
         if "health" not in self._hooks:
@@ -1897,31 +2080,71 @@ class Plugin:
               file=sys.stderr)
 
     def _log_problem(self, what, problem):
-        self.log("error", "%s failed: %s" % (what, _traceback_of(problem)))
+        try:
+            text = _traceback_of(problem)
+        except BaseException:  # of its own methods
+            text = _text_of(problem)
+        self.log("error", "%s failed: %s" % (what, text))
 
 
+# name -> what takes it, and the types of its parameters
 _REQUESTS = {
-    "http": Plugin._take_http, "tool": Plugin._take_named,
-    "method": Plugin._take_named, "command": Plugin._take_named,
-    "ping": Plugin._take_ping, "health": Plugin._take_health,
-    "configure": Plugin._take_configure, "export": Plugin._take_export,
-    "import": Plugin._take_import}
+    "http": (Plugin._take_http, (int, str, str, dict, str, list, bytes, bool,
+                                 str, int)),
+    "tool": (Plugin._take_named, (str, object, int, object)),
+    "method": (Plugin._take_named, (str, object, int, object)),
+    "command": (Plugin._take_named, (str, str, object, int)),
+    "ping": (Plugin._take_ping, ()), "health": (Plugin._take_health, ()),
+    "configure": (Plugin._take_configure, (dict,)),
+    "export": (Plugin._take_export, ()),
+    "import": (Plugin._take_import, (int, bytes))}
 _NOTIFICATIONS = {
-    "chunk": Plugin._on_chunk, "credit": Plugin._on_credit,
-    "cancel": Plugin._on_cancel, "drain": Plugin._on_drain,
-    "resume": Plugin._on_resume}
+    "chunk": (Plugin._on_chunk, (int, bytes, bool)),
+    "credit": (Plugin._on_credit, (int, int)),
+    "cancel": (Plugin._on_cancel, (int,)), "drain": (Plugin._on_drain, ()),
+    "resume": (Plugin._on_resume, ()),
+    "limits": (Plugin._on_limits, (dict,))}
+
+
+def _fit(types, parameters):
+    return len(parameters) >= len(types) and \
+        all(map(isinstance, parameters, types))
+
+
+def _fitting(table, name, parameters):
+    """The function for the message, if it is in the table and well-formed."""
+    row = table.get(name) if type(name) is str else None
+    if row and type(parameters) is list and _fit(row[1], parameters):
+        return row[0]
+    return None
+
+
+def _error_of(error):
+    """[code, text] as an Error; accepts anything."""
+    if type(error) is not list or not error:
+        return Error("failed", str(error))
+    return Error(*map(str, error[:2]))
+
+
+def _whole_ms(seconds):
+    """Milliseconds for the wire; 0 and Infinity mean the gateway's limit."""
+    if seconds != seconds:
+        raise ValueError("a timeout must be a number")
+    if not seconds or seconds == float("inf"):
+        return 0
+    return int(min(max(1, seconds * 1000), 2**53))
 
 
 def _check_name(name):
     if not isinstance(name, str):  # supd would end the worker
-        raise TypeError("a name is a str, not %r" % (name,))
+        raise TypeError("a name must be a str, not %r" % (name,))
 
 
 _LEVELS = {"warning": "warn", "critical": "error", "fatal": "error"}
 
 
 def _level_of(level):
-    """A level of supd for one of supd, of logging, or anything."""
+    """supd's level for one of supd, one of logging, or anything else."""
     if isinstance(level, str):
         level = _LEVELS.get(level.lower(), level.lower())
         return level if level in ("error", "warn", "debug") else "info"
@@ -1936,12 +2159,34 @@ def _text_of(problem):
     name = type(problem).__name__
     try:
         return "%s: %s" % (name, problem)
-    except Exception:
+    except BaseException:
         return name
 
 
+def _is_awaitable(value):
+    """Whether `await` accepts it, by its type, so that no code of it runs."""
+    try:
+        return hasattr(type(value), "__await__")
+    except BaseException:
+        return False
+
+
+def _no_end(problem):
+    """These two would end asyncio, and with it the worker."""
+    return RuntimeError("%s in a handler" % (
+        "sys.exit()" if isinstance(problem, SystemExit)
+        else "KeyboardInterrupt"))
+
+
+async def _without_end(awaitable):
+    try:
+        return await awaitable
+    except (SystemExit, KeyboardInterrupt) as problem:
+        raise _no_end(problem) from problem
+
+
 def _traceback_of(problem):
-    """As text, without the frames of this file at its top."""
+    """As a string, without the frames of this file at its top."""
     from traceback import format_exception
     frame = problem.__traceback__
     while frame and frame.tb_frame.f_code.co_filename == __file__:
@@ -1951,7 +2196,7 @@ def _traceback_of(problem):
 
 
 class _Waiter:
-    """What a thread of the pool waits for."""
+    """A result that a thread of the pool waits for."""
 
     def __init__(self):
         from _thread import allocate_lock
@@ -1986,7 +2231,7 @@ def _sha256(data):
 
 
 def _log_handler():
-    """The class LogHandler: made late, because importing logging costs."""
+    """The class LogHandler: made late, because importing logging is slow."""
     if "LogHandler" in globals():
         return globals()["LogHandler"]
     import logging

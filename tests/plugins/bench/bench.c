@@ -63,7 +63,7 @@ slow(struct sup_req *req, void *user)
 /* ---- streams ---- */
 
 #define TICK_SECONDS 0.1
-#define PIECE_BYTES (64 * 1024)
+#define PIECE_BYTES (256 * 1024)
 
 static char piece[PIECE_BYTES];
 

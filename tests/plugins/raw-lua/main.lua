@@ -1,4 +1,4 @@
--- raw-lua: a worker in Lua, written from the README's chapter "The wire" and
+-- raw-lua: a worker in Lua, written from proto/README.md and
 -- nothing else, on Lua 5.4 and luasocket (Debian: lua5.4 lua-socket).
 --
 --   GET  /hi/{name}       counts; the count is handed on at a reload

@@ -1,5 +1,5 @@
-# raw-perl: a worker in core Perl, written from the README's chapter "The wire"
-# and nothing else, so that the chapter is known to be enough. POST echoes
+# raw-perl: a worker in core Perl, written from proto/README.md
+# and nothing else, so that the book is known to be enough. POST echoes
 # bodies of any size in pieces under credit; the command says how often it was
 # asked, over reloads, and with which greeting.
 use strict;

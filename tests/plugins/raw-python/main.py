@@ -2,7 +2,9 @@
 (wire.py), from the standard library alone. It proves the wire from outside.
 
 It registers GET /raw and the tool raw; settings make it do more:
-  routes: [GET /x, ...]  more rows, answered with pid and generation
+  routes: [GET /x, ...]  more rows, answered with generation, pid, the row's
+                         name and the path's parameters; a third word is the
+                         row's body limit
   only: true             those rows alone
   label: TEXT            in the answers of GET /raw
   ready_ms: N            so long until ready (a slow start)
@@ -12,12 +14,17 @@ It registers GET /raw and the tool raw; settings make it do more:
                          told ?later=MS, or ?call=MS: then it calls this
                          plugin's own tool first), GET /stream (never ends by
                          itself), POST /self (reloads this plugin)
+  leave: PATH            starts a process in a session of its own and writes its
+                         pid there; with leave_clean: true nothing of its
+                         environment goes along, with leave_as: UID it runs as
+                         that user, leave_program: PATH runs that
   state: {...}           what export and import do, see class State
   configure: ok | refuse | hang | die"""
 import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -154,8 +161,10 @@ REGISTRATIONS = [
 
 
 def route(text):
-    method, path = text.split(" ")
-    return {"kind": "http", "name": text, "method": method, "path": path}
+    method, path, *limit = text.split(" ")
+    row = {"kind": "http", "name": method + " " + path, "method": method,
+           "path": path}
+    return dict(row, body_limit=int(limit[0])) if limit else row
 
 
 class Worker:
@@ -188,9 +197,9 @@ class Worker:
             text = json.dumps({"count": self.state.count, "pid": os.getpid(),
                                "imported": self.state.imports})
         else:
-            text = "raw %s generation %d pid %d %s\n" % (
+            text = "raw %s generation %d pid %d %s %s %s\n" % (
                 self.plugin, self.generation, os.getpid(),
-                self.settings.get("label", ""))
+                self.settings.get("label", ""), name, json.dumps(params[3]))
         answer = [1, number, None, [200, [["Content-Type", b"text/plain"]],
                                     text.encode(), False]]
         if params[4].startswith("call="):
@@ -254,6 +263,13 @@ class Worker:
         if settings.get("count"):
             self.rows += [route("GET /count"), route("POST /count"),
                           route("GET /stream"), route("POST /self")]
+        if "leave" in settings:
+            left = subprocess.Popen(
+                [settings.get("leave_program", "/bin/sleep"), "1000"],
+                env={} if settings.get("leave_clean") else None,
+                user=settings.get("leave_as"), start_new_session=True)
+            with open(settings["leave"], "w") as file:
+                file.write(str(left.pid))
         if settings.get("fail") == "before_ready":
             sys.exit("failing before ready")
         print("raw: starting", file=sys.stderr, flush=True)

@@ -13,6 +13,9 @@
   POST /stream/finish    ends them
   GET  /stream/endless   as much as there is credit for, without end
   GET  /stream/flood     more than there is credit for
+  GET  /stream/shape?N   "hello" in two pieces, in odd ways: 0 the first one is
+                         a str, 1 the head has a fifth element
+The tool `shape` answers with an array that looks like the head of an answer.
 """
 import json
 import os
@@ -26,7 +29,8 @@ PATHS = ["GET /stream", "GET /stream/head", "GET /stream/fields",
          "GET /stream/status", "POST /stream/echo", "POST /stream/early",
          "POST /stream/stall", "POST /stream/greedy", "GET /stream/events",
          "POST /stream/emit", "POST /stream/finish", "GET /stream/endless",
-         "GET /stream/flood"]
+         "GET /stream/flood", "GET /stream/shape"]
+TOOL = {"kind": "tool", "name": "shape", "description": "looks like a head"}
 
 
 class Stream:
@@ -177,12 +181,20 @@ class Worker:
 
     def get_flood(self, number, params):
         stream = self.open(Stream, number)
-        for _ in range(2 * CREDIT // len(PIECE)):
+        for _ in range(8 * CREDIT // len(PIECE)):
             stream.chunk(PIECE)
+
+    def get_shape(self, number, params):
+        head = [[200, [], "hel", True], [200, [], b"hel", True, None]]
+        self.link.send([1, number, None, head[int(params[4])]],
+                       [2, "chunk", [number, b"lo", False]])
 
     # ---- the wire ----
 
     def on_request(self, number, method, params):
+        if method == "tool":
+            self.link.send([1, number, None, [200, [], b"text", True]])
+            return
         if method != "http":
             nothing = method in ("ping", "health")
             self.link.send([1, number, None if nothing else
@@ -215,7 +227,7 @@ class Worker:
             self.link.send([0, 2, "ready", ["1.0.0", [
                 {"kind": "http", "method": p.split(" ")[0],
                  "path": p.split(" ")[1], "body_limit": 1 << 40}
-                for p in PATHS]]])
+                for p in PATHS] + [TOOL]]])
 
     def run(self):
         while True:

@@ -2,6 +2,7 @@
  * plugin stands in Python and Node beside it. */
 #include <ctype.h>
 #include <ev.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,19 @@ teapot(struct sup_req *req, void *user)
 
 	sup_reply_header(req, "X-Kind", "tea");
 	sup_reply(req, 418, "text/x-tea", body, strlen(body));
+}
+
+/* More than a message can carry. */
+static void
+heavy(struct sup_req *req, void *user)
+{
+	char value[4096];
+
+	memset(value, 'x', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	for (int i = 0; i < 257; i++)
+		sup_reply_header(req, "X-Heavy", value);
+	sup_reply(req, 200, "text/plain", "", 0);
 }
 
 static void
@@ -365,6 +379,92 @@ shout(struct sup_req *req, void *user)
 	free(loud);
 }
 
+/* ---- values ---- */
+
+static void
+reply_or_fail(struct sup_req *req, const char *json, size_t bytes)
+{
+	if (sup_reply_value(req, 200, json, bytes))
+		sup_fail(req, SUP_BAD_MESSAGE, "%s",
+			sup_json_error(sup_req_plugin(req)));
+}
+
+static void
+mirror(struct sup_req *req, void *user)
+{
+	const char *json = sup_req_args_json(req);
+
+	reply_or_fail(req, json, strlen(json));
+}
+
+static void
+mirror_body(struct sup_req *req, void *user)
+{
+	size_t bytes;
+	const char *json = sup_req_body(req, &bytes);
+
+	reply_or_fail(req, json, bytes);
+}
+
+static void
+relayed(struct sup *p, const char *error, const char *result, void *user)
+{
+	if (error)
+		sup_fail(user, SUP_FAILED, "%s", error);
+	else
+		reply_or_fail(user, result, strlen(result));
+}
+
+static void
+call_mirror(struct sup_req *req, const char *json)
+{
+	struct sup *p = sup_req_plugin(req);
+
+	if (sup_call(p, "tool", "mirror", json, 0, relayed, req))
+		sup_fail(req, SUP_FAILED, "%s", sup_json_error(p));
+}
+
+static void
+relay(struct sup_req *req, void *user)
+{
+	call_mirror(req, sup_req_args_json(req));
+}
+
+static void
+emit_value(struct sup_req *req, const char *json)
+{
+	struct sup *p = sup_req_plugin(req);
+
+	if (sup_emit(p, "scenario.value", json))
+		sup_fail(req, SUP_FAILED, "%s", sup_json_error(p));
+	else
+		sup_ok(req);
+}
+
+static void
+tell(struct sup_req *req, void *user)
+{
+	emit_value(req, sup_req_args_json(req));
+}
+
+static void
+bad(struct sup_req *req, void *user)
+{
+	sup_reply_json(req, 200, "{\"a\":[0,%g]}", user ? INFINITY : NAN);
+}
+
+static void
+bad_emit(struct sup_req *req, void *user)
+{
+	emit_value(req, "{\"a\":[0,NaN]}");
+}
+
+static void
+bad_call(struct sup_req *req, void *user)
+{
+	call_mirror(req, "{\"a\":[0,NaN]}");
+}
+
 /* ---- offers ---- */
 
 static const struct sup_offer offers[] = {
@@ -373,6 +473,8 @@ static const struct sup_offer offers[] = {
 	{SUP_HTTP, .method = "GET", .path = "/nothing", .handler = nothing},
 	{SUP_HTTP, .method = "GET", .path = "/teapot", .handler = teapot},
 	{SUP_HTTP, .method = "GET", .path = "/fail/{code}", .handler = fail},
+	{SUP_HTTP, .method = "GET", .path = "/heavy", .handler = heavy},
+	{SUP_HTTP, .method = "POST", .path = "/heavy", .handler = heavy},
 	{SUP_HTTP, .method = "GET", .path = "/request", .handler = request},
 	{SUP_HTTP, .method = "GET", .path = "/late", .handler = late},
 	{SUP_HTTP, .method = "GET", .path = "/big", .handler = big},
@@ -400,6 +502,14 @@ static const struct sup_offer offers[] = {
 		.schema = "{\"type\": \"object\"}", .handler = add},
 	{SUP_TOOL, .name = "fails", .handler = fails},
 	{SUP_METHOD, .name = "double", .handler = twice},
+	{SUP_TOOL, .name = "mirror", .handler = mirror},
+	{SUP_TOOL, .name = "relay", .handler = relay},
+	{SUP_TOOL, .name = "tell", .handler = tell},
+	{SUP_TOOL, .name = "bad", .handler = bad},
+	{SUP_TOOL, .name = "bad-emit", .handler = bad_emit},
+	{SUP_TOOL, .name = "bad-call", .handler = bad_call},
+	{SUP_HTTP, .method = "POST", .path = "/mirror", .handler = mirror_body},
+	{SUP_HTTP, .method = "GET", .path = "/bad/{what}", .handler = bad},
 	{SUP_COMMAND, .name = "shout", .help = "Says it loudly.",
 		.handler = shout},
 };

@@ -33,6 +33,9 @@ plugin.http('GET', '/fail/{code}', (req) => {
 });
 plugin.http('GET', '/request', (req) => [req.method, req.path, req.query,
   req.headers['x-one'] || '-', req.headers['x-two'] || '-'].join(' ') + '\n');
+for (const method of ['GET', 'POST'])
+  plugin.http(method, '/heavy', () => supd.reply(200, '',
+    {'X-Heavy': 'x'.repeat(1 << 20)}));
 plugin.http('GET', '/late', async () => {
   await pause(500);
   return 'late\n';
@@ -103,5 +106,25 @@ plugin.tool('fails', () => {
 plugin.method('double', (args) => ({n: 2 * args.n}));
 plugin.command('shout', {help: 'Says it loudly.'}, (text) =>
   text.toUpperCase());
+
+// ---- values ----
+
+plugin.tool('mirror', (args) => args);
+plugin.http('POST', '/mirror', (req) => req.json());
+plugin.tool('relay', (args) => plugin.call('tool', 'mirror', args));
+plugin.tool('tell', (args) => plugin.emit('scenario.value', args));
+
+// A value that JSON cannot hold, at $.a[1].
+function bad(what) {
+  const circle = [];
+  circle.push(circle);
+  return {a: [0, {nan: NaN, infinity: -Infinity, key: new Map([[1, 2]]),
+    bytes: Buffer.from('b'), int: 2n ** 63n, circle, surrogate: '\ud800',
+    set: undefined}[what]]};
+}
+plugin.tool('bad', bad);
+plugin.http('GET', '/bad/{what}', (req) => bad(req.params.what));
+plugin.tool('bad-emit', (what) => plugin.emit('scenario.bad', bad(what)));
+plugin.tool('bad-call', (what) => plugin.call('tool', 'mirror', bad(what)));
 
 plugin.run();

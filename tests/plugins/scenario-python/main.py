@@ -65,6 +65,12 @@ async def request(req):
                                  req.header("X-Two", "-"))
 
 
+@plugin.http("GET", "/heavy")
+@plugin.http("POST", "/heavy")
+def heavy(req):
+    return supd.Response(200, {"X-Heavy": "x" * (1 << 20)}, "")
+
+
 @plugin.http("GET", "/late")
 async def late(req):
     await supd.sleep(0.5)
@@ -195,6 +201,58 @@ def double(args):
 @plugin.command("shout", help="Says it loudly.")
 async def shout(words):
     return words.upper()
+
+
+# ---- values ----
+
+@plugin.tool("mirror")
+async def mirror(args):
+    return args
+
+
+@plugin.http("POST", "/mirror")
+async def mirror_body(req):
+    return await req.json()
+
+
+@plugin.tool("relay")
+async def relay(args):
+    return await plugin.call("tool", "mirror", args)
+
+
+@plugin.tool("tell")
+async def tell(args):
+    plugin.emit("scenario.value", args)
+
+
+def bad(what):
+    """A value that JSON cannot hold, at $.a[1]."""
+    circle = []
+    circle.append(circle)
+    return {"a": [0, {"nan": float("nan"), "infinity": float("inf"),
+                      "key": {1: 2}, "bytes": b"b", "int": 2**63,
+                      "circle": circle, "surrogate": "\ud800", "set": {1},
+                      }[what]]}
+
+
+@plugin.tool("bad")
+async def bad_answer(what):
+    return bad(what)
+
+
+@plugin.http("GET", "/bad/{what}")
+async def bad_body(req):
+    return bad(req.params["what"])
+
+
+@plugin.tool("bad-emit")
+async def bad_emit(what):
+    plugin.emit("scenario.bad", bad(what))
+
+
+@plugin.tool("bad-call")
+async def bad_call(what):
+    return await plugin.call("tool", "mirror", bad(what))
 
 
 plugin.run()

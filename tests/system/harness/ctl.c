@@ -2,6 +2,7 @@
  * test to read. */
 #include "tests/system/harness/ctl.h"
 
+#include <fcntl.h>
 #include <criterion/criterion.h>
 #include <poll.h>
 #include <signal.h>
@@ -21,15 +22,19 @@
 
 #define ARGS_MAX 24
 
+/* The program is opened before the user is another one, who may not be let into
+ * the build folder. */
 static void
 become_supctl(struct ctl *c, uid_t uid, char *const *argv)
 {
+	int program = open(argv[0], O_PATH | O_CLOEXEC);
+
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(c->out_fd, STDOUT_FILENO);
 	dup2(c->err_fd, STDERR_FILENO);
 	if (uid && (setgid(uid) || setuid(uid)))
 		_exit(126);
-	execv(argv[0], argv);
+	execveat(program, "", argv, environ, AT_EMPTY_PATH);
 	_exit(127);
 }
 

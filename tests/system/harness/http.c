@@ -229,13 +229,23 @@ take_head(struct client *c, struct answer *a, uint64_t until)
 	return sscanf(a->head, "HTTP/1.%*d %d", &a->status) == 1;
 }
 
+/* In doubled steps: a long body comes in thousands of chunks. */
+static void
+make_room(struct answer *a, size_t size)
+{
+	if (a->body_bytes + size < a->body_room)
+		return;
+	a->body_room = 2 * (a->body_bytes + size) + 1;
+	a->body = memory_resize(a->body, a->body_room);
+}
+
 static bool
 take_body(struct client *c, struct answer *a, size_t size, uint64_t until)
 {
 	while (c->length < size)
 		if (!take_in(c, until))
 			return false;
-	a->body = memory_resize(a->body, a->body_bytes + size + 1);
+	make_room(a, size);
 	memcpy(a->body + a->body_bytes, c->input, size);
 	a->body_bytes += size;
 	a->body[a->body_bytes] = 0;

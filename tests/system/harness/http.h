@@ -20,7 +20,7 @@ struct answer {
 	int status; /* 0: none came */
 	char *head; /* NUL-terminated */
 	char *body; /* NUL-terminated as well */
-	size_t body_bytes;
+	size_t body_bytes, body_room;
 	bool closes; /* "Connection: close" */
 };
 

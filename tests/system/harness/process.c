@@ -8,10 +8,10 @@
 #include "proto/util/memory.h"
 #include "tests/system/harness/files.h"
 
-long
-process_status(pid_t pid, const char *key)
+static long
+number_behind(pid_t pid, const char *file, const char *key)
 {
-	char *path = memory_format("/proc/%d/status", (int)pid);
+	char *path = memory_format("/proc/%d/%s", (int)pid, file);
 	char *text = files_read(path), *at;
 	long number;
 
@@ -25,7 +25,39 @@ process_status(pid_t pid, const char *key)
 }
 
 long
+process_status(pid_t pid, const char *key)
+{
+	return number_behind(pid, "status", key);
+}
+
+long
+process_dirty_kib(pid_t pid)
+{
+	return number_behind(pid, "smaps_rollup", "Private_Dirty:");
+}
+
+long
 process_rss_kib(pid_t pid)
 {
 	return getenv("TEST_VALGRIND") ? 1 : process_status(pid, "VmRSS:");
+}
+
+long
+process_growth_max_kib(long kib)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return 4 * kib + 64 * 1024;
+#else
+	return kib;
+#endif
+}
+
+long
+process_worker_growth_max_kib(long kib)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return process_growth_max_kib(kib) + 256 * 1024;
+#else
+	return kib;
+#endif
 }

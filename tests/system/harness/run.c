@@ -19,6 +19,7 @@
 
 #include "proto/util/memory.h"
 #include "tests/system/harness/after.h"
+#include "tests/system/harness/cgroups.h"
 #include "tests/system/harness/files.h"
 
 /* Of this test's process, for run_fini(). */
@@ -168,8 +169,8 @@ run_write_config(struct gateway_run *g)
 		"plugin_dirs: [packages]\n"
 		"defaults: {link: %s, %s}\n%s%s%s",
 		*g->http == '/' ? "unix:" : "", g->http, link ? link : "nng",
-		g->defaults, g->extra, *g->plugins ? "plugins:\n" : "",
-		g->plugins);
+		g->defaults, g->extra,
+		*g->plugins ? "plugins:\n" : "plugins: {}\n", g->plugins);
 	free(path);
 }
 
@@ -191,9 +192,44 @@ become_supd(int log_fd, char *const *argv)
 	_exit(127);
 }
 
+/* Debian's programs come first: the shims of a version manager take seconds to
+ * start one on a busy machine, which no start_timeout of a test allows for. */
+static void
+use_programs_of_system(void)
+{
+	static const char first[] = "/usr/bin:";
+	const char *path = getenv("PATH");
+	char *with;
+
+	if (path && !strncmp(path, first, strlen(first)))
+		return;
+	with = memory_format("%s%s", first, path ? path : "/bin");
+	setenv("PATH", with, 1);
+	free(with);
+}
+
+/* A sanitizer keeps up to 256 MiB of what was freed, which would hide what
+ * supd keeps; 16 MiB still find a use after free. */
+static void
+limit_quarantine(void)
+{
+	static const char key[] = "quarantine_size_mb";
+	const char *options = getenv("ASAN_OPTIONS");
+	char *with;
+
+	if (options && strstr(options, key))
+		return;
+	with = memory_format(
+		"%s%s%s=16", options ? options : "", options ? ":" : "", key);
+	setenv("ASAN_OPTIONS", with, 1);
+	free(with);
+}
+
 static void
 set_environment(struct gateway_run *g)
 {
+	use_programs_of_system();
+	limit_quarantine();
 	unsetenv("JOURNAL_STREAM");
 	unsetenv("SUPD_CONFIG");
 	unsetenv("SUPCTL_SOCKET");
@@ -311,6 +347,7 @@ run_wait(struct gateway_run *g)
 static void
 destroy(struct gateway_run *g)
 {
+	cgroups_clean_up(g);
 	if (g->has_log)
 		capture_finish(&g->log);
 	files_remove_tree(g->dir);
@@ -328,6 +365,7 @@ run_end(struct gateway_run *g)
 	after_check_running(g);
 	run_signal(g, SIGTERM);
 	cr_expect_eq(run_wait(g), 0, "supd's exit status");
+	cgroups_expect_none(g);
 	run_forget(g);
 }
 
@@ -350,7 +388,24 @@ run_fini(void)
 		kill(g->pid, SIGKILL);
 	if (g->has_log)
 		show_log(g);
+	cgroups_clean_up(g);
 	if (!getenv("KEEP"))
 		files_remove_tree(g->dir);
 	current = NULL;
+}
+
+bool
+run_build_is_open(void)
+{
+	char *path = memory_copy_text(run_build_root()), *slash;
+	struct stat status;
+	bool is_open = true;
+
+	while (is_open && *path) {
+		is_open = !stat(path, &status) && status.st_mode & S_IXOTH;
+		slash = strrchr(path, '/');
+		*(slash ? slash : path) = '\0';
+	}
+	free(path);
+	return is_open;
 }

@@ -79,3 +79,5 @@ void run_forget(struct gateway_run *g); /* as run_end for a supd that is gone */
 void run_fini(void);
 
 const char *run_build_root(void);
+/* Whether other users may run what was built: not in a home that is closed. */
+bool run_build_is_open(void);

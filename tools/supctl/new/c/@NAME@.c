@@ -1,4 +1,4 @@
-/* @NAME@: a plugin for supd. All that there is to use is in <sup/plugin.h>. */
+/* @NAME@: a plugin for supd. The reference is <sup/plugin.h>. */
 #include <sup/plugin.h>
 
 /* GET /@NAME@ */
@@ -27,7 +27,7 @@ init(struct sup *p)
 {
 	sup_log(p, SUP_INFO, "@NAME@ starts, generation %u", sup_generation(p));
 	if (sup_http(p, "GET", "/@NAME@", greet, NULL) ||
-		sup_tool(p, "@NAME@", "greets somebody",
+		sup_tool(p, "@NAME@", "Greets somebody.",
 			"{\"type\":\"object\",\"properties\":"
 			"{\"name\":{\"type\":\"string\"}}}",
 			greet_somebody, NULL))

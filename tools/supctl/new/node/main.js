@@ -1,4 +1,4 @@
-// @NAME@: a plugin for supd. All that there is to use is in supd.js.
+// @NAME@: a plugin for supd. The reference is supd.js.
 'use strict';
 const supd = require('supd');
 
@@ -10,7 +10,7 @@ plugin.http('GET', '/@NAME@', () => ({
 }));
 
 plugin.tool('@NAME@', {
-  description: 'greets somebody',
+  description: 'Greets somebody.',
   schema: {type: 'object', properties: {name: {type: 'string'}}},
 }, (args) => {
   const name = args && args.name ? args.name : 'world';

@@ -1,4 +1,4 @@
-"""@NAME@: a plugin for supd. All that there is to use is in supd.py."""
+"""@NAME@: a plugin for supd. The reference is supd.py."""
 import supd
 
 plugin = supd.Plugin("@NAME@", "1.0.0")
@@ -10,7 +10,7 @@ async def greet(req):
             "generation": plugin.generation}
 
 
-@plugin.tool("@NAME@", "greets somebody", schema={
+@plugin.tool("@NAME@", "Greets somebody.", schema={
     "type": "object", "properties": {"name": {"type": "string"}}})
 async def greet_somebody(args):
     return "%s, %s" % (plugin.setting("greeting", "hello"),

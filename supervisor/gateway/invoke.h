@@ -1,0 +1,56 @@
+/* invoke: one call of a tool, command or method that a plugin registered, sent
+ * through dispatch and answered as JSON. For clients of the API and for other
+ * plugins; HTTP requests to plugins do not pass here. */
+#pragma once
+
+#include <jansson.h>
+
+#include "proto/util/buffer.h"
+#include "supervisor/gateway/gateway.h"
+#include "supervisor/route/request.h"
+
+#define INVOKE_ARGS_MAX (WIRE_MESSAGE_MAX - 16 * 1024)
+
+struct invoke;
+
+struct invoke_end {
+	bool ok;
+	json_t *value;	      /* if ok: the answer, borrowed */
+	enum wire_error code; /* if not ok */
+	const char *text;     /* if not ok: one sentence */
+	int http_status;      /* if not ok: the matching status */
+};
+
+struct invoke {
+	struct request request;
+	struct gateway *gateway;
+	enum registration_kind kind; /* tool, command or method */
+	bool is_unknown;	     /* no plugin registered it */
+	bool is_refused;	     /* the arguments do not fit its schema */
+	char *full_name;	     /* "PLUGIN:NAME" or the name, as called */
+	char *name;		     /* as the worker registered it */
+	json_t *value;	      /* a reference, until invoke_begin() returns */
+	struct buffer args;   /* packed; for a command its text */
+	struct buffer caller; /* packed: the caller */
+	/* Once, possibly before invoke_begin() returns; call invoke_finish()
+	 * in it. */
+	void (*done)(struct invoke *v, const struct invoke_end *end);
+};
+
+/* In this order: init, pack the args and the caller, begin, finish. */
+void invoke_init(struct invoke *v, struct gateway *g,
+	void (*done)(struct invoke *v, const struct invoke_end *end));
+/* {"door": door} or {"door": door, "plugin": plugin_id} */
+void invoke_pack_caller(
+	struct invoke *v, const char *door, const char *plugin_id);
+/* Packs the arguments (NULL: none): any value, but for a command a string
+ * without NUL. Returns -1 with err if they cannot be sent. */
+int invoke_pack_args(struct invoke *v, enum registration_kind kind,
+	const json_t *args, struct error *err);
+/* timeout_ms 0: the plugin's request_timeout. */
+void invoke_begin(struct invoke *v, enum registration_kind kind,
+	struct bytes name, uint64_t timeout_ms);
+/* Frees what v owns. A call still in flight is cancelled without done(). */
+void invoke_finish(struct invoke *v);
+/* "tool", "command" or "method" as a registration_kind; -1: another text. */
+int invoke_kind(struct bytes text);

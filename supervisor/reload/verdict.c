@@ -1,0 +1,156 @@
+/* verdict: reports the outcome of a transaction to its watchers, and begins
+ * what waited for its plugin. */
+#include "proto/util/clock.h"
+#include "supervisor/reload/fallback.h"
+#include "supervisor/gateway/news.h"
+#include "supervisor/reload/transaction.h"
+
+/* ---- the log ---- */
+
+static void
+log_rolled_back(const struct reload *r, double ms)
+{
+	struct log_subject subject = {.plugin = r->plugin->id};
+
+	log_write(LOG_WARN, &subject, "%s rolled back (%s) in %.1f ms: %s; %s",
+		r->id, r->trigger, ms, r->error.text,
+		plugin_serving(r->plugin) ? "the old generation serves on"
+					  : "nothing serves it");
+}
+
+void
+verdict_log_proven(const struct reload *r, double ms)
+{
+	struct log_subject subject = {.plugin = r->plugin->id};
+
+	log_write(LOG_INFO, &subject,
+		"%s proven (%s) in %.1f ms: generation %u is good and "
+		"discarded",
+		r->id, r->trigger, ms, r->generation);
+}
+
+void
+verdict_log_configured(const struct reload *r, double ms)
+{
+	struct log_subject subject = {.plugin = r->plugin->id};
+
+	log_write(LOG_INFO, &subject,
+		"%s configured (%s) in %.1f ms: generation %u goes on", r->id,
+		r->trigger, ms, r->generation);
+}
+
+void
+verdict_log_stopped(const struct reload *r, double ms)
+{
+	struct log_subject subject = {.plugin = r->plugin->id};
+
+	log_write(LOG_INFO, &subject, "%s stopped (%s) in %.1f ms", r->id,
+		r->trigger, ms);
+}
+
+void
+verdict_log_swapped(const struct reload *r, double ms)
+{
+	struct log_subject subject = {.plugin = r->plugin->id};
+
+	if (!r->fresh)
+		return; /* there was nothing to do */
+	log_write(LOG_INFO, &subject,
+		"%s done (%s) in %.1f ms: generation %u -> %u, pid %d -> %d, "
+		"version %s, %s",
+		r->id, r->trigger, ms, r->figures.previous_generation,
+		r->generation, r->figures.previous_pid, r->fresh->pid,
+		r->fresh->version, r->digest);
+}
+
+static void
+log_verdict(const struct reload *r)
+{
+	double ms = (double)(clock_us() - r->figures.begun_us) / 1000;
+
+	if (reload_row(r)->has_failed)
+		log_rolled_back(r, ms);
+	else
+		reload_program(r)->log_done(r, ms);
+}
+
+/* ---- what waited ---- */
+
+/* Restarts a worker that crashed during a proof, which had to end first. */
+static void
+restart_after_proof(struct plugin *p)
+{
+	if (p->settled_once && !p->reload && !plugin_serving(p) && !p->given_up)
+		crash_restart(p, true);
+}
+
+static void
+remember(struct plugin *p, const struct receipt *receipt)
+{
+	receipt_unref(p->last_reload);
+	p->last_reload = receipt_ref(receipt);
+}
+
+static void
+tell_watchers(struct reload *r, struct receipt *receipt)
+{
+	list_for_each_safe (node, &r->watchers) {
+		struct reload_watcher *w =
+			container_of(node, struct reload_watcher, node);
+
+		if (!receipt_has_succeeded(receipt) || !w->on_settled)
+			list_remove(&w->node);
+		w->on_verdict(w, receipt);
+	}
+}
+
+/* Whether it is a retry, of which only the first was reported. */
+static bool
+is_repetition(const struct reload *r)
+{
+	return r->is_retry && reload_row(r)->has_failed && r->error.shortage;
+}
+
+void
+reload_give_verdict(struct reload *r)
+{
+	struct gateway *g = r->gateway;
+	struct plugin *p = r->plugin;
+	struct reload_set *set = r->set;
+	struct receipt *receipt = account_receipt(r);
+	bool failed = !receipt_has_succeeded(receipt);
+	bool was_settled = p->settled_once;
+	bool proof = reload_program(r)->is_proof;
+
+	r->is_untold = !news_takes(r);
+	if (!is_repetition(r) && !r->is_untold)
+		log_verdict(r);
+	p->reload = NULL;
+	if (!proof)
+		remember(p, receipt);
+	if (r->figures.committed_us)
+		list_append(&p->settling, &r->node);
+	if (!is_repetition(r)) {
+		receipt_worker_copy(&r->figures.judged, &receipt->worker);
+		r->figures.is_judged = true;
+	}
+	news_verdict(r, receipt);
+	tell_watchers(r, receipt);
+	receipt_unref(receipt);
+	peer_group_flush(
+		&g->peers); /* send the messages before old workers end */
+	if (failed && !proof)
+		fallback_begin(r);
+	/* a plugin whose start falls back to another try is not settled */
+	if (!proof && (!p->reload || !p->reload->fallback))
+		p->settled_once = true;
+	if (set)
+		set_leave(set, r);
+	reload_row(r)->after_verdict(r);
+	if (proof)
+		restart_after_proof(p);
+	/* the plugin's own start may have waited for a proof */
+	g->on_verdict(g, !was_settled && (proof || p->settled_once));
+	if (g->on_settled && (!was_settled || !failed))
+		g->on_settled(g, g->user);
+}
