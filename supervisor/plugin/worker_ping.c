@@ -63,6 +63,7 @@ ping_fire(struct wheel_timer *timer)
 	struct worker_private *p =
 		container_of(timer, struct worker_private, ping_due);
 	struct worker *w = p->worker;
+	uint64_t over_ms = peer_over_since_ms(&p->peer);
 	char text[24];
 
 	/* If supd itself was stalled, the answer may have arrived unread: waits
@@ -70,7 +71,8 @@ ping_fire(struct wheel_timer *timer)
 	if (p->ping.id && !p->ping_overdue) {
 		p->ping_overdue = true;
 		wheel_set(p->workers->wheel, timer, clock_ms() + WHEEL_TICK_MS);
-	} else if (p->ping.id && !unread_fail(w)) {
+	} else if (p->ping.id &&
+		   !unread_fail(w, over_ms ? over_ms : p->ping_sent_ms)) {
 		w->cut = WORKER_CUT_PING;
 		worker_fail(w, "the worker did not answer ping for %s",
 			worker_duration(

@@ -170,9 +170,9 @@ void ping_end(struct worker *w);
 /* ---- worker_unread.c ---- */
 void unread_init(struct worker *w);
 void unread_end(struct worker *w);
-/* Takes the worker down and returns true if too much has been queued to it for
- * too long. */
-bool unread_fail(struct worker *w);
+/* Takes the worker down, as it has not read since then. False: nothing waits to
+ * be read. */
+bool unread_fail(struct worker *w, uint64_t since_ms);
 /* peer_end(), and a check of the backlog. */
 int worker_end_message(struct worker *w);
 

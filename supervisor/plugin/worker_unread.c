@@ -15,20 +15,19 @@ limit_ms(const struct worker *w)
 }
 
 bool
-unread_fail(struct worker *w)
+unread_fail(struct worker *w, uint64_t since_ms)
 {
 	struct peer *peer = &w->private->peer;
-	uint64_t since = peer_over_since_ms(peer);
 	char text[24];
 
-	if (!since)
+	if (!peer_backlog(peer))
 		return false;
 	w->cut = WORKER_CUT_UNREAD;
 	worker_fail(w,
 		"the worker does not read: %zu KiB have been waiting for it "
 		"for %s",
 		peer_backlog(peer) / 1024,
-		worker_duration((clock_ms() - since) / 1000 * 1000, text));
+		worker_duration((clock_ms() - since_ms) / 1000 * 1000, text));
 	return true;
 }
 
@@ -43,7 +42,7 @@ unread_fire(struct wheel_timer *timer)
 	if (since && clock_ms() < due)
 		wheel_set(p->workers->wheel, timer, due);
 	else if (since)
-		unread_fail(p->worker);
+		unread_fail(p->worker, since);
 }
 
 void

@@ -9,8 +9,9 @@
 
 #include "proto/peer.h"
 #include "proto/registration.h"
+#include "tests/system/harness/deadline.h"
 
-#define FAKE_DEADLINE_MS 10000
+#define FAKE_DEADLINE_MS DEADLINE_MS(10000)
 #define FAKE_ANSWERS 1200
 
 struct fake_answer {

@@ -7,9 +7,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "tests/system/harness/deadline.h"
 #include "tests/system/harness/run.h"
 
-#define CTL_DEADLINE_MS 30000
+#define CTL_DEADLINE_MS DEADLINE_MS(30000)
 
 struct ctl {
 	pid_t pid;

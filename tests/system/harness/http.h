@@ -6,9 +6,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "tests/system/harness/deadline.h"
+
 struct buffer;
 
-#define HTTP_DEADLINE_MS 20000
+#define HTTP_DEADLINE_MS DEADLINE_MS(20000)
 
 struct client {
 	int fd;

@@ -14,8 +14,9 @@
 #include <sys/types.h>
 
 #include "tests/system/harness/capture.h"
+#include "tests/system/harness/deadline.h"
 
-#define RUN_DEADLINE_MS 30000
+#define RUN_DEADLINE_MS DEADLINE_MS(30000)
 #define RUN_ANNOUNCED_MAX 16
 
 struct gateway_run {
