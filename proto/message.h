@@ -47,6 +47,10 @@
  *   within health_timeout, the worker is replaced by a reload.
  * - `limits` comes when a limit in hello's answer has changed: the same map,
  *   with the values in force from now on.
+ * - `request` in `call` and `emit` is the id of the request that the worker is
+ *   serving while it calls or emits. The call then continues the chain of that
+ *   request, and its deadline is not later. 0, or an id that is no request in
+ *   flight at this worker: as if it were absent, but counted unless it is 0.
  * - `cancel` from a worker abandons an answer whose head is out: the worker
  *   owes nothing more, and the client sees that the answer is cut.
  * - A cancelled request must still be answered: with the error `cancelled`, or,
@@ -92,9 +96,9 @@
 	X(DRAINED, "drained", NOTIFICATION, TO_SUPD, "",                       \
 		"the last answer is queued")                                   \
 	X(LOG, "log", NOTIFICATION, TO_SUPD, "ss", "level, text")              \
-	X(EMIT, "emit", NOTIFICATION, TO_SUPD, "sx", "event, data")            \
-	X(CALL, "call", REQUEST, TO_SUPD, "ssxu",                              \
-		"kind, name, args, deadline_ms; answer: anything")             \
+	X(EMIT, "emit", NOTIFICATION, TO_SUPD, "sx|u", "event, data, request") \
+	X(CALL, "call", REQUEST, TO_SUPD, "ssxu|u",                            \
+		"kind, name, args, deadline_ms, request; answer: anything")    \
 	X(CONTROL, "control", REQUEST, TO_SUPD, "sm",                          \
 		"verb, arguments (control socket only); answer: a map")        \
 	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \

@@ -6,11 +6,12 @@
 #include "proto/json_text.h"
 #include "proto/util/memory.h"
 #include "proto/value.h"
-#include "worker/host.h"
+#include "worker/request.h"
 
 struct call {
 	struct list node;
 	uint32_t id;
+	uint32_t request; /* made for it, or 0 */
 	sup_result *done;
 	void *user;
 };
@@ -45,6 +46,48 @@ call_read(struct sup *p, const char *function, const char *json,
 	return -1;
 }
 
+/* The request is the last param, and may be left out. */
+static void
+call_pack_request(msgpack_packer *out, uint32_t request)
+{
+	if (request)
+		msgpack_pack_uint32(out, request);
+}
+
+static int
+call_begin(struct sup *p, uint32_t request, const char *kind, const char *name,
+	const char *args_json, uint32_t timeout_ms, sup_result *done,
+	void *user)
+{
+	msgpack_packer *out;
+	struct call *call;
+	json_t *args;
+
+	if (call_read(p, "sup_call", args_json, &args))
+		return -1;
+	call = memory_alloc(sizeof(*call));
+	*call = (struct call){
+		.id = p->next_call_id++,
+		.request = request,
+		.done = done,
+		.user = user,
+	};
+	list_append(&p->calls, &call->node);
+	out = link_begin(p->link);
+	codec_request(out, call->id, MESSAGE_CALL, request ? 5 : 4);
+	codec_text(out, kind);
+	codec_text(out, name);
+	value_pack(out, args);
+	msgpack_pack_uint64(out, timeout_ms);
+	call_pack_request(out, request);
+	json_decref(args);
+	if (!link_end(p->link))
+		return 0;
+	list_remove(&call->node);
+	free(call);
+	return -1;
+}
+
 int
 sup_call(struct sup *p, const char *kind, const char *name,
 	const char *args_json, uint32_t timeout_ms, sup_result *done,
@@ -55,28 +98,39 @@ sup_call(struct sup *p, const char *kind, const char *name,
 	HOST_NEEDS(name, "name");
 	HOST_NEEDS(done, "done");
 
-	msgpack_packer *out;
-	struct call *call;
-	json_t *args;
+	return call_begin(
+		p, p->serving, kind, name, args_json, timeout_ms, done, user);
+}
 
-	if (call_read(p, "sup_call", args_json, &args))
+int
+sup_req_call(struct sup_req *req, const char *kind, const char *name,
+	const char *args_json, uint32_t timeout_ms, sup_result *done,
+	void *user)
+{
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(kind, "kind");
+	HOST_NEEDS(name, "name");
+	HOST_NEEDS(done, "done");
+
+	return call_begin(req->plugin, req->id, kind, name, args_json,
+		timeout_ms, done, user);
+}
+
+static int
+call_emit(struct sup *p, uint32_t request, const char *event, const char *json)
+{
+	msgpack_packer *out;
+	json_t *value;
+
+	if (call_read(p, "sup_emit", json, &value))
 		return -1;
-	call = memory_alloc(sizeof(*call));
-	*call = (struct call){
-		.id = p->next_call_id++, .done = done, .user = user};
-	list_append(&p->calls, &call->node);
 	out = link_begin(p->link);
-	codec_request(out, call->id, MESSAGE_CALL, 4);
-	codec_text(out, kind);
-	codec_text(out, name);
-	value_pack(out, args);
-	msgpack_pack_uint64(out, timeout_ms);
-	json_decref(args);
-	if (!link_end(p->link))
-		return 0;
-	list_remove(&call->node);
-	free(call);
-	return -1;
+	codec_notification(out, MESSAGE_EMIT, request ? 3 : 2);
+	codec_text(out, event);
+	value_pack(out, value);
+	call_pack_request(out, request);
+	json_decref(value);
+	return link_end(p->link);
 }
 
 int
@@ -85,17 +139,16 @@ sup_emit(struct sup *p, const char *event, const char *json)
 	HOST_NEEDS(p, "p");
 	HOST_NEEDS(event, "event");
 
-	msgpack_packer *out;
-	json_t *value;
+	return call_emit(p, p->serving, event, json);
+}
 
-	if (call_read(p, "sup_emit", json, &value))
-		return -1;
-	out = link_begin(p->link);
-	codec_notification(out, MESSAGE_EMIT, 2);
-	codec_text(out, event);
-	value_pack(out, value);
-	json_decref(value);
-	return link_end(p->link);
+int
+sup_req_emit(struct sup_req *req, const char *event, const char *json)
+{
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(event, "event");
+
+	return call_emit(req->plugin, req->id, event, json);
 }
 
 static void
@@ -103,6 +156,7 @@ call_finish(struct sup *p, struct call *call, const struct message *m)
 {
 	struct error err = {.text = ""};
 	char text[512], *result = NULL;
+	uint32_t before = p->serving;
 	json_t *value = NULL;
 
 	if (m->error) {
@@ -114,7 +168,9 @@ call_finish(struct sup *p, struct call *call, const struct message *m)
 		else
 			memcpy(text, err.text, sizeof(text));
 	}
+	p->serving = request_is_open(p, call->request) ? call->request : 0;
 	call->done(p, result ? NULL : text, result, call->user);
+	p->serving = before;
 	free(result);
 	json_decref(value);
 	free(call);

@@ -50,6 +50,9 @@ struct sup {
 
 	/* requests whose answer is not complete */
 	uint32_t in_flight;
+	/* The request whose handler runs, or in whose name the callback that
+	 * runs was set; 0: none, or it is answered. Calls are made for it. */
+	uint32_t serving;
 	bool draining, drained; /* drained: has been sent */
 	struct list free_requests;
 	uint32_t free_count;

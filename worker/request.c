@@ -75,6 +75,8 @@ request_finish(struct sup_req *req)
 {
 	req->state = REQUEST_FREE;
 	req->plugin->in_flight--;
+	if (req->plugin->serving == req->id)
+		req->plugin->serving = 0;
 	host_check_drained(req->plugin);
 	if (!req->in_handler)
 		request_recycle(req);
@@ -90,6 +92,12 @@ request_find(struct sup *p, uint32_t id)
 			return req;
 	}
 	return NULL;
+}
+
+bool
+request_is_open(struct sup *p, uint32_t id)
+{
+	return request_find(p, id);
 }
 
 void
@@ -109,6 +117,10 @@ request_enter(struct sup_req *req)
 	bool nested = req->in_handler;
 
 	req->in_handler = true;
+	if (!nested) {
+		req->served_before = req->plugin->serving;
+		req->plugin->serving = req->state == REQUEST_FREE ? 0 : req->id;
+	}
 	return nested;
 }
 
@@ -118,6 +130,7 @@ request_leave(struct sup_req *req, bool nested)
 	req->in_handler = nested;
 	if (nested)
 		return true;
+	req->plugin->serving = req->served_before;
 	if (req->state == REQUEST_FREE) {
 		request_recycle(req);
 		return false;

@@ -35,6 +35,7 @@ struct sup_req {
 	enum request_state state;
 	uint32_t id;
 	bool in_handler, cancelled, cancel_told, kept, head_sent;
+	uint32_t served_before; /* sup.serving when its handler began */
 
 	const msgpack_object *params;	   /* NULL when the message is gone */
 	const char *texts[REQUEST_PARAMS]; /* copies, by param */
@@ -73,6 +74,8 @@ void request_on_credit(struct sup *p, uint32_t id, uint64_t bytes);
 void request_on_cancel(struct sup *p, uint32_t id);
 /* The answer is complete and queued; req is freed when its handler returns. */
 void request_finish(struct sup_req *req);
+/* Whether it is still to be answered, of those that outlived their handler. */
+bool request_is_open(struct sup *p, uint32_t id);
 /* Calls its handler. */
 void request_start(struct sup_req *req);
 /* From now on it is found by id. */

@@ -173,6 +173,8 @@ NUMBER(plugin_crashes, v->p->counters.crashes)
 NUMBER(plugin_events, v->p->counters.events)
 NUMBER(plugin_events_refused, v->p->counters.events_refused)
 NUMBER(plugin_calls_refused, v->p->counters.calls_refused)
+NUMBER(plugin_calls_too_deep, v->p->counters.calls_too_deep)
+NUMBER(plugin_calls_stray, v->p->counters.calls_stray)
 #undef NUMBER
 
 static void
@@ -259,6 +261,14 @@ static const struct plugin_family {
 	{"supd_plugin_calls_refused_total", METRICS_COUNTER,
 		"Calls by a plugin's workers refused: too many at a time.",
 		plugin_calls_refused},
+	{"supd_plugin_calls_too_deep_total", METRICS_COUNTER,
+		"Calls by a plugin's workers refused: too many calls led to "
+		"them.",
+		plugin_calls_too_deep},
+	{"supd_plugin_calls_stray_total", METRICS_COUNTER,
+		"Calls and events of a plugin's workers that named a request "
+		"which was not in flight.",
+		plugin_calls_stray},
 	{"supd_plugin_memory_bytes", METRICS_GAUGE,
 		"Resident memory of the worker that serves a plugin.",
 		plugin_memory},

@@ -3,7 +3,9 @@
  * number; if it is gone when the answer comes, the answer is dropped. */
 #include <stdlib.h>
 
+#include "proto/util/clock.h"
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "proto/value.h"
 #include "supervisor/control/commands.h"
 #include "supervisor/gateway/invoke.h"
@@ -17,9 +19,11 @@
 struct worker_call {
 	struct gateway *gateway;
 	uint32_t plugin, worker, wire_id;
-	size_t bytes;		  /* of its arguments */
-	struct command_call call; /* used for one of supd's own methods */
-	struct invoke invoke;	  /* used for a call of a plugin */
+	size_t bytes;		   /* of its arguments */
+	struct command_call call;  /* used for one of supd's own methods */
+	struct invoke invoke;	   /* used for a call of a plugin */
+	struct worker_chain chain; /* of the request it is made for; valid
+				      until it is begun */
 };
 
 /* Frees the call's place. Returns the worker to answer, or NULL. */
@@ -121,6 +125,8 @@ run_invoke(struct worker_call *c, struct worker *w, int kind,
 
 	invoke_init(&c->invoke, c->gateway, invoke_done);
 	c->invoke.request.caller = w->id;
+	if (c->chain.chain)
+		invoke_inherit(&c->invoke, c->chain.chain, c->chain.due_ms);
 	invoke_pack_caller(&c->invoke, "plugin", w->plugin_id);
 	if (invoke_pack_args(
 		    &c->invoke, (enum registration_kind)kind, args, &err)) {
@@ -164,13 +170,50 @@ run(struct worker_call *c, struct worker *w, int kind, const struct message *m,
 	json_decref(args);
 }
 
-static void
-count_refused(struct gateway *g, const struct worker *w)
+static struct plugin_counters *
+counters_of(struct gateway *g, const struct worker *w)
 {
-	struct plugin *p = gateway_plugin_by_number(g, w->plugin);
+	return &gateway_plugin_by_number(g, w->plugin)->counters;
+}
 
-	if (p)
-		p->counters.calls_refused++;
+static void
+refuse_deep(struct gateway *g, struct worker *w, const struct message *m,
+	const struct chain *chain)
+{
+	struct bytes name = codec_bytes(&m->params[1]);
+	char *calls = chain_text(chain);
+	char *text = memory_format("calls are nested more than %d deep: %s > "
+				   "%.*s",
+		CHAIN_DEPTH_MAX, calls,
+		(int)text_fit(name.at, name.length, CHAIN_LINK_BYTES), name.at);
+
+	counters_of(g, w)->calls_too_deep++;
+	worker_refuse_call(w, m->id, WIRE_CONFLICT, text);
+	free(text);
+	free(calls);
+}
+
+/* Reads in the name of which request the call is made. False: refused. */
+static bool
+inherit(struct gateway *g, struct worker *w, const struct message *m,
+	bool continues, struct worker_chain *out)
+{
+	uint64_t request = m->param_count > 4 ? m->params[4].via.u64 : 0;
+
+	*out = (struct worker_chain){0};
+	if (request && !worker_chain(w, request, out))
+		counters_of(g, w)->calls_stray++;
+	if (continues && chain_is_full(out->chain)) {
+		refuse_deep(g, w, m, out->chain);
+		return false;
+	}
+	if (out->due_ms && out->due_ms <= clock_ms()) {
+		worker_refuse_call(w, m->id, WIRE_TIMEOUT,
+			"the deadline of the request that it is made for has "
+			"passed");
+		return false;
+	}
+	return true;
 }
 
 void
@@ -182,6 +225,7 @@ commands_worker_call(
 	const char *verb = kind == REGISTRATION_METHOD
 				   ? command_by_method(name.at, name.length)
 				   : NULL;
+	struct worker_chain chain;
 	struct worker_call *c;
 
 	if (kind < 0) {
@@ -193,14 +237,17 @@ commands_worker_call(
 		w->call_bytes >= WORKER_CALL_BYTES_MAX) {
 		worker_refuse_call(
 			w, m->id, WIRE_BUSY, "too many calls at a time");
-		count_refused(g, w);
+		counters_of(g, w)->calls_refused++;
 		return;
 	}
+	if (!inherit(g, w, m, !verb, &chain))
+		return;
 	w->calls++;
 	c = memory_alloc(sizeof(*c));
 	c->gateway = g;
 	c->plugin = w->plugin;
 	c->worker = w->id;
 	c->wire_id = m->id;
+	c->chain = chain;
 	run(c, w, kind, m, verb);
 }

@@ -108,6 +108,8 @@ dispatch_submit(struct gateway *g, struct request *r,
 	if (timeout_ms > WIRE_DEADLINE_MAX_MS)
 		timeout_ms = WIRE_DEADLINE_MAX_MS;
 	r->due_ms = r->accepted_us / 1000 + timeout_ms;
+	if (r->due_limit_ms && r->due_ms > r->due_limit_ms)
+		r->due_ms = r->due_limit_ms;
 	r->owner = g;
 	list_init(&r->node);
 	wheel_timer_init(&r->deadline, request_due);

@@ -161,6 +161,13 @@ invoke_init(struct invoke *v, struct gateway *g,
 }
 
 void
+invoke_inherit(struct invoke *v, struct chain *chain, uint64_t due_ms)
+{
+	v->request.chain = chain_ref(chain);
+	v->request.due_limit_ms = due_ms;
+}
+
+void
 invoke_pack_caller(struct invoke *v, const char *door, const char *plugin_id)
 {
 	msgpack_packer p;
@@ -278,6 +285,8 @@ invoke_finish(struct invoke *v)
 	free(v->full_name);
 	free(v->name);
 	v->full_name = v->name = NULL;
+	chain_unref(v->request.chain);
+	v->request.chain = NULL;
 	json_decref(v->value);
 	v->value = NULL;
 	buffer_finish(&v->args);

@@ -37,12 +37,17 @@ struct invoke {
 	void (*done)(struct invoke *v, const struct invoke_end *end);
 };
 
-/* In this order: init, pack the args and the caller, begin, finish. */
+/* In this order: init, inherit if there is something, pack the args and the
+ * caller, begin, finish. */
 void invoke_init(struct invoke *v, struct gateway *g,
 	void (*done)(struct invoke *v, const struct invoke_end *end));
 /* {"door": door} or {"door": door, "plugin": plugin_id} */
 void invoke_pack_caller(
 	struct invoke *v, const char *door, const char *plugin_id);
+/* The call is made in the name of a request: it continues that request's chain,
+ * of which a reference is taken, and its deadline is not later than due_ms (0:
+ * no limit). The chain must not be full. */
+void invoke_inherit(struct invoke *v, struct chain *chain, uint64_t due_ms);
 /* Packs the arguments (NULL: none): any value, but for a command a string
  * without NUL. Returns -1 with err if they cannot be sent. */
 int invoke_pack_args(struct invoke *v, enum registration_kind kind,

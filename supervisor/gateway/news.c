@@ -6,6 +6,7 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "proto/value.h"
 #include "supervisor/ops/journal.h"
 
@@ -243,8 +244,25 @@ refuse_emit(struct plugin *p, const char *reason)
 	wheel_set(&g->wheel, &p->emit.again, clock_ms() + EMIT_WARN_MS);
 }
 
+/* The event would continue a chain that is full. */
+static void
+refuse_deep(struct plugin *p, struct bytes event, const struct chain *chain)
+{
+	char *calls = chain_text(chain);
+	char text[2560];
+
+	text_format(text, sizeof(text),
+		"the calls that led to it are %d deep: %s > %.*s",
+		CHAIN_DEPTH_MAX, calls,
+		(int)text_fit(event.at, event.length, JOURNAL_NAME_MAX),
+		event.at);
+	refuse_emit(p, text);
+	free(calls);
+}
+
 void
-news_emit(struct plugin *p, struct bytes event, const msgpack_object *data)
+news_emit(struct plugin *p, struct bytes event, const msgpack_object *data,
+	struct chain *chain)
 {
 	struct error err = {.text = ""};
 	json_t *value;
@@ -259,6 +277,10 @@ news_emit(struct plugin *p, struct bytes event, const msgpack_object *data)
 		refuse_emit(p, "the name or the data is too large");
 		return;
 	}
+	if (chain_is_full(chain)) {
+		refuse_deep(p, event, chain);
+		return;
+	}
 	name = memory_copy_bytes(event.at, event.length);
 	value = value_from(data, &err);
 	if (value && strlen(name) != event.length)
@@ -266,7 +288,8 @@ news_emit(struct plugin *p, struct bytes event, const msgpack_object *data)
 			"the name of an event must be a string without NUL");
 	else if (value && !journal_check(name, value, &err)) {
 		p->counters.events++;
-		news_plugin(p, name, json_incref(value));
+		journal_note_called(p->gateway->journal, name, p->id,
+			json_incref(value), chain ? chain_json(chain) : NULL);
 	}
 	if (err.text[0])
 		refuse_emit(p, err.text);

@@ -47,6 +47,7 @@ void news_state_lost(struct plugin *p);
 /* A request was refused because too many are held. The first is logged at once;
  * then the number of further ones once a second. */
 void news_overflow(struct plugin *p);
-void news_emit(
-	struct plugin *p, struct bytes event, const msgpack_object *data);
+/* chain: the calls that led to it, borrowed, or NULL. */
+void news_emit(struct plugin *p, struct bytes event, const msgpack_object *data,
+	struct chain *chain);
 void news_forget(struct plugin *p); /* the plugin goes: ends its timers */

@@ -181,11 +181,18 @@ void
 journal_note(struct journal *j, const char *name, const char *plugin_id,
 	json_t *data)
 {
+	journal_note_called(j, name, plugin_id, data, NULL);
+}
+
+void
+journal_note_called(struct journal *j, const char *name, const char *plugin_id,
+	json_t *data, json_t *chain)
+{
 	char at[TIME_TEXT_BYTES];
-	json_t *event = json_pack("{s:I,s:s,s:s,s:s?,s:o}", "seq",
+	json_t *event = json_pack("{s:I,s:s,s:s,s:s?,s:o,s:o*}", "seq",
 		(json_int_t)(j->last + 1), "at", time_text(at, clock_wall_ms()),
 		"event", name, "pluginId", plugin_id, "data",
-		data ? data : json_null());
+		data ? data : json_null(), "chain", chain);
 
 	if (!event)
 		return;

@@ -45,6 +45,10 @@ void journal_destroy(struct journal *j); /* all readers must have left */
  * Never fails; an event that cannot be encoded is dropped. */
 void journal_note(struct journal *j, const char *event, const char *plugin_id,
 	json_t *data);
+/* The same with the chain of calls that led to it, an array of strings, as one
+ * more member, "chain"; takes its reference too. */
+void journal_note_called(struct journal *j, const char *event,
+	const char *plugin_id, json_t *data, json_t *chain);
 /* Checks an event that a plugin or client emits. -1 with the reason: the name
  * is malformed or reserved, or the data is too large. data is borrowed; NULL:
  * null. */

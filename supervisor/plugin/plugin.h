@@ -57,7 +57,10 @@ struct plugin_counters {
 	uint64_t calls[REGISTRATION_KIND_COUNT][2]; /* [1]: failed */
 	uint64_t cancelled;			    /* the client left */
 	uint64_t events, events_refused;	    /* emitted by its workers */
-	uint64_t calls_refused;		  /* too many of its workers' calls */
+	uint64_t calls_refused;	 /* too many of its workers' calls */
+	uint64_t calls_too_deep; /* refused: their chain is full */
+	/* calls and events in the name of a request that was not in flight */
+	uint64_t calls_stray;
 	uint64_t cut[WORKER_CUT_COUNT];	  /* workers ended by supd */
 	struct metrics_histogram latency; /* up to the answer's head */
 };

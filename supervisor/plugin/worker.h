@@ -282,6 +282,15 @@ bool worker_await_quiet(struct worker *w, uint32_t owed);
 /* The number of answers awaited, in the same sense. */
 uint32_t worker_unanswered(const struct worker *w);
 
+/* What a call or event inherits from the request in whose name it is made. */
+struct worker_chain {
+	struct chain *chain; /* up to that request: borrowed */
+	uint64_t due_ms;     /* its deadline; 0: none */
+};
+/* False: w has no such request. A request whose owner left is one until the
+ * worker has answered it. */
+bool worker_chain(struct worker *w, uint64_t id, struct worker_chain *out);
+
 /* Answers a `call`. result NULL: nil. */
 void worker_answer_call(struct worker *w, uint32_t id, const json_t *result);
 /* The same for a result that is MessagePack already. */

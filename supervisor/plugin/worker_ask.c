@@ -149,6 +149,7 @@ configure_describe(struct request *r, char *out, size_t size)
 }
 
 static const struct request_ops configure_ops = {
+	.name = "configure",
 	.encode = configure_encode,
 	.answer = configure_answer,
 	.fail = ask_fail,

@@ -138,6 +138,7 @@ export_describe(struct request *r, char *out, size_t size)
 }
 
 static const struct request_ops export_ops = {
+	.name = "export",
 	.answer_form = WIRE_ANSWER_STATE,
 	.encode = export_encode,
 	.answer = export_answer,
@@ -243,6 +244,7 @@ import_describe(struct request *r, char *out, size_t size)
 }
 
 static const struct request_ops import_ops = {
+	.name = "import",
 	.encode = import_encode,
 	.answer = import_answer,
 	.credit = import_credit,

@@ -138,10 +138,9 @@ worker_send_credit(struct worker *w, struct request *r, uint64_t bytes)
 /* ---- owners that leave ---- */
 
 /* Puts a placeholder in the table, which keeps `id` taken until the worker's
- * final answer. */
+ * final answer to `was`. */
 static void
-leave_behind(struct worker *w, uint32_t id, enum wire_answer_form form,
-	bool answered)
+leave_behind(struct worker *w, uint32_t id, const struct request *was)
 {
 	struct worker_private *p = w->private;
 	struct request *placeholder;
@@ -154,11 +153,13 @@ leave_behind(struct worker *w, uint32_t id, enum wire_answer_form form,
 		list_remove(&placeholder->node);
 	}
 	*placeholder = (struct request){
-		.ops = &left_ops[form],
+		.ops = &left_ops[was->ops->answer_form],
 		.plugin = w->plugin,
 		.worker = w->id,
+		.registration = was->ops->name ? UINT32_MAX : was->registration,
 		.where = REQUEST_SENT,
-		.answered = answered,
+		.answered = was->answered,
+		.due_ms = was->due_ms,
 		.cancelled = true,
 	};
 	request_table_replace(p->workers->requests, id, placeholder);
@@ -183,8 +184,9 @@ worker_cancel(struct worker *w, struct request *r)
 		request_table_remove(p->workers->requests, r);
 		w->in_flight_count--;
 	} else {
+		chain_before_leaving(w, r);
 		r->id = 0;
-		leave_behind(w, id, r->ops->answer_form, r->answered);
+		leave_behind(w, id, r);
 		drain_left(w);
 	}
 	r->where = REQUEST_NOWHERE;
@@ -279,11 +281,12 @@ static void
 first_of_stream(struct worker *w, struct request *r, const struct message *m)
 {
 	struct request_table *table = w->private->workers->requests;
-	enum wire_answer_form form = r->ops->answer_form;
+	struct request was;
 	uint32_t id = m->id;
 	bool goes_on;
 
 	r->answered = true;
+	was = *r; /* for later, when it may be gone */
 	list_remove(&r->node);
 	goes_on = r->ops->answer(r, m);
 	/* r may be gone: its owner may have cancelled or ended it within the
@@ -292,7 +295,7 @@ first_of_stream(struct worker *w, struct request *r, const struct message *m)
 		if (goes_on)
 			list_append(&w->in_flight, &r->node);
 		else
-			leave_behind(w, id, form, true);
+			leave_behind(w, id, &was);
 	}
 	if (w->state >= WORKER_STOPPING)
 		flight_orphan(w);

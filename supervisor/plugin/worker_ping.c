@@ -36,6 +36,7 @@ ping_answer(struct request *r, const struct message *m)
 }
 
 static const struct request_ops ping_ops = {
+	.name = "ping",
 	.encode = ping_encode,
 	.answer = ping_answer,
 };

@@ -143,6 +143,10 @@ void flight_finish(struct worker *w);
  * number of ends before which counting again is pointless. */
 bool flight_is_quiet(struct worker *w);
 
+/* ---- worker_chain.c ---- */
+/* r's owner leaves, and its chain with it. */
+void chain_before_leaving(struct worker *w, const struct request *r);
+
 /* ---- worker_ask.c, worker_export.c ---- */
 void ask_clear(struct worker *w); /* frees the request of worker_ask */
 struct worker *ask_worker(struct request *r);

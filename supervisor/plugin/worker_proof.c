@@ -71,6 +71,7 @@ health_describe(struct request *r, char *out, size_t size)
 }
 
 static const struct request_ops health_ops = {
+	.name = "health",
 	.encode = health_encode,
 	.answer = health_answer,
 	.fail = check_fail,

@@ -164,7 +164,13 @@ on_call(struct worker *w, const struct message *m)
 static void
 on_emit(struct worker *w, const struct message *m)
 {
-	news_emit(w->owner, codec_bytes(&m->params[0]), &m->params[1]);
+	struct plugin *p = w->owner;
+	struct worker_chain calls = {0};
+	uint64_t request = m->param_count > 2 ? m->params[2].via.u64 : 0;
+
+	if (request && !worker_chain(w, request, &calls))
+		p->counters.calls_stray++;
+	news_emit(p, codec_bytes(&m->params[0]), &m->params[1], calls.chain);
 }
 
 /* Updates a failure that was reported when the connection was lost: w->error

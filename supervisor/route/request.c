@@ -23,6 +23,8 @@ struct request_table {
 		uint32_t id; /* 0: free */
 		struct request *request;
 	} * slots;
+	/* By slot; NULL until the first request that makes a call. */
+	struct chain **chains;
 	uint32_t capacity; /* a power of two, at most half full */
 	uint32_t count;
 	uint32_t last_id;
@@ -43,6 +45,9 @@ request_table_destroy(struct request_table *t)
 {
 	if (!t)
 		return;
+	for (uint32_t i = 0; t->chains && i < t->capacity; i++)
+		chain_unref(t->chains[i]);
+	free(t->chains);
 	free(t->slots);
 	free(t);
 }
@@ -54,11 +59,21 @@ table_grow(struct request_table *t)
 {
 	uint32_t capacity = t->capacity * 2;
 	struct request_slot *slots = memory_alloc(capacity * sizeof(*slots));
+	struct chain **chains =
+		t->chains ? memory_alloc(capacity * sizeof(*chains)) : NULL;
 
-	for (uint32_t i = 0; i < t->capacity; i++)
-		if (t->slots[i].id)
-			slots[t->slots[i].id & (capacity - 1)] = t->slots[i];
+	for (uint32_t i = 0; i < t->capacity; i++) {
+		uint32_t to = t->slots[i].id & (capacity - 1);
+
+		if (!t->slots[i].id)
+			continue;
+		slots[to] = t->slots[i];
+		if (chains)
+			chains[to] = t->chains[i];
+	}
+	free(t->chains);
 	free(t->slots);
+	t->chains = chains;
 	t->slots = slots;
 	t->capacity = capacity;
 }
@@ -86,10 +101,15 @@ request_table_add(struct request_table *t, struct request *r)
 void
 request_table_remove(struct request_table *t, struct request *r)
 {
-	struct request_slot *slot = &t->slots[r->id & (t->capacity - 1)];
+	uint32_t place = r->id & (t->capacity - 1);
+	struct request_slot *slot = &t->slots[place];
 
 	assert(r->id && slot->request == r && slot->id == r->id);
 	*slot = (struct request_slot){0};
+	if (t->chains && t->chains[place]) {
+		chain_unref(t->chains[place]);
+		t->chains[place] = NULL;
+	}
 	r->id = 0;
 	t->count--;
 }
@@ -121,4 +141,26 @@ uint32_t
 request_table_count(const struct request_table *t)
 {
 	return t->count;
+}
+
+struct chain *
+request_table_chain(const struct request_table *t, uint32_t id)
+{
+	uint32_t place = id & (t->capacity - 1);
+
+	assert(id && t->slots[place].id == id);
+	return t->chains ? t->chains[place] : NULL;
+}
+
+void
+request_table_set_chain(
+	struct request_table *t, uint32_t id, struct chain *chain)
+{
+	uint32_t place = id & (t->capacity - 1);
+
+	assert(id && t->slots[place].id == id);
+	if (!t->chains)
+		t->chains = memory_alloc(t->capacity * sizeof(*t->chains));
+	chain_unref(t->chains[place]);
+	t->chains[place] = chain;
 }

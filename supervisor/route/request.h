@@ -12,6 +12,7 @@
 #include "proto/util/bytes.h"
 #include "proto/util/list.h"
 #include "proto/util/wheel.h"
+#include "supervisor/route/chain.h"
 
 /* Why a request failed; X(ENUM, "text", HTTP status, Retry-After seconds) */
 #define REQUEST_FAILURES(X)                                                    \
@@ -46,6 +47,8 @@ struct route_match;
  * false. The callback that ends a request may free it. */
 struct request_ops {
 	enum wire_answer_form answer_form;
+	/* Its name in a chain, "health"; NULL: that of its registration. */
+	const char *name;
 	/* Packs the whole message with this id. Called again for a replay, so
 	 * the owner must keep the content until the end. */
 	void (*encode)(struct request *r, msgpack_packer *p, uint32_t wire_id);
@@ -80,16 +83,21 @@ struct request {
 	uint32_t caller;       /* the worker that made it; 0: none */
 	uint32_t registration; /* index for that worker */
 	uint64_t routes;       /* generation of the route table then */
+	/* The calls that led to it, or NULL. The owner's reference, which must
+	 * last as long as the request. */
+	struct chain *chain;
 	enum request_where where;
 	uint8_t sends;	   /* times sent: at most 2 */
 	bool replayable;   /* idempotent, and the whole body is kept */
 	bool answered;	   /* the head of a streamed answer came */
 	bool cancelled;	   /* the owner left; the worker's answer is awaited */
 	bool waits;	   /* sent, and waits for the owner's client */
+	bool is_filter;	   /* set by the owner: see chain.in_filter */
 	size_t held_bytes; /* size in the hold queue */
 	uint64_t accepted_us;
-	uint64_t due_ms;	/* deadline of the first byte, clock_ms() */
-	uint64_t held_until_ms; /* if held */
+	uint64_t due_ms;       /* deadline of the first byte, clock_ms() */
+	uint64_t due_limit_ms; /* set by the owner: due_ms is not later, or 0 */
+	uint64_t held_until_ms;	     /* if held */
 	struct wheel_timer deadline; /* the earlier; ends at an answer's head */
 	struct list node; /* of a worker's in-flight list or a hold queue */
 };
@@ -113,3 +121,9 @@ void request_table_replace(
 struct request *request_table_find(
 	const struct request_table *t, uint32_t id, uint32_t worker);
 uint32_t request_table_count(const struct request_table *t);
+/* The chain up to and including the request with this id, which must be in the
+ * table: borrowed, and valid until the id is removed. NULL: it was not set.
+ * Setting it takes the reference. */
+struct chain *request_table_chain(const struct request_table *t, uint32_t id);
+void request_table_set_chain(
+	struct request_table *t, uint32_t id, struct chain *chain);

@@ -258,6 +258,35 @@ what_has_a_name_is_called(struct gateway_run *g)
 }
 IN_EVERY_LANGUAGE(what_has_a_name_is_called)
 
+/* Of eight links, and the call that was refused. */
+static void
+calls_in_a_circle_end_and_name_their_chain(struct gateway_run *g)
+{
+	struct ctl *c = ctl_run(g, "call", "tool", "again", NULL);
+
+	cr_expect_eq(c->exit_code, 1);
+	cr_expect(strstr(c->err, "more than 8 deep: it:again > it:around > "
+				 "it:about > it:again > it:around > it:about > "
+				 "it:again > it:around > about"),
+		"%s", c->err);
+	ctl_destroy(c);
+}
+IN_EVERY_LANGUAGE(calls_in_a_circle_end_and_name_their_chain)
+
+#define LENT_MS 25000 /* what supctl asks for, and less than the default */
+
+static void
+a_call_has_no_longer_time_than_what_it_is_made_for(struct gateway_run *g)
+{
+	struct ctl *c = ctl_expect(
+		g, 0, "call", "tool", "lend", "--timeout", "20s", NULL);
+
+	cr_expect_leq(strtol(c->out, NULL, 10), LENT_MS, "%s", c->out);
+	cr_expect_gt(strtol(c->out, NULL, 10), 0);
+	ctl_destroy(c);
+}
+IN_EVERY_LANGUAGE(a_call_has_no_longer_time_than_what_it_is_made_for)
+
 static void
 what_is_registered_is_the_same(struct gateway_run *g)
 {
@@ -302,6 +331,7 @@ what_it_emits_is_an_event(struct gateway_run *g)
 	cr_expect_eq(http_status(g->http, "/text"), 200);
 	c = ctl_expect(g, 0, "events", NULL);
 	cr_expect(strstr(c->out, "scenario.said"), "%s", c->out);
+	cr_expect(strstr(c->out, "\"it:GET /emit\""), "%s", c->out);
 	ctl_destroy(c);
 }
 IN_EVERY_LANGUAGE(what_it_emits_is_an_event)

@@ -44,6 +44,7 @@
 // or anything else that is not JSON, is bad_message with line and column.
 'use strict';
 
+const {AsyncLocalStorage} = require('node:async_hooks');
 const crypto = require('node:crypto');
 const net = require('node:net');
 
@@ -894,6 +895,15 @@ function pieceOf(value) {
 
 // ---- the plugin ----
 
+// The request that is being served; what a handler starts has it too.
+const serving = new AsyncLocalStorage();
+
+// What `call` and `emit` say at their end.
+function servingId() {
+  const req = serving.getStore();
+  return req && !req.answered ? [req.id] : [];
+}
+
 const ownTitle = process.title;
 
 /** Makes `ps` show which plugin this is, unless the program has said so itself:
@@ -1048,7 +1058,7 @@ class Plugin {
   emit(name, data = null) {
     checkName(name);
     checkJson(data, DEPTH_MAX - 2);
-    this.notify('emit', [name, data]);
+    this.notify('emit', [name, data, ...servingId()]);
   }
 
   /** Calls what another plugin registered: kind 'tool', 'method' or 'command'.
@@ -1059,8 +1069,8 @@ class Plugin {
       checkName(kind);
       checkName(name);
       checkJson(args, DEPTH_MAX - 2);
-      this.request('call', [kind, name, args, wholeMs(options.timeout)],
-        {done, failed});
+      this.request('call', [kind, name, args, wholeMs(options.timeout),
+        ...servingId()], {done, failed});
     });
   }
 
@@ -1419,8 +1429,8 @@ class Plugin {
       }
       this.ended(call);
     };
-    settle(() => handler(args, call), done,
-      (error) => this.failed(call, what, error));
+    serving.run(call, () => settle(() => handler(args, call), done,
+      (error) => this.failed(call, what, error)));
   }
 
   onHttp(id, params) {
@@ -1432,8 +1442,9 @@ class Plugin {
     }
     if (params[7]) req.pieces = new Incoming(this, id);
     this.begun(req);
-    settle(() => handler(req), (value) => this.answer(req, value),
-      (error) => this.failed(req, `${req.method} ${req.path}`, error));
+    serving.run(req, () => settle(() => handler(req),
+      (value) => this.answer(req, value),
+      (error) => this.failed(req, `${req.method} ${req.path}`, error)));
   }
 
   answer(req, result) {

@@ -103,6 +103,10 @@ try:
     from _collections import deque
 except ImportError:
     from collections import deque
+try:
+    from _contextvars import ContextVar, copy_context
+except ImportError:
+    from contextvars import ContextVar, copy_context
 
 __version__ = "0.1.0"
 __all__ = ["Plugin", "Request", "Response", "Event", "Error", "NotJson",
@@ -650,10 +654,11 @@ _YIELDS_MAX = 16  # of non-futures, from one coroutine in one step
 
 class _Task:
     """Drives one coroutine on the light loop; finished(exception) at its end."""
-    __slots__ = ("loop", "coroutine", "finished", "waits", "cancelling")
+    __slots__ = ("loop", "coroutine", "finished", "waits", "cancelling", "run")
 
     def __init__(self, loop, coroutine, finished):
         self.loop, self.coroutine, self.finished = loop, coroutine, finished
+        self.run = copy_context().run
         self.waits = None
         self.cancelling = False
         self.step()
@@ -675,13 +680,13 @@ class _Task:
         try:
             if self.cancelling:
                 self.cancelling = False
-                got = self.coroutine.throw(_LightCancelled())
+                got = self.run(self.coroutine.throw, _LightCancelled())
             else:
-                got = self.coroutine.send(None)
+                got = self.run(self.coroutine.send, None)
             for _ in range(_YIELDS_MAX):
                 if type(got) is _Future or got is None:
                     break
-                got = self.coroutine.throw(RuntimeError(
+                got = self.run(self.coroutine.throw, RuntimeError(
                     "this awaits something of asyncio: import asyncio at the "
                     "top of the plugin, so that its loop is used"))
             else:  # it catches that and goes on for ever
@@ -973,6 +978,14 @@ def events(pieces, status=200):
 
 
 _OPEN, _STREAMING, _DONE = range(3)
+# the request that is being served; what a handler starts has it too
+_serving = ContextVar("supd request", default=None)
+
+
+def _serving_id():
+    """What `call` and `emit` say at their end."""
+    req = _serving.get()
+    return () if req is None or req._state == _DONE else (req.id,)
 
 
 class Request:
@@ -1479,10 +1492,11 @@ class Plugin:
         cannot be sent."""
         _check_name(event)
         check_json(data, DEPTH_MAX - 2)
+        parameters = (event, data) + _serving_id()
         if self._on_loop():
-            self._notify("emit", event, data)
+            self._notify("emit", *parameters)
         else:
-            self.post(self._notify, "emit", event, data)
+            self.post(self._notify, "emit", *parameters)
 
     def call(self, kind, name, args=None, timeout=0):
         """Calls another plugin: kind "tool", "method" or "command", a name as the
@@ -1492,7 +1506,7 @@ class Plugin:
         _check_name(kind)
         _check_name(name)
         check_json(args, DEPTH_MAX - 2)
-        parameters = [kind, name, args, _whole_ms(timeout)]
+        parameters = [kind, name, args, _whole_ms(timeout), *_serving_id()]
         if self._on_loop():
             return self._call(parameters)
         done = _Waiter()
@@ -1721,17 +1735,23 @@ class Plugin:
                 req, value, problem), self._unless_cancelled, req,
                 offer.function, arguments)
         else:
+            before = _serving.set(req)
             try:
                 value, problem = offer.function(*arguments), None
             except BaseException as caught:
                 value, problem = None, caught
             self._served(req, value, problem)
+            _serving.reset(before)
 
     @staticmethod
     def _unless_cancelled(req, function, arguments):
         if req.cancelled:
             raise Error("cancelled", "cancelled")
-        return function(*arguments)
+        before = _serving.set(req)
+        try:
+            return function(*arguments)
+        finally:
+            _serving.reset(before)
 
     def _served(self, req, value, problem):
         """A plain handler has returned; on the loop."""
@@ -1759,6 +1779,7 @@ class Plugin:
             self._fail_by(req, Cancelled())
 
     async def _serve(self, req, function, arguments):
+        _serving.set(req)
         try:
             value = function(*arguments)
             if _is_awaitable(value):
@@ -1878,6 +1899,7 @@ class Plugin:
         self._end_answer(req)
 
     async def _answer_pieces(self, req, response):
+        _serving.set(req)
         pieces = response.body
         if not hasattr(pieces, "__aiter__"):
             pieces = self._pieces_of_pool(pieces)
@@ -2072,7 +2094,7 @@ class Plugin:
                 _fail(future, problem)
             else:
                 _resolve(future, value)
-        self._submit(finished, function, *arguments)
+        self._submit(finished, copy_context().run, function, *arguments)
         return await future
 
     def _print_problem(self, what, problem):

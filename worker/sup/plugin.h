@@ -39,7 +39,7 @@
 extern "C" {
 #endif
 
-#define SUP_ABI 3 /* plugins built for 1 and 2 are loaded too */
+#define SUP_ABI 4 /* plugins built for 1 to 3 are loaded too */
 #define SUP_API __attribute__((visibility("default")))
 
 struct ev_loop;
@@ -161,7 +161,8 @@ SUP_API void sup_state(struct sup *p, uint32_t version,
 	sup_handler *export_state, sup_handler *import_state, void *user);
 
 /* Emits an event; json is its data, or NULL. Returns -1 and sends nothing if
- * the data is not JSON, nested more than 30 deep or too large. */
+ * the data is not JSON, nested more than 30 deep or too large. In a handler it
+ * is sup_req_emit() of the request. */
 SUP_API int sup_emit(struct sup *p, const char *event, const char *json);
 
 /* Runs fn(user) on the loop thread; the only function for other threads. */
@@ -171,12 +172,24 @@ SUP_API void sup_post(struct sup *p, void (*fn)(void *user), void *user);
  * (NULL: none). The callback is called once, with the result as JSON text, or
  * with an error message and result NULL; both are valid during the callback
  * only. timeout 0 means the gateway's. Returns -1, without a callback, if args
- * is not JSON, nested more than 30 deep or too large. */
+ * is not JSON, nested more than 30 deep or too large. In a handler, and in the
+ * callback of a call that was made for a request, it is sup_req_call() of the
+ * request, as long as that is not answered. */
 typedef void sup_result(
 	struct sup *p, const char *error, const char *result_json, void *user);
 SUP_API int sup_call(struct sup *p, const char *kind, const char *name,
 	const char *args_json, uint32_t timeout_ms, sup_result *done,
 	void *user);
+
+/* The same for a request that is being served, from anywhere, for example from
+ * a timer: the call has no longer time than the request has left, and supd
+ * knows what led to it. Plugins that call each other in a circle get an error
+ * when the calls are 8 deep. (since ABI 4) */
+SUP_API int sup_req_call(struct sup_req *req, const char *kind,
+	const char *name, const char *args_json, uint32_t timeout_ms,
+	sup_result *done, void *user);
+SUP_API int sup_req_emit(
+	struct sup_req *req, const char *event, const char *json);
 
 /* ---- reading a request ----
  * A pointer for a result (..._out) may be NULL. */

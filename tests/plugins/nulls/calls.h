@@ -34,6 +34,15 @@
 	X(sup_call, kind, sup_call(p, NULL, "x", NULL, 0, done, NULL))         \
 	X(sup_call, name, sup_call(p, "tool", NULL, NULL, 0, done, NULL))      \
 	X(sup_call, done, sup_call(p, "tool", "x", NULL, 0, NULL, NULL))       \
+	X(sup_req_call, req,                                                   \
+		sup_req_call(NULL, "tool", "x", NULL, 0, done, p))             \
+	X(sup_req_call, kind, sup_req_call(req, NULL, "x", NULL, 0, done, p))  \
+	X(sup_req_call, name,                                                  \
+		sup_req_call(req, "tool", NULL, NULL, 0, done, p))             \
+	X(sup_req_call, done,                                                  \
+		sup_req_call(req, "tool", "x", NULL, 0, NULL, p))              \
+	X(sup_req_emit, req, sup_req_emit(NULL, "x.y", NULL))                  \
+	X(sup_req_emit, event, sup_req_emit(req, NULL, NULL))                  \
 	X(sup_emit, p, sup_emit(NULL, "x.y", NULL))                            \
 	X(sup_emit, event, sup_emit(p, NULL, NULL))                            \
 	X(sup_post, p, sup_post(NULL, fn, NULL))                               \

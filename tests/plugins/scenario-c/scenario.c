@@ -318,6 +318,73 @@ call_none(struct sup_req *req, void *user)
 		req);
 }
 
+/* ---- calls that lead to each other ---- */
+
+struct next {
+	const char *kind, *name, *args;
+};
+
+static void
+passed_on(struct sup *p, const char *error, const char *result, void *user)
+{
+	if (error)
+		sup_fail(user, SUP_CONFLICT, "%s", error);
+	else
+		sup_reply_value(user, 200, result, strlen(result));
+}
+
+static void
+pass_on(struct sup_req *req, void *user)
+{
+	const struct next *next = user;
+
+	sup_call(sup_req_plugin(req), next->kind, next->name, next->args, 0,
+		passed_on, req);
+}
+
+static void
+pass_on_now(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	sup_req_call(timer->data, "command", "about", NULL, 0, passed_on,
+		timer->data);
+	free(timer);
+}
+
+/* Outside of the handler. */
+static void
+pass_on_later(struct sup_req *req, void *user)
+{
+	ev_timer *timer = malloc(sizeof(*timer));
+
+	if (!timer)
+		abort();
+	ev_timer_init(timer, pass_on_now, 0., 0.);
+	timer->data = req;
+	ev_timer_start(sup_loop(sup_req_plugin(req)), timer);
+}
+
+static void
+left(struct sup_req *req, void *user)
+{
+	sup_reply_json(req, 200, "%lld", (long long)sup_req_time_left_ms(req));
+}
+
+/* The second call is made in the callback of the first. */
+static void
+lend_again(struct sup *p, const char *error, const char *result, void *user)
+{
+	sup_call(p, "tool", "left", NULL, 0, passed_on, user);
+}
+
+static void
+lend(struct sup_req *req, void *user)
+{
+	sup_call(sup_req_plugin(req), "tool", "left", NULL, 0, lend_again, req);
+}
+
+static const struct next to_around = {"method", "around", NULL},
+			 to_again = {"tool", "again", NULL};
+
 static void
 log_line(struct sup_req *req, void *user)
 {
@@ -512,6 +579,13 @@ static const struct sup_offer offers[] = {
 	{SUP_HTTP, .method = "GET", .path = "/bad/{what}", .handler = bad},
 	{SUP_COMMAND, .name = "shout", .help = "Says it loudly.",
 		.handler = shout},
+	{SUP_TOOL, .name = "again", .handler = pass_on,
+		.user = (void *)(uintptr_t)&to_around},
+	{SUP_METHOD, .name = "around", .handler = pass_on_later},
+	{SUP_COMMAND, .name = "about", .handler = pass_on,
+		.user = (void *)(uintptr_t)&to_again},
+	{SUP_TOOL, .name = "left", .handler = left},
+	{SUP_TOOL, .name = "lend", .handler = lend},
 };
 
 static int

@@ -107,6 +107,20 @@ plugin.method('double', (args) => ({n: 2 * args.n}));
 plugin.command('shout', {help: 'Says it loudly.'}, (text) =>
   text.toUpperCase());
 
+// ---- calls that lead to each other ----
+
+plugin.tool('again', () => plugin.call('method', 'around'));
+plugin.method('around', async () => {
+  await pause(0);
+  return plugin.call('command', 'about');
+});
+plugin.command('about', () => plugin.call('tool', 'again'));
+plugin.tool('left', (args, call) => Math.floor(call.timeLeft));
+plugin.tool('lend', async () => {
+  await plugin.call('tool', 'left');
+  return plugin.call('tool', 'left');
+});
+
 // ---- values ----
 
 plugin.tool('mirror', (args) => args);

@@ -203,6 +203,35 @@ async def shout(words):
     return words.upper()
 
 
+# ---- calls that lead to each other ----
+
+@plugin.tool("again", inline=True)
+def again(args):
+    return plugin.call("method", "around")
+
+
+@plugin.method("around")
+async def around(args):
+    await supd.sleep(0)
+    return await plugin.call("command", "about")
+
+
+@plugin.command("about")
+def about(text):  # in a thread of the pool
+    return plugin.call("tool", "again")
+
+
+@plugin.tool("left")
+async def left(args, req):
+    return int(1000 * req.time_left())
+
+
+@plugin.tool("lend")
+async def lend(args):
+    await plugin.call("tool", "left")
+    return await plugin.call("tool", "left")
+
+
 # ---- values ----
 
 @plugin.tool("mirror")
