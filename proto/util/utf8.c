@@ -82,6 +82,55 @@ utf8_is_valid(const void *bytes, size_t size)
 	return true;
 }
 
+/* Notes what must follow the first byte of a character. */
+static bool
+begin_character(struct utf8_pieces *p, uint8_t first)
+{
+	p->low = 0x80;
+	p->high = 0xbf;
+	if (first < 0x80)
+		p->left = 0;
+	else if (first >= 0xc2 && first <= 0xdf)
+		p->left = 1;
+	else if ((first & 0xf0) == 0xe0)
+		p->left = 2;
+	else if (first >= 0xf0 && first <= 0xf4)
+		p->left = 3;
+	else
+		return false;
+	if (first == 0xe0)
+		p->low = 0xa0;
+	else if (first == 0xed)
+		p->high = 0x9f;
+	else if (first == 0xf0)
+		p->low = 0x90;
+	else if (first == 0xf4)
+		p->high = 0x8f;
+	return true;
+}
+
+bool
+utf8_take_piece(struct utf8_pieces *p, const void *bytes, size_t size)
+{
+	const uint8_t *at = bytes, *end = at + size;
+
+	while (at < end) {
+		if (!p->left) {
+			at += ascii_words(at, (size_t)(end - at));
+			if (at < end && !begin_character(p, *at++))
+				return false;
+			continue;
+		}
+		if (*at < p->low || *at > p->high)
+			return false;
+		p->low = 0x80;
+		p->high = 0xbf;
+		p->left--;
+		at++;
+	}
+	return true;
+}
+
 bool
 utf8_is_control(const uint8_t *at, size_t length)
 {

@@ -11,6 +11,7 @@
 #include "proto/util/memory.h"
 #include "supervisor/http/exchange.h"
 #include "supervisor/http/server.h"
+#include "supervisor/http/websocket.h"
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events);
 static void on_writable(struct ev_loop *loop, ev_io *watcher, int events);
@@ -56,6 +57,8 @@ connection_destroy(struct connection *c)
 
 	list_for_each_safe (node, &c->exchanges)
 		exchange_destroy(container_of(node, struct exchange, node));
+	if (c->websocket)
+		websocket_destroy(c->websocket);
 	wheel_clear(wheel_of(c), &c->wait_timer);
 	wheel_clear(wheel_of(c), &c->write_timer);
 	ev_io_stop(s->loop, &c->readable);
@@ -239,7 +242,8 @@ watch_reading(struct connection *c)
 static bool
 close_if_over(struct connection *c)
 {
-	bool idle = !c->exchange_count && !buffer_length(&c->out);
+	bool idle = !c->exchange_count && !buffer_length(&c->out) &&
+		    (!c->websocket || websocket_is_over(c->websocket));
 
 	if (c->eof && !c->closing && c->protocol->is_cut(c, 0)) {
 		connection_destroy(c);
@@ -274,7 +278,7 @@ void
 connection_turn(struct connection *c)
 {
 	c->protocol->advance(c);
-	if (buffer_length(&c->in) && !c->closing) {
+	if ((buffer_length(&c->in) || c->again) && !c->closing) {
 		take_bytes(c, NULL, 0);
 		c->protocol->advance(c);
 	}

@@ -38,6 +38,7 @@
 
 struct exchange;
 struct http_server;
+struct websocket;
 
 struct connection {
 	struct http_server *server;
@@ -47,6 +48,7 @@ struct connection {
 	struct transport transport;
 	const struct protocol *protocol;
 	struct http1 http1;
+	struct websocket *websocket; /* NULL: HTTP only */
 	bool read_paused;
 	bool eof;	  /* the client sends nothing more */
 	bool closing;	  /* no request is read any more */

@@ -21,7 +21,7 @@ wait_of(const struct connection *c)
 		return WAIT_PAUSED;
 	if ((wait = c->protocol->wait(c)) != WAIT_NOTHING)
 		return wait;
-	if (c->exchange_count || buffer_length(&c->out))
+	if (c->exchange_count || buffer_length(&c->out) || c->websocket)
 		return WAIT_NOTHING;
 	return c->served ? WAIT_IDLE : WAIT_FIRST;
 }

@@ -13,6 +13,7 @@
 #include "proto/value.h"
 #include "supervisor/http/connection.h"
 #include "supervisor/http/server.h"
+#include "supervisor/http/websocket_handshake.h"
 
 #define PACKED_KEPT_BYTES 4096 /* memory that a free exchange may keep */
 
@@ -170,6 +171,20 @@ exchange_answer(struct exchange *x, int status, const char *type,
 		exchange_output(x), &frame, status, type, fields, body);
 	x->status = status;
 	x->body_bytes = x->is_head ? 0 : body.length;
+	exchange_finish(x);
+}
+
+void
+exchange_upgrade(struct exchange *x, const char *accept, struct bytes protocol,
+	const char *fields)
+{
+	struct answer_frame frame = exchange_frame(x);
+
+	exchange_let_go(x);
+	websocket_write_answer(
+		exchange_output(x), &frame, accept, protocol, fields);
+	x->status = 101;
+	x->keep_alive = true;
 	exchange_finish(x);
 }
 

@@ -114,6 +114,10 @@ void exchange_stream_begin(
 	struct exchange *x, int status, const char *type, const char *fields);
 void exchange_stream_write(struct exchange *x, struct bytes piece);
 void exchange_stream_end(struct exchange *x);
+/* Answers with 101; afterwards the connection is a websocket. `fields` are
+ * complete lines, or NULL. */
+void exchange_upgrade(struct exchange *x, const char *accept,
+	struct bytes protocol, const char *fields);
 /* Bytes written that the client has not taken. */
 size_t exchange_stream_backlog(struct exchange *x);
 /* Once per turn: notes whether the worker must wait for the client to read the

@@ -6,6 +6,7 @@
 #include "supervisor/http/exchange.h"
 #include "supervisor/http/reader.h"
 #include "supervisor/http/server.h"
+#include "supervisor/http/websocket.h"
 
 /* ---- reading ---- */
 
@@ -120,6 +121,8 @@ advance(struct connection *c)
 		while ((x = first_of(c)))
 			exchange_destroy(x);
 	}
+	if (c->websocket)
+		websocket_begin(c);
 }
 
 static uint64_t

@@ -34,7 +34,7 @@ is_backlogged(const struct connection *c)
 bool
 reader_must_wait(const struct connection *c)
 {
-	return is_owed_an_answer(c) || is_backlogged(c) ||
+	return c->websocket || is_owed_an_answer(c) || is_backlogged(c) ||
 	       c->exchange_count >= HTTP_PIPELINE_MAX;
 }
 
@@ -240,8 +240,9 @@ reader_take(struct connection *c, char *bytes, size_t size)
 			continue;
 		}
 		/* Empty lines before a request line are ignored. */
-		while (!c->http1.scanned.seen && size - used >= 2 &&
-			bytes[used] == '\r' && bytes[used + 1] == '\n')
+		while (!c->websocket && !c->http1.scanned.seen &&
+			size - used >= 2 && bytes[used] == '\r' &&
+			bytes[used + 1] == '\n')
 			used += 2;
 		if (used == size || reader_must_wait(c))
 			break;

@@ -63,6 +63,7 @@ http_server_create(struct gateway *gateway, struct config *config)
 	list_init(&s->streams);
 	list_init(&s->congested);
 	list_init(&s->free_exchanges);
+	websocket_house_init(&s->websockets, s);
 	admission_init(&s->admission);
 	api_turn_init(&s->api_turn);
 	make_id_prefix(s);
@@ -90,6 +91,7 @@ http_server_destroy(struct http_server *s)
 	http_server_close_new(s);
 	list_for_each_safe (node, &s->connections)
 		connection_destroy(container_of(node, struct connection, node));
+	websocket_house_finish(&s->websockets);
 	admission_finish(&s->admission);
 	list_for_each_safe (node, &s->free_exchanges) {
 		struct exchange *x = container_of(node, struct exchange, node);
@@ -279,6 +281,7 @@ http_server_drain(
 	s->on_drained = on_drained;
 	s->on_drained_user = user;
 	api_end_streams(s);
+	websocket_house_stop(&s->websockets);
 	list_for_each (node, &s->connections)
 		http_server_touch(
 			s, container_of(node, struct connection, node));

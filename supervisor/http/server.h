@@ -20,6 +20,7 @@
 #include "supervisor/http/inherited.h"
 #include "supervisor/http/proxy.h"
 #include "supervisor/http/responder.h"
+#include "supervisor/http/websocket.h"
 
 #define HTTP_READ_BYTES (64 * 1024) /* read from a connection per turn */
 #define HTTP_PIPELINE_MAX 16	    /* exchanges queued per connection */
@@ -42,7 +43,8 @@ struct http_server {
 	uint32_t connection_count; /* reserve included */
 	struct admission admission;
 	struct api_turn api_turn;
-	struct list streams;   /* struct event_stream.node */
+	struct list streams; /* struct event_stream.node */
+	struct websocket_house websockets;
 	struct list dirty;     /* struct connection.dirty_node: a turn is due */
 	struct list congested; /* connection.congested_node */
 	uint32_t congested_count,
