@@ -76,6 +76,9 @@
 		"name, args, deadline_ms, caller; answer: anything")           \
 	X(COMMAND, "command", REQUEST, TO_WORKER, "ssxu",                      \
 		"name, text, context, deadline_ms; answer: a string")          \
+	X(HOOK, "hook", REQUEST, TO_WORKER, "ssxmu",                           \
+		"name, event, data, context, deadline_ms; answer: nil or "     \
+		"{verdict, data?, reason?}")                                   \
 	X(CHUNK, "chunk", NOTIFICATION, BOTH, "ubo", "id, bytes, more")        \
 	X(CREDIT, "credit", NOTIFICATION, BOTH, "uu", "id, bytes")             \
 	X(CANCEL, "cancel", NOTIFICATION, BOTH, "u", "id")                     \
@@ -104,7 +107,7 @@
 	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \
 		"id of the call, what happened (control socket only)")
 
-/* Not supported yet: quiesce, take, probe, hook, tick, service.*, channel.*,
+/* Not supported yet: quiesce, take, probe, tick, service.*, channel.*,
  * ws.*. */
 
 enum message_name {

@@ -30,6 +30,16 @@ struct registration {
 			 * checked against; NULL: they are not checked. */
 			struct json_schema *schema;
 		} call; /* tool, command, method */
+		struct {
+			char *event; /* a pattern */
+			bool filter;
+			int64_t priority;   /* of a filter: higher first */
+			char *match_json;   /* may be NULL */
+			int64_t timeout_ms; /* of one call */
+			char *on_error;	    /* "skip", "stop" or NULL: skip */
+			/* match_json read, a reference; NULL: all events. */
+			json_t *match;
+		} hook;
 	};
 };
 

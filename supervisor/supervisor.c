@@ -19,6 +19,7 @@
 #include "supervisor/control/commands.h"
 #include "supervisor/control/page.h"
 #include "supervisor/control/slices.h"
+#include "supervisor/event/events.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/ops/history.h"
 #include "supervisor/ops/notify.h"
@@ -112,13 +113,32 @@ on_drained(void *user)
 	end_when_done(s);
 }
 
+/* The longest that the workers' end takes, or the hooks before it. */
+static double
+stop_seconds(const struct supervisor *s)
+{
+	return s->config->defaults.stop_timeout_ms / 1e3 + STOP_SLACK_S;
+}
+
+static void
+on_hooks_done(void *user)
+{
+	struct supervisor *s = user;
+
+	ev_timer_stop(s->loop, &s->stop_guard);
+	ev_timer_set(&s->stop_guard, stop_seconds(s), 0);
+	ev_timer_start(s->loop, &s->stop_guard);
+	roster_stop(&s->gateway);
+}
+
 static void
 on_last_call_over(void *user)
 {
 	struct supervisor *s = user;
 
 	http_server_drain(s->http, on_drained, s);
-	roster_stop(&s->gateway);
+	events_await_stopping(s->gateway.events,
+		s->config->defaults.stop_timeout_ms, on_hooks_done, s);
 }
 
 static void
@@ -144,9 +164,7 @@ stop(struct supervisor *s, const char *why)
 	notify_stopping();
 	notify_status("stopping");
 	ev_timer_init(&s->stop_guard, stop_is_overdue,
-		s->config->defaults.stop_timeout_ms / 1e3 + HTTP_LAST_CALL_S +
-			STOP_SLACK_S,
-		0);
+		stop_seconds(s) + HTTP_LAST_CALL_S, 0);
 	ev_timer_start(s->loop, &s->stop_guard);
 	http_server_last_call(s->http, on_last_call_over, s);
 }
@@ -305,6 +323,7 @@ open_gateway(struct supervisor *s, struct error *err)
 	gateway_init(&s->gateway, s->loop, s->config, s->runtime.runtime_dir,
 		s->runtime.state_dir, worker_program);
 	roster_init(&s->gateway);
+	events_create(&s->gateway);
 	free(worker_program);
 	s->gateway.user = s;
 	s->gateway.on_stopped = on_stopped;
@@ -362,6 +381,7 @@ finish(struct supervisor *s)
 		page_press_destroy(s->gateway.pages);
 		slices_destroy(s->gateway.slices);
 		roster_finish(&s->gateway);
+		events_destroy(s->gateway.events);
 		gateway_finish(&s->gateway);
 		history_close(s->gateway.history);
 	}

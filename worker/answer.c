@@ -61,7 +61,8 @@ answer_has_content(struct sup_req *req)
 	if (!request_is_wanted(req))
 		return false;
 	if (req->message != MESSAGE_EXPORT && req->message != MESSAGE_IMPORT &&
-		req->message != MESSAGE_CONFIGURE)
+		req->message != MESSAGE_CONFIGURE &&
+		req->message != MESSAGE_HOOK)
 		return true;
 	request_answer_error(req, WIRE_FAILED,
 		req->message == MESSAGE_EXPORT

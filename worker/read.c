@@ -105,6 +105,7 @@ request_args_param(const struct sup_req *req)
 	case MESSAGE_METHOD:
 		return 1;
 	case MESSAGE_COMMAND:
+	case MESSAGE_HOOK:
 		return 2;
 	case MESSAGE_CONFIGURE:
 		return 0;
@@ -130,7 +131,7 @@ request_copy_args(struct sup_req *req)
 	req->args = value_from(&req->params[param], NULL);
 	if (!req->args)
 		req->args = json_null();
-	if (param == 1)
+	if (param == 1 || req->message == MESSAGE_HOOK)
 		req->caller = value_from(&req->params[3], NULL);
 }
 
@@ -167,8 +168,9 @@ request_keep(struct sup_req *req)
 			request_text(req, MESSAGE_HTTP, http[i]);
 	} else if (request_is_named(req)) {
 		request_text(req, req->message, 0);
-		if (req->message == MESSAGE_COMMAND)
-			request_text(req, MESSAGE_COMMAND, 1);
+		if (req->message == MESSAGE_COMMAND ||
+			req->message == MESSAGE_HOOK)
+			request_text(req, req->message, 1);
 	}
 	request_copy_path_params(req);
 	request_copy_headers(req);
@@ -291,6 +293,13 @@ sup_req_text(struct sup_req *req)
 {
 	HOST_NEEDS(req, "req");
 	return request_text(req, MESSAGE_COMMAND, 1);
+}
+
+const char *
+sup_req_event(struct sup_req *req)
+{
+	HOST_NEEDS(req, "req");
+	return request_text(req, MESSAGE_HOOK, 1);
 }
 
 static const char *

@@ -75,6 +75,15 @@ offer_declare(struct registration *r, const struct sup_offer *said)
 	r->http.streams_body = said->streams_body;
 }
 
+/* The next offer. */
+static struct offer *
+offer_add(struct sup *p)
+{
+	p->offers = memory_resize(
+		p->offers, (p->offer_count + 1) * sizeof(*p->offers));
+	return &p->offers[p->offer_count++];
+}
+
 int
 sup_register(struct sup *p, const struct sup_offer *offered)
 {
@@ -87,12 +96,61 @@ sup_register(struct sup *p, const struct sup_offer *offered)
 
 	if (offer_check(p, said))
 		return -1;
-	p->offers = memory_resize(
-		p->offers, (p->offer_count + 1) * sizeof(*p->offers));
-	offer = &p->offers[p->offer_count++];
+	offer = offer_add(p);
 	offer->said = *said;
 	offer_declare(&offer->declared, said);
 	return 0;
+}
+
+static int
+hook_check(const struct sup *p, const struct sup_hook_offer *said)
+{
+	if (p->state != HOST_INITIALISING)
+		host_say("cannot register once the plugin is ready");
+	else if (!said->event)
+		host_say("a hook needs an event");
+	else if (!said->handler)
+		host_say("hook %s has no handler", said->event);
+	else if (p->offer_count == REGISTRATIONS_MAX)
+		host_say("more than %d registrations", REGISTRATIONS_MAX);
+	else
+		return 0;
+	return -1;
+}
+
+int
+sup_register_hook(struct sup *p, const struct sup_hook_offer *said)
+{
+	HOST_NEEDS(p, "p");
+	HOST_NEEDS(said, "offer");
+
+	struct registration *r;
+	struct offer *offer;
+
+	if (hook_check(p, said))
+		return -1;
+	offer = offer_add(p);
+	offer->said = (struct sup_offer){
+		.handler = said->handler, .user = said->user};
+	r = &offer->declared;
+	registration_init(r, REGISTRATION_HOOK);
+	r->name = memory_copy_text(said->name ? said->name : said->event);
+	r->hook.event = memory_copy_text(said->event);
+	r->hook.match_json = memory_copy_text(said->match);
+	if (said->timeout_ms)
+		r->hook.timeout_ms = said->timeout_ms;
+	if (said->idempotent)
+		r->idempotent = true;
+	return 0;
+}
+
+int
+sup_hook(struct sup *p, const char *event, sup_handler *handler, void *user)
+{
+	HOST_NEEDS(p, "p");
+	return sup_register_hook(
+		p, &(struct sup_hook_offer){
+			   .event = event, .handler = handler, .user = user});
 }
 
 int

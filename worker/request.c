@@ -182,6 +182,12 @@ request_take_http(struct sup *p, const struct message *m)
 		request_start(req);
 }
 
+static int
+deadline_param(enum message_name message)
+{
+	return message == MESSAGE_HOOK ? 4 : message == MESSAGE_COMMAND ? 3 : 2;
+}
+
 static void
 request_take_named(struct sup *p, const struct message *m)
 {
@@ -189,8 +195,7 @@ request_take_named(struct sup *p, const struct message *m)
 	int kind = registration_kind_by_message(m->name);
 	const struct offer *offer;
 
-	req->left_ms =
-		m->params[registration_kinds[kind]->takes_text ? 3 : 2].via.u64;
+	req->left_ms = m->params[deadline_param(m->name)].via.u64;
 	offer = host_offer(
 		p, (enum registration_kind)kind, codec_bytes(&m->params[0]));
 	if (!offer) {

@@ -25,6 +25,13 @@ value_in(const struct field *f, const struct registration *r)
 }
 
 static bool
+is_number(const struct field *f)
+{
+	return f->type == FIELD_BYTES || f->type == FIELD_COUNT ||
+	       f->type == FIELD_INT;
+}
+
+static bool
 is_text(const struct field *f)
 {
 	return f->type == FIELD_TEXT || f->type == FIELD_LINES ||
@@ -42,8 +49,10 @@ field_init(const struct field *f, struct registration *r)
 {
 	if (f->type == FIELD_EITHER)
 		*(int *)field_in(f, r) = -1;
-	else if (f->type == FIELD_BYTES)
+	else if (f->type == FIELD_BYTES || f->type == FIELD_COUNT)
 		*(int64_t *)field_in(f, r) = -1;
+	else if (f->type == FIELD_INT)
+		*(int64_t *)field_in(f, r) = 0;
 	else if (f->type == FIELD_BOOL)
 		*(bool *)field_in(f, r) = false;
 	else
@@ -104,13 +113,17 @@ read_bool(const struct field *f, struct registration *r,
 }
 
 static int
-read_bytes(const struct field *f, struct registration *r,
+read_number(const struct field *f, struct registration *r,
 	const msgpack_object *o, struct error *err)
 {
-	if (o->type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
-		o->via.u64 > INT64_MAX)
-		return error_set(err, "%s is not a number of bytes", f->name);
-	*(int64_t *)field_in(f, r) = (int64_t)o->via.u64;
+	if (f->type == FIELD_INT && o->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
+		*(int64_t *)field_in(f, r) = o->via.i64;
+	else if (o->type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
+		 o->via.u64 > INT64_MAX)
+		return error_set(err, "%s is not a number%s", f->name,
+			f->type == FIELD_BYTES ? " of bytes" : "");
+	else
+		*(int64_t *)field_in(f, r) = (int64_t)o->via.u64;
 	return 0;
 }
 
@@ -132,9 +145,11 @@ field_read(const struct field *f, struct registration *r,
 	case FIELD_EITHER:
 		return read_bool(f, r, o, err);
 	case FIELD_BYTES:
+	case FIELD_COUNT:
+	case FIELD_INT:
 		break;
 	}
-	return read_bytes(f, r, o, err);
+	return read_number(f, r, o, err);
 }
 
 /* ---- what was read ---- */
@@ -165,6 +180,8 @@ field_equal(const struct field *f, const struct registration *a,
 	case FIELD_EITHER:
 		return *(const int *)first == *(const int *)second;
 	case FIELD_BYTES:
+	case FIELD_COUNT:
+	case FIELD_INT:
 		return *(const int64_t *)first == *(const int64_t *)second;
 	default:
 		return text_equal(text_in(f, a), text_in(f, b));
@@ -190,7 +207,7 @@ field_pack(const struct field *f, const struct registration *r,
 	codec_text(out, f->name);
 	if (is_text(f)) {
 		codec_text(out, text_in(f, r));
-	} else if (f->type == FIELD_BYTES) {
+	} else if (is_number(f)) {
 		msgpack_pack_int64(out, *(const int64_t *)value);
 	} else {
 		yes = f->type == FIELD_BOOL ? *(const bool *)value

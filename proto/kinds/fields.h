@@ -19,6 +19,8 @@ enum field_type {
 	FIELD_BOOL,   /* bool; false: absent */
 	FIELD_EITHER, /* int: 0 no, 1 yes, -1 absent */
 	FIELD_BYTES,  /* int64_t: a number of bytes, -1 absent */
+	FIELD_COUNT,  /* int64_t: 0 or more, -1 absent */
+	FIELD_INT,    /* int64_t: of either sign; 0: absent */
 };
 
 struct field {

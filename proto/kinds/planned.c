@@ -16,13 +16,6 @@ const struct registration_kind_row kind_service = {
 	.named = true,
 };
 
-const struct registration_kind_row kind_hook = {
-	.wire = "hook",
-	.receipt = "hooks",
-	.noun = "hook",
-	.shared = true,
-};
-
 const struct registration_kind_row kind_schedule = {
 	.wire = "schedule",
 	.receipt = "schedules",

@@ -155,6 +155,32 @@ plugin_cuts(const struct figures *v)
 			v, "reason", reasons[i], (double)v->p->counters.cut[i]);
 }
 
+static void
+plugin_hook_calls(const struct figures *v)
+{
+	for (int i = 0; v->p->hooks && i < HOOK_CALL_COUNT; i++)
+		add_labelled(v, "outcome", hook_call_texts[i],
+			(double)v->p->hooks->calls[i]);
+}
+
+static void
+plugin_hook_losses(const struct figures *v)
+{
+	for (int i = 0; v->p->hooks && i < HOOK_LOSS_COUNT; i++)
+		add_labelled(v, "reason", hook_loss_texts[i],
+			(double)v->p->hooks->lost[i]);
+}
+
+static void
+plugin_hook_latency(const struct figures *v)
+{
+	struct metrics_label label = {"plugin", v->p->id};
+
+	if (v->p->hooks)
+		metrics_sample_histogram(
+			v->w, &label, 1, &v->p->hooks->latency);
+}
+
 /* Metrics that are one number. */
 #define NUMBER(name, expression)                                               \
 	static void name(const struct figures *v)                              \
@@ -256,6 +282,14 @@ static const struct plugin_family {
 	{"supd_plugin_events_refused_total", METRICS_COUNTER,
 		"Events of workers that were refused: malformed, or too many.",
 		plugin_events_refused},
+	{"supd_plugin_hook_calls_total", METRICS_COUNTER,
+		"Calls of a plugin's hooks.", plugin_hook_calls},
+	{"supd_plugin_hook_events_lost_total", METRICS_COUNTER,
+		"Events that a plugin's hooks should have got and did not.",
+		plugin_hook_losses},
+	{"supd_plugin_hook_duration_seconds", METRICS_HISTOGRAM,
+		"Time from a call of a hook to its answer.",
+		plugin_hook_latency},
 	{"supd_plugin_workers_cut_total", METRICS_COUNTER,
 		"Workers that supd gave up on while they ran.", plugin_cuts},
 	{"supd_plugin_calls_refused_total", METRICS_COUNTER,

@@ -2,13 +2,16 @@
  * operator, or another plugin's tool, command or method. The worker is kept by
  * number; if it is gone when the answer comes, the answer is dropped. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "proto/util/text.h"
 #include "proto/value.h"
 #include "supervisor/control/commands.h"
+#include "supervisor/event/events.h"
 #include "supervisor/gateway/invoke.h"
+#include "supervisor/ops/journal.h"
 #include "supervisor/control/page.h"
 
 /* Limits per worker: calls in progress, and bytes of their arguments. A single
@@ -216,6 +219,42 @@ inherit(struct gateway *g, struct worker *w, const struct message *m,
 	return true;
 }
 
+/* An event that must not be lost silently: {"seq"}, or the error that says why
+ * it is not taken. */
+static void
+take_event(struct gateway *g, struct worker *w, const struct message *m)
+{
+	struct bytes name = codec_bytes(&m->params[1]);
+	enum wire_error code = WIRE_BAD_MESSAGE;
+	struct error err;
+	json_t *data = NULL, *result;
+	struct worker_chain chain;
+	uint64_t seq;
+	char *text;
+
+	if (!inherit(g, w, m, true, &chain))
+		return;
+	text = memory_copy_bytes(name.at, name.length);
+	if (strlen(text) != name.length)
+		error_set(&err, "the name of an event has no NUL");
+	else if (value_is_longer(&m->params[2], JOURNAL_DATA_MAX))
+		error_set(&err, "the data of an event is larger than %d KiB",
+			JOURNAL_DATA_MAX / 1024);
+	else if ((data = read_args(&m->params[2], &err)) &&
+		 events_take(g->events, w->owner, text, data, chain.chain, &seq,
+			 &code, &err) == 0)
+		err.text[0] = '\0';
+	if (err.text[0]) {
+		worker_refuse_call(w, m->id, code, err.text);
+	} else {
+		result = json_pack("{s:I}", "seq", (json_int_t)seq);
+		worker_answer_call(w, m->id, result);
+		json_decref(result);
+	}
+	json_decref(data);
+	free(text);
+}
+
 void
 commands_worker_call(
 	struct gateway *g, struct worker *w, const struct message *m)
@@ -228,9 +267,13 @@ commands_worker_call(
 	struct worker_chain chain;
 	struct worker_call *c;
 
+	if (bytes_equal(codec_bytes(&m->params[0]), BYTES("event"))) {
+		take_event(g, w, m);
+		return;
+	}
 	if (kind < 0) {
 		worker_refuse_call(w, m->id, WIRE_NOT_FOUND,
-			"kind must be tool, command or method");
+			"kind must be tool, command, method or event");
 		return;
 	}
 	if (w->calls >= WORKER_CALLS_MAX ||

@@ -239,6 +239,15 @@ dispatch_note_failure(
 }
 
 bool
+dispatch_has_room(const struct gateway *g, const struct plugin *p)
+{
+	struct worker *w = plugin_serving(p);
+
+	return w && !g->stopping && !p->is_held && !p->hold.count &&
+	       worker_has_room(w);
+}
+
+bool
 dispatch_is_available(const struct gateway *g, const struct route_match *match)
 {
 	struct plugin *p = gateway_plugin_by_number(g, match->plugin);
@@ -310,6 +319,8 @@ dispatch_release(struct gateway *g, struct plugin *p)
 			refuse(g, r, REQUEST_UNAVAILABLE,
 				"the new version no longer serves this");
 	}
+	if (g->on_release)
+		g->on_release(g, p);
 }
 
 /* ---- when a worker dies ---- */

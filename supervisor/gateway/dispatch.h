@@ -44,6 +44,8 @@ void dispatch_note_answer(
 /* The request failed, or the worker's answer was invalid. */
 void dispatch_note_failure(
 	struct gateway *g, const struct request *r, enum request_failure why);
+/* Whether a request submitted now would be sent at once. */
+bool dispatch_has_room(const struct gateway *g, const struct plugin *p);
 /* Whether a request would be sent or held, apart from full queues. */
 bool dispatch_is_available(
 	const struct gateway *g, const struct route_match *match);

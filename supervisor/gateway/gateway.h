@@ -14,6 +14,7 @@
 
 struct journal;
 struct history;
+struct events;
 struct page_press;
 struct slices;
 
@@ -98,6 +99,7 @@ struct gateway {
 	struct history *history;  /* NULL in tests */
 	struct page_press *pages; /* owned by control, used by all doors */
 	struct slices *slices;	  /* likewise */
+	struct events *events;	  /* hooks: event/; NULL in tests */
 	struct output_hub *lines; /* the output of all plugins */
 	char *runtime_dir, *state_dir, *worker_program;
 	struct store_sync *sync; /* syncs state_dir; NULL in tests */
@@ -120,6 +122,8 @@ struct gateway {
 	/* Who makes the call that is being run, as its receipt says it; NULL:
 	 * no call is. */
 	const char *asking;
+	/* The calls that led to the event that is being noted; NULL: none. */
+	struct chain *noting;
 	bool stopping;
 	ev_timer tick; /* turns the wheel at the next deadline */
 	struct wheel_timer stop_timer;
@@ -132,6 +136,8 @@ struct gateway {
 	 * gone when the call returns. */
 	void (*on_verdict)(struct gateway *g, bool may_start_others);
 	void (*on_worker_gone)(struct gateway *g, struct plugin *p);
+	/* Upcall to event/, or NULL: the plugin may have room for requests. */
+	void (*on_release)(struct gateway *g, struct plugin *p);
 	/* Upcalls to the supervisor; may be NULL. */
 	void (*on_settled)(struct gateway *g, void *user); /* readiness may
 							      have changed */

@@ -261,6 +261,18 @@ refuse_deep(struct plugin *p, struct bytes event, const struct chain *chain)
 }
 
 void
+news_called(
+	struct plugin *p, const char *event, json_t *data, struct chain *chain)
+{
+	struct gateway *g = p->gateway;
+
+	g->noting = chain;
+	journal_note_called(g->journal, event, p->id, data,
+		chain ? chain_json(chain) : NULL);
+	g->noting = NULL;
+}
+
+void
 news_emit(struct plugin *p, struct bytes event, const msgpack_object *data,
 	struct chain *chain)
 {
@@ -288,8 +300,7 @@ news_emit(struct plugin *p, struct bytes event, const msgpack_object *data,
 			"the name of an event must be a string without NUL");
 	else if (value && !journal_check(name, value, &err)) {
 		p->counters.events++;
-		journal_note_called(p->gateway->journal, name, p->id,
-			json_incref(value), chain ? chain_json(chain) : NULL);
+		news_called(p, name, json_incref(value), chain);
 	}
 	if (err.text[0])
 		refuse_emit(p, err.text);

@@ -47,6 +47,9 @@ void news_state_lost(struct plugin *p);
 /* A request was refused because too many are held. The first is logged at once;
  * then the number of further ones once a second. */
 void news_overflow(struct plugin *p);
+/* An event of a plugin, which has been checked. Takes data's reference. */
+void news_called(
+	struct plugin *p, const char *event, json_t *data, struct chain *chain);
 /* chain: the calls that led to it, borrowed, or NULL. */
 void news_emit(struct plugin *p, struct bytes event, const msgpack_object *data,
 	struct chain *chain);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proto/event_name.h"
 #include "proto/json_text.h"
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
@@ -35,10 +36,8 @@ struct journal {
 	uint64_t begin; /* the seq before this process's first event */
 	uint64_t last;	/* seq of the newest event */
 	struct list readers;
+	struct journal_reader *watcher; /* or NULL */
 };
-
-static const char *const own_words[] = {
-	"gateway", "config", "reload", "routes", "worker", "plugin", "hold"};
 
 struct journal *
 journal_create(void)
@@ -65,32 +64,6 @@ journal_destroy(struct journal *j)
 
 /* ---- names ---- */
 
-static bool
-is_well_formed(const char *event)
-{
-	size_t length = strspn(event,
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		"0123456789_.:-");
-
-	return length && length <= JOURNAL_NAME_MAX && !event[length] &&
-	       event[0] != '.' && event[length - 1] != '.' &&
-	       !strstr(event, "..");
-}
-
-static bool
-is_own(const char *event)
-{
-	size_t length = strcspn(event, ".");
-
-	if (event[length] != '.')
-		return false;
-	for (size_t i = 0; i < sizeof(own_words) / sizeof(*own_words); i++)
-		if (strlen(own_words[i]) == length &&
-			!memcmp(event, own_words[i], length))
-			return true;
-	return false;
-}
-
 static size_t
 text_bytes(const json_t *value)
 {
@@ -106,12 +79,12 @@ text_bytes(const json_t *value)
 int
 journal_check(const char *event, const json_t *data, struct error *err)
 {
-	if (!is_well_formed(event))
+	if (!event_name_is_valid(bytes_of(event)))
 		return error_set(err,
 			"the name of an event must be 1 to %d letters, digits, "
 			"'_', '-', ':' and single dots inside",
 			JOURNAL_NAME_MAX);
-	if (is_own(event))
+	if (event_name_is_own(bytes_of(event)))
 		return error_set(err, "the name '%s' is supd's own", event);
 	if (data && value_is_deeper(data, VALUE_DEPTH_MAX))
 		return error_set(err,
@@ -196,8 +169,11 @@ journal_note_called(struct journal *j, const char *name, const char *plugin_id,
 
 	if (!event)
 		return;
-	keep(&j->rings[is_own(name) ? RING_OWN : RING_OTHERS], ++j->last,
-		event);
+	keep(&j->rings[event_name_is_own(bytes_of(name)) ? RING_OWN
+							 : RING_OTHERS],
+		++j->last, event);
+	if (j->watcher)
+		j->watcher->on_event(j->watcher, event);
 	list_for_each_safe (node, &j->readers) {
 		struct journal_reader *r =
 			container_of(node, struct journal_reader, node);
@@ -364,6 +340,12 @@ void
 journal_follow(struct journal *j, struct journal_reader *r)
 {
 	list_append(&j->readers, &r->node);
+}
+
+void
+journal_watch(struct journal *j, struct journal_reader *r)
+{
+	j->watcher = r;
 }
 
 void

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/event_name.h"
 #include "proto/util/bytes.h"
 #include "proto/util/error.h"
 #include "proto/util/list.h"
@@ -17,7 +18,7 @@
 #define JOURNAL_EVENTS_MAX 1000		    /* kept; older ones go, */
 #define JOURNAL_BYTES_MAX (4 * 1024 * 1024) /* also beyond this much text */
 #define JOURNAL_ANSWER_MAX (512 * 1024)	    /* of text, in one answer */
-#define JOURNAL_NAME_MAX 128
+#define JOURNAL_NAME_MAX EVENT_NAME_MAX
 #define JOURNAL_DATA_MAX (64 * 1024) /* of what others emit, as JSON text */
 
 /* An event as everybody sees it (supctl events, GET /api/events): {"seq": N,
@@ -82,4 +83,6 @@ uint64_t journal_seq(const struct journal *j);	 /* of the newest event, or 0 */
 uint64_t journal_total(const struct journal *j); /* events since the start */
 unsigned journal_followers(const struct journal *j);
 void journal_follow(struct journal *j, struct journal_reader *r);
+/* Like a follower that is not counted as one: for hooks. NULL ends it. */
+void journal_watch(struct journal *j, struct journal_reader *r);
 void journal_leave(struct journal_reader *r); /* idempotent */

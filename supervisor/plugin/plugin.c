@@ -43,6 +43,7 @@ plugin_destroy(struct plugin *p)
 	store_finish(&p->store);
 	receipt_unref(p->last_reload);
 	survey_destroy(p->stage_check);
+	free(p->hooks);
 	free(p->last_crash);
 	free(p->stage_damaged);
 	free(p->older_reason);

@@ -8,6 +8,7 @@
 
 #include "supervisor/config/config.h"
 #include "supervisor/ops/metrics.h"
+#include "supervisor/plugin/hook_counters.h"
 #include "supervisor/plugin/output.h"
 #include "supervisor/plugin/receipt.h"
 #include "supervisor/plugin/store.h"
@@ -142,6 +143,7 @@ struct plugin {
 	 * whether it is enabled; or "". */
 	char state_lost[512];
 	struct plugin_counters counters;
+	struct hook_counters *hooks; /* NULL: it has never had hooks */
 	struct plugin_last_reload last;
 	struct plugin_overflow overflow;
 	struct plugin_repeats repeats;

@@ -380,10 +380,16 @@ route_edit_commit(struct route_edit *e, uint32_t worker)
 {
 	struct route_slot *slot = &e->table->slots[e->plugin];
 
+	struct route_table *t = e->table;
+	uint32_t plugin = e->plugin;
+	bool changed = !e->unchanged;
+
 	assert(slot->edit == e && !e->is_open);
-	if (!e->unchanged)
+	if (changed)
 		edit_apply(e, slot);
 	slot->worker = worker;
-	e->table->generation++;
+	t->generation++;
 	edit_destroy(e);
+	if (changed)
+		route_table_changed(t, plugin);
 }

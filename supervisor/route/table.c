@@ -29,6 +29,21 @@ route_table_destroy(struct route_table *t)
 	free(t);
 }
 
+void
+route_table_watch(struct route_table *t,
+	void (*on_change)(void *user, uint32_t plugin), void *user)
+{
+	t->on_change = on_change;
+	t->user = user;
+}
+
+void
+route_table_changed(struct route_table *t, uint32_t plugin)
+{
+	if (t->on_change)
+		t->on_change(t->user, plugin);
+}
+
 uint64_t
 route_table_generation(const struct route_table *t)
 {
@@ -80,6 +95,7 @@ route_table_remove(struct route_table *t, uint32_t plugin)
 	free(slot->entries);
 	registration_set_finish(&slot->set);
 	*slot = (struct route_slot){0};
+	route_table_changed(t, plugin);
 }
 
 void

@@ -21,6 +21,11 @@ void route_table_destroy(struct route_table *t);
 /* The number of commits and removals so far. */
 uint64_t route_table_generation(const struct route_table *t);
 
+/* Calls on_change(user, plugin) at the end of each commit and removal that
+ * changed the rows of a plugin. It must not change the table. */
+void route_table_watch(struct route_table *t,
+	void (*on_change)(void *user, uint32_t plugin), void *user);
+
 /* One row: a registration under its full name. It keeps its address over
  * commits of sets that contain it. */
 struct route_row {

@@ -32,10 +32,14 @@ struct route_table {
 	uint32_t slot_count;
 	uint64_t generation;
 	uint64_t edits; /* serial of the last edit prepared */
+	void (*on_change)(void *user, uint32_t plugin); /* NULL: nobody */
+	void *user;
 };
 
 /* The slot of a plugin. The array grows as needed, which moves it. */
 struct route_slot *route_table_slot(struct route_table *t, uint32_t plugin);
+/* The rows of a plugin have changed. */
+void route_table_changed(struct route_table *t, uint32_t plugin);
 /* Reports each row that the commit of an edit would add, remove or change. */
 void route_edit_compare(const struct route_edit *e,
 	void (*tell)(void *user, enum route_change what,

@@ -113,6 +113,27 @@ SUP_API int sup_command(struct sup *p, const char *name, const char *help,
 	sup_handler *handler, void *user);
 SUP_API int sup_method(
 	struct sup *p, const char *name, sup_handler *handler, void *user);
+
+/* A hook: the handler is called for each event of a name; a field left zero
+ * means the default. An observer gets every matching event once, in order, one
+ * at a time, over reloads too, and answers with sup_ok() or sup_fail(). */
+struct sup_hook_offer {
+	const char *event; /* "reload.verdict"; "bot.*", of any depth; "*" */
+	const char *name;  /* unique in the plugin; NULL: the event */
+	sup_handler *handler;
+	void *user;
+	/* JSON, {"field": value or [value…]}: only events whose data has these
+	 * values in its top-level fields; NULL: all. */
+	const char *match;
+	uint32_t timeout_ms; /* of one call; 0: 5000 */
+	/* Whether an event may be sent again if the worker dies with it. */
+	bool idempotent;
+};
+
+SUP_API int sup_register_hook(
+	struct sup *p, const struct sup_hook_offer *offer);
+SUP_API int sup_hook(
+	struct sup *p, const char *event, sup_handler *handler, void *user);
 /* The handler is called before the plugin takes over from an older one; it
  * answers with sup_ok() or sup_fail(). Without a handler, or with NULL, the
  * plugin counts as healthy. */
@@ -227,11 +248,13 @@ SUP_API void sup_resume(struct sup_req *req);
  * none. */
 SUP_API int64_t sup_req_time_left_ms(struct sup_req *req);
 
-/* tool, method, command: the name that was called */
+/* tool, method, command: the name that was called; hook: its name */
 SUP_API const char *sup_req_name(struct sup_req *req);
-SUP_API const char *sup_req_text(struct sup_req *req); /* command */
-/* tool and method: the arguments; command: its context; configure: the new
- * settings. By path as in sup_setting_string(), or as JSON text. */
+SUP_API const char *sup_req_event(struct sup_req *req); /* hook: "bot.said" */
+SUP_API const char *sup_req_text(struct sup_req *req);	/* command */
+/* tool and method: the arguments; command: its context; hook: the event's data;
+ * configure: the new settings. By path as in sup_setting_string(), or as JSON
+ * text. */
 SUP_API const char *sup_req_args_json(struct sup_req *req);
 SUP_API const char *sup_req_arg_string(
 	struct sup_req *req, const char *path, const char *fallback);
@@ -242,7 +265,8 @@ SUP_API bool sup_req_arg_bool(
 /* import: the blob (followed by a NUL) and the version of its export */
 SUP_API const void *sup_req_state(
 	struct sup_req *req, uint32_t *version_out, size_t *bytes_out);
-/* tool and method: who calls, as JSON text */
+/* tool and method: who calls; hook: {"id", "at", "plugin", "chain"}; as JSON
+ * text */
 SUP_API const char *sup_req_caller_json(struct sup_req *req);
 
 /* ---- answering: every request exactly once, now or later ----
