@@ -128,5 +128,9 @@ bool peer_is_deaf(const struct peer *p);
 /* Since when (clock_ms()) more is queued for the peer than its bound allows; 0
  * if it is not. The owner closes a peer for which this lasts too long. */
 uint64_t peer_over_since_ms(const struct peer *p);
+/* Reads and delivers the share of a turn now, without waiting for the loop to
+ * find the socket readable; not from within on_message. The peer may be gone
+ * afterwards. */
+void peer_read_now(struct peer *p);
 /* Stops and starts reading and delivering. */
 void peer_pause(struct peer *p, bool paused);

@@ -299,6 +299,13 @@ peer_serve(struct peer *p)
 }
 
 void
+peer_read_now(struct peer *p)
+{
+	if (p->fd >= 0)
+		peer_serve(p);
+}
+
+void
 peer_read_rest(struct peer *p)
 {
 	if (p->fd < 0)

@@ -282,6 +282,7 @@ worker_on_message(struct peer *peer, const struct message *m)
 
 	if (w->state >= WORKER_STOPPING)
 		return;
+	w->private->heard = true;
 	if (w->state == WORKER_STARTING && !is_hello)
 		worker_fail(w, "the worker's first message is not hello");
 	else if (is_wrong(m))

@@ -72,6 +72,11 @@ struct worker_private {
 	struct wheel_timer ping_due;
 	uint64_t ping_sent_ms;
 	bool ping_overdue;
+	/* Until ping_read_due fires, or something is sent to the worker,
+	 * nothing is read from it. */
+	bool ping_unread;
+	struct wheel_timer ping_read_due;
+	bool heard; /* it sent something since the last ping */
 
 	struct request check; /* supd's own request: a check, or worker_ask */
 	uint32_t checks_done;
@@ -170,6 +175,12 @@ void ping_init(struct worker *w);
 void ping_begin(struct worker *w);
 void ping_configure(struct worker *w); /* ping_timeout may have changed */
 void ping_end(struct worker *w);
+/* Reads the worker's socket again, if that waits. */
+void ping_read(struct worker *w);
+/* When a worker of that plugin (its number) is pinged next: at one of the times
+ * that all workers with this timeout share, the first one after that. A period
+ * of more than a second is of whole seconds, so that they meet. Pure. */
+uint64_t ping_next_ms(uint64_t after_ms, uint64_t timeout_ms, uint32_t plugin);
 
 /* ---- worker_unread.c ---- */
 void unread_init(struct worker *w);

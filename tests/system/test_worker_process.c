@@ -9,6 +9,7 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
+#include "supervisor/plugin/worker_private.h"
 #include "tests/system/bed.h"
 
 #define FAULT "tests/plugins/fault"
@@ -448,6 +449,36 @@ Test(worker_process, a_worker_that_answers_pings_lives)
 	w = bed_start_proven(&bed);
 	bed_turn_for(&bed, 0.5);
 	cr_expect(w->state == WORKER_SERVING && bed.downs == 0);
+	bed_stop(&bed, w);
+	bed_clear(&bed);
+}
+
+/* Its answer to a ping may wait, but nothing else. */
+Test(worker_process, an_idle_worker_is_read_as_soon_as_it_is_asked)
+{
+	struct worker *w;
+	struct ask ask;
+	uint64_t answered;
+
+	make("ping_timeout: 3s");
+	w = bed_start_proven(&bed);
+	while (!w->private->ping_unread)
+		bed_turn_for(&bed, 0.001);
+	cr_expect(w->private->peer.paused && w->private->ping.id);
+	ask_begin(&ask, &bed, w, "/fault", "");
+	cr_expect_not(w->private->peer.paused);
+	bed_await(&bed, &ask.ended, 1);
+	cr_expect(ask.answered);
+	ask_finish(&ask);
+
+	/* not idle: it has just answered */
+	answered = w->private->ping_sent_ms;
+	while (w->private->ping_sent_ms == answered)
+		bed_turn_for(&bed, 0.001);
+	cr_expect_not(w->private->ping_unread);
+	while (w->private->ping.id)
+		bed_turn_for(&bed, 0.001);
+	cr_expect(w->state == WORKER_SERVING);
 	bed_stop(&bed, w);
 	bed_clear(&bed);
 }

@@ -51,6 +51,7 @@ REACHES = table(
     ("kill", BOTH, "longest gap, median of ten kills", AT_MOST, 10.0),
     ("memory", ("nng",), "supd and 50 idle plugins", AT_MOST, 30),
     ("memory", ("native",), "supd and 50 idle plugins", AT_MOST, 15),
+    ("idle", BOTH, "wake-ups with 50 idle plugins", AT_MOST, 2),
     ("plugins1000", BOTH, "start of * plugins", AT_MOST, 5.0),
     ("plugins1000", BOTH, "reload among * against 10", AT_MOST, 1.5),
     ("plugins1000", BOTH, "request cost against 10 plugins", AT_MOST, 1.1),

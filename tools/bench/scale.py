@@ -56,6 +56,28 @@ def memory(options, report):
                    median(dirty[link]), " KiB", runs=dirty[link])
 
 
+def wakeups_of(pid):
+    with open("/proc/%d/status" % pid, encoding="latin-1") as lines:
+        for line in lines:
+            if line.startswith("voluntary_ctxt_switches:"):
+                return int(line.split()[1])
+    return 0
+
+
+def idle(options, report):
+    """50 idle C plugins: how often supd wakes up."""
+    seconds = max(options.seconds, 20)  # two rounds of pings
+    for link in options.links:
+        with r.Rig() as rig:
+            supd = start_many(rig, link, 50, "supd")
+            touch_all(supd, 50)
+            time.sleep(12)  # what follows a start is over
+            before = wakeups_of(supd.process.pid)
+            time.sleep(seconds)
+            woke = (wakeups_of(supd.process.pid) - before) / seconds
+        report.add("idle", link, "wake-ups with 50 idle plugins", woke, "/s")
+
+
 def nginx_and_programs(rig, count):
     proxy = peers.nginx(rig)
     others = [rig.start("program", [r.UPSTREAM, rig.path("p%d" % n)])
