@@ -16,6 +16,7 @@
 #define WIRE_INLINE_BODY (64 * 1024)   /* larger bodies go in chunks */
 #define WIRE_CREDIT_BYTES (256 * 1024) /* per stream at the start */
 #define WIRE_CREDIT_MAX (1024 * 1024)  /* for a client that keeps up */
+#define SERVICE_TEXT_MAX 256 /* of a service.status; the rest is cut */
 /* Longer deadlines are shortened to this. */
 #define WIRE_DEADLINE_MAX_MS (24 * 60 * 60 * 1000ull)
 
@@ -45,6 +46,15 @@
  *   of a reload, when only its settings changed. The map is all of them, as in
  *   hello. After nil they are in force; after an error, or without an answer
  *   within health_timeout, the worker is replaced by a reload.
+ * - What cannot exist twice (a service without `overlap`, and with the
+ * manifest's `reload: exclusive` anything) goes from the old worker to the new
+ * one: `service.stop` for each service and `quiesce` to the old one, then
+ * `take` and `service.start` to the new one. What was stopped may be started
+ * again. Epochs only grow: of two workers, the one with the greater epoch owns
+ * what they share. A worker that does not know `quiesce` and `take` answers
+ *   `not_found`, which is fine unless its manifest says `reload: exclusive`.
+ * - `service.status` has one of the states running, waiting, failed, and a text
+ *   of at most SERVICE_TEXT_MAX bytes. supd starts a failed service again.
  * - `limits` comes when a limit in hello's answer has changed: the same map,
  *   with the values in force from now on.
  * - `request` in `call` and `emit` is the id of the request that the worker is
@@ -96,6 +106,16 @@
 		"answer: [version, blob, more, sha256]")                       \
 	X(IMPORT, "import", REQUEST, TO_WORKER, "ib|os",                       \
 		"version, blob, more, sha256; answer: nil or an error")        \
+	X(SERVICE_START, "service.start", REQUEST, TO_WORKER, "su",            \
+		"name, deadline_ms; answer: nil or an error")                  \
+	X(SERVICE_STOP, "service.stop", REQUEST, TO_WORKER, "su",              \
+		"name, deadline_ms; answer: nil or an error")                  \
+	X(SERVICE_STATUS, "service.status", NOTIFICATION, TO_SUPD, "sss",      \
+		"name, state, text")                                           \
+	X(QUIESCE, "quiesce", REQUEST, TO_WORKER, "u",                         \
+		"deadline_ms; answer: nil or an error")                        \
+	X(TAKE, "take", REQUEST, TO_WORKER, "uu",                              \
+		"epoch, deadline_ms; answer: nil or an error")                 \
 	X(DRAINED, "drained", NOTIFICATION, TO_SUPD, "",                       \
 		"the last answer is queued")                                   \
 	X(LOG, "log", NOTIFICATION, TO_SUPD, "ss", "level, text")              \
@@ -107,8 +127,7 @@
 	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \
 		"id of the call, what happened (control socket only)")
 
-/* Not supported yet: quiesce, take, probe, tick, service.*, channel.*,
- * ws.*. */
+/* Not supported yet: probe, tick, channel.*, ws.*. */
 
 enum message_name {
 #define X(name, ...) MESSAGE_##name,

@@ -40,6 +40,9 @@ struct registration {
 			/* match_json read, a reference; NULL: all events. */
 			json_t *match;
 		} hook;
+		struct {
+			bool overlap; /* may run in two workers at a time */
+		} service;
 	};
 };
 

@@ -60,10 +60,19 @@ answer_has_content(struct sup_req *req)
 {
 	if (!request_is_wanted(req))
 		return false;
-	if (req->message != MESSAGE_EXPORT && req->message != MESSAGE_IMPORT &&
-		req->message != MESSAGE_CONFIGURE &&
-		req->message != MESSAGE_HOOK)
+	switch (req->message) {
+	case MESSAGE_EXPORT:
+	case MESSAGE_IMPORT:
+	case MESSAGE_CONFIGURE:
+	case MESSAGE_HOOK:
+	case MESSAGE_SERVICE_START:
+	case MESSAGE_SERVICE_STOP:
+	case MESSAGE_QUIESCE:
+	case MESSAGE_TAKE:
+		break;
+	default:
 		return true;
+	}
 	request_answer_error(req, WIRE_FAILED,
 		req->message == MESSAGE_EXPORT
 			? "answer an export with sup_reply_state()"

@@ -20,6 +20,10 @@
 struct offer {
 	struct sup_offer said; /* as passed in; its strings may be freed */
 	struct registration declared;
+	/* of a service: starts without an answer; the stop that waits for them
+	 */
+	uint32_t starts;
+	struct sup_req *stop;
 };
 
 enum host_state {
@@ -46,6 +50,8 @@ struct sup {
 	uint32_t offer_count;
 	sup_handler *health, *configure, *export_state, *import_state;
 	void *health_user, *configure_user, *state_user;
+	sup_handler *quiesce, *take;
+	void *quiesce_user, *take_user;
 	uint32_t state_version;
 
 	/* requests whose answer is not complete */

@@ -11,6 +11,7 @@ static const enum registration_kind offer_kinds[] = {
 	[SUP_TOOL] = REGISTRATION_TOOL,
 	[SUP_COMMAND] = REGISTRATION_COMMAND,
 	[SUP_METHOD] = REGISTRATION_METHOD,
+	[SUP_SERVICE] = REGISTRATION_SERVICE,
 };
 
 #define OFFER_KINDS (sizeof(offer_kinds) / sizeof(offer_kinds[0]))
@@ -30,6 +31,10 @@ offer_check(const struct sup *p, const struct sup_offer *said)
 		host_say("%s: streams_body is for http only", said->name);
 	else if (!said->handler)
 		host_say("%s has no handler", http ? said->path : said->name);
+	else if (said->kind == SUP_SERVICE && !said->stop)
+		host_say("service %s cannot be stopped: it has no handler for "
+			 "that",
+			said->name);
 	else if (p->offer_count == REGISTRATIONS_MAX)
 		host_say("more than %d registrations", REGISTRATIONS_MAX);
 	else
@@ -48,7 +53,8 @@ offer_said(const struct sup *p, const struct sup_offer *said)
 			? offsetof(struct sup_offer, streams_body)
 		: p->descriptor->abi < 3
 			? offsetof(struct sup_offer, skip_validation)
-			: sizeof(own));
+		: p->descriptor->abi < 4 ? offsetof(struct sup_offer, stop)
+					 : sizeof(own));
 	return own;
 }
 
@@ -60,6 +66,11 @@ offer_declare(struct registration *r, const struct sup_offer *said)
 	r->help = memory_copy_text(said->help);
 	if (said->idempotent)
 		r->idempotent = said->idempotent > 0;
+	if (said->kind == SUP_SERVICE) {
+		r->name = memory_copy_text(said->name);
+		r->service.overlap = said->overlap;
+		return;
+	}
 	if (said->kind != SUP_HTTP) {
 		r->name = memory_copy_text(said->name);
 		r->call.schema_json = memory_copy_text(said->schema);

@@ -77,6 +77,8 @@ request_finish(struct sup_req *req)
 	req->plugin->in_flight--;
 	if (req->plugin->serving == req->id)
 		req->plugin->serving = 0;
+	if (req->offer && req->message != MESSAGE_HTTP)
+		service_ended(req);
 	host_check_drained(req->plugin);
 	if (!req->in_handler)
 		request_recycle(req);
@@ -237,6 +239,14 @@ request_take(struct sup *p, const struct message *m)
 		return;
 	case MESSAGE_CONFIGURE:
 		state_take_configure(request_create(p, m));
+		return;
+	case MESSAGE_SERVICE_START:
+	case MESSAGE_SERVICE_STOP:
+		service_take(request_create(p, m), m);
+		return;
+	case MESSAGE_QUIESCE:
+	case MESSAGE_TAKE:
+		service_take_over(request_create(p, m), m);
 		return;
 	default:
 		request_take_named(p, m);

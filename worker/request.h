@@ -28,7 +28,7 @@ struct request_pair {
 struct sup_req {
 	struct list node; /* of a bucket or the free list */
 	struct sup *plugin;
-	const struct offer *offer; /* http only */
+	const struct offer *offer; /* of http and services */
 	sup_handler *handler;
 	void *user;
 	enum message_name message;
@@ -45,6 +45,7 @@ struct sup_req {
 	size_t body_bytes;
 	struct buffer body; /* collected from chunks; of a stream: what waits */
 	uint32_t state_version; /* import */
+	uint64_t epoch;		/* take */
 	uint64_t left_ms;	/* as sent; 0: no deadline */
 	uint64_t deadline_ms;	/* clock_ms(), made of it when it matters */
 	json_t *args, *caller;
@@ -97,6 +98,11 @@ void state_take_import(struct sup_req *req, const struct message *m);
 void state_start_import(struct sup_req *req); /* the blob is whole */
 void state_take_configure(struct sup_req *req);
 void state_configured(struct sup_req *req); /* with sup_ok() */
+
+/* service.c */
+void service_take(struct sup_req *req, const struct message *m);
+void service_take_over(struct sup_req *req, const struct message *m);
+void service_ended(struct sup_req *req); /* a request of a service */
 
 /* read.c: copies all that params still holds; params is NULL afterwards. */
 void request_keep(struct sup_req *req);

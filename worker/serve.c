@@ -149,6 +149,10 @@ serve_on_request(struct sup *p, const struct message *m)
 	case MESSAGE_EXPORT:
 	case MESSAGE_IMPORT:
 	case MESSAGE_CONFIGURE:
+	case MESSAGE_SERVICE_START:
+	case MESSAGE_SERVICE_STOP:
+	case MESSAGE_QUIESCE:
+	case MESSAGE_TAKE:
 		request_take(p, m);
 		return;
 	case MESSAGE_PING:

@@ -24,8 +24,8 @@ kind_consists_of(struct bytes text, const char *allowed, size_t max_bytes)
 	return true;
 }
 
-static int
-check_name(struct registration *r, struct error *err)
+int
+kind_name_check(struct registration *r, struct error *err)
 {
 	if (!r->name)
 		return error_set(err, "name is missing");
@@ -53,7 +53,7 @@ compile(struct registration *r, struct error *err)
 int
 kind_call_check(struct registration *r, struct error *err)
 {
-	if (check_name(r, err) < 0)
+	if (kind_name_check(r, err) < 0)
 		return -1;
 	if (!r->call.schema_json || !r->call.validate)
 		return 0;

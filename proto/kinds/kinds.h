@@ -81,6 +81,8 @@ int registration_kind_by_message(enum message_name message);
 	.caller = KIND_CALLER_NAME
 #define KIND_CALL_FIELDS 2
 extern const struct field kind_call_fields[KIND_CALL_FIELDS];
+/* Of every kind but http: [A-Za-z0-9_.:/-]{1,128}. */
+int kind_name_check(struct registration *r, struct error *err);
 int kind_call_check(struct registration *r, struct error *err);
 void kind_call_copied(struct registration *r);
 void kind_call_finish(struct registration *r);

@@ -9,13 +9,6 @@ const struct registration_kind_row kind_channel = {
 	.named = true,
 };
 
-const struct registration_kind_row kind_service = {
-	.wire = "service",
-	.receipt = "services",
-	.noun = "service",
-	.named = true,
-};
-
 const struct registration_kind_row kind_schedule = {
 	.wire = "schedule",
 	.receipt = "schedules",

@@ -9,6 +9,7 @@
 #include "supervisor/apply/apply.h"
 #include "supervisor/apply/enable.h"
 #include "supervisor/apply/start.h"
+#include "supervisor/event/services.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/keep.h"
 #include "supervisor/gateway/news.h"
@@ -214,7 +215,7 @@ stop_plugin(struct gateway *g, struct plugin *p)
 	crash_forget(p);
 	if (p->reload) {
 		error_set(&p->reload->error, "supd is stopping");
-		reload_fail(p->reload);
+		reload_abandon(p->reload);
 	}
 	dispatch_fail_held(g, p, REQUEST_STOPPING);
 	settle_end_all(p);
@@ -224,6 +225,7 @@ stop_plugin(struct gateway *g, struct plugin *p)
 	p->active = NULL;
 	list_append(&p->others, &w->node);
 	worker_retire(w);
+	services_retire(w, SERVICES_ALL);
 }
 
 static void
@@ -276,7 +278,7 @@ abandon(struct gateway *g, struct plugin *p)
 
 	if (p->reload) {
 		error_set(&p->reload->error, "supd is stopping");
-		reload_fail(p->reload);
+		reload_abandon(p->reload);
 	}
 	while (!list_is_empty(&p->settling))
 		reload_destroy(
@@ -290,6 +292,7 @@ abandon(struct gateway *g, struct plugin *p)
 
 		list_remove(node);
 		worker_stop(w);
+		services_destroy(w);
 		worker_destroy(w);
 	}
 }

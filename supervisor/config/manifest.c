@@ -236,9 +236,11 @@ const struct schema_table manifest_table = {
 			.doc = "a program and its arguments, run in the "
 			       "staged copy."},
 		{ROW(reload), .type = SCHEMA_CHOICE, .choices = reload_words,
-			.fallback = "overlap", .later = true,
-			.doc = "Whether old and new worker may run at the same "
-			       "time."},
+			.fallback = "overlap",
+			.doc = "Whether old and new worker may have their "
+			       "resources at the same time. With `exclusive` "
+			       "a reload asks the old one to let go "
+			       "(`quiesce`) before the new one may `take`."},
 		{ROW(health), .type = SCHEMA_SECTION, .table = &health_table,
 			.doc = "What proves a new worker."},
 		{ROW(state), .type = SCHEMA_SECTION, .table = &state_table,

@@ -6,6 +6,7 @@
 
 #include "proto/util/clock.h"
 #include "proto/value.h"
+#include "supervisor/event/services.h"
 #include "supervisor/ops/time_text.h"
 #include "supervisor/plugin/usage.h"
 #include "supervisor/reload/reload.h"
@@ -110,6 +111,8 @@ plugin_view_status(const struct plugin *p)
 	put_text(row, "stageDamaged", p->stage_damaged);
 	put_text(row, "runsOlder",
 		plugin_runs_older(p) ? p->older_reason : NULL);
+	json_object_set_new(row, "services", services_view(w));
+	json_object_set_new(row, "take", services_take_view(w));
 	return row;
 }
 
@@ -279,8 +282,7 @@ plugin_view_all(const struct gateway *g, const struct plugin *p)
 	json_object_set_new(all, "requires", texts_view(&p->config->requires));
 	put_text(all, "stage", p->active ? p->active->stage_dir : NULL);
 	put_text(all, "mode",
-		manifest && manifest->reload == RELOAD_EXCLUSIVE ? "exclusive"
-								 : "overlap");
+		services_are_exclusive(p->active) ? "exclusive" : "overlap");
 	put_text(all, "link",
 		config_link_name(plugin_link(p->config, manifest)));
 	json_object_set_new(all, "workers", workers_view(p));

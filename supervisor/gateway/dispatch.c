@@ -140,6 +140,10 @@ request_due(struct wheel_timer *t)
 	bool late = clock_ms() >= r->due_ms;
 	struct worker *w;
 
+	if (r->where == REQUEST_HELD && !late && p->keeps_held) {
+		wait_until(g, p, r);
+		return;
+	}
 	if (r->where == REQUEST_HELD) {
 		hold_remove(&p->hold, r);
 		refuse(g, r, late ? REQUEST_LATE : REQUEST_HELD_TOO_LONG, NULL);

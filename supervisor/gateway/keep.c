@@ -44,6 +44,29 @@ keep_decision(struct plugin *p, struct error *err)
 	return 0;
 }
 
+int
+keep_reserve_epochs(struct plugin *p, unsigned count, struct error *err)
+{
+	uint64_t before = p->store.epoch;
+
+	if (p->epoch + count <= before)
+		return 0;
+	p->store.epoch = p->epoch + KEEP_EPOCHS;
+	if (keep_save(p, err) == 0)
+		return 0;
+	p->store.epoch = before;
+	return error_prefix(err, "the epoch cannot be saved: ");
+}
+
+int
+keep_next_epoch(struct plugin *p, uint64_t *epoch_out, struct error *err)
+{
+	if (keep_reserve_epochs(p, 1, err) < 0)
+		return -1;
+	*epoch_out = ++p->epoch;
+	return 0;
+}
+
 static void
 save_later(struct plugin *p, const struct error *cause)
 {
@@ -154,6 +177,7 @@ take_lost_store(struct gateway *g, struct plugin *p, const struct error *cause)
 	struct error err;
 
 	p->store.generation = last_known_generation(g, p) + LOST_GENERATIONS;
+	p->store.epoch = clock_wall_ms(); /* no count comes near it */
 	text_format(p->state_lost, sizeof(p->state_lost), "%s", cause->text);
 	log_write(LOG_ERROR, &subject,
 		"stored state lost: %s; starting as configured, "
@@ -175,8 +199,10 @@ load_store(struct gateway *g, struct plugin *p)
 		take_lost_store(g, p, &err);
 	if (result <= 0)
 		return;
-	/* the lost copy may be newer, by at most one generation per save */
+	/* the lost copy may be newer, by at most one generation, or these
+	 * epochs, per save */
 	p->store.generation++;
+	p->store.epoch += KEEP_EPOCHS;
 	log_write(LOG_WARN, &subject,
 		"%s; read the other copy; the next write repairs this "
 		"one",
@@ -201,6 +227,7 @@ void
 keep_load(struct plugin *p)
 {
 	load_store(p->gateway, p);
+	p->epoch = p->store.epoch;
 	take_claims(p->gateway, p);
 }
 
@@ -213,7 +240,7 @@ keep_forget_stages(const struct gateway *g, const char *plugin_id)
 	int result = store_load(&s, g->state_dir, plugin_id, &err);
 
 	if (result > 0)
-		s.generation++; /* as in load_store() */
+		s.generation++, s.epoch += KEEP_EPOCHS; /* as load_store() */
 	if (result >= 0 && (s.proven_generation || s.older_generation ||
 				   claimed > s.generation)) {
 		if (claimed > s.generation)

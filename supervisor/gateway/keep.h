@@ -18,6 +18,13 @@ void keep_save_sooner_or_later(struct plugin *p);
 /* The plugin's generation could not be saved but is used nevertheless: marks it
  * as claimed beside the stages, and saves later. */
 void keep_generation_later(struct plugin *p, const struct error *cause);
+/* The next epoch, greater than any that a worker of the plugin has got: the
+ * store has it before this returns. -1: it could not be saved. */
+#define KEEP_EPOCHS 4 /* saved ahead */
+int keep_next_epoch(struct plugin *p, uint64_t *epoch_out, struct error *err);
+/* Makes sure that the next `count` epochs, at most KEEP_EPOCHS, need no save.
+ */
+int keep_reserve_epochs(struct plugin *p, unsigned count, struct error *err);
 /* Reads the plugin's store. An unreadable store is moved aside with an error in
  * the log and an event; the plugin then starts as configured. */
 void keep_load(struct plugin *p);

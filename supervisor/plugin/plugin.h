@@ -114,6 +114,7 @@ struct plugin {
 	bool stopped;	  /* by a user */
 	bool removed;	  /* not configured any more */
 	uint32_t claimed; /* a generation not in the store yet, or 0 */
+	uint64_t epoch;	  /* the last one sent to a worker, or earlier ones */
 	bool unsaved;	  /* the last save failed: keep.h */
 	bool given_up;	  /* failed too often; not restarted */
 	/* A reference, or NULL: the package's manifest, read before the first
@@ -136,6 +137,7 @@ struct plugin {
 	struct list settling;  /* struct reload.node: committed, not settled */
 	struct hold hold;
 	bool is_held; /* hand-over: requests are held though a worker serves */
+	bool keeps_held; /* take-over: held requests wait for the outcome */
 	uint32_t hold_passes; /* except calls by this worker */
 	struct output *output;
 	struct store store;

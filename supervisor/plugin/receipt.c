@@ -203,13 +203,30 @@ put_worker(json_t *view, const struct receipt_worker *w)
 	put(view, "digest", text_or_null(w->digest));
 }
 
+/* Phases that not every reload has are shown only where they apply. */
+static bool
+is_shown(const struct receipt *r, int phase)
+{
+	switch (phase) {
+	case PHASE_STATE:
+		return r->hands_over;
+	case PHASE_QUIESCING:
+	case PHASE_TAKING:
+		return r->takes_over;
+	case PHASE_GIVING:
+		return r->phase_ms[phase] >= 0;
+	default:
+		return true;
+	}
+}
+
 static json_t *
 phases(const struct receipt *r)
 {
 	json_t *phases = json_object();
 
 	for (int i = PHASE_NONE + 1; i < PHASE_COUNT; i++)
-		if (i != PHASE_STATE || r->hands_over)
+		if (is_shown(r, i))
 			put(phases, receipt_phase_texts[i],
 				milliseconds(r->phase_ms[i]));
 	return phases;
@@ -221,6 +238,8 @@ phases(const struct receipt *r)
 static void
 put_more(json_t *view, const struct receipt *r)
 {
+	if (r->takes_over)
+		put(view, "takeMs", milliseconds(r->take_ms));
 	if (r->hands_over)
 		put(view, "stateBytes", count_or_null(r->state_bytes));
 	if (r->state_lost)

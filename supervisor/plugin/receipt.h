@@ -30,7 +30,11 @@ enum receipt_state {
 	X(STAGING, "staging")                                                  \
 	X(SPAWNING, "spawning")                                                \
 	X(CHECKING, "checking")                                                \
-	X(STATE, "state") /* hand-over of state, while requests are held */    \
+	X(QUIESCING,                                                           \
+		"quiescing") /* from here to the outcome, requests wait */     \
+	X(STATE, "state")    /* hand-over of state, while requests are held */ \
+	X(TAKING, "taking")                                                    \
+	X(GIVING, "givingBack")                                                \
 	X(COMMIT, "commit")                                                    \
 	X(DRAINING, "draining")
 
@@ -67,6 +71,8 @@ struct receipt {
 	double duration_ms, phase_ms[PHASE_COUNT]; /* < 0: not reached */
 	uint32_t held;
 	int64_t drained, aborted; /* -1: unknown yet */
+	bool takes_over;	  /* there was a take-over */
+	double take_ms;		  /* the time for which requests were held */
 	bool hands_over;	  /* state was handed over, or lost */
 	bool state_lost;
 	int64_t state_bytes; /* -1: none was taken */

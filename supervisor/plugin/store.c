@@ -115,6 +115,17 @@ read_number(
 }
 
 static int
+read_epoch(const json_t *root, uint64_t *out, struct error *err)
+{
+	const json_t *value = json_object_get(root, "epoch");
+
+	if (value && (!json_is_integer(value) || json_integer_value(value) < 0))
+		return error_set(err, "`epoch` is not an epoch");
+	*out = (uint64_t)json_integer_value(value);
+	return 0;
+}
+
+static int
 read_text(const json_t *root, const char *key, char **out, struct error *err)
 {
 	const json_t *value = json_object_get(root, key);
@@ -180,6 +191,7 @@ read_root(struct store *s, const json_t *root, struct error *err)
 	if (!json_is_object(root))
 		return error_set(err, "it is not an object");
 	if (read_flag(root, "stopped", &s->stopped, err) < 0 ||
+		read_epoch(root, &s->epoch, err) < 0 ||
 		read_enabled(s, root, err) < 0)
 		return -1;
 	if (read_number(root, "generation", &s->generation, err) < 0 ||
@@ -365,6 +377,9 @@ store_json(const struct store *s, uint64_t sequence)
 		json_object_set_new(
 			root, "olderVersion", text_or_null(s->older_version));
 	}
+	if (s->epoch)
+		json_object_set_new(
+			root, "epoch", json_integer((json_int_t)s->epoch));
 	if (s->older_run)
 		json_object_set_new(root, "olderRun",
 			json_integer((json_int_t)s->older_run));

@@ -23,6 +23,8 @@ struct store {
 	/* The generation last started from the older stage; 0: none. It serves
 	 * if it equals proven_generation. */
 	uint32_t older_run;
+	/* No epoch greater than this was ever sent to a worker; 0: none was. */
+	uint64_t epoch;
 	bool stopped;	/* by a user: stays stopped */
 	bool made_file; /* the last save made a new file, not synced yet */
 	/* A user's decision to enable or disable. It holds until the file's

@@ -113,6 +113,7 @@ worker_new(struct workers *workers, const struct worker_start *start,
 	wheel_timer_init(&p->deadline, worker_due);
 	wheel_timer_init(&p->dropped_due, worker_report_dropped);
 	wheel_timer_init(&p->check.deadline, NULL);
+	task_init(w);
 	ping_init(w);
 	unread_init(w);
 	ev_timer_init(&p->soon, worker_soon, 0., 0.);
@@ -143,6 +144,7 @@ worker_destroy(struct worker *w)
 	wheel_clear(p->workers->wheel, &p->deadline);
 	wheel_clear(p->workers->wheel, &p->dropped_due);
 	proof_end(w);
+	task_end(w);
 	ping_end(w);
 	unread_end(w);
 	flight_finish(w);

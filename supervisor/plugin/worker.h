@@ -71,6 +71,28 @@ struct state_blob {
 };
 void state_blob_finish(struct state_blob *b);
 
+/* What worker_task_begin() asks for. */
+enum worker_task {
+	WORKER_TASK_START,   /* service.start */
+	WORKER_TASK_STOP,    /* service.stop */
+	WORKER_TASK_TAKE,    /* take */
+	WORKER_TASK_QUIESCE, /* quiesce */
+};
+
+struct worker_task_order {
+	enum worker_task what;
+	const char *name; /* of a service: borrowed until the end */
+	uint64_t epoch;	  /* of a take */
+	uint64_t ms;	  /* time for the answer */
+};
+
+enum worker_task_end {
+	WORKER_TASK_DONE,
+	WORKER_TASK_REFUSED, /* by an error */
+	WORKER_TASK_UNKNOWN, /* refused with not_found */
+	WORKER_TASK_LATE,    /* no answer: what became of it is unknown */
+};
+
 /* Upcalls. Only on_exit may destroy the worker, which is not used after it. */
 struct worker_ops {
 	void (*on_hello)(struct worker *w);
@@ -99,6 +121,12 @@ struct worker_ops {
 	 * the callee) or failed. Not called after the worker went down. */
 	void (*on_asked)(struct worker *w, struct state_blob *state,
 		const struct error *err);
+	/* A worker_task_begin() ended; err says why, unless it is done. Not
+	 * called after the worker went down. */
+	void (*on_task)(struct worker *w, enum worker_task_end end,
+		const struct error *err);
+	/* `service.status` from the worker. */
+	void (*on_status)(struct worker *w, const struct message *m);
 	/* The wait of worker_await_quiet() is over. */
 	void (*on_quiet)(struct worker *w);
 	/* The process is reaped; w->exit_text says how it ended. Destroy the
@@ -204,6 +232,7 @@ struct worker {
 	enum worker_cut cut;
 	char exit_text[80];	   /* "exit status 3", "killed by signal 9" */
 	struct worker_trace trace; /* in on_exit */
+	struct services *services; /* of event/; NULL: it has none */
 	struct worker_private *private; /* endpoint, pidfd, timers, proof */
 };
 
@@ -242,6 +271,8 @@ void worker_resume(struct worker *w);
 /* Any -> STOPPING: calls on_orphan for requests in flight, closes the socket,
  * sends TERM at once and KILL to the group after stop_timeout. Idempotent. */
 void worker_stop(struct worker *w);
+/* The same, with KILL at once. */
+void worker_kill(struct worker *w);
 /* Ends all requests in flight with REQUEST_ENDED and cancels them (--force). */
 void worker_end_requests(struct worker *w, const char *notice);
 
@@ -253,8 +284,8 @@ void worker_note_waiting(struct worker *w, struct request *r, bool waits);
 /* Sends the present limits, in the form of hello's answer. */
 void worker_send_limits(struct worker *w);
 /* Packs the request into the batch and puts it in flight. The state must be
- * SERVING (CHECKING or READY for supd's own requests). A request too large for
- * the wire fails with REQUEST_FAILED before this returns. */
+ * SERVING (for supd's own requests CHECKING to STANDBY). A request too large
+ * for the wire fails with REQUEST_FAILED before this returns. */
 void worker_send(struct worker *w, struct request *r);
 /* Cancels a request whose owner leaves: r is out of the table when this returns
  * and may be freed. Sends cancel; the place stays taken until the worker
@@ -290,6 +321,14 @@ struct worker_chain {
 /* False: w has no such request. A request whose owner left is one until the
  * worker has answered it. */
 bool worker_chain(struct worker *w, uint64_t id, struct worker_chain *out);
+
+/* ---- worker_task.c: from READY on, drained workers included ---- */
+/* Sends the order; on_task follows. -1: not sent. One at a time. */
+int worker_task_begin(struct worker *w, const struct worker_task_order *order,
+	struct error *err);
+/* Cancels the task in progress, if any: on_task does not follow, and what
+ * became of it is unknown. */
+void worker_task_cancel(struct worker *w);
 
 /* Answers a `call`. result NULL: nil. */
 void worker_answer_call(struct worker *w, uint32_t id, const json_t *result);

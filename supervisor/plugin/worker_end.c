@@ -26,6 +26,7 @@ go_down(struct worker *w)
 	ev_timer_stop(p->workers->loop, &p->soon);
 	worker_release_place(w);
 	proof_end(w);
+	task_end(w);
 	ping_end(w);
 	unread_end(w);
 	endpoint_close(&p->endpoint);
@@ -78,6 +79,17 @@ worker_stop(struct worker *w)
 {
 	if (worker_step(w, WORKER_EVENT_STOP, NULL))
 		go_down(w);
+}
+
+void
+worker_kill(struct worker *w)
+{
+	struct worker_private *p = w->private;
+
+	worker_stop(w);
+	p->killed_at_once = true;
+	if (p->child.pid)
+		child_kill_group(&p->child);
 }
 
 static bool

@@ -84,7 +84,7 @@ worker_send(struct worker *w, struct request *r)
 {
 	struct peer *peer = &w->private->peer;
 
-	assert(w->state >= WORKER_CHECKING && w->state <= WORKER_SERVING);
+	assert(w->state >= WORKER_CHECKING && w->state <= WORKER_STANDBY);
 	r->ops->encode(r, peer_begin(peer), r->id);
 	if (worker_end_message(w) < 0) {
 		fail_unsent(w, r);
@@ -217,6 +217,13 @@ has_left(const struct worker *w, uint32_t id)
 
 /* ---- answers ---- */
 
+/* Whether it is supd's own. */
+static bool
+is_own(const struct worker_private *p, const struct request *r)
+{
+	return r == &p->ping || r == &p->check || r == &p->task.request;
+}
+
 uint32_t
 worker_unanswered(const struct worker *w)
 {
@@ -224,7 +231,7 @@ worker_unanswered(const struct worker *w)
 	uint32_t count = 0;
 
 	list_for_each (node, &w->in_flight)
-		count += request_of(node) != &p->check &&
+		count += !is_own(p, request_of(node)) &&
 			 !request_of(node)->answered;
 	list_for_each (node, &p->left)
 		count += !request_of(node)->answered;
@@ -323,11 +330,11 @@ flight_response(struct worker *w, const struct message *m)
 		after_end(w, before);
 	} else {
 		wheel_clear(p->workers->wheel, &r->deadline);
-		w->answered_total += r != &p->ping && r != &p->check;
+		w->answered_total += !is_own(p, r);
 		if (codec_answer_goes_on(m, r->ops->answer_form)) {
 			first_of_stream(w, r, m);
 		} else {
-			w->finished_total += r != &p->ping && r != &p->check;
+			w->finished_total += !is_own(p, r);
 			take_out(w, r);
 			r->ops->answer(r, m);
 		}

@@ -257,6 +257,10 @@ on_notification(struct worker *w, const struct message *m)
 		if (w->ops->on_emit)
 			w->ops->on_emit(w, m);
 		break;
+	case MESSAGE_SERVICE_STATUS:
+		if (w->ops->on_status)
+			w->ops->on_status(w, m);
+		break;
 	default: /* notifications of later versions */
 		break;
 	}

@@ -42,6 +42,7 @@ struct worker_private {
 	bool end_is_cause;    /* went down because the process ended */
 	bool connection_lost; /* went down because the connection was lost */
 	bool was_killed;      /* by supd, after stop_timeout */
+	bool killed_at_once;  /* by supd, without that time */
 	const char *when;     /* with end_is_cause: the state, or "" */
 	char answering[512];  /* its requests in flight, or "" */
 	struct capture capture;
@@ -92,6 +93,13 @@ struct worker_private {
 		size_t sent;			/* bytes of the import sent */
 		uint64_t credit;
 	} ask;
+	struct {
+		struct request request;
+		enum worker_task what;
+		const char *name;
+		uint64_t epoch, ms;
+		bool is_sending;
+	} task; /* see worker_task.c */
 	struct wheel_timer unread_due;
 	bool quiet_awaited;
 	uint32_t quiet_owed; /* answers that may still be awaited */
@@ -163,6 +171,10 @@ void ask_fail(struct request *r, enum request_failure why, const char *text);
 void ask_tell(
 	struct worker *w, struct state_blob *state, const struct error *err);
 void ask_tell_error(struct worker *w, const struct message *m);
+
+/* ---- worker_task.c ---- */
+void task_init(struct worker *w);
+void task_end(struct worker *w); /* fine if none is in progress */
 
 /* ---- worker_drain.c ---- */
 void drain_came(struct worker *w);  /* `drained` came */

@@ -77,7 +77,8 @@ ended_by_supd(const struct worker *w)
 	const struct worker_private *p = w->private;
 
 	return p->end_signal == SIGTERM ||
-	       (p->was_killed && p->end_signal == SIGKILL);
+	       ((p->was_killed || p->killed_at_once) &&
+		       p->end_signal == SIGKILL);
 }
 
 /* Adds the exit status to the error, because a lost connection alone does not

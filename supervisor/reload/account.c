@@ -165,7 +165,8 @@ account_receipt(const struct reload *r)
 	memcpy(receipt->by, r->by, sizeof(receipt->by));
 	receipt->kind = kind_text(r);
 	receipt->plugin_id = memory_copy_text(r->plugin->id);
-	receipt->mode = reload_program(r)->mode;
+	receipt->mode =
+		r->takeover.begun ? "exclusive" : reload_program(r)->mode;
 	receipt->is_proof = reload_program(r)->is_proof;
 	receipt->is_unchanged = reload_is_unchanged(r);
 	receipt->fallback = copy_or_null(r->fallback);
@@ -174,6 +175,8 @@ account_receipt(const struct reload *r)
 	receipt->held = f->held;
 	receipt->drained = f->drained;
 	receipt->aborted = f->aborted;
+	receipt->takes_over = r->takeover.begun;
+	receipt->take_ms = r->takeover.ms;
 	receipt->hands_over = r->handover.begun;
 	take_worker(receipt, r);
 	if (receipt_has_succeeded(receipt))

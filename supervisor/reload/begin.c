@@ -23,7 +23,7 @@ reload_give_way(struct plugin *p)
 	if (!p->reload)
 		return;
 	error_set(&p->reload->error, "ended, because the plugin is stopped");
-	reload_fail(p->reload);
+	reload_abandon(p->reload);
 }
 
 enum reload_refusal

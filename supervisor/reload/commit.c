@@ -5,6 +5,7 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
+#include "supervisor/event/services.h"
 #include "supervisor/reload/build.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
@@ -125,6 +126,7 @@ swap(struct reload *r, struct route_edit *edit, struct route_changes *changes)
 {
 	struct plugin *p = r->plugin;
 
+	takeover_note_end(r);
 	handover_release(r);
 	r->old = plugin_serving(p);
 	r->figures.held = p->hold.count;
@@ -151,6 +153,7 @@ hand_over(struct reload *r)
 		r->figures.finished_at_swap = old->finished_total;
 		r->figures.left_at_swap = old->left_total;
 		list_append(&p->others, &old->node);
+		services_rest(old);
 		worker_retire(old);
 		if (r->force)
 			worker_end_requests(old, "ended by a forced reload");
@@ -158,6 +161,7 @@ hand_over(struct reload *r)
 	dispatch_release(r->gateway, p);
 	build_note_proven(r);
 	r->figures.committed_us = clock_us();
+	services_serve(r->fresh);
 }
 
 static void
@@ -199,7 +203,7 @@ discard(struct reload **members, const struct route_wish *wishes, size_t count)
 		route_edit_discard(wishes[i].edit);
 		p->candidate = NULL;
 		list_append(&p->others, &r->fresh->node);
-		worker_stop(r->fresh);
+		services_end(r->fresh);
 		reload_step(r);
 	}
 	for (size_t i = 0; i < count; i++)

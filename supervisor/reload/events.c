@@ -5,6 +5,7 @@
 #include "proto/util/text.h"
 #include "supervisor/reload/build.h"
 #include "supervisor/reload/crash.h"
+#include "supervisor/event/services.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/reload/transaction.h"
@@ -75,7 +76,9 @@ active_down(struct plugin *p, struct worker *w)
 	p->last_crash_worker = w->id;
 	news_crash(p, w);
 	text_format(p->failure, sizeof(p->failure), "%s", w->error.text);
-	reverted = settle_revert(p, w);
+	/* in a take-over the candidate takes */
+	reverted = !(p->reload && p->reload->takeover.begun) &&
+		   settle_revert(p, w);
 	if (p->reload)
 		tell_old_down(p->reload, reverted);
 	else if (!reverted)
@@ -89,6 +92,7 @@ on_down(struct worker *w, enum worker_state was)
 
 	(void)was;
 	p->counters.cut[w->cut]++;
+	services_down(w);
 	if (candidacy(w))
 		reload_on_candidate_down(p->reload);
 	else if (p->active == w)
@@ -104,8 +108,9 @@ on_drained(struct worker *w)
 
 	if (w->state != WORKER_STANDBY)
 		return;
+	services_retire(w, SERVICES_ALL);
 	if (!r)
-		worker_stop(w);
+		services_end(w);
 	else if (reload_row(r)->on_old_drained)
 		reload_row(r)->on_old_drained(r);
 }
@@ -206,7 +211,7 @@ on_worker_exit(struct worker *w)
 	struct reload *halted;
 
 	if (candidacy(w))
-		reload_fail(p->reload);
+		reload_on_candidate_exit(p->reload);
 	halted = p->reload && p->reload->old == w ? p->reload : NULL;
 	complete_failure(p, w);
 	note_exit(p, w);
@@ -216,6 +221,7 @@ on_worker_exit(struct worker *w)
 		p->active = NULL;
 	build_clean_stage(p, w);
 	p->counters.answered += w->answered_total;
+	services_destroy(w);
 	worker_destroy(w);
 	if (halted && reload_row(halted)->on_old_exit)
 		reload_row(halted)->on_old_exit(halted);
@@ -231,6 +237,8 @@ const struct worker_ops gateway_worker_ops = {
 	.on_orphan = on_orphan,
 	.on_room = on_room,
 	.on_asked = on_asked,
+	.on_task = services_on_task,
+	.on_status = services_on_status,
 	.on_quiet = on_quiet,
 	.on_call = on_call,
 	.on_emit = on_emit,

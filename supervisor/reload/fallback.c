@@ -46,6 +46,8 @@ fallback_begin(struct reload *r)
 {
 	struct plugin *p = r->plugin;
 
+	if (r->takeover.is_lost)
+		return; /* it has failed: takeover_give_up() */
 	if (!r->error.shortage)
 		p->crash.starved = 0;
 	if (p->reload || r->gateway->stopping || p->removed || p->stopped ||

@@ -2,6 +2,7 @@
  * stop_timeout and then ends. The verdict of a stop comes when the worker is
  * gone; a restart goes on from there like a reload, while requests are held. */
 #include "proto/util/clock.h"
+#include "supervisor/event/services.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/keep.h"
 #include "supervisor/reload/transaction.h"
@@ -38,8 +39,9 @@ retire(struct reload *r, struct worker *w)
 	p->active = NULL;
 	list_append(&p->others, &w->node);
 	worker_retire(w);
+	services_retire(w, SERVICES_ALL);
 	if (w->state == WORKER_STANDBY)
-		worker_stop(w);
+		services_end(w);
 }
 
 void
@@ -79,7 +81,7 @@ halt_on_due(struct reload *r)
 void
 halt_on_drained(struct reload *r)
 {
-	worker_stop(r->old);
+	services_end(r->old);
 }
 
 void

@@ -63,6 +63,8 @@ deadline_within(const struct reload *r, uint64_t most_ms)
 	const struct plugin_limits *limits = &r->plugin->config->limits;
 	uint64_t ms = limits->hold_timeout_ms / 4 * 3;
 
+	if (r->takeover.begun)
+		return takeover_half(r);
 	if (ms > limits->drain_timeout_ms)
 		ms = limits->drain_timeout_ms;
 	if (ms > most_ms)
@@ -85,8 +87,8 @@ handover_export_deadline(const struct reload *r)
 
 /* If the worker itself asked for this reload, its request ends only after the
  * reload, so one answer may be owed. */
-static uint32_t
-owed_for(const struct reload *r, const struct worker *old)
+uint32_t
+reload_owed(const struct reload *r, const struct worker *old)
 {
 	return r->asked_by == old->id ? 1 : 0;
 }
@@ -122,7 +124,7 @@ handover_begin(struct reload *r)
 	old = plugin_serving(r->plugin);
 	if (!old || !old->manifest->state.export)
 		lose(r, "the old worker is gone");
-	else if (r->force || worker_await_quiet(old, owed_for(r, old)))
+	else if (r->force || worker_await_quiet(old, reload_owed(r, old)))
 		export_now(r);
 }
 
@@ -158,11 +160,12 @@ handover_on_exported(
 	reload_advance(r);
 }
 
-static void
-fail_late(struct reload *r, const struct worker *old)
+void
+reload_fail_late(struct reload *r, const char *why)
 {
+	const struct worker *old = plugin_serving(r->plugin);
 	uint32_t unanswered = old ? worker_unanswered(old) : 0;
-	uint32_t owed = old ? owed_for(r, old) : 0;
+	uint32_t owed = old ? reload_owed(r, old) : 0;
 	struct error err;
 
 	if (unanswered > owed) {
@@ -172,7 +175,7 @@ fail_late(struct reload *r, const struct worker *old)
 			unanswered - owed);
 		fail(r, err.text);
 	} else {
-		fail(r, "the old worker did not export its state in time");
+		fail(r, why);
 	}
 }
 
@@ -182,7 +185,8 @@ handover_on_export_due(struct reload *r)
 	struct worker *old = plugin_serving(r->plugin);
 
 	if (!r->force) {
-		fail_late(r, old);
+		reload_fail_late(
+			r, "the old worker did not export its state in time");
 		return;
 	}
 	if (old)
@@ -243,9 +247,9 @@ handover_on_import_due(struct reload *r)
 void
 handover_release(struct reload *r)
 {
-	if (!r->handover.begun)
+	if (!r->handover.begun && !r->takeover.begun)
 		return;
-	r->plugin->is_held = false;
+	r->plugin->is_held = r->plugin->keeps_held = false;
 	r->plugin->hold_passes = 0;
 }
 

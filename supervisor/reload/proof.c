@@ -8,6 +8,7 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/text.h"
+#include "supervisor/event/services.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/reload/transaction.h"
 
@@ -77,6 +78,7 @@ check_kept(struct reload *r, struct error *err)
 int
 reload_on_declared(struct reload *r, struct error *err)
 {
+	services_declare(r->fresh);
 	return commit_check(r, err) < 0 ? -1 : check_kept(r, err);
 }
 
@@ -90,8 +92,23 @@ candidate_exit_deadline(const struct reload *r)
 void
 reload_on_candidate_down(struct reload *r)
 {
+	if (reload_row(r)->on_candidate_exit)
+		return; /* which the state awaits anyhow */
 	r->error = r->fresh->error;
 	reload_await_exit(r);
+}
+
+void
+reload_on_candidate_exit(struct reload *r)
+{
+	void (*on_exit)(struct reload *) = reload_row(r)->on_candidate_exit;
+
+	if (on_exit || takeover_must_give_back(r))
+		r->plugin->candidate = r->fresh = NULL;
+	if (on_exit)
+		on_exit(r);
+	else
+		reload_fail(r);
 }
 
 /* ---- failure ---- */
@@ -133,23 +150,58 @@ is_starved(const struct reload *r)
 	       (descriptors_are_short() || state_dir_is_gone(r->gateway));
 }
 
+/* Says where it failed, to the plugin and to the set. */
+static void
+name_failure(struct reload *r)
+{
+	if (!r->is_named)
+		error_prefix(&r->error,
+			"%s: ", reload_rows[reload_failed_in(r)].failed);
+	r->is_named = true;
+	if (is_starved(r))
+		r->error.shortage = true;
+	if (!reload_program(r)->is_proof)
+		text_format(r->plugin->failure, sizeof(r->plugin->failure),
+			"%s", r->error.text);
+	if (r->set)
+		set_note_failure(r);
+}
+
+static void
+give_back(struct reload *r)
+{
+	if (r->state == RELOAD_GIVING_BACK)
+		return;
+	name_failure(r);
+	reload_give_back(r);
+	if (r->set)
+		set_fail_others(r->set);
+}
+
+void
+reload_abandon(struct reload *r)
+{
+	if (takeover_must_give_back(r))
+		takeover_let_go(r);
+	r->takeover.is_over = true;
+	r->is_named = false;
+	reload_fail(r);
+}
+
 void
 reload_fail(struct reload *r)
 {
 	struct plugin *p = r->plugin;
-	bool is_proof = reload_program(r)->is_proof;
 
-	error_prefix(
-		&r->error, "%s: ", reload_rows[reload_failed_in(r)].failed);
-	if (is_starved(r))
-		r->error.shortage = true;
-	if (!is_proof)
-		text_format(
-			p->failure, sizeof(p->failure), "%s", r->error.text);
-	if (r->set)
-		set_note_failure(r);
+	if (takeover_must_give_back(r)) {
+		give_back(r);
+		return;
+	}
+	name_failure(r);
 	reload_roll_back(r);
+	if (r->takeover.is_lost)
+		takeover_give_up(r);
 	dispatch_release(r->gateway, p);
-	p->counters.reloads_failed += !is_proof;
+	p->counters.reloads_failed += !reload_program(r)->is_proof;
 	reload_enter(r);
 }

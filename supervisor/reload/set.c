@@ -122,6 +122,22 @@ end(struct reload_set *set)
 	wheel_clear(&set->gateway->wheel, &set->deadline);
 }
 
+/* The take-overs have limits of their own, and follow each other. */
+static void
+extend_deadline(struct reload_set *set)
+{
+	uint64_t more_ms = 0;
+
+	list_for_each (node, &set->members)
+		if (takeover_applies(member_of(node)))
+			more_ms += takeover_most_ms(member_of(node));
+	if (!more_ms || !wheel_timer_is_set(&set->deadline))
+		return;
+	set->limit_ms += more_ms;
+	wheel_set(&set->gateway->wheel, &set->deadline,
+		set->deadline.due_ms + more_ms);
+}
+
 static void
 commit(struct reload_set *set)
 {
@@ -136,19 +152,57 @@ commit(struct reload_set *set)
 	free(members);
 }
 
-/* Advances all members first; then checks whether all are ready, because some
- * become ready at once. */
+/* A member that is proven and may go on: of those with a take-over one at a
+ * time. NULL: none. */
+static struct reload *
+find_proven(const struct reload_set *set)
+{
+	struct reload *taker = NULL;
+	bool is_taken = false;
+
+	list_for_each (node, &set->members) {
+		struct reload *r = member_of(node);
+
+		is_taken = is_taken ||
+			   (r->takeover.begun && r->state != RELOAD_READY);
+		if (r->state != RELOAD_PROVEN)
+			continue;
+		if (!takeover_applies(r))
+			return r;
+		if (!taker)
+			taker = r;
+	}
+	return is_taken ? NULL : taker;
+}
+
+static void
+hand_over(struct reload_set *set)
+{
+	struct reload *r;
+
+	if (set->is_handing)
+		return;
+	set->is_handing = true;
+	while (set->stage == SET_HANDING && (r = find_proven(set)))
+		reload_advance(r);
+	set->is_handing = false;
+}
+
+/* Hands over as far as possible; then checks whether all are ready, because
+ * some become ready at once. */
 static void
 go_on(struct reload_set *set)
 {
 	if (!set->is_atomic || !set->is_closed || list_is_empty(&set->members))
 		return;
 	if (set->stage == SET_PROVING && are_all(set, is_proven)) {
-		list_for_each (node, &set->members)
-			reload_advance(member_of(node));
 		set->stage = SET_HANDING;
+		extend_deadline(set);
 	}
-	if (set->stage == SET_HANDING && are_all(set, is_ready))
+	if (set->stage == SET_HANDING)
+		hand_over(set);
+	if (set->stage == SET_HANDING && !set->is_handing &&
+		are_all(set, is_ready))
 		commit(set);
 }
 
@@ -159,16 +213,36 @@ set_on_commit(struct reload_set *set)
 		end(set);
 }
 
+/* The first that is not giving back already. */
+static struct reload *
+find_to_fail(const struct reload_set *set)
+{
+	list_for_each (node, &set->members)
+		if (member_of(node)->state != RELOAD_GIVING_BACK)
+			return member_of(node);
+	return NULL;
+}
+
 static void
 fail_rest(struct reload_set *set)
 {
-	end(set);
-	while (!list_is_empty(&set->members)) {
-		struct reload *r = member_of(set->members.next);
+	struct reload *r;
 
+	end(set);
+	while ((r = find_to_fail(set))) {
 		r->error = set->error;
 		reload_fail(r);
 	}
+}
+
+void
+set_fail_others(struct reload_set *set)
+{
+	set->uses++;
+	if (set->is_atomic && set->has_failed && set->stage != SET_OVER)
+		fail_rest(set);
+	set->uses--;
+	free_if_over(set);
 }
 
 /* ---- news of a member ---- */

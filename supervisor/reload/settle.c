@@ -7,6 +7,7 @@
 #include "proto/util/clock.h"
 #include "proto/util/text.h"
 #include "supervisor/reload/build.h"
+#include "supervisor/event/services.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/reload/transaction.h"
@@ -68,7 +69,7 @@ settle_end(struct reload *r)
 	tell_settled(r);
 	reload_destroy(r);
 	if (old)
-		worker_stop(old);
+		services_end(old);
 }
 
 /* Ends the transaction; without a swap, its verdict is given first. */
@@ -246,6 +247,7 @@ swap_back(struct reload *r, struct route_edit *edit)
 	p->active = old;
 	worker_resume(old);
 	plugin_configure(p, old->config);
+	services_serve(old);
 	dispatch_release(g, p);
 	build_note_reverted(p, old);
 	news_routes_changed(p, &changes);

@@ -2,6 +2,7 @@
  * candidate. A limited number are staged at a time; the others queue. */
 #include <string.h>
 
+#include "supervisor/event/services.h"
 #include "supervisor/reload/build.h"
 #include "supervisor/reload/transaction.h"
 
@@ -149,19 +150,27 @@ staging_undo(struct reload *r)
 		stage_cancel(r->stage);
 		forget_stage(r);
 	}
-	if (!r->fresh && r->stage_dir && r->source == PLUGIN_FROM_PACKAGE)
+	if (!r->is_spawned && r->stage_dir && r->source == PLUGIN_FROM_PACKAGE)
 		stage_remove(&r->gateway->workers, r->stage_dir);
 }
 
 /* ---- the candidate ---- */
+
+static void
+spawned(struct reload *r)
+{
+	r->is_spawned = true;
+	if (r->set)
+		set_on_spawned(r);
+}
 
 void
 staging_spawn(struct reload *r)
 {
 	if (build_spawn(r) < 0)
 		reload_fail(r);
-	else if (r->set)
-		set_on_spawned(r);
+	else
+		spawned(r);
 }
 
 /* Discards the candidate; its stage is removed with it. */
@@ -175,5 +184,5 @@ staging_unspawn(struct reload *r)
 		return;
 	p->candidate = NULL;
 	list_append(&p->others, &w->node);
-	worker_stop(w);
+	services_end(w);
 }

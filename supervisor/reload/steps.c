@@ -183,7 +183,20 @@ reload_await_exit(struct reload *r)
 enum reload_state
 reload_failed_in(const struct reload *r)
 {
-	return r->state == RELOAD_FAILING ? r->failed_in : r->state;
+	return r->state == RELOAD_FAILING || r->state == RELOAD_GIVING_BACK
+		       ? r->failed_in
+		       : r->state;
+}
+
+void
+reload_give_back(struct reload *r)
+{
+	r->failed_in = reload_failed_in(r);
+	reload_leave_phase(r);
+	move(r, RELOAD_GIVING_BACK);
+	ev_timer_stop(
+		r->gateway->loop, &r->soon); /* takeover_give() is later */
+	reload_enter(r);
 }
 
 void

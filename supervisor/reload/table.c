@@ -78,12 +78,37 @@ const struct reload_row reload_rows[] = {
 			.failed = "checking",
 			.cue = CUE_PROVEN,
 		},
+	[RELOAD_OVERLAPPING] =
+		{
+			.phase = PHASE_CHECKING,
+			.failed = "checking",
+			.applies = takeover_overlaps,
+			.enter = takeover_overlap,
+			.deadline = takeover_overlap_deadline,
+			.on_due = takeover_on_overlap_due,
+			.tasked = PARTY_CANDIDATE,
+		},
 	[RELOAD_PROVEN] =
 		{
 			.failed = "checking",
 			.is_proven = true,
 			.applies = set_is_atomic,
 			.enter = set_on_proven,
+		},
+	[RELOAD_QUIESCING] =
+		{
+			.phase = PHASE_QUIESCING,
+			.failed = "quiescing",
+			.is_proven = true,
+			.applies = takeover_applies,
+			.enter = takeover_hold,
+			.soon = takeover_begin,
+			.deadline = takeover_quiesce_deadline,
+			.on_due = takeover_on_quiesce_due,
+			.tasked = PARTY_ACTIVE,
+			.on_quiet = takeover_on_quiet,
+			.on_old_down = takeover_on_old_down,
+			.undo = takeover_undo,
 		},
 	[RELOAD_EXPORTING] =
 		{
@@ -112,6 +137,17 @@ const struct reload_row reload_rows[] = {
 			.on_due = handover_on_import_due,
 			.asked = PARTY_CANDIDATE,
 			.on_answer = handover_on_imported,
+		},
+	[RELOAD_TAKING] =
+		{
+			.phase = PHASE_TAKING,
+			.failed = "taking",
+			.is_proven = true,
+			.applies = takeover_has_begun,
+			.enter = takeover_take,
+			.deadline = takeover_take_deadline,
+			.on_due = takeover_on_take_due,
+			.tasked = PARTY_CANDIDATE,
 		},
 	[RELOAD_READY] =
 		{
@@ -164,6 +200,17 @@ const struct reload_row reload_rows[] = {
 			.deadline = candidate_exit_deadline,
 			.on_due = reload_fail,
 		},
+	[RELOAD_GIVING_BACK] =
+		{
+			.phase = PHASE_GIVING,
+			.enter = takeover_give_back,
+			.soon = takeover_give,
+			.deadline = takeover_back_deadline,
+			.on_due = takeover_on_back_due,
+			.tasked = PARTY_BOTH,
+			.on_old_down = takeover_on_taker_down,
+			.on_candidate_exit = takeover_on_gone,
+		},
 	[RELOAD_ROLLED_BACK] =
 		{
 			.receipt = RECEIPT_ROLLED_BACK,
@@ -189,7 +236,9 @@ static_assert(sizeof(reload_rows) / sizeof(*reload_rows) == RELOAD_STATE_COUNT,
 /* Parts of programs: the candidate is made and checked, gets the state, and
  * replaces the old worker. */
 #define PROOF RELOAD_STAGING, RELOAD_WAITING, RELOAD_SPAWNING, RELOAD_CHECKING
-#define HAND_OVER RELOAD_PROVEN, RELOAD_EXPORTING, RELOAD_IMPORTING
+#define HAND_OVER                                                              \
+	RELOAD_OVERLAPPING, RELOAD_PROVEN, RELOAD_QUIESCING, RELOAD_EXPORTING, \
+		RELOAD_IMPORTING, RELOAD_TAKING
 #define SWAP                                                                   \
 	RELOAD_READY, RELOAD_COMMITTING, RELOAD_COMMITTED, RELOAD_SETTLING,    \
 		RELOAD_RETIRING
@@ -213,8 +262,8 @@ const struct reload_program reload_programs[] = {
 	[KIND_PROVE] =
 		{
 			.mode = "overlap",
-			.states = PROGRAM(PROOF, RELOAD_PROVEN, RELOAD_READY,
-				RELOAD_COMMITTING),
+			.states = PROGRAM(PROOF, RELOAD_OVERLAPPING,
+				RELOAD_PROVEN, RELOAD_READY, RELOAD_COMMITTING),
 			.is_proof = true,
 			.gives_way = true,
 			.log_done = verdict_log_proven,

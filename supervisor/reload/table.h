@@ -19,17 +19,21 @@ struct state_blob;
 	X(STAGING, "staging")                                                  \
 	X(WAITING, "waiting") /* in a set: for its requirements */             \
 	X(SPAWNING, "spawning")                                                \
-	X(CHECKING, "checking")	  /* init, ready, health, probes */            \
-	X(PROVEN, "proven")	  /* in a set: until all members are */        \
-	X(EXPORTING, "exporting") /* requests are held */                      \
+	X(CHECKING, "checking")	      /* init, ready, health, probes */        \
+	X(OVERLAPPING, "overlapping") /* services beside the old ones */       \
+	X(PROVEN, "proven")	      /* in a set: until all members are */    \
+	X(QUIESCING, "quiescing")     /* requests are held */                  \
+	X(EXPORTING, "exporting")     /* requests are held */                  \
 	X(IMPORTING, "importing")                                              \
+	X(TAKING, "taking")                                                    \
 	X(READY, "ready")	    /* in a set: until all members are */      \
 	X(COMMITTING, "committing") /* in one callback of the loop */          \
 	X(COMMITTED, "committed")   /* the verdict is success */               \
 	X(SETTLING, "settling")	    /* the old worker drains, stands by */     \
 	X(RETIRING, "retiring")	    /* probation is over, still drains */      \
 	X(SETTLED, "settled")                                                  \
-	X(FAILING, "failing") /* the candidate goes down */                    \
+	X(FAILING, "failing")	      /* the candidate goes down */            \
+	X(GIVING_BACK, "giving_back") /* the old worker takes again */         \
 	X(ROLLED_BACK, "rolled_back")                                          \
 	X(REVERTED, "reverted")
 
@@ -59,7 +63,7 @@ enum reload_kind {
 enum reload_cue { CUE_NONE, CUE_HELLO, CUE_PROVEN };
 
 /* The worker whose answer a state awaits. */
-enum reload_party { PARTY_NONE, PARTY_ACTIVE, PARTY_CANDIDATE };
+enum reload_party { PARTY_NONE, PARTY_ACTIVE, PARTY_CANDIDATE, PARTY_BOTH };
 
 /* One per state. A NULL function does nothing. */
 struct reload_row {
@@ -83,6 +87,7 @@ struct reload_row {
 	enum reload_party asked;
 	void (*on_answer)(struct reload *r, struct state_blob *state,
 		const struct error *err);
+	enum reload_party tasked; /* whose services are started or stopped */
 	void (*on_quiet)(
 		struct reload *r); /* the active worker has no request left */
 	/* The old worker has drained, goes down, is gone. reverted: the worker
@@ -90,6 +95,8 @@ struct reload_row {
 	void (*on_old_drained)(struct reload *r);
 	void (*on_old_down)(struct reload *r, bool reverted);
 	void (*on_old_exit)(struct reload *r);
+	/* The candidate is gone. NULL: that is a failure. */
+	void (*on_candidate_exit)(struct reload *r);
 	/* Called after a failure in this state or a later one: reverses what
 	 * the state did, if anything. */
 	void (*undo)(struct reload *r);

@@ -17,6 +17,16 @@ struct handover {
 	int64_t bytes; /* -1: none was taken */
 };
 
+/* What cannot exist twice passes from the old worker to its successor. */
+struct takeover {
+	bool begun;   /* the old worker was asked for it, and requests wait */
+	bool tried;   /* the candidate was asked to take */
+	bool is_over; /* it is not given back any more */
+	bool is_lost; /* giving back failed */
+	uint64_t begun_us;
+	double ms; /* until the outcome */
+};
+
 /* The numbers and lists of the receipt. */
 struct figures {
 	uint32_t previous_generation;
@@ -43,14 +53,17 @@ struct reload {
 	enum reload_kind asked; /* what was asked for */
 	enum reload_kind kind; /* the present kind; see reload_go_otherwise() */
 	enum reload_state state;
-	enum reload_state failed_in; /* while FAILING: the state that failed */
+	/* While FAILING or GIVING_BACK: the state that failed. */
+	enum reload_state failed_in;
 	struct wheel_timer deadline; /* of the state: its row's on_due() */
 	ev_timer soon;		     /* the row's soon(), in the next turn */
 	enum plugin_source source;
 	bool force, no_drop, if_changed;
-	bool is_retry;	/* retries a start that failed by a shortage */
-	bool is_untold; /* its end is counted, not reported: news_takes() */
-	bool seen;	/* mark of a search for circles */
+	bool is_retry;	 /* retries a start that failed by a shortage */
+	bool is_untold;	 /* its end is counted, not reported: news_takes() */
+	bool is_named;	 /* error says in which state it failed */
+	bool is_spawned; /* the candidate's end removes its stage */
+	bool seen;	 /* mark of a search for circles */
 	const char *fallback; /* NULL, or what was started instead */
 	char fallback_text[320];
 
@@ -67,6 +80,7 @@ struct reload {
 	struct worker *old;   /* the one that was active at the commit */
 
 	uint32_t asked_by; /* the worker that asked for this, or 0 */
+	struct takeover takeover;
 	struct handover handover;
 	struct figures figures;
 	struct error error;
@@ -89,7 +103,8 @@ struct reload_set {
 	bool is_closed; /* no more members may join */
 	bool has_failed;
 	enum set_stage stage;
-	unsigned uses; /* running functions of set.c; not freed while > 0 */
+	bool is_handing; /* a loop of set.c advances proven members */
+	unsigned uses;	 /* running functions of set.c; not freed while > 0 */
 	struct error error;	     /* of the first that failed */
 	uint64_t limit_ms;	     /* duration of `deadline` */
 	struct wheel_timer deadline; /* armed by the first member that starts */
@@ -117,6 +132,8 @@ void reload_soon(
 void reload_leave_phase(struct reload *r);
 /* The candidate went down: goes to FAILING, until its exit status is known. */
 void reload_await_exit(struct reload *r);
+/* What was taken over goes back before the failure takes its course. */
+void reload_give_back(struct reload *r);
 /* The state that a failure now is attributed to. */
 enum reload_state reload_failed_in(const struct reload *r);
 /* Calls undo() of the states that r went through, the last one first, and moves
@@ -154,7 +171,12 @@ bool reload_is_served(const struct reload *r);
 int reload_on_declared(struct reload *r, struct error *err);
 void reload_on_candidate_down(struct reload *r);
 uint64_t candidate_exit_deadline(const struct reload *r);
-void reload_fail(struct reload *r); /* r->error says why */
+/* The candidate is gone. */
+void reload_on_candidate_exit(struct reload *r);
+/* r->error says why. The verdict follows at once, or after GIVING_BACK. */
+void reload_fail(struct reload *r);
+/* The same without giving back, as the plugin stops: the verdict is given. */
+void reload_abandon(struct reload *r);
 
 /* ---- handover.c ---- */
 bool handover_exports(const struct reload *r);
@@ -174,6 +196,42 @@ void handover_on_imported(
 void handover_on_import_due(struct reload *r);
 void handover_release(struct reload *r); /* releases held requests */
 void handover_undo(struct reload *r);
+/* The answers that `old` may still owe while a reload waits for its requests:
+ * that to the worker's own call for this reload. */
+uint32_t reload_owed(const struct reload *r, const struct worker *old);
+/* Fails, because requests in flight did not end in time, or else for `why`. */
+void reload_fail_late(struct reload *r, const char *why);
+
+/* ---- takeover.c ---- */
+bool takeover_overlaps(const struct reload *r);
+uint64_t takeover_overlap_deadline(const struct reload *r);
+void takeover_overlap(struct reload *r);
+void takeover_on_overlap_due(struct reload *r);
+uint64_t takeover_most_ms(const struct reload *r); /* if nothing ends early */
+bool takeover_applies(const struct reload *r);
+bool takeover_has_begun(const struct reload *r);
+uint64_t takeover_half(const struct reload *r); /* IMPORTING ends by then */
+uint64_t takeover_quiesce_deadline(const struct reload *r);
+uint64_t takeover_take_deadline(const struct reload *r);
+uint64_t takeover_back_deadline(const struct reload *r);
+void takeover_hold(struct reload *r);
+void takeover_begin(struct reload *r);
+void takeover_on_quiet(struct reload *r);
+void takeover_on_quiesce_due(struct reload *r);
+void takeover_on_old_down(struct reload *r, bool reverted);
+void takeover_take(struct reload *r);
+void takeover_on_take_due(struct reload *r);
+void takeover_note_end(struct reload *r);
+void takeover_let_go(struct reload *r);
+/* Whether a failure must go to GIVING_BACK first. */
+bool takeover_must_give_back(const struct reload *r);
+void takeover_give_back(struct reload *r);
+void takeover_give(struct reload *r);
+void takeover_on_gone(struct reload *r);
+void takeover_on_back_due(struct reload *r);
+void takeover_on_taker_down(struct reload *r, bool reverted);
+void takeover_give_up(struct reload *r); /* the plugin has failed */
+void takeover_undo(struct reload *r);
 
 /* ---- configure.c ---- */
 bool configure_is_possible(const struct reload *r);
@@ -224,6 +282,8 @@ void set_on_ready(struct reload *r);
 void set_on_commit(struct reload_set *set); /* after this no member can fail */
 /* A member fails; set_leave() follows with its verdict. */
 void set_note_failure(struct reload *r);
+/* The others fail, too, while the first one gives back. */
+void set_fail_others(struct reload_set *set);
 /* A member's verdict was given. May free the set. */
 void set_leave(struct reload_set *set, struct reload *r);
 

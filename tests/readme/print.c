@@ -182,11 +182,18 @@ print_reload_programs(void)
 static const char *
 reload_awaits(const struct reload_row *row)
 {
+	static const char *const tasked[] = {
+		[PARTY_ACTIVE] = "services of the old worker",
+		[PARTY_CANDIDATE] = "services of the new worker",
+		[PARTY_BOTH] = "services of both"};
+
 	if (row->cue)
 		return row->cue == CUE_HELLO ? "hello" : "proof";
 	if (row->asked)
 		return row->asked == PARTY_ACTIVE ? "answer of the old worker"
 						  : "answer of the new worker";
+	if (row->tasked)
+		return tasked[row->tasked];
 	return row->on_old_exit ? "exit of the old worker" : "";
 }
 

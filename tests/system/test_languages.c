@@ -2,6 +2,7 @@
  * behind the built programs: each must give the answers of one table. Another
  * language is another line of LANGUAGES. */
 #include <criterion/criterion.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -429,3 +430,110 @@ a_sick_worker_does_not_take_over(struct gateway_run *g)
 	free(path);
 }
 IN_EVERY_LANGUAGE(a_sick_worker_does_not_take_over)
+
+/* ---- services, quiesce and take ---- */
+
+/* Starts it anew as a plugin with services, and more settings. */
+static void
+serve(struct gateway_run *g, const char *settings)
+{
+	char *path = run_package_file(g, "scenario", "plugin.yaml");
+	char *manifest = files_read(path);
+	char *at = strstr(manifest, "settings:");
+
+	cr_assert(at);
+	*at = '\0';
+	files_write(
+		path, "%ssettings: {exclusive: true%s}\n", manifest, settings);
+	free(manifest);
+	free(path);
+}
+
+static char *
+notes(struct gateway_run *g)
+{
+	char *path = memory_format("%s/state/data/it/notes", g->dir);
+	char *text =
+		files_exist(path) ? files_read(path) : memory_copy_text("");
+
+	free(path);
+	return text;
+}
+
+/* Waits for a line, and returns all after the first one of `from`. */
+static char *
+await_notes(struct gateway_run *g, const char *from, const char *line)
+{
+	for (int left = RUN_DEADLINE_MS / 5; left; left--) {
+		char *all = notes(g), *at = strstr(all, from);
+		char *after =
+			at && strstr(at, line) ? memory_copy_text(at) : NULL;
+
+		free(all);
+		if (after)
+			return after;
+		poll(NULL, 0, 5);
+	}
+	cr_assert(false, "no %s", line);
+	return NULL;
+}
+
+static void
+expect_notes(struct gateway_run *g, const char *from, const char *line,
+	const char *expected)
+{
+	char *noted = await_notes(g, from, line);
+
+	cr_expect_str_eq(noted, expected);
+	free(noted);
+}
+
+static void
+services_go_from_worker_to_worker(struct gateway_run *g)
+{
+	struct ctl *c;
+
+	serve(g, "");
+	ctl_destroy(ctl_expect(g, 0, "reload", "it", NULL));
+	expect_notes(
+		g, "2 side", "2 start\n", "2 side starts\n2 take 1\n2 start\n");
+	c = ctl_expect(g, 0, "reload", "it", "--wait", "settled", NULL);
+	cr_expect_str_eq(ctl_text(c, "mode"), "exclusive");
+	cr_expect_str_eq(ctl_text(c, "registered.services.0"), "ticker");
+	ctl_destroy(c);
+	expect_notes(g, "3 side starts", "2 side stops",
+		"3 side starts\n2 stop\n2 quiesce\n3 take 2\n3 start\n"
+		"2 side stops\n");
+
+	cr_expect_eq(http_status(g->http, "/rain"), 204);
+	cr_expect_eq(http_status(g->http, "/text"), 200);
+	c = ctl_expect(g, 0, "show", "it", NULL);
+	cr_expect_str_eq(ctl_text(c, "services.0.state"), "waiting");
+	cr_expect_str_eq(ctl_text(c, "services.0.text"), "for rain");
+	cr_expect_eq(ctl_number(c, "take.epoch"), 2);
+	ctl_destroy(c);
+	ctl_destroy(ctl_expect(g, 0, "stop", "it", NULL));
+	expect_notes(
+		g, "3 stop", "3 quiesce", "3 stop\n3 side stops\n3 quiesce\n");
+}
+IN_EVERY_LANGUAGE(services_go_from_worker_to_worker)
+
+static void
+services_go_back(struct gateway_run *g)
+{
+	struct ctl *c;
+
+	serve(g, "");
+	ctl_destroy(ctl_expect(g, 0, "reload", "it", NULL));
+	free(await_notes(g, "2 take", "2 start\n"));
+	serve(g, ", broken: true");
+	c = ctl_expect(g, 1, "reload", "it", NULL);
+	cr_expect(strstr(ctl_text(c, "error"),
+			  "service 'ticker' did not start: broken"),
+		"%s", c->out);
+	ctl_destroy(c);
+	expect_notes(g, "3 take", "2 take",
+		"3 take 2\n3 start\n3 start\n3 start\n3 quiesce\n2 take 3\n"
+		"2 start\n");
+}
+IN_EVERY_LANGUAGE(services_go_back)

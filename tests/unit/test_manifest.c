@@ -37,9 +37,6 @@ static const struct {
 	{"+exec: [./none, x]\n",
 		"p/plugin.yaml:3:8: 'exec': no executable './none' "
 		"in the package\n"},
-	{"+exec: [x]\nreload: exclusive\n",
-		"p/plugin.yaml:4:9: 'reload' is not supported yet; only "
-		"overlap works so far\n"},
 	{"+exec: [x]\nreload: both\n",
 		"p/plugin.yaml:4:9: 'reload' must be one of overlap, "
 		"exclusive\n"},

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "supervisor/event/services.h"
 #include "supervisor/reload/transaction.h"
 
 #define S(name) RELOAD_##name
@@ -29,7 +30,8 @@ is_in_a_program(enum reload_state s)
 static bool
 is_a_way_out(enum reload_state s)
 {
-	return s == S(FAILING) || s == S(ROLLED_BACK) || s == S(REVERTED);
+	return s == S(FAILING) || s == S(GIVING_BACK) || s == S(ROLLED_BACK) ||
+	       s == S(REVERTED);
 }
 
 Test(reload_table, every_state_has_a_row_and_is_in_a_program_or_a_way_out)
@@ -56,6 +58,8 @@ Test(reload_table, a_row_says_what_becomes_of_all_that_it_awaits)
 		cr_expect(!row->may_starve || row->failed, "%s", name);
 		cr_expect(!row->asked || row->deadline,
 			"%s waits for an answer without a limit", name);
+		cr_expect(!row->tasked || row->deadline,
+			"%s waits for services without a limit", name);
 		cr_expect(!row->after_verdict || row->receipt, "%s", name);
 	}
 }
@@ -80,7 +84,7 @@ Test(reload_table, a_program_can_fail_up_to_its_commit_and_not_after_it)
 
 struct setting {
 	struct plugin plugin;
-	struct worker active;
+	struct worker active, fresh;
 	struct manifest old_manifest, manifest;
 	struct reload_set set;
 	struct reload r;
@@ -108,6 +112,8 @@ expect_walk(struct setting *setting, const enum reload_state *expected)
 		r->state = reload_following(r);
 		if (r->state == S(EXPORTING))
 			r->handover.begun = true;
+		if (r->state == S(QUIESCING))
+			r->takeover.begun = true;
 		cr_assert_eq(r->state, *expected, "%s: %s instead of %s",
 			reload_kind_texts[r->kind],
 			reload_state_texts[r->state],
@@ -167,6 +173,77 @@ Test(reload_table, a_hand_over_of_state)
 		S(COMMITTING), S(COMMITTED), S(SETTLING), S(RETIRING));
 }
 
+Test(reload_table, a_take_over)
+{
+	struct setting setting;
+	struct services *services;
+
+	furnish(&setting, KIND_RELOAD, false);
+	setting.fresh.manifest = &setting.manifest;
+	setting.fresh.owner = &setting.plugin;
+	setting.r.fresh = &setting.fresh;
+	setting.manifest.reload = RELOAD_EXCLUSIVE;
+	services_declare(&setting.fresh);
+	services = setting.fresh.services;
+	EXPECT_WALK(&setting, S(STAGING), S(SPAWNING), S(CHECKING),
+		S(QUIESCING), S(TAKING), S(COMMITTING), S(COMMITTED),
+		S(SETTLING), S(RETIRING));
+	/* with state, and the old worker dies meanwhile */
+	furnish(&setting, KIND_RELOAD, false);
+	setting.r.fresh = &setting.fresh;
+	setting.fresh.services = services;
+	setting.old_manifest.state.export = setting.manifest.state.export =
+		true;
+	EXPECT_WALK(&setting, S(STAGING), S(SPAWNING), S(CHECKING),
+		S(QUIESCING), S(EXPORTING), S(IMPORTING), S(TAKING),
+		S(COMMITTING), S(COMMITTED), S(SETTLING), S(RETIRING));
+	/* a proof takes nothing, and neither does a first start */
+	furnish(&setting, KIND_PROVE, false);
+	setting.r.fresh = &setting.fresh;
+	setting.fresh.services = services;
+	EXPECT_WALK(
+		&setting, S(STAGING), S(SPAWNING), S(CHECKING), S(COMMITTING));
+	furnish(&setting, KIND_RELOAD, true);
+	setting.r.fresh = &setting.fresh;
+	setting.fresh.services = services;
+	EXPECT_WALK(&setting, S(STAGING), S(SPAWNING), S(CHECKING),
+		S(COMMITTING), S(COMMITTED));
+}
+
+static void
+declare_overlap(struct setting *setting, struct registration *service)
+{
+	*service = (struct registration){
+		.kind = REGISTRATION_SERVICE, .name = (char[]){"s"}};
+	service->service.overlap = true;
+	setting->fresh.manifest = &setting->manifest;
+	setting->fresh.owner = &setting->plugin;
+	setting->fresh.registrations.items = service;
+	setting->fresh.registrations.count = 1;
+	setting->r.fresh = &setting->fresh;
+	services_declare(&setting->fresh);
+}
+
+Test(reload_table, services_beside_each_other)
+{
+	struct setting setting;
+	struct registration service;
+
+	furnish(&setting, KIND_RELOAD, false);
+	declare_overlap(&setting, &service);
+	EXPECT_WALK(&setting, S(STAGING), S(SPAWNING), S(CHECKING),
+		S(OVERLAPPING), S(COMMITTING), S(COMMITTED), S(SETTLING),
+		S(RETIRING));
+	furnish(&setting, KIND_PROVE, false);
+	declare_overlap(&setting, &service);
+	EXPECT_WALK(&setting, S(STAGING), S(SPAWNING), S(CHECKING),
+		S(OVERLAPPING), S(COMMITTING));
+	furnish(&setting, KIND_RESTART, true);
+	declare_overlap(&setting, &service);
+	EXPECT_WALK(&setting, S(STOPPING), S(STAGING), S(SPAWNING), S(CHECKING),
+		S(COMMITTING), S(COMMITTED));
+}
+
 Test(reload_table, a_member_of_a_set)
 {
 	struct setting setting;
@@ -215,6 +292,8 @@ Test(reload_table, the_death_of_the_old_worker_matters_only_where_it_is_needed)
 	static const struct reload_row deaths[END] = {
 		[S(STOPPING)] = {.on_old_exit = halt_on_exit},
 		[S(CONFIGURING)] = {.on_old_down = configure_on_old_down},
+		[S(QUIESCING)] = {.on_old_down = takeover_on_old_down},
+		[S(GIVING_BACK)] = {.on_old_down = takeover_on_taker_down},
 		[S(EXPORTING)] = {.on_old_down = handover_on_old_down},
 		[S(SETTLING)] = {.on_old_down = settle_on_old_down},
 		[S(RETIRING)] = {.on_old_down = settle_on_old_down},

@@ -930,7 +930,9 @@ class Plugin {
     this.dataDir = process.env.SUPD_DATA_DIR;
     this.offers = [];
     this.handlers = {http: [], tool: new Map(), command: new Map(),
-      method: new Map()};
+      method: new Map(), service: new Map()};
+    this.services = new Map(); // name -> {start, stop, starting: a promise}
+    this.quiescer = this.taker = null;
     this.onHealth = this.exporter = this.importer = this.onSettings = null;
     this.starters = [];
     this.calls = new Map(); // our own, by id
@@ -993,6 +995,45 @@ class Plugin {
     const [options, handler] = optionsOf(rest);
     return this.offer('method', name,
       {name, idempotent: options.idempotent}, handler);
+  }
+
+  /** Something that runs on its own: start() and stop() return, or resolve,
+   * once it runs or has stopped. supd starts it when the worker serves, and
+   * stops it before the worker ends. A reload stops it in the old worker before
+   * it starts it in the new one; with options: {overlap: true} after that. A
+   * start that throws is tried again. stop() is called when start() is done.
+   * start(signal) gets an AbortSignal: nobody waits for it any more. */
+  service(name, ...rest) {
+    const stop = rest.pop(), start = rest.pop(), options = rest.pop() ?? {};
+    if (typeof stop !== 'function')
+      throw new TypeError(`service ${name}: stop must be a function`);
+    this.offer('service', name, {name, overlap: options.overlap}, start);
+    this.services.set(name, {start, stop, starting: null});
+    return this;
+  }
+
+  /** Reports how a service is: 'running', 'waiting' (for something outside) or
+   * 'failed' (supd stops it and starts it again). */
+  serviceStatus(name, state, text = '') {
+    checkName(name);
+    if (!['running', 'waiting', 'failed'].includes(state))
+      throw new TypeError('a state is running, waiting or failed');
+    this.notify('service.status', [name, state, String(text).slice(0, 256)]);
+  }
+
+  /** With `reload: exclusive` in plugin.yaml: handler() lets go of what only
+   * one worker may have, in the old worker of a reload. */
+  onQuiesce(handler) {
+    this.quiescer = handler;
+    return this;
+  }
+
+  /** handler(epoch) takes what only one worker may have: in the new worker once
+   * the old one has let go, when the first one starts, and in the old one again
+   * if the reload fails. epoch grows with every take. */
+  onTake(handler) {
+    this.taker = handler;
+    return this;
   }
 
   /** Called before this generation takes over; throw to refuse. */
@@ -1356,6 +1397,13 @@ class Plugin {
         await this.onSettings(settings);
         this.settings = settings;
       }, params);
+      case 'service.start':
+      case 'service.stop':
+        return this.onService(id, name, params[0]);
+      case 'quiesce':
+        return this.answerInner(id, name, this.quiescer, []);
+      case 'take':
+        return this.answerInner(id, name, this.taker, [params[0]]);
       case 'export': return this.onExport(id);
       case 'import': return this.onImport(id, params);
       default: return this.refuse(id, fail('not_found',
@@ -1370,6 +1418,41 @@ class Plugin {
       this.respond(id, null);
     } catch (error) {
       this.refuse(id, error);
+    }
+  }
+
+  // The same for what `drained` waits for, and `cancel` reaches.
+  async answerInner(id, what, handler, params) {
+    if (!handler) {
+      this.refuse(id, fail('not_found', `the plugin has no handler of ${what}`));
+      return;
+    }
+    const req = new Request(this, id, 0);
+    this.begun(req);
+    try {
+      await handler(...params, req);
+      this.respond(id, null);
+    } catch (error) {
+      this.blame(req, what, error);
+      this.refuse(id, req.cancelled ? fail('cancelled', 'cancelled') : error);
+    }
+    this.ended(req);
+  }
+
+  onService(id, what, name) {
+    const service = this.services.get(name);
+    if (!service) {
+      this.refuse(id, fail('not_found', `there is no service '${name}'`));
+      return;
+    }
+    if (what === 'service.start') {
+      service.starting = this.answerInner(id, what,
+        (req) => service.start(req.signal), []);
+    } else {
+      this.answerInner(id, what, async () => {
+        await service.starting;
+        await service.stop();
+      }, []);
     }
   }
 
@@ -1611,7 +1694,8 @@ function wholeMs(timeout) {
 // o bool, m map, a array, x anything; further params are ignored.
 const REQUESTS = {http: 'ussmsabosu', tool: 'sxux', method: 'sxux',
   command: 'ssxu', ping: '', health: '', configure: 'm', export: '',
-  import: 'ib'};
+  import: 'ib',
+  'service.start': 'su', 'service.stop': 'su', quiesce: 'u', take: 'uu'};
 const NOTIFICATIONS = {chunk: 'ubo', credit: 'uu', cancel: 'u', drain: '',
   resume: '', limits: 'm'};
 const FITS = {

@@ -1315,6 +1315,22 @@ class _Offer:
 
 
 
+class _Service:
+    """A service as its decorator leaves it: start it by calling it."""
+
+    def __init__(self, start):
+        self._start, self._stop = start, None
+        self._starts = 0      # that have not ended
+        self._ended = None    # future of a stop that waits for them
+
+    def __call__(self, *arguments):
+        return self._start(*arguments)
+
+    def stop(self, function):
+        self._stop = _Offer(function)
+        return function
+
+
 class Plugin:
     """One plugin: register with the decorators, then run().
 
@@ -1330,7 +1346,8 @@ class Plugin:
         self._threads, self._loop_wish = threads, loop
         self._offers = []   # in the order of `ready`
         self._named = {}    # (kind, name) -> offer
-        self._hooks = {}    # health, export, import, configure, start
+        self._services = {}  # name -> _Service
+        self._hooks = {}    # health, export, import, configure, start, take...
         self._state_version = 1
         self._loop = self._link = self._pool = self._logger = None
         self._loop_thread = None
@@ -1383,6 +1400,50 @@ class Plugin:
         """handler(text) or handler(text, req); returns a string."""
         return lambda function: self._offer("command", name, function, inline,
                                             {"help": help})
+
+    def service(self, name, overlap=False):
+        """Something that runs on its own: the decorated function starts it, and
+        another one stops it:
+
+            @plugin.service("listener")
+            async def listener(): ...       # returns once it runs
+
+            @listener.stop
+            async def listener_stop(): ...  # returns once it has stopped
+
+        supd starts it when the worker serves, and stops it before the worker
+        ends. A reload stops it in the old worker before it starts it in the
+        new one; with overlap after that. A start that raises is tried again.
+        A stop is called when the start has ended, which is cancelled before
+        if it takes too long."""
+        def register(function):
+            self._offer("service", name, function, False,
+                        {"overlap": overlap or None})
+            service = _Service(function)
+            self._services[name] = service
+            return service
+        return register
+
+    def service_status(self, name, state, text=""):
+        """Reports how a service is: "running", "waiting" (for something
+        outside) or "failed" (supd stops it and starts it again). From any
+        thread."""
+        if state not in ("running", "waiting", "failed"):
+            raise ValueError("a state is running, waiting or failed")
+        _check_name(name)
+        text = str(text)[:256].encode("utf-8", "replace").decode()
+        self.post(self._notify, "service.status", name, state, text)
+
+    def on_quiesce(self, function):
+        """With `reload: exclusive` in the manifest: function() lets go of what
+        only one worker may have, in the old worker of a reload."""
+        return self._hook("quiesce", function)
+
+    def on_take(self, function):
+        """function(epoch) takes what only one worker may have: in the new
+        worker once the old one has let go, when the first one starts, and in
+        the old one again if the reload fails. epoch grows with every take."""
+        return self._hook("take", function)
 
     def _hook(self, name, function):
         self._hooks[name] = _Offer(function)
@@ -1995,7 +2056,9 @@ class Plugin:
     # ---- health, settings, state ----
 
     async def _run_hook(self, name, *arguments):
-        hook = self._hooks[name]
+        return await self._run_offer(self._hooks[name], *arguments)
+
+    async def _run_offer(self, hook, *arguments):
         arguments = arguments[:hook.takes]
         if hook.mode == _POOL:
             value = await self._in_pool(hook.function, *arguments)
@@ -2038,6 +2101,55 @@ class Plugin:
             self.settings = settings
             self._answer(req, None)
         self._begin_inner(number, "configure", configure)
+
+    def _take_take(self, number, _, epoch, *_more):
+        self._take_hook(number, "take", "the plugin has no on_take", epoch)
+
+    def _take_quiesce(self, number, *_):
+        self._take_hook(number, "quiesce", "the plugin has no on_quiesce")
+
+    def _take_hook(self, number, hook, lacking, *arguments):
+        if self._lacks(number, hook, lacking):
+            return
+
+        async def run(req):
+            await self._run_hook(hook, *arguments)
+            self._answer(req, None)
+        self._begin_inner(number, hook, run)
+
+    def _take_start(self, number, _, name, *_more):
+        service = self._services.get(name)
+
+        async def start(req):
+            service._starts += 1
+            try:
+                await self._run_offer(self._named["service", name])
+            finally:
+                service._starts -= 1
+                if not service._starts and service._ended:
+                    ended, service._ended = service._ended, None
+                    _resolve(ended)
+            self._answer(req, None)
+        self._begin_service(number, service, "service.start", name, start)
+
+    def _take_stop(self, number, _, name, *_more):
+        service = self._services.get(name)
+
+        async def stop(req):
+            if service._starts:
+                service._ended = self._loop.future()
+                await service._ended
+            if service._stop:
+                await self._run_offer(service._stop)
+            self._answer(req, None)
+        self._begin_service(number, service, "service.stop", name, stop)
+
+    def _begin_service(self, number, service, kind, name, coroutine_of):
+        if service is None:
+            self._send([1, number, [
+                "not_found", "there is no service of this name"], None])
+        else:
+            self._begin_inner(number, kind, coroutine_of)
 
     def _take_export(self, number, *_):
         if not self._lacks(number, "export", "the plugin exports no state"):
@@ -2119,6 +2231,10 @@ _REQUESTS = {
     "ping": (Plugin._take_ping, ()), "health": (Plugin._take_health, ()),
     "configure": (Plugin._take_configure, (dict,)),
     "export": (Plugin._take_export, ()),
+    "service.start": (Plugin._take_start, (str, int)),
+    "service.stop": (Plugin._take_stop, (str, int)),
+    "quiesce": (Plugin._take_quiesce, (int,)),
+    "take": (Plugin._take_take, (int, int)),
     "import": (Plugin._take_import, (int, bytes))}
 _NOTIFICATIONS = {
     "chunk": (Plugin._on_chunk, (int, bytes, bool)),

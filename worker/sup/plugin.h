@@ -75,7 +75,13 @@ struct sup_plugin {
 
 typedef void sup_handler(struct sup_req *req, void *user);
 
-enum sup_kind { SUP_HTTP, SUP_TOOL, SUP_COMMAND, SUP_METHOD };
+enum sup_kind {
+	SUP_HTTP,
+	SUP_TOOL,
+	SUP_COMMAND,
+	SUP_METHOD,
+	SUP_SERVICE, /* (since ABI 4) */
+};
 
 /* The long form; a field left zero means the default. */
 struct sup_offer {
@@ -99,6 +105,10 @@ struct sup_offer {
 	/* tool: supd does not check arguments against the schema, which then
 	 * only describes them. (since ABI 3) */
 	bool skip_validation;
+	/* service: `handler` starts it, and this one stops it; overlap: it may
+	 * run in the old and the new worker at the same time. (since ABI 4) */
+	sup_handler *stop;
+	bool overlap;
 };
 
 /* All of these return 0, or -1 with a message on stderr, for example if a
@@ -134,6 +144,35 @@ SUP_API int sup_register_hook(
 	struct sup *p, const struct sup_hook_offer *offer);
 SUP_API int sup_hook(
 	struct sup *p, const char *event, sup_handler *handler, void *user);
+
+/* A service runs on its own: supd starts it when the worker serves, and stops
+ * it before the worker ends. A reload stops it in the old worker before it
+ * starts it in the new one (or, with overlap, after). Both handlers answer with
+ * sup_ok() once that is done, or with sup_fail(), now or later; a failed start
+ * is tried again. A stop is called when the start has been answered; one that
+ * takes too long is cancelled before. A start may be called for what runs
+ * already, if a stop took too long. sup_req_name() is the name. */
+SUP_API int sup_service(struct sup *p, const char *name, sup_handler *start,
+	sup_handler *stop, void *user);
+enum sup_service_state {
+	SUP_SERVICE_RUNNING,
+	SUP_SERVICE_WAITING, /* for something outside, say a server */
+	SUP_SERVICE_FAILED,  /* supd stops it and starts it again */
+};
+/* Reports how a service is, for `supctl status`; at most 256 bytes. */
+SUP_API void sup_service_status(struct sup *p, const char *name,
+	enum sup_service_state state, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* What only one worker may have, and is no service (a port, a lock, a session
+ * elsewhere): with `reload: exclusive` in the manifest, a reload calls the
+ * handler of quiesce in the old worker, which lets go of it, and then that of
+ * take in the new one. take is also called when the first worker starts, and
+ * in the old one if the reload fails. Both answer with sup_ok() or sup_fail().
+ * sup_req_epoch() in take is a number that grows with every take of the plugin,
+ * also over restarts of supd. */
+SUP_API void sup_on_quiesce(struct sup *p, sup_handler *handler, void *user);
+SUP_API void sup_on_take(struct sup *p, sup_handler *handler, void *user);
+SUP_API uint64_t sup_req_epoch(struct sup_req *req);
 /* The handler is called before the plugin takes over from an older one; it
  * answers with sup_ok() or sup_fail(). Without a handler, or with NULL, the
  * plugin counts as healthy. */
@@ -248,7 +287,7 @@ SUP_API void sup_resume(struct sup_req *req);
  * none. */
 SUP_API int64_t sup_req_time_left_ms(struct sup_req *req);
 
-/* tool, method, command: the name that was called; hook: its name */
+/* tool, method, command, service: the name that was called; hook: its name */
 SUP_API const char *sup_req_name(struct sup_req *req);
 SUP_API const char *sup_req_event(struct sup_req *req); /* hook: "bot.said" */
 SUP_API const char *sup_req_text(struct sup_req *req);	/* command */
@@ -315,7 +354,7 @@ SUP_API void sup_reply_text(struct sup_req *req, int status, const char *format,
 SUP_API void sup_reply_state(
 	struct sup_req *req, const void *bytes, size_t size);
 /* An answer without content: 204 for http, null for others, success for
- * sup_health(), sup_on_configure() and an import. */
+ * sup_health(), sup_on_configure(), an import, services, quiesce and take. */
 SUP_API void sup_ok(struct sup_req *req);
 /* The gateway turns it into an error of the caller's kind (http: a status).
  * After sup_reply_begin() the client sees that the answer is cut, and the

@@ -532,6 +532,120 @@ bad_call(struct sup_req *req, void *user)
 	call_mirror(req, "{\"a\":[0,NaN]}");
 }
 
+/* ---- services, quiesce and take ---- */
+
+static void note(struct sup *p, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void
+note(struct sup *p, const char *format, ...)
+{
+	char path[512];
+	va_list arguments;
+	FILE *notes;
+
+	snprintf(path, sizeof(path), "%s/notes", sup_data_dir(p));
+	notes = fopen(path, "a");
+	if (!notes)
+		abort();
+	fprintf(notes, "%u ", sup_generation(p));
+	va_start(arguments, format);
+	vfprintf(notes, format, arguments);
+	va_end(arguments);
+	fputc('\n', notes);
+	fclose(notes);
+}
+
+static void
+noted(struct sup_req *req, const char *text)
+{
+	note(sup_req_plugin(req), "%s", text);
+	sup_ok(req);
+}
+
+static void
+start_now(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct sup_req *req = timer->data;
+	struct sup *p = sup_req_plugin(req);
+
+	free(timer);
+	note(p, "start");
+	if (sup_setting_bool(p, "broken", false))
+		sup_fail(req, SUP_BUSY, "broken");
+	else
+		sup_ok(req);
+}
+
+static void
+start(struct sup_req *req, void *user)
+{
+	ev_timer *timer = malloc(sizeof(*timer));
+
+	if (!timer)
+		abort();
+	ev_timer_init(timer, start_now, 0.001, 0.);
+	timer->data = req;
+	ev_timer_start(sup_loop(sup_req_plugin(req)), timer);
+}
+
+static void
+stop(struct sup_req *req, void *user)
+{
+	noted(req, "stop");
+}
+
+static void
+side_starts(struct sup_req *req, void *user)
+{
+	noted(req, "side starts");
+}
+
+static void
+side_stops(struct sup_req *req, void *user)
+{
+	noted(req, "side stops");
+}
+
+static void
+quiesce(struct sup_req *req, void *user)
+{
+	noted(req, "quiesce");
+}
+
+static void
+take(struct sup_req *req, void *user)
+{
+	note(sup_req_plugin(req), "take %llu",
+		(unsigned long long)sup_req_epoch(req));
+	sup_ok(req);
+}
+
+static void
+rain(struct sup_req *req, void *user)
+{
+	sup_service_status(sup_req_plugin(req), "ticker", SUP_SERVICE_WAITING,
+		"for %s", "rain");
+	sup_ok(req);
+}
+
+static int
+offer_services(struct sup *p)
+{
+	if (!sup_setting_bool(p, "exclusive", false))
+		return 0;
+	sup_on_quiesce(p, quiesce, NULL);
+	sup_on_take(p, take, NULL);
+	if (sup_service(p, "ticker", start, stop, NULL) ||
+		sup_register(p, &(struct sup_offer){.kind = SUP_SERVICE,
+					.name = "side",
+					.handler = side_starts,
+					.stop = side_stops,
+					.overlap = true}))
+		return -1;
+	return sup_http(p, "GET", "/rain", rain, NULL);
+}
+
 /* ---- offers ---- */
 
 static const struct sup_offer offers[] = {
@@ -594,6 +708,8 @@ init(struct sup *p)
 	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++)
 		if (sup_register(p, &offers[i]))
 			return SUP_FAILED_TO_START;
+	if (offer_services(p))
+		return SUP_FAILED_TO_START;
 	sup_health(p, health, NULL);
 	sup_on_configure(p, configure, NULL);
 	sup_state(p, 2, export_state, import_state, NULL);

@@ -141,4 +141,26 @@ plugin.http('GET', '/bad/{what}', (req) => bad(req.params.what));
 plugin.tool('bad-emit', (what) => plugin.emit('scenario.bad', bad(what)));
 plugin.tool('bad-call', (what) => plugin.call('tool', 'mirror', bad(what)));
 
+// ---- services, quiesce and take ----
+
+const fs = require('node:fs');
+
+const note = (text) => fs.appendFileSync(`${plugin.dataDir}/notes`,
+  `${plugin.generation} ${text}\n`);
+
+plugin.onStart(() => {
+  if (!plugin.setting('exclusive', false)) return;
+  plugin.service('ticker', async () => {
+    await pause(1);
+    note('start');
+    if (plugin.setting('broken', false)) throw supd.fail('busy', 'broken');
+  }, () => note('stop'));
+  plugin.service('side', {overlap: true}, () => note('side starts'),
+    () => note('side stops'));
+  plugin.onQuiesce(() => note('quiesce'));
+  plugin.onTake(async (epoch) => note(`take ${epoch}`));
+  plugin.http('GET', '/rain', () =>
+    plugin.serviceStatus('ticker', 'waiting', 'for rain'));
+});
+
 plugin.run();

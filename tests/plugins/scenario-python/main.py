@@ -284,4 +284,46 @@ async def bad_call(what):
     return await plugin.call("tool", "mirror", bad(what))
 
 
+# ---- services, quiesce and take ----
+
+def note(text):
+    with open(plugin.data_dir + "/notes", "a") as notes:
+        notes.write("%d %s\n" % (plugin.generation, text))
+
+
+@plugin.on_start
+def offer_services():
+    if not plugin.setting("exclusive", False):
+        return
+
+    @plugin.service("ticker")
+    async def ticker():
+        await supd.sleep(0.001)
+        note("start")
+        if plugin.setting("broken", False):
+            raise supd.Error("busy", "broken")
+
+    @ticker.stop
+    def stop():
+        note("stop")
+
+    @plugin.service("side", overlap=True)
+    def side():
+        note("side starts")
+
+    @side.stop
+    async def side_stop():
+        note("side stops")
+
+    plugin.on_quiesce(lambda: note("quiesce"))
+
+    @plugin.on_take
+    async def take_over(epoch):
+        note("take %d" % epoch)
+
+    @plugin.http("GET", "/rain")
+    async def rain(req):
+        plugin.service_status("ticker", "waiting", "for rain")
+
+
 plugin.run()

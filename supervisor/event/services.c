@@ -1,0 +1,372 @@
+/* services: the jobs. One task at a time; what is next follows from the states
+ * of the services alone. */
+#include "supervisor/event/services.h"
+
+#include "proto/util/clock.h"
+#include "proto/util/text.h"
+#include "supervisor/event/services_parts.h"
+#include "supervisor/gateway/keep.h"
+
+/* Pauses between the tries of a job, and while a worker serves. */
+static const uint64_t pauses_ms[] = {100, 400, 1600, 6400, 25600};
+#define PAUSES (sizeof(pauses_ms) / sizeof(*pauses_ms))
+#define PAUSE_LAST_MS 60000
+/* A service that ran for so long begins with the first pause again. */
+#define LASTING_MS 60000
+
+static void go_on(struct services *s);
+
+/* ---- one service ---- */
+
+static void
+describe(const struct service *service, char *out, size_t size)
+{
+	if (service_is_take(service))
+		text_format(out, size, "what only one worker may have");
+	else
+		text_format(out, size, "service '%s'", service->name);
+}
+
+static void
+note_failure(struct service *service)
+{
+	uint64_t pause = service->failures < PAUSES
+				 ? pauses_ms[service->failures]
+				 : PAUSE_LAST_MS;
+
+	service->failures++;
+	service->again_ms = clock_ms() + pause;
+}
+
+/* Failures count within a job, and over all of the time that a worker serves.
+ */
+static void
+forget_failures(struct services *s)
+{
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct service *service = &s->items[i];
+
+		service->is_skipped = false;
+		if (s->goal == SERVICES_SERVE)
+			continue;
+		service->failures = 0;
+		service->again_ms = 0;
+	}
+}
+
+/* ---- what is next ---- */
+
+/* The first that is to be stopped; the take is the last. */
+static struct service *
+next_to_stop(struct services *s)
+{
+	for (uint32_t i = 1; i <= s->count; i++) {
+		struct service *service = &s->items[i % s->count];
+
+		if (service_may_run(service) && !service->is_skipped &&
+			service_is_in(service, s->job.which))
+			return service;
+	}
+	return NULL;
+}
+
+/* The first that is to be started. While the worker serves, one that waits for
+ * its next try does not keep the others waiting, unless it is the take. */
+static struct service *
+next_to_start(struct services *s)
+{
+	struct service *soonest = NULL;
+
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct service *service = &s->items[i];
+
+		if (service->state == SERVICE_ON || service->is_skipped ||
+			!service_is_in(service, s->job.which))
+			continue;
+		if (s->goal != SERVICES_SERVE || service_is_take(service) ||
+			service->again_ms <= clock_ms())
+			return service;
+		if (!soonest || service->again_ms < soonest->again_ms)
+			soonest = service;
+	}
+	return soonest;
+}
+
+static void
+end_job(struct services *s, const struct error *err)
+{
+	void (*done)(struct worker * w, const struct error *err) = s->job.done;
+	enum services_goal goal = s->goal;
+
+	if (goal == SERVICES_SERVE)
+		return; /* all of them run */
+	s->goal = SERVICES_REST;
+	if (goal == SERVICES_END)
+		worker_stop(s->worker);
+	else if (done)
+		done(s->worker, err);
+}
+
+/* ---- tasks ---- */
+
+static void
+failed(struct services *s, struct service *service, const char *what,
+	const struct error *why)
+{
+	char name[160];
+	struct error err;
+
+	describe(service, name, sizeof(name));
+	note_failure(service);
+	service_show(s, service, why->text);
+	if (s->goal == SERVICES_SERVE)
+		return;
+	if (s->job.is_tolerant || (service->is_excused && !s->job.stops)) {
+		service->is_skipped = true;
+		return;
+	}
+	if (!s->job.stops && service->failures < s->job.tries)
+		return;
+	error_set(&err, "%s %s: %s", name, what, why->text);
+	if (service->failures > 1)
+		error_prefix(&err, "%u tries: ", service->failures);
+	end_job(s, &err);
+}
+
+static uint64_t
+time_left(const struct services *s)
+{
+	uint64_t now = clock_ms();
+
+	if (s->goal == SERVICES_SERVE)
+		return s->worker->config->limits.start_timeout_ms;
+	return s->job.due_ms > now ? s->job.due_ms - now : 1;
+}
+
+/* The epoch of a take: the job's, or the next one. */
+static int
+choose_epoch(struct services *s, struct error *err)
+{
+	if (s->goal != SERVICES_SERVE)
+		s->epoch = s->job.epoch;
+	else if (!s->epoch)
+		return keep_next_epoch(s->plugin, &s->epoch, err);
+	return 0;
+}
+
+static int
+ask(struct services *s, struct service *service, bool stops, struct error *err)
+{
+	struct worker_task_order order = {
+		.what = service_is_take(service)
+				? stops ? WORKER_TASK_QUIESCE : WORKER_TASK_TAKE
+			: stops ? WORKER_TASK_STOP
+				: WORKER_TASK_START,
+		.name = service->name,
+		.ms = time_left(s),
+	};
+
+	if (service_is_take(service) && !stops && choose_epoch(s, err) < 0)
+		return -1;
+	order.epoch = s->epoch;
+	service->state = stops ? SERVICE_STOPPING : SERVICE_STARTING;
+	s->asked = service;
+	service->has_spoken = false;
+	if (worker_task_begin(s->worker, &order, err) == 0)
+		return 0;
+	s->asked = NULL;
+	service->state = stops ? SERVICE_UNSURE : SERVICE_OFF;
+	service->stop_first = false;
+	return -1;
+}
+
+/* Asks for the next task, waits for the next try, or ends the job. */
+static void
+go_on(struct services *s)
+{
+	struct service *next;
+	struct error err;
+
+	while (!s->asked && s->goal != SERVICES_REST &&
+		s->worker->state < WORKER_STOPPING) {
+		bool stops = s->job.stops;
+
+		next = stops ? next_to_stop(s) : next_to_start(s);
+		if (!next) {
+			end_job(s, NULL);
+			return;
+		}
+		if (!stops && next->again_ms > clock_ms()) {
+			wheel_set(services_wheel(s), &s->again, next->again_ms);
+			return;
+		}
+		stops = stops || next->stop_first;
+		if (ask(s, next, stops, &err) < 0)
+			failed(s, next,
+				stops ? "was not stopped" : "did not start",
+				&err);
+	}
+}
+
+void
+services_again_due(struct wheel_timer *t)
+{
+	go_on(container_of(t, struct services, again));
+}
+
+/* Whether it is fine that the worker does not know take and quiesce. */
+static bool
+is_optional(const struct services *s, const struct service *service)
+{
+	return service_is_take(service) &&
+	       s->worker->manifest->reload != RELOAD_EXCLUSIVE;
+}
+
+static void
+started(struct services *s, struct service *service)
+{
+	service->state = SERVICE_ON;
+	service->started_ms = clock_ms();
+	service->again_ms = 0;
+	service_show(s, service, NULL);
+}
+
+void
+services_on_task(
+	struct worker *w, enum worker_task_end end, const struct error *err)
+{
+	struct services *s = w->services;
+	struct service *service = s->asked;
+	bool stopped = service->state == SERVICE_STOPPING;
+
+	s->asked = NULL;
+	service->stop_first = end == WORKER_TASK_LATE && !stopped &&
+			      !service_is_take(service);
+	if (end == WORKER_TASK_UNKNOWN && is_optional(s, service))
+		end = WORKER_TASK_DONE;
+	if (end == WORKER_TASK_DONE && stopped) {
+		service->state = SERVICE_OFF;
+	} else if (end == WORKER_TASK_DONE) {
+		started(s, service);
+	} else {
+		service->state = stopped || end == WORKER_TASK_LATE
+					 ? SERVICE_UNSURE
+					 : SERVICE_OFF;
+		failed(s, service,
+			stopped ? "was not stopped" : "did not start", err);
+	}
+	go_on(s);
+}
+
+/* ---- jobs ---- */
+
+static void
+cancel_task(struct services *s)
+{
+	if (!s->asked)
+		return;
+	worker_task_cancel(s->worker);
+	s->asked->stop_first = s->asked->state == SERVICE_STARTING &&
+			       !service_is_take(s->asked);
+	s->asked->state = SERVICE_UNSURE;
+	s->asked = NULL;
+}
+
+static void
+begin(struct services *s, enum services_goal goal,
+	const struct services_job *job)
+{
+	wheel_clear(services_wheel(s), &s->again);
+	cancel_task(s);
+	s->goal = goal;
+	s->job = *job;
+	forget_failures(s);
+	go_on(s);
+}
+
+void
+services_begin(struct worker *w, const struct services_job *job)
+{
+	struct services *s = w->services;
+
+	if (s)
+		begin(s, SERVICES_JOB, job);
+	else if (job->done)
+		job->done(w, NULL);
+}
+
+void
+services_serve(struct worker *w)
+{
+	struct services *s = w->services;
+
+	if (!s)
+		return;
+	s->serves = true;
+	if (s->items[0].state == SERVICE_OFF)
+		s->epoch = 0;
+	services_tell_all(s);
+	begin(s, SERVICES_SERVE, &(struct services_job){.which = SERVICES_ALL});
+}
+
+void
+service_broke(struct services *s, struct service *service)
+{
+	if (service->state != SERVICE_ON || s->goal != SERVICES_SERVE)
+		return;
+	if (clock_ms() - service->started_ms > LASTING_MS)
+		service->failures = 0;
+	note_failure(service);
+	service->state = SERVICE_UNSURE;
+	service->stop_first = true;
+	go_on(s);
+}
+
+static void
+stop_all(struct worker *w, enum services_goal goal, enum services_which which)
+{
+	begin(w->services, goal,
+		&(struct services_job){.stops = true,
+			.which = which,
+			.is_tolerant = true,
+			.due_ms = clock_ms() +
+				  w->config->limits.stop_timeout_ms});
+}
+
+void
+services_rest(struct worker *w)
+{
+	struct services *s = w->services;
+
+	if (!s)
+		return;
+	s->serves = false;
+	begin(s, SERVICES_REST, &(struct services_job){0});
+}
+
+void
+services_retire(struct worker *w, enum services_which which)
+{
+	struct services *s = w->services;
+
+	if (!s || s->goal == SERVICES_RETIRE || s->goal == SERVICES_END)
+		return;
+	s->serves = false;
+	stop_all(w, SERVICES_RETIRE, which);
+}
+
+void
+services_end(struct worker *w)
+{
+	struct services *s = w->services;
+
+	if (!s || w->state >= WORKER_STOPPING) {
+		worker_stop(w);
+	} else if (s->goal == SERVICES_RETIRE && s->job.which == SERVICES_ALL) {
+		s->goal = SERVICES_END;
+		go_on(s);
+	} else if (s->goal != SERVICES_END) {
+		s->serves = false;
+		stop_all(w, SERVICES_END, SERVICES_ALL);
+	}
+}

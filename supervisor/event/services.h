@@ -1,0 +1,71 @@
+/* services: what a worker runs on its own: its services, and before them the
+ * take of what only one worker may have. A job starts or stops them one after
+ * the other, in the order of registration; reload/ gives such jobs for a
+ * take-over. Without a job of reload/, services_serve() keeps them running.
+ * A worker that has neither a service nor `reload: exclusive` in its manifest
+ * has no struct services, and all functions do nothing for it. */
+#pragma once
+
+#include <jansson.h>
+
+#include "supervisor/plugin/plugin.h"
+
+/* Which of them a job is about. */
+enum services_which {
+	SERVICES_EXCLUSIVE = 1, /* without `overlap`; and take, quiesce */
+	SERVICES_OVERLAP = 2,
+	SERVICES_ALL = 3,
+};
+
+struct services_job {
+	bool stops; /* false: starts */
+	enum services_which which;
+	uint64_t epoch;	 /* for `take` */
+	unsigned tries;	 /* of a start; the pauses between them grow */
+	uint64_t due_ms; /* clock_ms() by which it must be done */
+	/* Goes on after a failure, and never fails. */
+	bool is_tolerant;
+	/* Once, possibly before services_begin() returns; not if another job
+	 * begins before, or the worker goes down. */
+	void (*done)(struct worker *w, const struct error *err);
+};
+
+/* ---- life ---- */
+/* `ready` came: from here on w->services exists, if it needs them. */
+void services_declare(struct worker *w);
+void services_down(struct worker *w); /* the worker went down */
+void services_destroy(struct worker *w);
+
+/* Whether a reload from or to this worker needs a take-over. NULL: no. */
+bool services_are_exclusive(const struct worker *w);
+/* Whether it has a service with `overlap`. */
+bool services_overlap(const struct worker *w);
+/* Whether one of them was started and not stopped. */
+bool services_are_on(const struct worker *w, enum services_which which);
+
+/* Begins a job; ends another one, and a task in progress. */
+void services_begin(struct worker *w, const struct services_job *job);
+/* The services of `w` that did not run in `old`, where it has them, too: their
+ * start may fail in a job. */
+void services_excuse(struct worker *w, const struct worker *old);
+/* The worker serves: starts what is not running, and again after failures, with
+ * growing pauses, for as long as it serves. */
+void services_serve(struct worker *w);
+/* It does not serve any more: what runs goes on, and nothing is begun. */
+void services_rest(struct worker *w);
+/* Begins to stop what runs, for a worker that drains. */
+void services_retire(struct worker *w, enum services_which which);
+/* worker_stop(), after what runs was stopped, or after stop_timeout. */
+void services_end(struct worker *w);
+
+/* `service.status` came. */
+void services_on_status(struct worker *w, const struct message *m);
+/* worker_ops.on_task */
+void services_on_task(
+	struct worker *w, enum worker_task_end end, const struct error *err);
+
+/* ---- views ---- */
+/* [{"name", "state", "text"}]: running, waiting or failed. */
+json_t *services_view(const struct worker *w);
+/* {"epoch", "state", "text"} of the take of an exclusive worker; else null. */
+json_t *services_take_view(const struct worker *w);

@@ -1,0 +1,93 @@
+/* services_parts: what the files services*.c share. Nobody else includes it. */
+#pragma once
+
+#include "supervisor/event/services.h"
+#include "supervisor/gateway/gateway.h"
+
+enum service_state {
+	SERVICE_OFF,
+	SERVICE_STARTING,
+	SERVICE_ON,
+	SERVICE_STOPPING,
+	SERVICE_UNSURE, /* it may run */
+};
+
+/* A service; the first one of a worker is its take. */
+struct service {
+	char *name;	       /* NULL: the take */
+	uint32_t registration; /* its index in the worker's set */
+	bool overlap;
+	bool is_excused; /* services_excuse() */
+	bool is_skipped; /* by the present job, after a failure */
+	/* If UNSURE: it must be stopped before it is started. */
+	bool stop_first;
+	enum service_state state;
+	unsigned failures;   /* since it ran for long, or since the job began */
+	uint64_t again_ms;   /* the next try; 0: at once */
+	uint64_t started_ms; /* clock_ms() */
+	/* What is shown: the worker's word, or why it does not run. */
+	bool has_failed, waits;
+	bool has_spoken; /* the worker, since supd asked for its start */
+	bool is_new;	 /* its start is to be reported */
+	char text[SERVICE_TEXT_MAX + 1];
+	bool is_untold; /* an event about it is due */
+};
+
+static inline bool
+service_is_take(const struct service *service)
+{
+	return !service->name;
+}
+
+static inline bool
+service_is_in(const struct service *service, enum services_which which)
+{
+	return which &
+	       (service->overlap ? SERVICES_OVERLAP : SERVICES_EXCLUSIVE);
+}
+
+static inline bool
+service_may_run(const struct service *service)
+{
+	return service->state != SERVICE_OFF;
+}
+
+enum services_goal {
+	SERVICES_REST, /* nothing is to be done */
+	SERVICES_JOB,  /* of reload/ */
+	SERVICES_SERVE,
+	SERVICES_RETIRE, /* stop them */
+	SERVICES_END,	 /* stop them, then the worker */
+};
+
+struct services {
+	struct worker *worker;
+	struct plugin *plugin;
+	struct service *items;
+	uint32_t count;
+	bool is_exclusive; /* a take-over is needed */
+	enum services_goal goal;
+	struct services_job job;  /* for all goals but REST */
+	bool serves;		  /* its worker is the active one */
+	uint64_t epoch;		  /* of the last take; 0: none */
+	struct service *asked;	  /* a task about it is in progress */
+	struct wheel_timer again; /* the next try */
+	struct wheel_timer tell;  /* while set, events wait for it */
+};
+
+/* ---- services.c ---- */
+void services_again_due(struct wheel_timer *t);
+/* The worker says that it has failed. */
+void service_broke(struct services *s, struct service *service);
+
+/* ---- services_set.c ---- */
+struct wheel *services_wheel(const struct services *s);
+/* By its index in the worker's set; NULL: it is none. */
+struct service *services_find(const struct services *s, uint32_t registration);
+
+/* ---- services_status.c ---- */
+/* A start or stop ended; text says why it failed, NULL: it runs. */
+void service_show(
+	struct services *s, struct service *service, const char *text);
+void services_tell_all(struct services *s); /* the worker serves now */
+void services_tell_due(struct wheel_timer *t);

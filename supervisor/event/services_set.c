@@ -1,0 +1,175 @@
+/* services_set: which services a worker has, and what follows from that. */
+#include <stdlib.h>
+
+#include "proto/util/memory.h"
+#include "supervisor/event/services_parts.h"
+
+struct wheel *
+services_wheel(const struct services *s)
+{
+	struct gateway *g = s->plugin->gateway;
+
+	return &g->wheel;
+}
+
+static bool
+is_exclusive(const struct registration *r)
+{
+	return r->kind == REGISTRATION_SERVICE && !r->service.overlap;
+}
+
+static uint32_t
+count_services(const struct worker *w, bool *any_exclusive_out)
+{
+	const struct registration_set *set = &w->registrations;
+	uint32_t count = 0;
+
+	*any_exclusive_out = w->manifest->reload == RELOAD_EXCLUSIVE;
+	for (uint32_t i = 0; i < set->count; i++) {
+		count += set->items[i].kind == REGISTRATION_SERVICE;
+		*any_exclusive_out =
+			*any_exclusive_out || is_exclusive(&set->items[i]);
+	}
+	return count;
+}
+
+static void
+fill(struct services *s)
+{
+	const struct registration_set *set = &s->worker->registrations;
+
+	for (uint32_t i = 0; i < set->count; i++) {
+		const struct registration *r = &set->items[i];
+
+		if (r->kind == REGISTRATION_SERVICE)
+			s->items[s->count++] = (struct service){
+				.name = memory_copy_text(r->name),
+				.registration = i,
+				.overlap = r->service.overlap,
+			};
+	}
+}
+
+void
+services_declare(struct worker *w)
+{
+	bool is_exclusive;
+	uint32_t count = count_services(w, &is_exclusive);
+	struct services *s;
+
+	if (!count && !is_exclusive)
+		return;
+	s = memory_alloc(sizeof(*s));
+	s->worker = w;
+	s->plugin = w->owner;
+	s->is_exclusive = is_exclusive;
+	s->items = memory_alloc((count + 1) * sizeof(*s->items));
+	s->count = 1; /* the take */
+	fill(s);
+	wheel_timer_init(&s->again, services_again_due);
+	wheel_timer_init(&s->tell, services_tell_due);
+	w->services = s;
+}
+
+static int
+compare_registration(const void *key, const void *item)
+{
+	uint32_t a = *(const uint32_t *)key;
+	uint32_t b = ((const struct service *)item)->registration;
+
+	return a < b ? -1 : a > b;
+}
+
+struct service *
+services_find(const struct services *s, uint32_t registration)
+{
+	return bsearch(&registration, s->items + 1, s->count - 1,
+		sizeof(*s->items), compare_registration);
+}
+
+void
+services_down(struct worker *w)
+{
+	struct services *s = w->services;
+
+	if (!s)
+		return;
+	s->goal = SERVICES_REST;
+	s->asked = NULL;
+	s->serves = false;
+	wheel_clear(services_wheel(s), &s->again);
+	wheel_clear(services_wheel(s), &s->tell);
+}
+
+void
+services_destroy(struct worker *w)
+{
+	struct services *s = w->services;
+
+	if (!s)
+		return;
+	services_down(w);
+	for (uint32_t i = 0; i < s->count; i++)
+		free(s->items[i].name);
+	free(s->items);
+	free(s);
+	w->services = NULL;
+}
+
+bool
+services_are_exclusive(const struct worker *w)
+{
+	return w && w->services && w->services->is_exclusive;
+}
+
+static bool
+is_any(const struct worker *w, enum services_which which,
+	bool (*is)(const struct service *service))
+{
+	const struct services *s = w ? w->services : NULL;
+
+	for (uint32_t i = 0; s && i < s->count; i++)
+		if (service_is_in(&s->items[i], which) && is(&s->items[i]))
+			return true;
+	return false;
+}
+
+bool
+services_are_on(const struct worker *w, enum services_which which)
+{
+	return is_any(w, which, service_may_run);
+}
+
+static bool
+is_there(const struct service *service)
+{
+	return !service_is_take(service);
+}
+
+bool
+services_overlap(const struct worker *w)
+{
+	return is_any(w, SERVICES_OVERLAP, is_there);
+}
+
+/* Whether `old` has the service and it does not run. */
+static bool
+did_not_run(const struct worker *old, const char *name)
+{
+	const struct registration *r = registration_find(
+		&old->registrations, REGISTRATION_SERVICE, name);
+
+	return r && old->services &&
+	       services_find(
+		       old->services, (uint32_t)(r - old->registrations.items))
+			       ->state != SERVICE_ON;
+}
+
+void
+services_excuse(struct worker *w, const struct worker *old)
+{
+	struct services *s = w->services;
+
+	for (uint32_t i = 1; s && i < s->count; i++)
+		s->items[i].is_excused = did_not_run(old, s->items[i].name);
+}

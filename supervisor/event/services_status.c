@@ -1,0 +1,184 @@
+/* services_status: what is shown of services: the worker's word while they run,
+ * and why they do not run else. Events are bounded: the first change is
+ * reported at once, later ones once a second, TELL_MAX at a time. */
+#include <string.h>
+
+#include "proto/util/clean.h"
+#include "proto/util/clock.h"
+#include "proto/util/text.h"
+#include "proto/value.h"
+#include "supervisor/event/services_parts.h"
+#include "supervisor/gateway/news.h"
+
+#define TELL_MS 1000
+#define TELL_MAX 16
+
+/* ---- states ---- */
+
+/* X: the words of service.status */
+static const struct bytes running = {"running", 7}, waiting = {"waiting", 7},
+			  has_failed = {"failed", 6};
+
+static const char *
+state_text(const struct service *service)
+{
+	if (service->has_failed)
+		return has_failed.at;
+	return service->state == SERVICE_ON && !service->waits ? running.at
+							       : waiting.at;
+}
+
+static json_t *
+view_of(const struct service *service)
+{
+	return json_pack("{s:o,s:s,s:o}", "name", value_text(service->name),
+		"state", state_text(service), "text",
+		*service->text ? value_text(service->text) : json_null());
+}
+
+json_t *
+services_view(const struct worker *w)
+{
+	json_t *rows = json_array();
+
+	for (uint32_t i = 1; w && w->services && i < w->services->count; i++)
+		json_array_append_new(rows, view_of(&w->services->items[i]));
+	return rows;
+}
+
+json_t *
+services_take_view(const struct worker *w)
+{
+	const struct services *s = w ? w->services : NULL;
+	const struct service *take = s ? &s->items[0] : NULL;
+
+	if (!s || !s->is_exclusive)
+		return json_null();
+	return json_pack("{s:I,s:s,s:o}", "epoch", (json_int_t)s->epoch,
+		"state", state_text(take), "text",
+		*take->text ? value_text(take->text) : json_null());
+}
+
+/* ---- events ---- */
+
+static void
+tell_some(struct services *s)
+{
+	unsigned told = 0;
+
+	for (uint32_t i = 1; i < s->count && told < TELL_MAX; i++) {
+		struct service *service = &s->items[i];
+
+		if (!service->is_untold)
+			continue;
+		service->is_untold = false;
+		news_plugin(s->plugin, "service.status", view_of(service));
+		told++;
+	}
+	if (told)
+		wheel_set(services_wheel(s), &s->tell, clock_ms() + TELL_MS);
+}
+
+void
+services_tell_due(struct wheel_timer *t)
+{
+	tell_some(container_of(t, struct services, tell));
+}
+
+static void
+tell_soon(struct services *s)
+{
+	if (s->serves && !wheel_timer_is_set(&s->tell))
+		tell_some(s);
+}
+
+void
+services_tell_all(struct services *s)
+{
+	for (uint32_t i = 1; i < s->count; i++)
+		s->items[i].is_untold = s->items[i].state == SERVICE_ON;
+	tell_soon(s);
+}
+
+static void
+log_failure(const struct services *s, const struct service *service)
+{
+	struct log_subject subject = {
+		.plugin = s->plugin->id, .generation = s->worker->generation};
+
+	if (service->name)
+		log_write(LOG_WARN, &subject, "service '%s' does not run: %s",
+			service->name, service->text);
+	else
+		log_write(LOG_WARN, &subject, "take failed: %s", service->text);
+}
+
+static void
+set(struct services *s, struct service *service, bool failed, bool waits,
+	const char *text)
+{
+	char now[SERVICE_TEXT_MAX + 1];
+
+	text_format(now, sizeof(now), "%s", text ? text : "");
+	clean_text(now, "");
+	if (service->has_failed == failed && service->waits == waits &&
+		!strcmp(now, service->text) && !service->is_new)
+		return;
+	service->is_new = false;
+	service->has_failed = failed;
+	service->waits = waits;
+	memcpy(service->text, now, sizeof(now));
+	service->is_untold = true;
+	tell_soon(s);
+}
+
+void
+service_show(struct services *s, struct service *service, const char *text)
+{
+	if (text) {
+		set(s, service, false, true, text);
+		log_failure(s, service);
+		return;
+	}
+	service->is_new = true; /* that it runs is news */
+	if (service->has_spoken)
+		set(s, service, service->has_failed, service->waits,
+			service->text);
+	else
+		set(s, service, false, false, NULL);
+}
+
+/* The worker's word; one that it may not use is ignored. */
+void
+services_on_status(struct worker *w, const struct message *m)
+{
+	struct bytes name = codec_bytes(&m->params[0]);
+	struct bytes state = codec_bytes(&m->params[1]);
+	struct bytes text = codec_bytes(&m->params[2]);
+	char own_name[REGISTRATION_NAME_BYTES + 1];
+	char own_text[SERVICE_TEXT_MAX + 1];
+	const struct registration *r;
+	struct service *service;
+
+	if (!w->services || name.length > REGISTRATION_NAME_BYTES ||
+		(!bytes_equal(state, running) && !bytes_equal(state, waiting) &&
+			!bytes_equal(state, has_failed)))
+		return;
+	text_format(
+		own_name, sizeof(own_name), "%.*s", (int)name.length, name.at);
+	r = registration_find(
+		&w->registrations, REGISTRATION_SERVICE, own_name);
+	if (!r)
+		return;
+	service = services_find(
+		w->services, (uint32_t)(r - w->registrations.items));
+	if (service->state != SERVICE_ON && service->state != SERVICE_STARTING)
+		return;
+	text_format(own_text, sizeof(own_text), "%.*s",
+		(int)text_fit(text.at, text.length, SERVICE_TEXT_MAX), text.at);
+	service->has_spoken = true;
+	set(w->services, service, bytes_equal(state, has_failed),
+		bytes_equal(state, waiting), own_text);
+	if (service->has_failed)
+		service_broke(w->services, service);
+}
