@@ -18,6 +18,7 @@ enum verb {
 
 #define VERB_ARGUMENTS_MAX 12
 #define VERB_CALLS_MAX 2
+#define VERB_SESSIONS_MAX 3
 
 enum argument_type {
 	ARGUMENT_TEXT = 1,
@@ -57,6 +58,13 @@ struct verb_http {
 	enum verb_answer answer;
 };
 
+/* How a verb is called by a session (GET /ws). */
+struct verb_session {
+	const char *method; /* NULL: no call */
+	const char *kind;   /* the argument of that name; NULL: none */
+	const char *alias;  /* another name of the argument `args`, or NULL */
+};
+
 struct verb_row {
 	const char *name, *alias; /* alias: another name, or NULL */
 	enum verb_role role;
@@ -64,9 +72,10 @@ struct verb_row {
 	bool waits;	   /* has no time limit of its own */
 	const char *usage; /* arguments and main options, as help shows them */
 	const char *help;
-	const char *method; /* for workers and WebSocket clients, or NULL */
+	const char *method; /* for workers, or NULL */
 	struct verb_argument args[VERB_ARGUMENTS_MAX];
 	struct verb_http http[VERB_CALLS_MAX];
+	struct verb_session session[VERB_SESSIONS_MAX];
 };
 extern const struct verb_row verb_rows[VERB_COUNT];
 

@@ -126,6 +126,23 @@ check_namespace(struct problems *problems, const struct node *node, void *base)
 }
 
 void
+origin_check(struct problems *problems, const struct node *node, void *base)
+{
+	const char *text = node->text;
+	size_t scheme = !strncmp(text, "https://", 8)  ? 8
+			: !strncmp(text, "http://", 7) ? 7
+						       : 0;
+
+	(void)base;
+	if (!scheme || !text[scheme] ||
+		text[scheme + strcspn(text + scheme, "/?#@ ")])
+		node_problem(problems, node,
+			"'origins': '%s' is not an origin: http:// or "
+			"https://, a host, perhaps a port, and no path",
+			text);
+}
+
+void
 network_check(struct problems *problems, const struct node *node, void *base)
 {
 	struct network network;

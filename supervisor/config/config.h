@@ -112,7 +112,8 @@ struct config_admin {
 		uint32_t count;
 	} peers;
 	bool http;
-	int metrics; /* enum config_metrics */
+	int metrics;		  /* enum config_metrics */
+	struct text_list origins; /* "https://dash.example:8443" */
 };
 
 /* `defaults`, and each plugin's copy with its own values. A timeout of 0 means

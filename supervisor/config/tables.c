@@ -216,8 +216,14 @@ static const struct schema_table admin_table = {
 			       "it, only the users and groups listed."},
 		{ROW(config_admin, http), .type = SCHEMA_BOOL,
 			.fallback = "true",
-			.doc = "Whether the listeners serve /api to holders "
-			       "of a token."},
+			.doc = "Whether the listeners serve /api and /ws to "
+			       "holders of a token."},
+		{ROW(config_admin, origins), .type = SCHEMA_TEXTS,
+			.fallback = "[]", .min = 1, .max = 256,
+			.check = origin_check,
+			.doc = "Origins (`https://HOST`, with a port unless it "
+			       "is the usual one) whose pages may open /ws, "
+			       "beside those of the host itself."},
 		{ROW(config_admin, metrics), .type = SCHEMA_CHOICE,
 			.choices = metrics_words, .fallback = "open",
 			.doc = "Who may read /metrics: everybody, or holders "

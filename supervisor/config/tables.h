@@ -22,6 +22,7 @@ schema_check check_requires; /* of a plugin */
 schema_check check_folder;   /* warns if there is none */
 schema_check listener_check; /* fills in the address: listen.c */
 schema_check token_check;    /* admin.c */
+schema_check origin_check;   /* the text is an origin */
 schema_check peer_check;
 schema_check network_check; /* the text is a network */
 

@@ -22,7 +22,7 @@ struct command_call {
 	 * event. */
 	bool reads_journal;
 	const char *caller; /* "uid 1000", "the token 'web'"; or NULL */
-	const char *door;   /* static: "supctl", "http", "plugin" */
+	const char *door;   /* static: "supctl", "http", "session", "plugin" */
 	uint32_t worker;    /* the calling worker; 0: not a worker */
 	/* Progress: {"phase","pluginId","ms"}, {"line":{...}},
 	 * {"receipt":{...}} of one of several plugins, {"verdict":{...}} if the

@@ -111,6 +111,26 @@ refused(struct view *v)
 }
 
 static void
+sessions(struct view *v)
+{
+	put(v, (double)v->g->edge.sessions);
+}
+
+static void
+sessions_closed(struct view *v)
+{
+	static const char *const names[] = {
+#define X(name, label) [GATEWAY_SESSION_##name] = label,
+		GATEWAY_SESSION_ENDS(X)
+#undef X
+	};
+
+	for (int i = 0; i < GATEWAY_SESSION_END_COUNT; i++)
+		put_labelled(v, "reason", names[i],
+			(double)v->g->edge.sessions_ended[i]);
+}
+
+static void
 control_sessions(struct view *v)
 {
 	put(v, (double)v->g->control.sessions);
@@ -253,6 +273,10 @@ static const struct gateway_family {
 		requests},
 	{"supd_http_requests_refused_total", METRICS_COUNTER,
 		"HTTP requests refused before they reached a plugin.", refused},
+	{"supd_sessions", METRICS_GAUGE, "Sessions at /ws that are open.",
+		sessions},
+	{"supd_sessions_closed_total", METRICS_COUNTER,
+		"Sessions at /ws that ended, by reason.", sessions_closed},
 	{"supd_control_sessions", METRICS_GAUGE,
 		"Sessions of the control socket that are open.",
 		control_sessions},
@@ -273,7 +297,7 @@ static const struct gateway_family {
 	{"supd_event_followers", METRICS_GAUGE,
 		"Clients that follow the event stream.", event_followers},
 	{"supd_events_missed_total", METRICS_COUNTER,
-		"Events that slow clients of GET /api/events missed.",
+		"Events that slow clients of GET /api/events and /ws missed.",
 		events_missed},
 	{"supd_history_write_errors_total", METRICS_COUNTER,
 		"Verdicts that could not be written to the history.",

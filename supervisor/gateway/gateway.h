@@ -40,6 +40,21 @@ enum gateway_refusal {
 		GATEWAY_REFUSAL_COUNT,
 };
 
+/* Why a session of /ws ended: X(ENUM, "reason in metrics") */
+#define GATEWAY_SESSION_ENDS(X)                                                \
+	X(CLOSED, "closed") /* by the client, or after its mistake */          \
+	X(LOST, "lost")	    /* without a close */                              \
+	X(UNREAD, "unread") /* it did not read: 1013 */                        \
+	X(DENIED, "denied") /* no token, or none any more: 1008 */             \
+	X(STOP, "stop")	    /* of supd: 1001 */
+
+enum gateway_session_end {
+#define X(name, ...) GATEWAY_SESSION_##name,
+	GATEWAY_SESSION_ENDS(X)
+#undef X
+		GATEWAY_SESSION_END_COUNT,
+};
+
 /* Counted by the HTTP door and read by metrics, which may not include http. */
 struct gateway_edge {
 	uint64_t connections, accepted, requests;
@@ -49,6 +64,8 @@ struct gateway_edge {
 	uint64_t refused[GATEWAY_REFUSAL_COUNT];
 	uint64_t streams, events_missed; /* of /api/events */
 	uint64_t access_dropped;	 /* lines of the access log */
+	uint64_t sessions;		 /* open at /ws */
+	uint64_t sessions_ended[GATEWAY_SESSION_END_COUNT];
 };
 
 /* Why a session of the control socket was closed or refused: X(ENUM, "reason in

@@ -27,6 +27,12 @@ bearer_name(const struct config_admin *admin, const struct bearer *b)
 	return name;
 }
 
+void
+bearer_set(struct bearer *b, struct bytes token)
+{
+	sha256_of(token.at, token.length, b->sha256);
+}
+
 bool
 bearer_read(struct bearer *b, const struct head *h)
 {
@@ -40,7 +46,7 @@ bearer_read(struct bearer *b, const struct head *h)
 		token.at++;
 		token.length--;
 	}
-	sha256_of(token.at, token.length, b->sha256);
+	bearer_set(b, token);
 	return true;
 }
 

@@ -16,6 +16,7 @@ struct bearer {
 int bearer_role(const struct config_admin *admin, const struct head *h);
 /* Reads the token of a request; false: it has none. */
 bool bearer_read(struct bearer *b, const struct head *h);
+void bearer_set(struct bearer *b, struct bytes token);
 /* The name of the token, or NULL if it is unknown. */
 const char *bearer_name(
 	const struct config_admin *admin, const struct bearer *b);

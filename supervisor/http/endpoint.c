@@ -6,6 +6,7 @@
 #include "supervisor/http/connection.h"
 #include "supervisor/http/exchange.h"
 #include "supervisor/http/page_answer.h"
+#include "supervisor/http/rpc_house.h"
 #include "supervisor/http/server.h"
 
 #define PLAIN "text/plain; charset=utf-8"
@@ -42,12 +43,6 @@ begin_metrics(struct exchange *x, const struct head *h)
 	page_answer_metrics(x);
 }
 
-static void
-begin_planned(struct exchange *x, const struct head *h)
-{
-	exchange_refuse(x, 404, "", "not supported yet");
-}
-
 static const struct endpoint_row {
 	struct bytes path;
 	void (*begin)(struct exchange *x, const struct head *h);
@@ -56,7 +51,7 @@ static const struct endpoint_row {
 	{{"/livez", 6}, begin_livez, true},
 	{{"/readyz", 7}, begin_readyz, true},
 	{{"/metrics", 8}, begin_metrics, false},
-	{{"/ws", 3}, begin_planned, false},
+	{{"/ws", 3}, rpc_begin, false},
 };
 
 static bool

@@ -1,5 +1,5 @@
-/* endpoint: the paths that supd itself serves: /livez, /readyz, /metrics, /api.
- */
+/* endpoint: the paths that supd itself serves: /livez, /readyz, /metrics, /api,
+ * /ws. */
 #pragma once
 
 #include "supervisor/http/responder.h"

@@ -64,6 +64,7 @@ http_server_create(struct gateway *gateway, struct config *config)
 	list_init(&s->congested);
 	list_init(&s->free_exchanges);
 	websocket_house_init(&s->websockets, s);
+	rpc_house_init(&s->sessions, s);
 	admission_init(&s->admission);
 	api_turn_init(&s->api_turn);
 	make_id_prefix(s);
@@ -92,6 +93,7 @@ http_server_destroy(struct http_server *s)
 	list_for_each_safe (node, &s->connections)
 		connection_destroy(container_of(node, struct connection, node));
 	websocket_house_finish(&s->websockets);
+	rpc_house_finish(&s->sessions);
 	admission_finish(&s->admission);
 	list_for_each_safe (node, &s->free_exchanges) {
 		struct exchange *x = container_of(node, struct exchange, node);
@@ -218,6 +220,7 @@ http_server_configure(struct http_server *s, struct config *config)
 	proxies_finish(&s->proxies);
 	proxies_init(&s->proxies, &config->trusted_proxies);
 	api_end_denied_streams(s);
+	rpc_house_end_denied(&s->sessions);
 	resume_accepting(s);
 }
 
@@ -304,6 +307,7 @@ on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
 		container_of(watcher, struct http_server, flush);
 	struct list due;
 
+	rpc_house_turn(&s->sessions);
 	api_turn_begin(s);
 	if (list_is_empty(&s->dirty))
 		return;

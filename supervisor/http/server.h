@@ -20,6 +20,7 @@
 #include "supervisor/http/inherited.h"
 #include "supervisor/http/proxy.h"
 #include "supervisor/http/responder.h"
+#include "supervisor/http/rpc_house.h"
 #include "supervisor/http/websocket.h"
 
 #define HTTP_READ_BYTES (64 * 1024) /* read from a connection per turn */
@@ -45,6 +46,7 @@ struct http_server {
 	struct api_turn api_turn;
 	struct list streams; /* struct event_stream.node */
 	struct websocket_house websockets;
+	struct rpc_house sessions;
 	struct list dirty;     /* struct connection.dirty_node: a turn is due */
 	struct list congested; /* connection.congested_node */
 	uint32_t congested_count,

@@ -101,6 +101,12 @@ websocket_hand_to(
 	w->owner = owner;
 }
 
+void
+websocket_set_message_max(struct websocket *w, uint64_t bytes)
+{
+	w->message_max = bytes;
+}
+
 const char *
 websocket_peer(const struct websocket *w)
 {

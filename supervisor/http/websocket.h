@@ -90,6 +90,7 @@ void *websocket_owner(const struct websocket *w);
 /* Hands it to another owner, with the same limits. */
 void websocket_hand_to(
 	struct websocket *w, const struct websocket_ops *ops, void *owner);
+void websocket_set_message_max(struct websocket *w, uint64_t bytes);
 /* "192.0.2.1:4242" or "unix", as in the access log. */
 const char *websocket_peer(const struct websocket *w);
 

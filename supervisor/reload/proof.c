@@ -22,7 +22,7 @@ reload_is_urgent(const struct reload *r)
 	const struct plugin *p = r->plugin;
 
 	if (plugin_serving(p) || !strcmp(r->trigger, "supctl") ||
-		!strcmp(r->trigger, "http"))
+		!strcmp(r->trigger, "http") || !strcmp(r->trigger, "session"))
 		return true;
 	/* only the first time: a plugin that hangs again waits like a first
 	 * start */

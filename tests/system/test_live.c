@@ -210,6 +210,19 @@ keeps_its_metrics(struct gateway_run *g)
 	return http_status(g->http, "/metrics") == 401;
 }
 
+/* A page of another host gets as far as its token. */
+static bool
+lets_a_page_in(struct gateway_run *g)
+{
+	return status_of(g, "GET", "/ws",
+		       "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+		       "Sec-WebSocket-Version: 13\r\n"
+		       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+		       "Origin: https://a.example\r\n"
+		       "Authorization: Bearer none\r\n",
+		       "") == 401;
+}
+
 static bool
 is_slow_to_nobody(struct gateway_run *g)
 {
@@ -254,6 +267,8 @@ static const struct key keys[] = {
 		lets_nobody_look, false},
 	{"admin.http", "false", NULL, has_no_api, false},
 	{"admin.metrics", "token", "\"token\"", keeps_its_metrics, false},
+	{"admin.origins", "[\"https://a.example\"]", "[\"https://a.example\"]",
+		lets_a_page_in, false},
 	{"trusted_proxies", "[127.0.0.1]", "", NULL, false}, /* test_proxies */
 	{"reload.on_sighup", "advise", "\"advise\"", NULL, false},
 	{"plugins.idle.enabled", "true", NULL, starts_the_other_one, true},

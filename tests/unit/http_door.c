@@ -94,6 +94,17 @@ dispatch_find_http(const struct gateway *g, struct bytes method,
 	return ROUTE_FOUND;
 }
 
+/* The method "door.method". */
+enum route_verdict
+dispatch_find_name(const struct gateway *g, enum registration_kind kind,
+	struct bytes name, struct route_match *out)
+{
+	return kind == REGISTRATION_METHOD &&
+			       bytes_equal(name, BYTES("door.method"))
+		       ? ROUTE_FOUND
+		       : ROUTE_NONE;
+}
+
 bool
 dispatch_is_available(const struct gateway *g, const struct route_match *match)
 {

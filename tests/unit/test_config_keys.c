@@ -51,6 +51,7 @@ static const struct key file_keys[] = {
 	{"admin.peers.role", NULL, false},
 	{"admin.http", "false", false},
 	{"admin.metrics", "token", false},
+	{"admin.origins", "[\"https://a.example\"]", false},
 	{"trusted_proxies", "[127.0.0.1/32]", false},
 	{"reload.on_sighup", "advise", false},
 	{"reload.watch", "true", true},

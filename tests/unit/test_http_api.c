@@ -151,8 +151,8 @@ Test(http_api, tells_what_there_is_not)
 		"HTTP/1.1 405 Method Not Allowed\r\n"
 		"Content-Type: application/json\r\nAllow: GET, HEAD\r\n",
 		"}\n");
-	expect_answer("GET /ws HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 ",
-		"not supported yet\n");
+	expect_answer("GET /ws HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 426 ",
+		"this path is a WebSocket\n");
 	cr_expect_str_eq(door.verb, "");
 }
 

@@ -1,0 +1,232 @@
+/* rpc_events: the patterns of a session, and the past. A session that asks for
+ * it reads the journal by itself, as far as the client reads, and then takes
+ * part in the fan-out (rpc_fanout.c). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/event_name.h"
+#include "proto/util/memory.h"
+#include "supervisor/http/rpc_session.h"
+
+/* ---- patterns ---- */
+
+bool
+rpc_wants(const struct rpc_session *s, uint32_t count, struct bytes name)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (event_pattern_matches(bytes_of(s->patterns[i]), name))
+			return true;
+	return false;
+}
+
+static void
+drop_pattern(struct rpc_session *s, uint32_t i)
+{
+	free(s->patterns[i]);
+	s->pattern_count--;
+	memmove(s->patterns + i, s->patterns + i + 1,
+		(s->pattern_count - i) * sizeof(*s->patterns));
+	if (i < s->old_count)
+		s->old_count--;
+}
+
+static int
+find_pattern(const struct rpc_session *s, const char *text)
+{
+	for (uint32_t i = 0; i < s->pattern_count; i++)
+		if (!strcmp(s->patterns[i], text))
+			return (int)i;
+	return -1;
+}
+
+/* ---- catching up ---- */
+
+/* Whether the session wants an event that it reads by itself. */
+static bool
+wants_past(const struct rpc_session *s, const struct journal_text *event)
+{
+	if (!rpc_wants(s, s->pattern_count, event->name))
+		return false;
+	/* it had this one before it asked for the past of other patterns */
+	return event->seq > s->live_from ||
+	       !rpc_wants(s, s->old_count, event->name);
+}
+
+static void
+send_past(struct rpc_session *s, struct websocket_frame *f)
+{
+	websocket_send_frame(s->socket, f);
+	websocket_frame_unref(f);
+}
+
+static void
+tell_missed(struct rpc_session *s)
+{
+	if (!s->missed)
+		return;
+	rpc_count_missed(s, s->missed);
+	send_past(s, rpc_missed_frame(s->missed));
+	s->missed = 0;
+}
+
+static bool
+catch_up_some(struct slice *slice)
+{
+	struct rpc_session *s = container_of(slice, struct rpc_session, slice);
+	struct journal *j = rpc_gateway(s)->journal;
+	struct journal_text event;
+
+	for (int i = 0; i < SLICE_ROWS; i++) {
+		if (!websocket_has_room(s->socket))
+			return false; /* goes on when there is */
+		if (!journal_next(j, s->sent, &event)) {
+			s->catches_up = false;
+			tell_missed(s);
+			return false;
+		}
+		s->sent = event.seq;
+		s->missed += event.missed;
+		tell_missed(s);
+		if (wants_past(s, &event))
+			send_past(s, rpc_event_frame(
+					     event.text.at, event.text.length));
+	}
+	return true;
+}
+
+void
+rpc_catch_up(struct rpc_session *s)
+{
+	if (s->socket && s->catches_up)
+		slice_take(rpc_gateway(s)->slices, &s->slice);
+}
+
+/* ---- subscriptions ---- */
+
+void
+rpc_session_init_events(struct rpc_session *s)
+{
+	list_init(&s->subscriber);
+	slice_init(&s->slice, catch_up_some);
+}
+
+void
+rpc_leave_events(struct rpc_session *s)
+{
+	rpc_fanout_leave(s);
+	slice_leave(&s->slice);
+	s->catches_up = false;
+	while (s->pattern_count)
+		drop_pattern(s, s->pattern_count - 1);
+	free(s->patterns);
+	s->patterns = NULL;
+}
+
+/* Checks all before any of them counts. */
+static int
+check_patterns(
+	const struct rpc_session *s, const json_t *list, struct error *err)
+{
+	if (!json_is_array(list) || !json_array_size(list))
+		return error_set(err, "'patterns' must be a list of strings");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *item = json_array_get(list, i);
+
+		if (!json_is_string(item))
+			return error_set(err, "a pattern must be a string");
+		if (event_pattern_check((struct bytes){json_string_value(item),
+						json_string_length(item)},
+			    err))
+			return -1;
+	}
+	if (json_array_size(list) + s->pattern_count > RPC_PATTERNS_MAX)
+		return error_set(err, "a session has at most %d patterns",
+			RPC_PATTERNS_MAX);
+	return 0;
+}
+
+/* Reads where to begin; false: `since` is not given. */
+static int
+read_since(struct rpc_session *s, const json_t *params, bool *given_out,
+	struct error *err)
+{
+	const json_t *since = json_object_get(params, "since");
+
+	*given_out = since && !json_is_null(since);
+	if (!*given_out)
+		return 0;
+	if (!json_is_integer(since) || json_integer_value(since) < 0)
+		return error_set(err, "'since' must be the seq of an event");
+	if (s->catches_up)
+		return error_set(err, "the session is still reading the past "
+				      "that it asked for");
+	return 0;
+}
+
+static void
+go_back(struct rpc_session *s, uint64_t since)
+{
+	struct journal *j = rpc_gateway(s)->journal;
+
+	s->live_from = s->sent;
+	s->sent = journal_cursor_since(j, since, &s->missed);
+	s->catches_up = true;
+}
+
+static json_t *
+subscriptions(const struct rpc_session *s)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < s->pattern_count; i++)
+		json_array_append_new(list, json_string(s->patterns[i]));
+	return json_pack("{s:o,s:I}", "patterns", list, "seq",
+		(json_int_t)journal_seq(rpc_gateway(s)->journal));
+}
+
+json_t *
+rpc_subscribe(struct rpc_session *s, const json_t *params, struct error *err)
+{
+	const json_t *list = json_object_get(params, "patterns");
+	bool since;
+
+	if (check_patterns(s, list, err) || read_since(s, params, &since, err))
+		return NULL;
+	rpc_fanout_join(s);
+	s->old_count = s->pattern_count;
+	s->patterns = memory_resize(
+		s->patterns, (s->pattern_count + json_array_size(list)) *
+				     sizeof(*s->patterns));
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+
+		if (find_pattern(s, text) < 0)
+			s->patterns[s->pattern_count++] =
+				memory_copy_text(text);
+	}
+	if (since)
+		go_back(s, (uint64_t)json_integer_value(
+				   json_object_get(params, "since")));
+	return subscriptions(s);
+}
+
+json_t *
+rpc_unsubscribe(struct rpc_session *s, const json_t *params, struct error *err)
+{
+	const json_t *list = json_object_get(params, "patterns");
+
+	if (list && !json_is_null(list) && !json_is_array(list)) {
+		error_set(err, "'patterns' must be a list of strings");
+		return NULL;
+	}
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		int at = text ? find_pattern(s, text) : -1;
+
+		if (at >= 0)
+			drop_pattern(s, (uint32_t)at);
+	}
+	if (!json_is_array(list) || !s->pattern_count)
+		rpc_leave_events(s);
+	return subscriptions(s);
+}
