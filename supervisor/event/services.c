@@ -56,6 +56,14 @@ forget_failures(struct services *s)
 
 /* ---- what is next ---- */
 
+/* Whether the job is about it. Without anything exclusive there is no take. */
+static bool
+is_wanted(const struct services *s, const struct service *service)
+{
+	return !service->is_skipped && service_is_in(service, s->job.which) &&
+	       (s->is_exclusive || !service_is_take(service));
+}
+
 /* The first that is to be stopped; the take is the last. */
 static struct service *
 next_to_stop(struct services *s)
@@ -63,8 +71,7 @@ next_to_stop(struct services *s)
 	for (uint32_t i = 1; i <= s->count; i++) {
 		struct service *service = &s->items[i % s->count];
 
-		if (service_may_run(service) && !service->is_skipped &&
-			service_is_in(service, s->job.which))
+		if (service_may_run(service) && is_wanted(s, service))
 			return service;
 	}
 	return NULL;
@@ -80,8 +87,7 @@ next_to_start(struct services *s)
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct service *service = &s->items[i];
 
-		if (service->state == SERVICE_ON || service->is_skipped ||
-			!service_is_in(service, s->job.which))
+		if (service->state == SERVICE_ON || !is_wanted(s, service))
 			continue;
 		if (s->goal != SERVICES_SERVE || service_is_take(service) ||
 			service->again_ms <= clock_ms())
@@ -125,7 +131,8 @@ failed(struct services *s, struct service *service, const char *what,
 		service->is_skipped = true;
 		return;
 	}
-	if (!s->job.stops && service->failures < s->job.tries)
+	if (!s->job.stops && service->failures < s->job.tries &&
+		service->again_ms < s->job.due_ms)
 		return;
 	error_set(&err, "%s %s: %s", name, what, why->text);
 	if (service->failures > 1)

@@ -253,6 +253,7 @@ static void
 end_giving(struct reload *r)
 {
 	r->takeover.is_over = true;
+	reload_leave_phase(r);
 	reload_fail(r);
 }
 

@@ -133,6 +133,7 @@ Test(takeover, goes_back_when_the_new_one_cannot_start_three_times)
 		"taking: 3 tries: service 'two' did not start: start of two "
 		"fails as asked");
 	cr_expect(json_is_number(ctl_at(c, "takeMs")));
+	cr_expect(json_is_number(ctl_at(c, "phases.givingBack")), "%s", c->out);
 	ctl_destroy(c);
 	cr_expect_eq(taker_count(g, "a", "2 start two\n"), 3);
 	expect_after(g, "2 stop one\n",
@@ -145,5 +146,240 @@ Test(takeover, goes_back_when_the_new_one_cannot_start_three_times)
 	taker_manifest(g, "a", "services: \"one,two\"", "");
 	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
 	cr_expect_eq(taker_expect_order(g, "a"), 4);
+	run_end(g);
+}
+
+/* ---- services that may run twice ---- */
+
+Test(takeover, services_with_overlap_are_started_first_and_stopped_last)
+{
+	struct gateway_run *g = start("overlap: \"o1,o2\"", "", "");
+	struct ctl *c;
+
+	taker_await(g, "a", "1 runs o2\n", 1);
+	c = ctl_expect(g, 0, "reload", "a", "--wait", "settled", NULL);
+	cr_expect_str_eq(ctl_text(c, "mode"), "overlap");
+	cr_expect_null(ctl_at(c, "takeMs"));
+	ctl_destroy(c);
+	expect_after(g, "2 start o1\n",
+		"2 start o1\n2 runs o1\n2 start o2\n2 runs o2\n1 stop o1\n"
+		"1 stopped o1\n1 stop o2\n1 stopped o2\n");
+	run_end(g);
+}
+
+Test(takeover, a_service_with_overlap_that_does_not_start_fails_the_proof)
+{
+	struct gateway_run *g = start("overlap: \"o1,o2\"", "", "");
+	struct ctl *c;
+
+	taker_await(g, "a", "1 runs o2\n", 1);
+	taker_manifest(
+		g, "a", "overlap: \"o1,o2\", only: o2, start: \"fail\"", "");
+	c = ctl_expect(g, 1, "reload", "a", NULL);
+	cr_expect_str_eq(ctl_text(c, "error"),
+		"checking: 3 tries: service 'o2' did not start: start of o2 "
+		"fails as asked");
+	ctl_destroy(c);
+	taker_await(g, "a", "2 stopped o1\n", 1);
+	cr_expect_eq(taker_count(g, "a", "1 stop"), 0);
+	run_end(g);
+}
+
+/* ---- ways not to take over ---- */
+
+Test(takeover, a_proof_takes_nothing)
+{
+	struct gateway_run *g = start("services: one", "", "");
+
+	taker_await(g, "a", "1 runs one\n", 1);
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", "--prove", NULL));
+	expect_after(g, "1 start one\n", "1 start one\n1 runs one\n");
+	run_end(g);
+}
+
+Test(takeover, a_service_that_did_not_run_before_fails_no_reload)
+{
+	struct gateway_run *g = start("services: \"one,two\", only: one, "
+				      "start: fail",
+		"", "");
+	struct ctl *c;
+
+	taker_await(g, "a", "1 runs two\n", 1);
+	c = ctl_expect(g, 0, "reload", "a", NULL);
+	cr_expect_str_eq(ctl_text(c, "mode"), "exclusive");
+	ctl_destroy(c);
+	cr_expect_eq(taker_count(g, "a", "2 runs two\n"), 1);
+	taker_await(g, "a", "2 start one\n", 3); /* again and again */
+	run_end(g);
+}
+
+Test(takeover, a_stop_in_the_middle_ends_it_at_once)
+{
+	static const char *const reload[] = {"reload", "a", NULL};
+	struct gateway_run *g = start("services: one", "", "");
+	struct ctl *c;
+
+	taker_await(g, "a", "1 runs one\n", 1);
+	taker_manifest(g, "a", "services: one, start: hang", "");
+	c = ctl_begin(g, 0, reload);
+	taker_await(g, "a", "2 start one\n", 1);
+	ctl_destroy(ctl_expect(g, 0, "stop", "a", NULL));
+	ctl_wait(c);
+	cr_expect_eq(c->exit_code, 1, "%s", c->out);
+	ctl_destroy(c);
+	cr_expect_eq(taker_count(g, "a", "1 runs one\n"), 1);
+	ctl_await_state(g, "a", "stopped");
+	taker_manifest(g, "a", "services: one", "");
+	ctl_destroy(ctl_expect(g, 0, "start", "a", NULL));
+	taker_await(g, "a", "3 runs one\n", 1);
+	taker_expect_order(g, "a");
+	run_end(g);
+}
+
+/* ---- requests ---- */
+
+/* Begins a reload in whose middle requests come: the new one starts late, or
+ * fails. Returns the client of each; they are held. */
+static void
+hold(struct gateway_run *g, struct client *clients, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		cr_assert(client_open(&clients[i], g->http));
+		cr_assert(client_say(
+			&clients[i], "GET /a/gen HTTP/1.1\r\nHost: x\r\n\r\n"));
+	}
+	ctl_await_number(g, "a", "held", count);
+}
+
+static void
+expect_answers(struct client *clients, unsigned count, long generation)
+{
+	struct answer a;
+
+	for (unsigned i = 0; i < count; i++) {
+		cr_assert(
+			client_read(&clients[i], &a, false, HTTP_DEADLINE_MS));
+		cr_expect_eq(a.status, 200, "%d %s", a.status, a.body);
+		cr_expect_eq(answer_number(&a, "generation"), generation);
+		answer_finish(&a);
+		client_close(&clients[i]);
+	}
+}
+
+#define HELD 50
+
+static void
+held_requests_go_to(const char *start_script, int exit_code, long generation)
+{
+	static const char *const reload[] = {"reload", "a", NULL};
+	struct gateway_run *g = start("services: one", "", "hold_timeout: 20s");
+	char *settings =
+		memory_format("services: one, start: \"%s\"", start_script);
+	struct client clients[HELD];
+	struct ctl *c;
+
+	taker_await(g, "a", "1 runs one\n", 1);
+	taker_manifest(g, "a", settings, "");
+	c = ctl_begin(g, 0, reload);
+	taker_await(g, "a", "2 start one\n", 1);
+	hold(g, clients, HELD);
+	ctl_wait(c);
+	cr_expect_eq(c->exit_code, exit_code, "%s", c->out);
+	cr_expect_eq(ctl_number(c, "held"), HELD);
+	ctl_destroy(c);
+	expect_answers(clients, HELD, generation);
+	free(settings);
+	run_end(g);
+}
+
+Test(takeover, held_requests_go_to_the_new_one)
+{
+	/* three tries, and pauses between them, are time to send some */
+	held_requests_go_to("fail,fail,ok", 0, 2);
+}
+
+Test(takeover, held_requests_go_to_the_old_one_if_it_fails)
+{
+	held_requests_go_to("fail", 1, 1);
+}
+
+Test(takeover, waits_for_answers_in_flight_unless_it_is_forced)
+{
+	static const char *const reload[] = {"reload", "a", NULL};
+	struct gateway_run *g = start("services: one", "", "hold_timeout: 20s");
+	struct client slow;
+	struct answer a;
+	struct ctl *c;
+
+	taker_await(g, "a", "1 runs one\n", 1);
+	cr_assert(client_open(&slow, g->http));
+	cr_assert(client_say(&slow, "GET /a/slow HTTP/1.1\r\nHost: x\r\n\r\n"));
+	ctl_await_number(g, "a", "inFlight", 1);
+	taker_manifest(g, "a", "services: one", "");
+	c = ctl_begin(g, 0, reload);
+	run_await_log(g, 0, "checking->quiescing");
+	cr_expect_eq(taker_count(g, "a", "1 stop one\n"), 0);
+	/* its answer needs another request, which is held: so force it */
+	ctl_destroy(ctl_expect(g, 0, "stop", "a", NULL));
+	ctl_wait(c);
+	ctl_destroy(c);
+	client_close(&slow);
+
+	ctl_destroy(ctl_expect(g, 0, "start", "a", NULL));
+	taker_await(g, "a", "3 runs one\n", 1);
+	cr_assert(client_open(&slow, g->http));
+	cr_assert(client_say(&slow, "GET /a/slow HTTP/1.1\r\nHost: x\r\n\r\n"));
+	ctl_await_number(g, "a", "inFlight", 1);
+	c = ctl_expect(g, 0, "reload", "a", "--force", NULL);
+	cr_expect_str_eq(ctl_text(c, "mode"), "exclusive");
+	ctl_destroy(c);
+	cr_assert(client_read(&slow, &a, false, HTTP_DEADLINE_MS));
+	cr_expect_eq(a.status, 504);
+	answer_finish(&a);
+	client_close(&slow);
+	run_end(g);
+}
+
+/* ---- a real resource ---- */
+
+#define RELOADS 50
+
+static bool
+can_connect(int port)
+{
+	char where[32];
+	struct client c;
+	bool connected;
+
+	snprintf(where, sizeof(where), "127.0.0.1:%d", port);
+	connected = client_open(&c, where);
+	if (connected)
+		client_close(&c);
+	return connected;
+}
+
+/* A TCP port that only one process can bind; the locks find two holders. */
+Test(takeover, of_a_port_over_many_reloads)
+{
+	int port = http_free_port();
+	char *settings = memory_format("services: \"one,two\", port: %d, "
+				       "exclusive: true",
+		port);
+	struct gateway_run *g = start(settings, EXCLUSIVE, "");
+	double most_ms = 0, ms;
+	struct ctl *c;
+
+	taker_await(g, "a", "1 runs two\n", 1);
+	for (int i = 0; i < RELOADS; i++) {
+		c = ctl_expect(g, 0, "reload", "a", NULL);
+		ms = json_number_value(ctl_at(c, "takeMs"));
+		most_ms = ms > most_ms ? ms : most_ms;
+		ctl_destroy(c);
+		cr_assert(can_connect(port), "reload %d", i);
+	}
+	cr_log_info("the longest interruption: %.2f ms", most_ms);
+	cr_expect_eq(taker_expect_order(g, "a"), RELOADS + 1);
+	cr_expect_eq(taker_count(g, "a", "no-port"), 0);
+	free(settings);
 	run_end(g);
 }
