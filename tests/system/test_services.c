@@ -9,6 +9,7 @@
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/http.h"
+#include "tests/system/harness/shell.h"
 #include "tests/system/taker.h"
 
 TestSuite(services, .fini = run_fini, .timeout = 120);
@@ -117,13 +118,20 @@ Test(services, that_never_start_are_shown_with_the_reason)
 {
 	struct gateway_run *g = start("services: one, start: fail", "");
 	struct ctl *c;
+	char *out;
 
 	await_shown(g, "services.0.text", "start of one fails as asked");
 	await_shown(g, "services.0.state", "waiting");
 	taker_await(g, "a", "1 start one\n", 3);
 	c = ctl_expect(g, 0, "status", "a", NULL);
 	cr_expect_str_eq(ctl_text(c, "plugins.0.state"), "serving");
+	cr_expect_str_eq(ctl_text(c, "plugins.0.services.0.name"), "one");
 	ctl_destroy(c);
+	out = shell_expect(g, 0, "$SUPCTL status");
+	cr_expect(strstr(out, "a: service one waits: start of one fails as "
+			      "asked"),
+		"%s", out);
+	free(out);
 	run_end(g);
 }
 

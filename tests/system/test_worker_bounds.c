@@ -163,6 +163,31 @@ Test(worker_bounds, empty_chunks_cost_the_others_little)
 	floods_while_it_reads("chunks");
 }
 
+/* Its text is cut, and of its changes one a second is an event. */
+Test(worker_bounds, states_of_services_cost_the_others_little)
+{
+	struct gateway_run *g = start("settings: {reads: true, row: {kind: "
+				      "service, name: s}}");
+	uint64_t begin = clock_ms();
+	unsigned events;
+	struct ctl *c;
+
+	expect_harmless(g, "status");
+	c = ctl_expect(g, 0, "events", "--plugin", "hostile", NULL);
+	events = 0;
+	for (const char *at = c->out; (at = strstr(at, "service.status")); at++)
+		events++;
+	cr_expect_gt(events, 0);
+	cr_expect_leq(events, (clock_ms() - begin) / 1000 + 2, "%u", events);
+	ctl_destroy(c);
+	c = ctl_expect(g, 0, "show", "hostile", NULL);
+	cr_expect_leq(strlen(ctl_text(c, "services.0.text")), 256);
+	cr_expect_null(strchr(ctl_text(c, "services.0.text"), '\x1b'));
+	ctl_destroy(c);
+	ctl_destroy(ctl_expect(g, 0, "stop", "hostile", NULL));
+	end(g);
+}
+
 /* ---- what it makes supd keep ---- */
 
 Test(worker_bounds, calls_in_flight_keep_a_bounded_number_of_bytes)

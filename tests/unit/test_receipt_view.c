@@ -27,6 +27,12 @@ static const struct {
 		"\"held\":12}",
 		"hello: reloaded 3 -> 4 in 240 ms (pid 1 -> 2), +1 tool, -1 "
 		"tool, -2 routes, 12 held"},
+	{VERB_RELOAD,
+		"{" DONE ",\"generation\":4,\"previousGeneration\":3,"
+		"\"pid\":2,\"previousPid\":1,\"durationMs\":24,"
+		"\"takeMs\":7.24,\"held\":2}",
+		"hello: reloaded 3 -> 4 in 24 ms (pid 1 -> 2), taken over in "
+		"7.2 ms, 2 held"},
 	{VERB_START,
 		"{" DONE ",\"generation\":1,\"pid\":7,\"durationMs\":1500}",
 		"hello: started generation 1 in 1.5 s (pid 7)"},

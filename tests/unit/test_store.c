@@ -71,6 +71,7 @@ Test(store, what_is_saved_is_loaded)
 		.proven_generation = 41,
 		.proven_digest = digest,
 		.proven_version = version,
+		.epoch = 1795957000123,
 		.stopped = true,
 		.enabled_by_person = true,
 		.file_enabled = true};
@@ -81,6 +82,7 @@ Test(store, what_is_saved_is_loaded)
 	cr_assert(store_load(&back, dir, "it", &err) == 0, "%s", err.text);
 	cr_expect(back.generation == UINT32_MAX);
 	cr_expect(back.proven_generation == 41 && back.stopped);
+	cr_expect(back.epoch == s.epoch);
 	cr_expect(back.enabled_by_person && !back.person_enabled &&
 		  back.file_enabled);
 	cr_expect_str_eq(back.proven_digest, digest);
@@ -89,7 +91,7 @@ Test(store, what_is_saved_is_loaded)
 	s = (struct store){.generation = 1};
 	cr_assert(store_save(&s, dir, "it", &err) == 0);
 	cr_assert(store_load(&back, dir, "it", &err) == 0);
-	cr_expect(back.generation == 1 && !back.proven_digest);
+	cr_expect(back.generation == 1 && !back.proven_digest && !back.epoch);
 	cr_expect(!back.enabled_by_person && !back.stopped);
 	store_finish(&back);
 }

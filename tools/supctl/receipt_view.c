@@ -154,6 +154,19 @@ is_configure(const json_t *receipt)
 	return mode && !strcmp(mode, "configure");
 }
 
+/* How long what cannot exist twice was away. */
+static void
+put_takeover(struct buffer *out, const json_t *receipt)
+{
+	const json_t *ms = json_object_get(receipt, "takeMs");
+	char time[24];
+
+	if (!json_is_number(ms))
+		return;
+	duration_text(time, sizeof(time), json_number_value(ms));
+	buffer_format(out, ", taken over in %s", time);
+}
+
 static void
 put_success(struct buffer *out, const json_t *receipt, enum verb verb)
 {
@@ -185,6 +198,7 @@ put_success(struct buffer *out, const json_t *receipt, enum verb verb)
 			(long long)from, (long long)to, time, previous_pid,
 			pid);
 		put_changes(out, receipt);
+		put_takeover(out, receipt);
 	} else {
 		buffer_format(out, "%s generation %lld in %s (pid %lld)",
 			verb == VERB_RESTART ? "restarted:" : "started",

@@ -92,6 +92,35 @@ print_restart(const json_t *row)
 	free(why);
 }
 
+static void
+print_idle(const json_t *row, const json_t *idle, const char *what)
+{
+	const char *state = supctl_text(idle, "state");
+	char *why;
+
+	if (!json_is_object(idle) || !strcmp(state, "running"))
+		return;
+	why = supctl_clean(memory_copy_text(supctl_text(idle, "text")));
+	printf("%s: %s%s %s%s%s\n", supctl_text(row, "id"), what,
+		supctl_text(idle, "name"),
+		strcmp(state, "failed") ? "waits" : "failed", *why ? ": " : "",
+		why);
+	free(why);
+}
+
+/* Services that do not run. */
+static void
+print_services(const json_t *row)
+{
+	const json_t *services = json_object_get(row, "services");
+
+	if (strcmp(supctl_text(row, "state"), "serving") != 0)
+		return;
+	print_idle(row, json_object_get(row, "take"), "take");
+	for (size_t i = 0; i < json_array_size(services); i++)
+		print_idle(row, json_array_get(services, i), "service ");
+}
+
 void
 print_failures(const json_t *rows)
 {
@@ -103,6 +132,7 @@ print_failures(const json_t *rows)
 				? "failed"
 				: "cannot start now");
 		print_restart(row);
+		print_services(row);
 		print_sentence(row, "stateLost", "lost its stored state");
 		print_sentence(row, "runsOlder", "runs an older version");
 	}

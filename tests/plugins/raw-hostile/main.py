@@ -12,6 +12,7 @@ attack of that name begins. It never ends by itself:
   cancels   cancels, credits and chunks of requests that it does not have
   tiny      notifications of a million values each
   objects   notifications without params, as many as fit into a message
+  status    states of its service `s`, with 1 KiB of text, all different
   chunks    empty chunks of an answer that it has begun, beside it
 
 GET /hostile?deadline=N calls its own tool `deadline` with that deadline and
@@ -73,6 +74,8 @@ ATTACKS = {
     # An array of `FULL` times nil.
     "tiny": lambda: frame(b"\x93\x02\xa4tiny\x91\xdd"
                           + struct.pack(">I", FULL) + b"\xc0" * FULL),
+    "status": lambda: many(lambda n: [2, "service.status", [
+        "s", ("running", "waiting")[n % 2], ("%d " % n) + "\x1bx" * 512]]),
     "objects": lambda: frame(b"\x93\x02\xa1x\x90" * (FULL // 5)),
 }
 
@@ -128,7 +131,7 @@ class Worker:
             self.link.send([1, number, None, [200, [], b"hostile\n", False]])
             if name:
                 self.attack = ATTACKS[name]()
-        elif method == "ping":
+        elif method == "ping" or method.startswith("service."):
             self.link.send([1, number, None, None])
         elif method == "tool" and params[0] == "deadline":
             self.link.send([1, number, None, params[2]])
