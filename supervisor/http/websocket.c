@@ -125,7 +125,7 @@ websocket_pause(struct websocket *w)
 void
 websocket_resume(struct websocket *w)
 {
-	if (!w->paused)
+	if (!w->paused || w->state == WEBSOCKET_OVER)
 		return;
 	w->paused = false;
 	w->connection->again = true;
@@ -152,6 +152,7 @@ leave(struct websocket *w)
 	w->state = WEBSOCKET_OVER;
 	wheel_clear(wheel_of(w), &w->close_timer);
 	c->closing = c->must_linger = true;
+	c->again = false;
 	connection_touch(c);
 }
 

@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
@@ -270,6 +273,62 @@ Test(sessions, a_stop_closes_them_with_1001_after_what_is_owed)
 	run_forget(g);
 }
 
+/* Five of them, and one that reads. */
+Test(sessions, who_does_not_read_is_closed_with_1013_and_costs_no_more)
+{
+	struct gateway_run *g = create();
+	struct session reader, deaf[5];
+	char *data = memory_alloc(60003);
+	struct client c;
+	unsigned seen = 0;
+
+	run_add_hello(g);
+	run_start(g);
+	memset(data, 'd', 60002);
+	data[0] = data[60001] = '"';
+	session_open(&reader, g, SESSION_LOOK);
+	json_decref(session_call(
+		&reader, "events.subscribe", "{\"patterns\": [\"storm\"]}"));
+	for (int i = 0; i < 5; i++) {
+		session_open(&deaf[i], g, SESSION_LOOK);
+		json_decref(session_call(&deaf[i], "events.subscribe",
+			"{\"patterns\": [\"*\"]}"));
+	}
+	cr_assert(client_open(&c, g->http));
+	for (int i = 0; i < 60; i++) {
+		struct answer a;
+
+		cr_assert(client_say(&c,
+			"POST /api/events/storm HTTP/1.1\r\nHost: x\r\n"
+			"Authorization: Bearer secret\r\n"
+			"Content-Length: 60002\r\n\r\n%s",
+			data));
+		cr_assert(client_read(&c, &a, false, HTTP_DEADLINE_MS));
+		cr_assert_eq(a.status, 200);
+		answer_finish(&a);
+		json_decref(session_note(&reader, "event"));
+		seen++;
+	}
+	client_close(&c);
+	for (int i = 0; i < 5; i++) {
+		json_t *heard;
+		unsigned events = 0;
+
+		while ((heard = session_hear(&deaf[i]))) {
+			json_decref(heard);
+			events++;
+		}
+		cr_expect_eq(deaf[i].close_code, 1013);
+		cr_expect_lt(events, 60);
+		session_close(&deaf[i]);
+	}
+	cr_expect_eq(seen, 60);
+	cr_expect_eq(session_error(session_call(&reader, "ping", NULL)), 0);
+	session_close(&reader);
+	free(data);
+	run_end(g);
+}
+
 /* ---- real clients ---- */
 
 /* Opens a session, subscribes, reloads, and prints what it got. */
@@ -357,5 +416,87 @@ Test(sessions, of_nodes_ws_and_pythons_websockets)
 	cr_expect(strstr(said, "closed 1000\n"), "%s", said);
 	free(said);
 	free(script);
+	run_end(g);
+}
+
+/* Each step follows only if the one before went right, so that the second
+ * reload says that all did: a page of another origin is refused, this one may.
+ */
+static const char page[] =
+	"<!DOCTYPE html><script>\n"
+	"const protocols = ['supd.v1', 'bearer.secret'];\n"
+	"const port = location.port;\n"
+	"const say = (socket, id, method, params) => socket.send(\n"
+	"    JSON.stringify({jsonrpc: '2.0', id, method, params}));\n"
+	"function own() {\n"
+	"  const socket = new WebSocket(`ws://${location.host}/ws`,\n"
+	"      protocols);\n"
+	"  let events = 0;\n"
+	"  socket.onopen = () => {\n"
+	"    if (socket.protocol !== 'supd.v1') return;\n"
+	"    say(socket, 1, 'events.subscribe',\n"
+	"        {patterns: ['reload.verdict']});\n"
+	"    say(socket, 2, 'plugins.reload', {id: 'hello'});\n"
+	"  };\n"
+	"  const goOn = () => {\n"
+	"    if (events === 2)\n"
+	"      say(socket, 3, 'plugins.reload', {id: 'hello'});\n"
+	"  };\n"
+	"  socket.onmessage = ({data}) => {\n"
+	"    const m = JSON.parse(data);\n"
+	"    if (m.method === 'event' || m.id === 2) { events++; goOn(); }\n"
+	"  };\n"
+	"}\n"
+	"const other = new WebSocket(`ws://localhost:${port}/ws`, protocols);\n"
+	"other.onerror = own;\n"
+	"</script>\n";
+
+static pid_t
+start_browser(struct gateway_run *g)
+{
+	char *url = memory_format("http://%s/page.html", g->http);
+	char *home = memory_format("--user-data-dir=%s/browser", g->dir);
+	pid_t pid = fork();
+
+	if (!pid) {
+		setpgid(0, 0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		freopen("/dev/null", "w", stderr);
+		freopen("/dev/null", "w", stdout);
+		setenv("HOME", g->dir, 1);
+		execl("/usr/bin/chromium", "chromium", "--headless",
+			"--no-sandbox", "--disable-gpu",
+			"--disable-dev-shm-usage", "--no-first-run",
+			"--remote-debugging-port=0", home, url, NULL);
+		_exit(127);
+	}
+	cr_assert_gt(pid, 0);
+	free(url);
+	free(home);
+	return pid;
+}
+
+Test(sessions, of_a_page_in_a_browser)
+{
+	struct gateway_run *g;
+	char *path;
+	pid_t browser;
+
+	if (!files_exist("/usr/bin/chromium"))
+		cr_skip_test("chromium is not installed");
+	g = create();
+	snprintf(g->http, sizeof(g->http), "127.0.0.1:%d", http_free_port());
+	path = memory_format("%s/site", g->dir);
+	cr_assert(!mkdir(path, 0755));
+	free(path);
+	run_add_hello(g);
+	run_package(g, "static", "static");
+	run_plugin(g, "static", "settings: {root: \"%s/site\"}", g->dir);
+	free(write_script(g, "site/page.html", page));
+	run_start(g);
+	browser = start_browser(g);
+	ctl_await_number(g, "hello", "generation", 3);
+	cr_expect(!kill(-browser, SIGKILL));
+	cr_expect_eq(waitpid(browser, NULL, 0), browser);
 	run_end(g);
 }

@@ -738,6 +738,20 @@ Test(websocket, an_owner_may_take_its_time_at_a_stop)
 	expect("a stop", "T(last) close(1001 gone)");
 }
 
+/* What is left of it waits for the client, not for the next turn. */
+Test(websocket, one_that_ended_does_not_keep_the_loop_busy)
+{
+	owner.pauses = true;
+	join();
+	send_frames("81:a 81u:b");
+	websocket_resume(owner.socket);
+	websocket_pause(owner.socket);
+	websocket_resume(owner.socket);
+	door_turn();
+	cr_expect_eq(owner.code, WEBSOCKET_PROTOCOL_ERROR);
+	cr_expect(list_is_empty(&door.server->dirty));
+}
+
 /* ---- many ---- */
 
 Test(websocket, a_frame_is_shared_by_all_that_wait_for_it)
