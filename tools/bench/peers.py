@@ -119,8 +119,10 @@ class Supd:
     the configuration; the plugin bench reads its version from `version`."""
 
     def __init__(self, rig, link, plugins=None, name=None, packages=None,
-                 defaults=None, ready_seconds=60):
+                 defaults=None, ready_seconds=60, more=None):
+        """more: other parts of the configuration."""
         self.rig = rig
+        self.more = more or {}
         self.link = link
         self.name = name or "supd-" + link
         self.address = "127.0.0.1:%d" % r.free_port()
@@ -145,6 +147,7 @@ class Supd:
     def configure(self):
         """Writes the configuration: JSON, which is YAML."""
         self.config = self.rig.write(self.name + "/supd.yaml", json.dumps({
+            **self.more,
             "listen": [{"http": self.address}],
             "plugin_dirs": self.packages,
             "defaults": self.defaults,

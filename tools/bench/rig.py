@@ -14,6 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
 BUILD = os.path.abspath(os.environ.get("SUPD_BUILD",
                                        os.path.join(ROOT, "build")))
 LOAD = os.path.join(BUILD, "tools/bench/load")
+SESSIONS = os.path.join(BUILD, "tools/bench/sessions")
 UPSTREAM = os.path.join(BUILD, "tools/bench/upstream")
 SUPD = os.path.join(BUILD, "supervisor/supd")
 SUPCTL = os.path.join(BUILD, "tools/supctl/supctl")
