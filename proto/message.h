@@ -61,6 +61,10 @@
  *   serving while it calls or emits. The call then continues the chain of that
  *   request, and its deadline is not later. 0, or an id that is no request in
  *   flight at this worker: as if it were absent, but counted unless it is 0.
+ * - `tick` is one due time of a schedule: tick_id is "plugin/name@due_ms",
+ *   due_ms milliseconds since 1970. missed is 0, or the number of due times
+ *   that could not be delivered in time and for which this one stands; due_ms
+ *   is then the last of them.
  * - `cancel` from a worker abandons an answer whose head is out: the worker
  *   owes nothing more, and the client sees that the answer is cut.
  * - A cancelled request must still be answered: with the error `cancelled`, or,
@@ -89,6 +93,9 @@
 	X(HOOK, "hook", REQUEST, TO_WORKER, "ssxmu",                           \
 		"name, event, data, context, deadline_ms; answer: nil or "     \
 		"{verdict, data?, reason?}")                                   \
+	X(TICK, "tick", REQUEST, TO_WORKER, "ssuuu",                           \
+		"name, tick_id, due_ms, missed, deadline_ms; answer: nil or "  \
+		"an error")                                                    \
 	X(CHUNK, "chunk", NOTIFICATION, BOTH, "ubo", "id, bytes, more")        \
 	X(CREDIT, "credit", NOTIFICATION, BOTH, "uu", "id, bytes")             \
 	X(CANCEL, "cancel", NOTIFICATION, BOTH, "u", "id")                     \
@@ -127,7 +134,7 @@
 	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \
 		"id of the call, what happened (control socket only)")
 
-/* Not supported yet: probe, tick, channel.*, ws.*. */
+/* Not supported yet: probe, channel.*, ws.*. */
 
 enum message_name {
 #define X(name, ...) MESSAGE_##name,

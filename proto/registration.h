@@ -9,6 +9,7 @@
 #include "proto/json_schema.h"
 #include "proto/kinds/kinds.h"
 #include "proto/util/error.h"
+#include "proto/when/when.h"
 
 struct registration {
 	enum registration_kind kind;
@@ -43,6 +44,13 @@ struct registration {
 		struct {
 			bool overlap; /* may run in two workers at a time */
 		} service;
+		struct {
+			char *when_text, *zone_name; /* zone may be NULL */
+			char *catch_up;		     /* "one", "none" or NULL */
+			int64_t timeout_ms;	     /* -1: the plugin's */
+			struct when when;
+			struct zone *zone; /* a reference */
+		} schedule;
 	};
 };
 

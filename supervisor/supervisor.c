@@ -23,6 +23,7 @@
 #include "supervisor/gateway/news.h"
 #include "supervisor/ops/history.h"
 #include "supervisor/ops/notify.h"
+#include "supervisor/schedule/schedule.h"
 #include "supervisor/supervisor_parts.h"
 #include "supervisor/apply/roster.h"
 
@@ -328,6 +329,7 @@ open_gateway(struct supervisor *s, struct error *err)
 	s->gateway.user = s;
 	s->gateway.on_stopped = on_stopped;
 	s->gateway.on_call = commands_worker_call;
+	schedules_create(&s->gateway);
 	supervisor_serve_applies(s);
 	s->gateway.history = history_open(s->runtime.state_dir);
 	s->gateway.next_reload = history_last_number(s->gateway.history);
@@ -382,6 +384,7 @@ finish(struct supervisor *s)
 		slices_destroy(s->gateway.slices);
 		roster_finish(&s->gateway);
 		events_destroy(s->gateway.events);
+		schedules_destroy(&s->gateway);
 		gateway_finish(&s->gateway);
 		history_close(s->gateway.history);
 	}

@@ -69,6 +69,7 @@ answer_has_content(struct sup_req *req)
 	case MESSAGE_SERVICE_STOP:
 	case MESSAGE_QUIESCE:
 	case MESSAGE_TAKE:
+	case MESSAGE_TICK:
 		break;
 	default:
 		return true;

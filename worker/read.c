@@ -117,7 +117,7 @@ request_args_param(const struct sup_req *req)
 static bool
 request_is_named(const struct sup_req *req)
 {
-	return request_args_param(req) > 0 ||
+	return request_args_param(req) > 0 || req->message == MESSAGE_TICK ||
 	       req->message == MESSAGE_SERVICE_START ||
 	       req->message == MESSAGE_SERVICE_STOP;
 }

@@ -12,6 +12,7 @@ static const enum registration_kind offer_kinds[] = {
 	[SUP_COMMAND] = REGISTRATION_COMMAND,
 	[SUP_METHOD] = REGISTRATION_METHOD,
 	[SUP_SERVICE] = REGISTRATION_SERVICE,
+	[SUP_SCHEDULE] = REGISTRATION_SCHEDULE,
 };
 
 #define OFFER_KINDS (sizeof(offer_kinds) / sizeof(offer_kinds[0]))
@@ -29,6 +30,8 @@ offer_check(const struct sup *p, const struct sup_offer *said)
 		host_say("an offer needs a name, or a method and a path");
 	else if (said->streams_body && !http)
 		host_say("%s: streams_body is for http only", said->name);
+	else if (said->kind == SUP_SCHEDULE && !said->when)
+		host_say("schedule %s: when is NULL", said->name);
 	else if (!said->handler)
 		host_say("%s has no handler", http ? said->path : said->name);
 	else if (said->kind == SUP_SERVICE && !said->stop)
@@ -59,6 +62,18 @@ offer_said(const struct sup *p, const struct sup_offer *said)
 }
 
 static void
+declare_schedule(struct registration *r, const struct sup_offer *said)
+{
+	r->name = memory_copy_text(said->name);
+	r->schedule.when_text = memory_copy_text(said->when);
+	r->schedule.zone_name = memory_copy_text(said->zone);
+	r->schedule.catch_up =
+		memory_copy_text(said->skip_missed ? "none" : NULL);
+	if (said->timeout_ms)
+		r->schedule.timeout_ms = said->timeout_ms;
+}
+
+static void
 offer_declare(struct registration *r, const struct sup_offer *said)
 {
 	registration_init(r, offer_kinds[said->kind]);
@@ -69,6 +84,10 @@ offer_declare(struct registration *r, const struct sup_offer *said)
 	if (said->kind == SUP_SERVICE) {
 		r->name = memory_copy_text(said->name);
 		r->service.overlap = said->overlap;
+		return;
+	}
+	if (said->kind == SUP_SCHEDULE) {
+		declare_schedule(r, said);
 		return;
 	}
 	if (said->kind != SUP_HTTP) {
@@ -207,6 +226,18 @@ sup_method(struct sup *p, const char *name, sup_handler *handler, void *user)
 	HOST_NEEDS(p, "p");
 	return sup_register(p, &(struct sup_offer){.kind = SUP_METHOD,
 				       .name = name,
+				       .handler = handler,
+				       .user = user});
+}
+
+int
+sup_schedule(struct sup *p, const char *name, const char *when,
+	sup_handler *handler, void *user)
+{
+	HOST_NEEDS(p, "p");
+	return sup_register(p, &(struct sup_offer){.kind = SUP_SCHEDULE,
+				       .name = name,
+				       .when = when,
 				       .handler = handler,
 				       .user = user});
 }

@@ -237,6 +237,9 @@ request_take(struct sup *p, const struct message *m)
 	case MESSAGE_IMPORT:
 		state_take_import(request_create(p, m), m);
 		return;
+	case MESSAGE_TICK:
+		tick_take(request_create(p, m), m);
+		return;
 	case MESSAGE_CONFIGURE:
 		state_take_configure(request_create(p, m));
 		return;

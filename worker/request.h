@@ -46,8 +46,11 @@ struct sup_req {
 	struct buffer body; /* collected from chunks; of a stream: what waits */
 	uint32_t state_version; /* import */
 	uint64_t epoch;		/* take */
-	uint64_t left_ms;	/* as sent; 0: no deadline */
-	uint64_t deadline_ms;	/* clock_ms(), made of it when it matters */
+	const char *tick_id;	/* this and the next two: schedule */
+	int64_t tick_due_ms;
+	uint64_t tick_missed;
+	uint64_t left_ms;     /* as sent; 0: no deadline */
+	uint64_t deadline_ms; /* clock_ms(), made of it when it matters */
 	json_t *args, *caller;
 	struct arena arena;
 
@@ -91,6 +94,9 @@ void body_begin(struct sup_req *req, struct bytes first, bool more);
 void body_chunk(struct sup_req *req, struct bytes bytes, bool more);
 void body_feed_init(struct sup *p);
 void body_cancelled(struct sup_req *req);
+
+/* tick.c */
+void tick_take(struct sup_req *req, const struct message *m);
 
 /* state.c: requests of supd itself */
 void state_take_export(struct sup_req *req);

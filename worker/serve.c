@@ -145,6 +145,7 @@ serve_on_request(struct sup *p, const struct message *m)
 	case MESSAGE_METHOD:
 	case MESSAGE_COMMAND:
 	case MESSAGE_HOOK:
+	case MESSAGE_TICK:
 	case MESSAGE_HEALTH:
 	case MESSAGE_EXPORT:
 	case MESSAGE_IMPORT:

@@ -9,13 +9,6 @@ const struct registration_kind_row kind_channel = {
 	.named = true,
 };
 
-const struct registration_kind_row kind_schedule = {
-	.wire = "schedule",
-	.receipt = "schedules",
-	.noun = "schedule",
-	.named = true,
-};
-
 const struct registration_kind_row kind_cli = {
 	.wire = "cli",
 	.receipt = "cli",

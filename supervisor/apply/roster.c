@@ -15,6 +15,7 @@
 #include "supervisor/gateway/news.h"
 #include "supervisor/plugin/stage.h"
 #include "supervisor/reload/transaction.h"
+#include "supervisor/schedule/schedule.h"
 
 /* ---- the set ---- */
 
@@ -56,6 +57,7 @@ add(struct gateway *g, const struct plugin_config *config, bool comes_anew)
 	}
 	enable_follow(p);
 	p->stopped = p->store.stopped;
+	schedule_begin(p);
 	sweep(g, p);
 	g->plugins = memory_resize(
 		g->plugins, (g->plugin_count + 1) * sizeof(struct plugin *));
@@ -97,6 +99,7 @@ drop(struct gateway *g, struct plugin *p)
 {
 	crash_forget(p);
 	news_forget(p);
+	schedule_forget(p);
 	dispatch_fail_held(g, p, REQUEST_UNAVAILABLE);
 	gateway_remove_routes(g, p);
 	/* the id may already belong to a new plugin */

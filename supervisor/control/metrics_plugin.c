@@ -5,6 +5,7 @@
 
 #include "supervisor/gateway/gateway.h"
 #include "supervisor/plugin/usage.h"
+#include "supervisor/schedule/schedule.h"
 
 struct figures {
 	struct metrics_writer *w;
@@ -110,6 +111,14 @@ plugin_calls(const struct figures *v)
 }
 
 static void
+plugin_ticks(const struct figures *v)
+{
+	add_labelled(v, "outcome", "done", (double)schedule_ticks(v->p, false));
+	add_labelled(
+		v, "outcome", "failed", (double)schedule_ticks(v->p, true));
+}
+
+static void
 plugin_reloads(const struct figures *v)
 {
 	const struct plugin_counters *c = &v->p->counters;
@@ -199,6 +208,7 @@ NUMBER(plugin_crashes, v->p->counters.crashes)
 NUMBER(plugin_events, v->p->counters.events)
 NUMBER(plugin_events_refused, v->p->counters.events_refused)
 NUMBER(plugin_calls_refused, v->p->counters.calls_refused)
+NUMBER(plugin_ticks_missed, schedule_missed(v->p))
 NUMBER(plugin_calls_too_deep, v->p->counters.calls_too_deep)
 NUMBER(plugin_calls_stray, v->p->counters.calls_stray)
 #undef NUMBER
@@ -303,6 +313,11 @@ static const struct plugin_family {
 		"Calls and events of a plugin's workers that named a request "
 		"which was not in flight.",
 		plugin_calls_stray},
+	{"supd_plugin_ticks_total", METRICS_COUNTER,
+		"Ticks of a plugin's schedules that have ended.", plugin_ticks},
+	{"supd_plugin_ticks_missed_total", METRICS_COUNTER,
+		"Due times of schedules without a tick of their own.",
+		plugin_ticks_missed},
 	{"supd_plugin_memory_bytes", METRICS_GAUGE,
 		"Resident memory of the worker that serves a plugin.",
 		plugin_memory},

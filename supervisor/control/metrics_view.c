@@ -7,6 +7,7 @@
 #include "supervisor/control/metrics_plugin.h"
 #include "supervisor/ops/history.h"
 #include "supervisor/ops/journal.h"
+#include "supervisor/schedule/schedule.h"
 
 struct view {
 	struct metrics_writer *w;
@@ -220,6 +221,14 @@ resident(struct view *v)
 }
 
 static void
+lateness(struct view *v)
+{
+	if (schedule_lateness(v->g))
+		metrics_sample_histogram(
+			v->w, NULL, 0, schedule_lateness(v->g));
+}
+
+static void
 virtual_memory(struct view *v)
 {
 	put(v, (double)v->process.virtual_bytes);
@@ -299,6 +308,10 @@ static const struct gateway_family {
 	{"supd_events_missed_total", METRICS_COUNTER,
 		"Events that slow clients of GET /api/events and /ws missed.",
 		events_missed},
+	{"supd_schedule_late_seconds", METRICS_HISTOGRAM,
+		"Time from when a tick was due until it was sent, of ticks "
+		"that did not have to wait.",
+		lateness},
 	{"supd_history_write_errors_total", METRICS_COUNTER,
 		"Verdicts that could not be written to the history.",
 		history_errors},

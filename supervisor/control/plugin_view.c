@@ -10,6 +10,7 @@
 #include "supervisor/ops/time_text.h"
 #include "supervisor/plugin/usage.h"
 #include "supervisor/reload/reload.h"
+#include "supervisor/schedule/schedule.h"
 
 static void
 put_text(json_t *object, const char *key, const char *text)
@@ -268,6 +269,14 @@ plugin_view_route(const struct gateway *g, const struct route_row *row)
 	return o;
 }
 
+static json_t *
+schedules_view(const struct plugin *p)
+{
+	json_t *rows = schedule_view(p);
+
+	return rows ? rows : json_array();
+}
+
 json_t *
 plugin_view_all(const struct gateway *g, const struct plugin *p)
 {
@@ -288,6 +297,7 @@ plugin_view_all(const struct gateway *g, const struct plugin *p)
 	json_object_set_new(all, "workers", workers_view(p));
 	json_object_set_new(all, "limits", limits_view(&p->config->limits));
 	json_object_set_new(all, "counters", counters_view(p));
+	json_object_set_new(all, "schedules", schedules_view(p));
 	if (p->last_reload)
 		json_object_set(
 			all, "lastReload", receipt_view(p->last_reload));

@@ -325,6 +325,8 @@ dispatch_release(struct gateway *g, struct plugin *p)
 	}
 	if (g->on_release)
 		g->on_release(g, p);
+	if (p->ticks_wait)
+		g->on_ticks(g, p);
 }
 
 /* ---- when a worker dies ---- */

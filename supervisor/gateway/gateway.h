@@ -167,6 +167,9 @@ struct gateway {
 	void (*on_config_keep)(struct gateway *g, struct config *config);
 	void (*on_config_discard)(struct gateway *g);
 	void *user;
+	/* The same for a plugin with ticks_wait. */
+	void (*on_ticks)(struct gateway *g, struct plugin *p);
+	struct schedules *schedules; /* schedule/; NULL in tests */
 	/* A worker sent `call` on the wire; NULL: all calls are refused. */
 	void (*on_call)(
 		struct gateway *g, struct worker *w, const struct message *m);

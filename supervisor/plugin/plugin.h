@@ -144,6 +144,9 @@ struct plugin {
 	/* Why its store was lost at the start, until a user decides again
 	 * whether it is enabled; or "". */
 	char state_lost[512];
+	/* Both of the room of schedules; NULL: it has none. */
+	struct schedule_set *schedules;
+	bool ticks_wait; /* g->on_ticks is wanted */
 	struct plugin_counters counters;
 	struct hook_counters *hooks; /* NULL: it has never had hooks */
 	struct plugin_last_reload last;

@@ -10,6 +10,7 @@
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/reload/transaction.h"
+#include "supervisor/schedule/schedule.h"
 
 /* ---- rows ---- */
 
@@ -136,6 +137,7 @@ swap(struct reload *r, struct route_edit *edit, struct route_changes *changes)
 	p->active = r->fresh;
 	worker_serve(r->fresh);
 	plugin_configure(p, r->config);
+	schedule_follow(p);
 }
 
 /* Releases held requests and retires the old worker. Owners of requests that

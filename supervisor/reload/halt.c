@@ -6,6 +6,7 @@
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/keep.h"
 #include "supervisor/reload/transaction.h"
+#include "supervisor/schedule/schedule.h"
 
 /* Old workers of earlier reloads must end in the same time. */
 static void
@@ -57,6 +58,8 @@ halt_enter(struct reload *r)
 		dispatch_fail_held(g, p, REQUEST_UNAVAILABLE);
 	}
 	take_routes(g, p);
+	if (reload_program(r)->stops)
+		schedule_follow(p);
 	if (w) {
 		retire(r, w);
 	} else {

@@ -11,6 +11,7 @@
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/reload/transaction.h"
+#include "supervisor/schedule/schedule.h"
 
 static void
 tell_settled(struct reload *r)
@@ -248,6 +249,7 @@ swap_back(struct reload *r, struct route_edit *edit)
 	worker_resume(old);
 	plugin_configure(p, old->config);
 	services_serve(old);
+	schedule_follow(p);
 	dispatch_release(g, p);
 	build_note_reverted(p, old);
 	news_routes_changed(p, &changes);

@@ -298,10 +298,40 @@ what_is_registered_is_the_same(struct gateway_run *g)
 	cr_expect_str_eq(ctl_text(c, "registered.tools.1"), "fails");
 	cr_expect_str_eq(ctl_text(c, "registered.wsMethods.0"), "double");
 	cr_expect_str_eq(ctl_text(c, "registered.commands.0"), "shout");
+	cr_expect_str_eq(ctl_text(c, "registered.schedules.0"), "hourly");
+	cr_expect_str_eq(ctl_text(c, "registered.schedules.1"), "cross");
 	cr_expect_str_eq(ctl_text(c, "version"), "1.0.0");
 	ctl_destroy(c);
 }
 IN_EVERY_LANGUAGE(what_is_registered_is_the_same)
+
+/* ---- schedules ---- */
+
+static void
+what_is_due_is_a_tick(struct gateway_run *g)
+{
+	struct ctl *c = ctl_expect(g, 0, "schedule", "run", "hourly", NULL);
+	char *said = memory_format("\"id\": \"%s\", \"due\": %s, "
+				   "\"missed\": 0",
+		ctl_text(c, "tickId"), strchr(ctl_text(c, "tickId"), '@') + 1);
+
+	ctl_destroy(c);
+	c = ctl_expect(g, 0, "events", NULL);
+	cr_expect(strstr(c->out, said), "%s is not in %s", said, c->out);
+	ctl_destroy(c);
+	free(said);
+	c = ctl_expect(g, 1, "schedule", "run", "cross", NULL);
+	cr_expect(strstr(c->err, "as asked"), "%s", c->err);
+	ctl_destroy(c);
+	c = ctl_expect(g, 0, "show", "it", NULL);
+	cr_expect_str_eq(ctl_text(c, "schedules.0.when"), "@hourly");
+	cr_expect_str_eq(ctl_text(c, "schedules.0.zone"), "UTC");
+	cr_expect_str_eq(ctl_text(c, "schedules.0.catchUp"), "none");
+	cr_expect_str_eq(ctl_text(c, "schedules.0.lastEnd"), "done");
+	cr_expect_str_eq(ctl_text(c, "schedules.1.lastEnd"), "failed");
+	ctl_destroy(c);
+}
+IN_EVERY_LANGUAGE(what_is_due_is_a_tick)
 
 /* ---- log and events ---- */
 

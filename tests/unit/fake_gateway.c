@@ -14,6 +14,7 @@
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/ops/journal.h"
 #include "supervisor/plugin/output_hub.h"
+#include "supervisor/schedule/schedule.h"
 
 struct fake_gateway fake;
 
@@ -379,4 +380,43 @@ worker_refuse_call(
 {
 	fake.refusal = code;
 	fake.refusals++;
+}
+
+/* ---- the place of the schedules ---- */
+
+json_t *
+schedule_view(const struct plugin *p)
+{
+	return NULL;
+}
+
+uint64_t
+schedule_missed(const struct plugin *p)
+{
+	return 0;
+}
+
+uint64_t
+schedule_ticks(const struct plugin *p, bool failed)
+{
+	return 0;
+}
+
+const struct metrics_histogram *
+schedule_lateness(const struct gateway *g)
+{
+	return NULL;
+}
+
+enum schedule_refusal
+schedule_run(struct gateway *g, const char *name, struct schedule_run *run,
+	char *tick_id_out, struct error *err)
+{
+	error_set(err, "no plugin has the schedule '%s'", name);
+	return SCHEDULE_UNKNOWN;
+}
+
+void
+schedule_leave(struct schedule_run *run)
+{
 }

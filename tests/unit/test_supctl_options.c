@@ -292,7 +292,9 @@ Test(supctl_options, values_are_what_the_table_of_options_says)
 		{OPTION_PLUGIN, WORD_ID, NULL},
 		{OPTION_PACKAGE, WORD_PACKAGE, NULL},
 		{OPTION_LINES, WORD_FREE, NULL}, {OPTION_DIR, WORD_DIR, NULL},
-		{OPTION_KIND, WORD_CHOICE, "tool command http method"},
+		{OPTION_KIND, WORD_CHOICE,
+			"tool command http method service "
+			"hook schedule"},
 		{OPTION_WAIT, WORD_CHOICE, "committed settled"}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {

@@ -108,6 +108,36 @@ print_values(const json_t *document)
 	}
 }
 
+static void
+print_schedules(const json_t *rows)
+{
+	static const struct table_column columns[] = {{"SCHEDULE", 0, 0, 0},
+		{"WHEN", 0, 1, 0}, {"ZONE", 0, 0, 0}, {"NEXT", 0, 0, 0},
+		{"LAST", 0, 0, 0}, {"END", 0, 1, 0}, {"DONE", 1, 0, 0},
+		{"FAILED", 1, 0, 0}, {"MISSED", 1, 0, 0}};
+	struct table *t;
+
+	if (!json_array_size(rows))
+		return;
+	puts("\nschedules");
+	t = table_create(columns, 9, false);
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *row = json_array_get(rows, i);
+
+		table_row(t);
+		table_text(t, supctl_text(row, "name"));
+		table_text(t, supctl_text(row, "when"));
+		table_text(t, supctl_text(row, "zone"));
+		table_text(t, supctl_text(row, "next"));
+		table_text(t, supctl_text(row, "last"));
+		table_text(t, supctl_text(row, "lastEnd"));
+		table_number(t, number_of(row, "done"));
+		table_number(t, number_of(row, "failed"));
+		table_number(t, number_of(row, "missed"));
+	}
+	table_finish(t);
+}
+
 int
 verb_show(const struct options *o)
 {
@@ -131,6 +161,7 @@ verb_show(const struct options *o)
 	print_values(json_object_get(document, "counters"));
 	puts("\nregistrations");
 	print_routes(json_object_get(document, "registrations"), false);
+	print_schedules(json_object_get(document, "schedules"));
 	puts("\nworkers");
 	print_workers(json_object_get(document, "workers"));
 	json_decref(document);

@@ -1,4 +1,4 @@
-/* talk: call and shutdown. */
+/* talk: call, schedule and shutdown. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +115,25 @@ verb_call(const struct options *o)
 	else
 		supctl_print_json(result ? result : answer.data);
 	answer_finish(&answer);
+	return exit_code;
+}
+
+/* ---- schedule ---- */
+
+int
+verb_schedule(const struct options *o)
+{
+	json_t *document;
+	int exit_code;
+
+	if (strcmp(o->words[0], "run") != 0)
+		return supctl_fail(o, EXIT_USAGE, "usage: supctl schedule %s",
+			verb_rows[VERB_SCHEDULE].usage);
+	exit_code = supctl_ask(
+		o, json_pack("{s:s}", "run", o->words[1]), &document);
+	if (document)
+		printf("%s: done\n", supctl_text(document, "tickId"));
+	json_decref(document);
 	return exit_code;
 }
 

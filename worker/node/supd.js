@@ -712,6 +712,19 @@ class Call extends Request {
   }
 }
 
+/** A due time of the schedule `name`: `tickId` (the same if supd sends it again
+ * after it was killed), `due` (milliseconds since 1970), and `missed`: 0, or for
+ * how many due times it stands that could not be delivered in time. */
+class Tick extends Request {
+  constructor(plugin, id, [name, tickId, due, missed, deadlineMs]) {
+    super(plugin, id, deadlineMs);
+    this.name = name;
+    this.tickId = tickId;
+    this.due = due;
+    this.missed = missed;
+  }
+}
+
 /** An http request. `path` and `query` are as the client wrote them; `params`
  * has what the pattern's {names} matched, decoded ('*' for the rest). */
 class HttpRequest extends Request {
@@ -930,7 +943,7 @@ class Plugin {
     this.dataDir = process.env.SUPD_DATA_DIR;
     this.offers = [];
     this.handlers = {http: [], tool: new Map(), command: new Map(),
-      method: new Map(), service: new Map()};
+      method: new Map(), service: new Map(), schedule: new Map()};
     this.services = new Map(); // name -> {start, stop, starting: a promise}
     this.quiescer = this.taker = null;
     this.onHealth = this.exporter = this.importer = this.onSettings = null;
@@ -1034,6 +1047,18 @@ class Plugin {
   onTake(handler) {
     this.taker = handler;
     return this;
+  }
+
+  /** handler(tick: Tick) is called when it is due: 'every 30s', '0 3 * * *' (five
+   * fields of cron, or six with seconds first) or '@daily'. options: {zone
+   * ('Europe/Berlin'; else the machine's), catchUp ('none': what nobody could
+   * take is dropped, not delivered once), timeout}. Meanwhile the schedule has no
+   * other tick. What it throws is a failure, which is counted and shown. */
+  schedule(name, when, ...rest) {
+    const [options, handler] = optionsOf(rest);
+    return this.offer('schedule', name, {name, when, zone: options.zone,
+      catch_up: options.catchUp,
+      timeout_ms: wholeMs(options.timeout) || undefined}, handler);
   }
 
   /** Called before this generation takes over; throw to refuse. */
@@ -1389,6 +1414,9 @@ class Plugin {
       case 'command':
         return this.onCall(id, name, params[0], params[1],
           new Call(this, id, params[0], params[3], null, params[2]));
+      case 'tick':
+        return this.onCall(id, 'schedule', params[0], null,
+          new Tick(this, id, params));
       case 'ping': return this.respond(id, null);
       case 'health': return this.answerWith(id, this.onHealth, []);
       case 'configure': return this.answerWith(id, async (settings) => {
@@ -1503,7 +1531,8 @@ class Plugin {
     const what = `${kind} ${name}`;
     const done = (result) => {
       try {
-        const value = kind === 'command' ? textOf(result) : result ?? null;
+        const value = kind === 'command' ? textOf(result)
+          : kind === 'schedule' ? null : result ?? null;
         checkJson(value, DEPTH_MAX - 1);
         this.respond(id, value);
       } catch (error) {
@@ -1512,7 +1541,8 @@ class Plugin {
       }
       this.ended(call);
     };
-    serving.run(call, () => settle(() => handler(args, call), done,
+    serving.run(call, () => settle(
+      () => kind === 'schedule' ? handler(call) : handler(args, call), done,
       (error) => this.failed(call, what, error)));
   }
 
@@ -1693,7 +1723,7 @@ function wholeMs(timeout) {
 // The types of each message's params: u unsigned, i integer, s string, b bytes,
 // o bool, m map, a array, x anything; further params are ignored.
 const REQUESTS = {http: 'ussmsabosu', tool: 'sxux', method: 'sxux',
-  command: 'ssxu', ping: '', health: '', configure: 'm', export: '',
+  command: 'ssxu', tick: 'ssuuu', ping: '', health: '', configure: 'm', export: '',
   import: 'ib',
   'service.start': 'su', 'service.stop': 'su', quiesce: 'u', take: 'uu'};
 const NOTIFICATIONS = {chunk: 'ubo', credit: 'uu', cancel: 'u', drain: '',

@@ -993,6 +993,7 @@ class Request:
     query (raw), params (of the pattern), headers, peer. Others: name, args
     (command: its text), and caller (command: its context)."""
     # what most requests never change
+    tick_id = due = missed = None
     name = args = caller = method = path = params = query = peer = None
     cancelled = False   # nobody waits for the answer any more
     _headers = ()
@@ -1445,6 +1446,21 @@ class Plugin:
         the old one again if the reload fails. epoch grows with every take."""
         return self._hook("take", function)
 
+    def schedule(self, name, when, zone=None, catch_up=None, timeout=0,
+                 inline=False):
+        """handler(tick): called when it is due, "every 30s", "0 3 * * *" (five
+        fields of cron, or six with seconds first) or "@daily", in a zone such
+        as "Europe/Berlin" (None: the machine's). tick.name, tick.tick_id (the
+        same if supd sends it again after it was killed), tick.due (seconds
+        since 1970) and tick.missed: 0, or for how many due times it stands that
+        could not be delivered in time. catch_up="none" drops those instead.
+        Meanwhile the schedule has no other tick. An exception is a failure,
+        which is counted and shown."""
+        return lambda function: self._offer(
+            "schedule", name, function, inline,
+            {"when": when, "zone": zone, "catch_up": catch_up,
+             "timeout_ms": _whole_ms(timeout) or None})
+
     def _hook(self, name, function):
         self._hooks[name] = _Offer(function)
         return function
@@ -1783,6 +1799,19 @@ class Plugin:
             self._fail(req, "not_found",
                        "the plugin has no registration of this name")
 
+    def _take_tick(self, number, kind, name, tick_id, due_ms, missed,
+                   deadline_ms, *_more):
+        req = Request(self, "schedule", number, deadline_ms)
+        req.name, req.tick_id, req.missed = name, tick_id, missed
+        req.due = due_ms / 1000
+        self._requests[number] = req
+        req._offer = self._named.get(("schedule", name))
+        if req._offer:
+            self._dispatch(req, (req,))
+        else:
+            self._fail(req, "not_found",
+                       "the plugin has no schedule of this name")
+
     def _take_ping(self, number, *_):
         self._send([1, number, None, None])
 
@@ -1892,7 +1921,8 @@ class Plugin:
 
     def _fail_for(self, req, problem):
         what = req.name or "%s %s" % (req.method, req.path) \
-            if req.kind in ("http", "tool", "method", "command") else req.kind
+            if req.kind in ("http", "tool", "method", "command", "schedule") \
+            else req.kind
         if req.cancelled or isinstance(problem, (Cancelled, _LightCancelled)):
             self._fail(req, "cancelled", "cancelled")
         elif isinstance(problem, Error):
@@ -1915,6 +1945,8 @@ class Plugin:
         try:
             if req.kind == "http":
                 return self._answer_http(req, value)
+            if req.kind == "schedule":
+                value = None
             if req.kind == "command" and not isinstance(value, str):
                 value = "" if value is None else to_json(value)
             check_json(value, DEPTH_MAX - 1)
@@ -2228,6 +2260,7 @@ _REQUESTS = {
     "tool": (Plugin._take_named, (str, object, int, object)),
     "method": (Plugin._take_named, (str, object, int, object)),
     "command": (Plugin._take_named, (str, str, object, int)),
+    "tick": (Plugin._take_tick, (str, str, int, int, int)),
     "ping": (Plugin._take_ping, ()), "health": (Plugin._take_health, ()),
     "configure": (Plugin._take_configure, (dict,)),
     "export": (Plugin._take_export, ()),

@@ -80,7 +80,8 @@ enum sup_kind {
 	SUP_TOOL,
 	SUP_COMMAND,
 	SUP_METHOD,
-	SUP_SERVICE, /* (since ABI 4) */
+	SUP_SERVICE,  /* (since ABI 4) */
+	SUP_SCHEDULE, /* (since ABI 4) */
 };
 
 /* The long form; a field left zero means the default. */
@@ -109,6 +110,13 @@ struct sup_offer {
 	 * run in the old and the new worker at the same time. (since ABI 4) */
 	sup_handler *stop;
 	bool overlap;
+	/* schedule (since ABI 4): when it is due, "every 30s", "0 3 * * *" or
+	 * "@daily"; in which zone, "Europe/Berlin", NULL the machine's; whether
+	 * due times that nobody could take are dropped instead of delivered
+	 * once; and how long a tick may take, 0 the gateway's time. */
+	const char *when, *zone;
+	bool skip_missed;
+	uint32_t timeout_ms;
 };
 
 /* All of these return 0, or -1 with a message on stderr, for example if a
@@ -173,6 +181,10 @@ SUP_API void sup_service_status(struct sup *p, const char *name,
 SUP_API void sup_on_quiesce(struct sup *p, sup_handler *handler, void *user);
 SUP_API void sup_on_take(struct sup *p, sup_handler *handler, void *user);
 SUP_API uint64_t sup_req_epoch(struct sup_req *req);
+/* The handler is called when it is due. It answers with sup_ok() or sup_fail();
+ * meanwhile the schedule has no other tick. (since ABI 4) */
+SUP_API int sup_schedule(struct sup *p, const char *name, const char *when,
+	sup_handler *handler, void *user);
 /* The handler is called before the plugin takes over from an older one; it
  * answers with sup_ok() or sup_fail(). Without a handler, or with NULL, the
  * plugin counts as healthy. */
@@ -287,7 +299,8 @@ SUP_API void sup_resume(struct sup_req *req);
  * none. */
 SUP_API int64_t sup_req_time_left_ms(struct sup_req *req);
 
-/* tool, method, command, service: the name that was called; hook: its name */
+/* tool, method, command, service, schedule: the name that was called; hook: its
+ * name */
 SUP_API const char *sup_req_name(struct sup_req *req);
 SUP_API const char *sup_req_event(struct sup_req *req); /* hook: "bot.said" */
 SUP_API const char *sup_req_text(struct sup_req *req);	/* command */
@@ -304,6 +317,12 @@ SUP_API bool sup_req_arg_bool(
 /* import: the blob (followed by a NUL) and the version of its export */
 SUP_API const void *sup_req_state(
 	struct sup_req *req, uint32_t *version_out, size_t *bytes_out);
+/* schedule (since ABI 4): "PLUGIN/NAME@DUE", the same if supd sends it again
+ * after it was killed; when it was due, in milliseconds since 1970; and 0, or
+ * for how many due times it stands that could not be delivered in time. */
+SUP_API const char *sup_req_tick_id(struct sup_req *req);
+SUP_API int64_t sup_req_due_ms(struct sup_req *req);
+SUP_API uint64_t sup_req_missed(struct sup_req *req);
 /* tool and method: who calls; hook: {"id", "at", "plugin", "chain"}; as JSON
  * text */
 SUP_API const char *sup_req_caller_json(struct sup_req *req);

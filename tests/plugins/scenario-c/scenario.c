@@ -648,6 +648,31 @@ offer_services(struct sup *p)
 
 /* ---- offers ---- */
 
+/* ---- schedules ---- */
+
+static void
+ticked(struct sup_req *req, void *user)
+{
+	char *data;
+
+	if (asprintf(&data,
+		    "{\"name\":\"%s\",\"id\":\"%s\",\"due\":%lld,"
+		    "\"missed\":%llu}",
+		    sup_req_name(req), sup_req_tick_id(req),
+		    (long long)sup_req_due_ms(req),
+		    (unsigned long long)sup_req_missed(req)) < 0)
+		abort();
+	sup_emit(sup_req_plugin(req), "scenario.ticked", data);
+	free(data);
+	sup_ok(req);
+}
+
+static void
+cross(struct sup_req *req, void *user)
+{
+	sup_fail(req, SUP_CONFLICT, "as asked");
+}
+
 static const struct sup_offer offers[] = {
 	{SUP_HTTP, .method = "GET", .path = "/hello/{name}", .handler = hello},
 	{SUP_HTTP, .method = "GET", .path = "/text", .handler = text},
@@ -700,6 +725,9 @@ static const struct sup_offer offers[] = {
 		.user = (void *)(uintptr_t)&to_again},
 	{SUP_TOOL, .name = "left", .handler = left},
 	{SUP_TOOL, .name = "lend", .handler = lend},
+	{SUP_SCHEDULE, .name = "hourly", .when = "@hourly", .zone = "UTC",
+		.skip_missed = true, .timeout_ms = 5000, .handler = ticked},
+	{SUP_SCHEDULE, .name = "cross", .when = "every 1d", .handler = cross},
 };
 
 static int

@@ -107,6 +107,17 @@ plugin.method('double', (args) => ({n: 2 * args.n}));
 plugin.command('shout', {help: 'Says it loudly.'}, (text) =>
   text.toUpperCase());
 
+// ---- schedules ----
+
+plugin.schedule('hourly', '@hourly',
+  {zone: 'UTC', catchUp: 'none', timeout: 5000}, (tick) => {
+    plugin.emit('scenario.ticked', {name: tick.name, id: tick.tickId,
+      due: tick.due, missed: tick.missed});
+  });
+plugin.schedule('cross', 'every 1d', async () => {
+  throw supd.fail('conflict', 'as asked');
+});
+
 // ---- calls that lead to each other ----
 
 plugin.tool('again', () => plugin.call('method', 'around'));

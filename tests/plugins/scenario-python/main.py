@@ -203,6 +203,20 @@ async def shout(words):
     return words.upper()
 
 
+# ---- schedules ----
+
+@plugin.schedule("hourly", "@hourly", zone="UTC", catch_up="none", timeout=5)
+async def ticked(tick):
+    plugin.emit("scenario.ticked", {
+        "name": tick.name, "id": tick.tick_id, "due": int(tick.due * 1000),
+        "missed": tick.missed})
+
+
+@plugin.schedule("cross", "every 1d")
+def cross(tick):
+    raise supd.Error("conflict", "as asked")
+
+
 # ---- calls that lead to each other ----
 
 @plugin.tool("again", inline=True)
