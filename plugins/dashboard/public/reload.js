@@ -3,7 +3,7 @@
 import {duration, element, plain} from "./text.js";
 
 function change(from, to) {
-  return `${from ?? "none"} to ${to ?? "none"}`;
+  return from === null ? to ?? "none" : `${from} to ${to ?? "none"}`;
 }
 
 const FIELDS = [
