@@ -19,8 +19,9 @@ static void
 add_dashboard(struct gateway_run *g)
 {
 	run_package(g, "dashboard", "dashboard");
-	free(shell_expect(g, 0, "cp -r %s/plugins/dashboard/public %s/packages/"
-				"dashboard/",
+	free(shell_expect(g, 0,
+		"cp -r %s/plugins/dashboard/public %s/packages/"
+		"dashboard/",
 		run_build_root(), g->dir));
 	run_plugin(g, "dashboard", "use: dashboard, mount: /board");
 }
