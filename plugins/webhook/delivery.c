@@ -1,0 +1,209 @@
+#include "delivery.h"
+
+#include <ctype.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define DEPTH_MAX 20 /* of a body; supd takes data of 24 levels */
+
+/* ---- what it is ---- */
+
+struct sender {
+	const char *id_header, *type_header;
+	bool needs_id; /* without one, nothing tells a repetition */
+	const char *missing;
+};
+
+static const struct sender senders[SIGN_SCHEMES] = {
+	[SIGN_NONE] = {.id_header = "X-Delivery-Id",
+		.type_header = "X-Event-Type"},
+	[SIGN_GITHUB] = {.id_header = "X-GitHub-Delivery",
+		.type_header = "X-GitHub-Event",
+		.needs_id = true,
+		.missing = "400 the header X-GitHub-Delivery is missing"},
+	[SIGN_SLACK] = {.id_header = NULL},
+	[SIGN_STRIPE] = {.needs_id = true,
+		.missing = "400 the event has no id"},
+};
+
+static const char *
+text_at(const json_t *map, const char *key)
+{
+	const json_t *value = json_object_get(map, key);
+	const char *text = json_string_value(value);
+
+	return text && strlen(text) == json_string_length(value) ? text : NULL;
+}
+
+/* Printable and without blanks, as all of them are. */
+static void
+take_id(struct delivery *d, const char *id)
+{
+	size_t length = id ? strlen(id) : 0;
+
+	if (!length || length >= sizeof(d->id))
+		return;
+	for (size_t i = 0; i < length; i++)
+		if (!isgraph((unsigned char)id[i]))
+			return;
+	memcpy(d->id, id, length + 1);
+}
+
+/* https://api.slack.com/apis/events-api: a form (a slash command) has no id,
+ * but its signature has a time in it, and so is one of a kind. */
+static void
+read_slack(struct delivery *d, const char *digest)
+{
+	const char *type = text_at(d->json, "type");
+
+	d->type = type;
+	take_id(d, text_at(d->json, "event_id"));
+	if (!*d->id)
+		take_id(d, digest);
+	if (type && !strcmp(type, "event_callback"))
+		d->type = text_at(json_object_get(d->json, "event"), "type");
+	if (type && !strcmp(type, "url_verification"))
+		d->challenge = text_at(d->json, "challenge");
+}
+
+const char *
+delivery_read(struct delivery *d, const char *digest)
+{
+	const struct sender *s = &senders[d->endpoint->sign];
+	const char *own = d->endpoint->id_header;
+
+	d->json = json_loadb(d->body, d->body_bytes,
+		JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+	if (d->endpoint->sign == SIGN_SLACK) {
+		read_slack(d, digest);
+	} else if (d->endpoint->sign == SIGN_STRIPE) {
+		take_id(d, text_at(d->json, "id"));
+		d->type = text_at(d->json, "type");
+	} else {
+		take_id(d, d->header(d->source, s->id_header));
+		d->type = d->header(d->source, s->type_header);
+	}
+	if (own) {
+		*d->id = 0;
+		take_id(d, d->header(d->source, own));
+		return *d->id || d->challenge
+			       ? NULL
+			       : "400 the header with the delivery's id is "
+				 "missing";
+	}
+	return s->needs_id && !*d->id ? s->missing : NULL;
+}
+
+void
+delivery_finish(struct delivery *d)
+{
+	json_decref(d->json);
+	d->json = NULL;
+}
+
+/* ---- the data of its event ---- */
+
+static bool
+is_flat(const json_t *value, unsigned depth)
+{
+	json_t *all = (json_t *)(uintptr_t)value, *member;
+	const char *key;
+	size_t i;
+
+	if (depth > DEPTH_MAX)
+		return false;
+	if (json_is_array(value)) {
+		json_array_foreach(all, i, member)
+		{
+			if (!is_flat(member, depth + 1))
+				return false;
+		}
+	}
+	json_object_foreach(all, key, member)
+	{
+		if (!is_flat(member, depth + 1))
+			return false;
+	}
+	return true;
+}
+
+static json_t *
+base64_of(const void *bytes, size_t size)
+{
+	unsigned char *text = malloc((size + 2) / 3 * 4 + 1);
+	json_t *value;
+
+	if (!text)
+		return NULL;
+	EVP_EncodeBlock(text, bytes, (int)size);
+	value = json_string((const char *)text);
+	free(text);
+	return value;
+}
+
+static json_t *
+body_in(const struct delivery *d, enum delivery_form form, const char **key_out)
+{
+	switch (form) {
+	case DELIVERY_JSON:
+		*key_out = "json";
+		return d->json && is_flat(d->json, 0) ? json_incref(d->json)
+						      : NULL;
+	case DELIVERY_TEXT:
+		*key_out = "text";
+		return json_stringn(d->body, d->body_bytes);
+	case DELIVERY_BASE64:
+		*key_out = "base64";
+		return base64_of(d->body, d->body_bytes);
+	}
+	return NULL;
+}
+
+static void
+put_text(json_t *map, const char *key, const char *text)
+{
+	json_t *value = text ? json_string(text) : NULL;
+
+	if (value)
+		json_object_set_new(map, key, value);
+}
+
+/* Names as the settings spell them; what is no UTF-8 is left out. */
+static void
+put_headers(json_t *map, const struct delivery *d)
+{
+	const struct endpoint *e = d->endpoint;
+	json_t *headers = json_object();
+
+	for (size_t i = 0; i < e->header_count; i++)
+		put_text(headers, e->headers[i],
+			d->header(d->source, e->headers[i]));
+	json_object_set_new(map, "headers", headers);
+}
+
+char *
+delivery_data(const struct delivery *d, enum delivery_form form)
+{
+	const char *key = NULL;
+	json_t *body = body_in(d, form, &key), *map;
+	char *text;
+
+	if (!body)
+		return NULL;
+	map = json_object();
+	put_text(map, "hook", d->endpoint->name);
+	put_text(map, "id", *d->id ? d->id : NULL);
+	put_text(map, "type", d->type);
+	put_text(map, "content_type", d->header(d->source, "content-type"));
+	if (d->endpoint->header_count)
+		put_headers(map, d);
+	json_object_set_new(map, key, body);
+	text = json_dumps(map, JSON_COMPACT);
+	json_decref(map);
+	if (text && strlen(text) <= DELIVERY_DATA_MAX)
+		return text;
+	free(text);
+	return NULL;
+}

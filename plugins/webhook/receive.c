@@ -1,0 +1,330 @@
+#include "receive.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "delivery.h"
+#include "journal.h"
+#include "quiet.h"
+#include "seen.h"
+
+/* Deliveries that supd has not taken yet; beyond that, senders come again. */
+#define PENDING_MAX 256
+#define PENDING_BYTES_MAX ((size_t)16 * 1024 * 1024)
+#define EVENT_TIMEOUT_MS 10000
+#define RETRY_AFTER "5"
+#define EXPIRE_MS 60000 /* how often the old ones are looked for */
+
+struct pending {
+	struct receiver *receiver;
+	struct sup_req *req;
+	struct pending *next;
+	struct seen_key key;
+	bool has_id;
+	size_t bytes;
+};
+
+struct receiver {
+	struct sup *plugin;
+	const struct settings *settings;
+	struct seen *seen;
+	struct journal *journal;
+	struct pending *pending;
+	size_t pending_count, pending_bytes;
+	uint64_t expired_ms;
+	struct quiet refusals, failures;
+};
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+struct receiver *
+receiver_create(struct sup *p, const struct settings *settings)
+{
+	struct receiver *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->plugin = p;
+	r->settings = settings;
+	r->seen = seen_create(settings->remember_max);
+	r->journal = r->seen ? journal_open(p, sup_data_dir(p), r->seen) : NULL;
+	return r->journal ? r : NULL;
+}
+
+/* ---- what the request says ---- */
+
+/* A header that is there twice could be checked as one and used as the other,
+ * so it counts as none. */
+static const char *
+single_header(void *source, const char *name)
+{
+	struct sup_req *req = source;
+	const char *found = sup_req_header(req, name), *key, *value;
+	size_t count = 0;
+
+	for (size_t i = 0; sup_req_header_at(req, i, &key, &value); i++)
+		count += !strcasecmp(key, name);
+	return count == 1 ? found : NULL;
+}
+
+static const char *
+check(struct sup_req *req, const struct endpoint *e,
+	char digest_out[SIGN_HEX_BYTES])
+{
+	const char *signature = sign_signature_header(e->sign);
+	const char *timestamp = sign_timestamp_header(e->sign);
+	struct claim claim = {.now_s = (int64_t)(now_ms() / 1000),
+		.window_s = (int64_t)(e->window_ms / 1000)};
+
+	claim.body = sup_req_body(req, &claim.body_bytes);
+	if (signature)
+		claim.signature = single_header(req, signature);
+	if (timestamp)
+		claim.timestamp = single_header(req, timestamp);
+	return sign_check(e->sign, &e->secrets, &claim, digest_out);
+}
+
+/* ---- answers ---- */
+
+static void
+answer_later(struct sup_req *req)
+{
+	sup_reply_header(req, "Retry-After", RETRY_AFTER);
+	sup_reply_text(
+		req, 503, "503 the delivery was not taken; come again\n");
+}
+
+static void
+answer_too_large(struct sup_req *req)
+{
+	sup_reply_text(req, 413, "413 the delivery is too large\n");
+}
+
+/* Empty: Slack shows the body of an answer to a slash command. */
+static void
+answer_taken(struct sup_req *req)
+{
+	sup_reply(req, 200, "text/plain; charset=utf-8", "", 0);
+}
+
+/* ---- the event ---- */
+
+static struct pending *
+pending_find(const struct receiver *r, const struct seen_key *key)
+{
+	struct pending *d = r->pending;
+
+	while (d && (!d->has_id || memcmp(&d->key, key, sizeof(*key)) != 0))
+		d = d->next;
+	return d;
+}
+
+static void
+pending_add(struct receiver *r, struct pending *d)
+{
+	d->next = r->pending;
+	r->pending = d;
+	r->pending_count++;
+	r->pending_bytes += d->bytes;
+}
+
+static void
+pending_remove(struct receiver *r, struct pending *d)
+{
+	struct pending **link = &r->pending;
+
+	while (*link != d)
+		link = &(*link)->next;
+	*link = d->next;
+	r->pending_count--;
+	r->pending_bytes -= d->bytes;
+	free(d);
+}
+
+static void
+on_event(struct sup *p, const char *error, const char *result_json, void *user)
+{
+	struct pending *d = user;
+	struct receiver *r = d->receiver;
+
+	if (error) {
+		quiet_log(&r->failures, p,
+			"a delivery was not taken, its sender is asked to come "
+			"again: %s",
+			error);
+		answer_later(d->req);
+	} else {
+		if (d->has_id)
+			journal_add(r->journal, &d->key, now_ms());
+		answer_taken(d->req);
+	}
+	pending_remove(r, d);
+}
+
+/* JSON if the gateway can carry it, else as text, else in base64. NULL: it is
+ * too large for an event. */
+static char *
+data_of(const struct delivery *d)
+{
+	char *data = NULL;
+
+	for (int form = 0; !data && form < DELIVERY_FORMS; form++)
+		data = delivery_data(d, (enum delivery_form)form);
+	return data;
+}
+
+static void
+begin(struct receiver *r, struct sup_req *req, const struct delivery *d,
+	const struct seen_key *key)
+{
+	struct pending *pending = malloc(sizeof(*pending));
+	char *data = data_of(d);
+
+	if (!data || !pending) {
+		free(pending);
+		free(data);
+		answer_too_large(req);
+		return;
+	}
+	*pending = (struct pending){.receiver = r,
+		.req = req,
+		.key = *key,
+		.has_id = *d->id,
+		.bytes = d->body_bytes};
+	pending_add(r, pending);
+	if (sup_call(r->plugin, "event", d->endpoint->event, data,
+		    EVENT_TIMEOUT_MS, on_event, pending)) {
+		quiet_log(&r->failures, r->plugin,
+			"%s: a delivery cannot be told as an event: %s",
+			d->endpoint->name, sup_json_error(r->plugin));
+		pending_remove(r, pending);
+		answer_later(req);
+	}
+	free(data);
+}
+
+/* ---- a delivery ---- */
+
+static void
+forget_old(struct receiver *r)
+{
+	uint64_t now = now_ms();
+
+	if (now - r->expired_ms < EXPIRE_MS)
+		return;
+	r->expired_ms = now;
+	if (now > r->settings->remember_ms)
+		seen_expire(r->seen, now - r->settings->remember_ms);
+	journal_compact(r->journal);
+}
+
+static void
+take_known(struct receiver *r, struct sup_req *req, struct delivery *d)
+{
+	struct seen_key key = seen_key_of(d->endpoint->name, d->id);
+
+	journal_catch_up(r->journal);
+	forget_old(r);
+	if (*d->id && seen_has(r->seen, &key))
+		answer_taken(req);
+	else if (*d->id && pending_find(r, &key))
+		answer_later(req);
+	else if (r->pending_count == PENDING_MAX ||
+		 r->pending_bytes + d->body_bytes > PENDING_BYTES_MAX)
+		answer_later(req);
+	else
+		begin(r, req, d, &key);
+}
+
+static void
+take_signed(struct receiver *r, struct sup_req *req, const struct endpoint *e,
+	const char *digest)
+{
+	struct delivery d = {
+		.endpoint = e, .header = single_header, .source = req};
+	const char *missing;
+
+	d.body = sup_req_body(req, &d.body_bytes);
+	missing = delivery_read(&d, digest);
+	if (missing)
+		sup_reply_text(req, 400, "%s\n", missing);
+	else if (d.challenge)
+		sup_reply(req, 200, "text/plain; charset=utf-8", d.challenge,
+			strlen(d.challenge));
+	else
+		take_known(r, req, &d);
+	delivery_finish(&d);
+}
+
+void
+receiver_take(struct sup_req *req, void *user)
+{
+	struct receiver *r = user;
+	const struct endpoint *e =
+		settings_endpoint(r->settings, sup_req_param(req, "hook"));
+	char digest[SIGN_HEX_BYTES];
+	const char *wrong;
+	size_t bytes;
+
+	if (!e) {
+		sup_reply_text(req, 404, "404 there is no such webhook\n");
+		return;
+	}
+	sup_req_body(req, &bytes);
+	if (bytes > e->body_bytes) {
+		answer_too_large(req);
+		return;
+	}
+	wrong = check(req, e, digest);
+	if (!wrong) {
+		take_signed(r, req, e, digest);
+		return;
+	}
+	quiet_log(&r->refusals, r->plugin, "%s: refused a delivery from %s: %s",
+		e->name, sup_req_peer(req), wrong);
+	sup_reply_text(req, 401, "401 the signature is not valid\n");
+}
+
+/* ---- over a reload ---- */
+
+void
+receiver_export(struct receiver *r, struct sup_req *req)
+{
+	size_t count = seen_count(r->seen), used = 0;
+	char *text = malloc(count * SEEN_LINE_BYTES + 1);
+	struct seen_key key;
+	uint64_t at_ms;
+
+	if (!text) {
+		sup_fail(req, SUP_FAILED, "no memory");
+		return;
+	}
+	for (size_t i = 0; seen_at(r->seen, i, &key, &at_ms); i++) {
+		seen_write_line(text + used, &key, at_ms);
+		used += SEEN_LINE_BYTES;
+	}
+	sup_reply_state(req, text, used);
+	free(text);
+}
+
+int
+receiver_import(struct receiver *r, struct sup_req *req)
+{
+	size_t bytes;
+	const char *text = sup_req_state(req, NULL, &bytes);
+
+	if (seen_read_lines(r->seen, text, bytes) != bytes)
+		return -1;
+	journal_catch_up(r->journal);
+	return 0;
+}

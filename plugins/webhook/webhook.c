@@ -1,0 +1,120 @@
+/* webhook: deliveries that others sign become events (receive.c), and events
+ * become deliveries that are signed (outgoing.c). Settings: see plugin.yaml. */
+#include <stdio.h>
+#include <string.h>
+#include <sup/plugin.h>
+
+#include "outgoing.h"
+#include "receive.h"
+#include "settings.h"
+
+#define STATE_VERSION 1
+
+static struct settings settings;
+static struct receiver *receiver;
+
+/* ---- settings ---- */
+
+/* What was registered, or made, at the start cannot change while it runs. */
+static const char *
+needs_reload(const struct settings *new)
+{
+	if (!settings.endpoint_count != !new->endpoint_count)
+		return "the endpoints are the first, or no more";
+	if (settings_body_bytes(new) != settings_body_bytes(&settings))
+		return "the largest body_limit";
+	if (new->remember_max != settings.remember_max)
+		return "remember_max";
+	if (!settings_same_targets(new, &settings))
+		return "which targets there are, their events and match";
+	return NULL;
+}
+
+static void
+configure(struct sup_req *req, void *user)
+{
+	struct settings new, old = settings;
+	const char *what;
+	char why[256];
+
+	if (settings_read(&new, sup_req_args_json(req), why)) {
+		sup_fail(req, SUP_BAD_MESSAGE, "%s", why);
+		settings_finish(&new);
+		return;
+	}
+	what = needs_reload(&new);
+	if (what) {
+		sup_fail(req, SUP_CONFLICT, "changed with a reload only: %s",
+			what);
+		settings_finish(&new);
+		return;
+	}
+	settings = new;
+	settings_finish(&old);
+	sup_ok(req);
+}
+
+/* ---- state ---- */
+
+static void
+export_rest(void *user)
+{
+	receiver_export(receiver, user);
+}
+
+static void
+export_state(struct sup_req *req, void *user)
+{
+	outgoing_give_up(export_rest, req);
+}
+
+static void
+import_state(struct sup_req *req, void *user)
+{
+	outgoing_take_over();
+	if (receiver_import(receiver, req))
+		sup_fail(req, SUP_BAD_MESSAGE, "the state is not of this kind");
+	else
+		sup_ok(req);
+}
+
+/* ---- start ---- */
+
+static int
+register_endpoints(struct sup *p)
+{
+	const struct sup_offer offer = {.kind = SUP_HTTP,
+		.method = "POST",
+		.path = "/{hook}",
+		.handler = receiver_take,
+		.user = receiver,
+		.idempotent = -1,
+		.body_limit = (int64_t)settings_body_bytes(&settings)};
+
+	return settings.endpoint_count ? sup_register(p, &offer) : 0;
+}
+
+static int
+init(struct sup *p)
+{
+	char why[256];
+
+	if (settings_read(&settings, sup_settings_json(p), why)) {
+		fprintf(stderr, "webhook: %s\n", why);
+		return SUP_FAILED_TO_START;
+	}
+	receiver = receiver_create(p, &settings);
+	if (!receiver) {
+		fprintf(stderr, "webhook: no memory\n");
+		return SUP_FAILED_TO_START;
+	}
+	sup_state(p, STATE_VERSION, export_state, import_state, NULL);
+	sup_on_configure(p, configure, NULL);
+	if (outgoing_start(p, &settings, why)) {
+		fprintf(stderr, "webhook: %s\n", why);
+		return SUP_FAILED_TO_START;
+	}
+	return register_endpoints(p);
+}
+
+SUP_PLUGIN("webhook", "1.0.0", init)
