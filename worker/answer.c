@@ -23,8 +23,8 @@ request_expect(const struct sup_req *req, enum request_state expected)
 }
 
 /* The answer's last object is packed. One that was too large is replaced. */
-static void
-answer_end(struct sup_req *req)
+void
+request_answer_end(struct sup_req *req)
 {
 	struct link *link = req->plugin->link;
 
@@ -41,7 +41,7 @@ request_answer_error(
 	struct sup_req *req, enum wire_error code, const char *text)
 {
 	codec_error(link_begin(req->plugin->link), req->id, code, text);
-	answer_end(req);
+	request_answer_end(req);
 }
 
 bool
@@ -141,7 +141,7 @@ answer_http(struct sup_req *req, int status, const char *content_type,
 	}
 	out = link_begin(req->plugin->link);
 	answer_pack_http(req, out, status, content_type, body, false);
-	answer_end(req);
+	request_answer_end(req);
 }
 
 /* ---- all kinds ---- */
@@ -165,7 +165,7 @@ sup_reply(struct sup_req *req, int status, const char *content_type,
 	out = link_begin(req->plugin->link);
 	codec_result(out, req->id);
 	codec_str(out, text);
-	answer_end(req);
+	request_answer_end(req);
 }
 
 void
@@ -206,7 +206,7 @@ answer_value(struct sup_req *req, json_t *value)
 		out = link_begin(req->plugin->link);
 		codec_result(out, req->id);
 		value_pack(out, value);
-		answer_end(req);
+		request_answer_end(req);
 	}
 	json_decref(value);
 }
@@ -305,7 +305,7 @@ sup_ok(struct sup_req *req)
 	out = link_begin(req->plugin->link);
 	codec_result(out, req->id);
 	msgpack_pack_nil(out);
-	answer_end(req);
+	request_answer_end(req);
 }
 
 void

@@ -171,6 +171,10 @@ sup_register_hook(struct sup *p, const struct sup_hook_offer *said)
 		r->hook.timeout_ms = said->timeout_ms;
 	if (said->idempotent)
 		r->idempotent = true;
+	r->hook.filter = said->filter;
+	r->hook.priority = said->priority;
+	if (said->stop_on_error)
+		r->hook.on_error = memory_copy_text("stop");
 	return 0;
 }
 
@@ -181,6 +185,18 @@ sup_hook(struct sup *p, const char *event, sup_handler *handler, void *user)
 	return sup_register_hook(
 		p, &(struct sup_hook_offer){
 			   .event = event, .handler = handler, .user = user});
+}
+
+int
+sup_filter(struct sup *p, const char *event, int32_t priority,
+	sup_handler *handler, void *user)
+{
+	HOST_NEEDS(p, "p");
+	return sup_register_hook(p, &(struct sup_hook_offer){.event = event,
+					    .handler = handler,
+					    .user = user,
+					    .filter = true,
+					    .priority = priority});
 }
 
 int

@@ -116,6 +116,8 @@ json_t *request_args(struct sup_req *req); /* borrowed */
 /* answer.c */
 void request_answer_error(
 	struct sup_req *req, enum wire_error code, const char *text);
+/* The last object of the answer is packed. */
+void request_answer_end(struct sup_req *req);
 void request_expect(const struct sup_req *req, enum request_state expected);
 /* ^ aborts if the plugin calls out of order */
 /* False if the request was cancelled; then it is finished. */

@@ -40,8 +40,6 @@ check_filter(const struct registration *r, struct error *err)
 {
 	const char *on_error = r->hook.on_error;
 
-	if (r->hook.filter)
-		return error_set(err, "filters are not supported yet");
 	if (r->hook.filter &&
 		!event_name_is_filterable(bytes_of(r->hook.event)))
 		return error_set(err,

@@ -181,6 +181,28 @@ plugin_hook_losses(const struct figures *v)
 }
 
 static void
+plugin_filter_verdicts(const struct figures *v)
+{
+	for (int i = 0; v->p->hooks && i < HOOK_VERDICT_COUNT; i++)
+		add_labelled(v, "verdict", hook_verdict_texts[i],
+			(double)v->p->hooks->verdicts[i]);
+}
+
+static void
+plugin_filters_skipped(const struct figures *v)
+{
+	if (v->p->hooks)
+		add(v, (double)v->p->hooks->skipped);
+}
+
+static void
+plugin_filters_stopped(const struct figures *v)
+{
+	if (v->p->hooks)
+		add(v, (double)v->p->hooks->stopped);
+}
+
+static void
 plugin_hook_latency(const struct figures *v)
 {
 	struct metrics_label label = {"plugin", v->p->id};
@@ -297,6 +319,15 @@ static const struct plugin_family {
 	{"supd_plugin_hook_events_lost_total", METRICS_COUNTER,
 		"Events that a plugin's hooks should have got and did not.",
 		plugin_hook_losses},
+	{"supd_plugin_filter_verdicts_total", METRICS_COUNTER,
+		"Verdicts of a plugin's filters.", plugin_filter_verdicts},
+	{"supd_plugin_filters_skipped_total", METRICS_COUNTER,
+		"Events that went on without a plugin's filter, because it "
+		"failed.",
+		plugin_filters_skipped},
+	{"supd_plugin_filters_stopped_total", METRICS_COUNTER,
+		"Events that were stopped because a plugin's filter failed.",
+		plugin_filters_stopped},
 	{"supd_plugin_hook_duration_seconds", METRICS_HISTOGRAM,
 		"Time from a call of a hook to its answer.",
 		plugin_hook_latency},

@@ -8,8 +8,8 @@
 #include "proto/util/memory.h"
 #include "proto/value.h"
 
-static void
-pack_context(msgpack_packer *p, const struct event_source *source)
+void
+event_pack_context(msgpack_packer *p, const struct event_source *source)
 {
 	json_t *chain = chain_json(source->chain);
 
@@ -39,7 +39,7 @@ event_create(const struct event_source *source)
 	name_end = buffer_length(&packed);
 	value_pack(&p, source->data);
 	data_end = buffer_length(&packed);
-	pack_context(&p, source);
+	event_pack_context(&p, source);
 	length = buffer_length(&packed);
 	e = memory_alloc(sizeof(*e) + length);
 	at = (char *)(e + 1);

@@ -33,6 +33,8 @@ struct event {
 struct event *event_create(const struct event_source *source); /* one ref */
 struct event *event_ref(struct event *e);
 void event_unref(struct event *e); /* NULL is fine */
+/* A map of id, at, plugin and chain. */
+void event_pack_context(msgpack_packer *p, const struct event_source *source);
 /* The first params of `hook` after the name of the hook. */
 void event_pack(const struct event *e, msgpack_packer *p);
 

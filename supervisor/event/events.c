@@ -6,6 +6,7 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
+#include "supervisor/event/calls.h"
 #include "supervisor/event/hook.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/ops/journal.h"
@@ -94,8 +95,8 @@ pass_to(struct hook *h, void *user)
 	return true;
 }
 
-static void
-pass(struct events *e, const struct event_source *source)
+void
+events_pass(struct events *e, const struct event_source *source)
 {
 	struct passing passing = {e, source, NULL};
 
@@ -121,7 +122,7 @@ on_event(struct journal_reader *r, json_t *event)
 	};
 
 	if (e->hook_count)
-		pass(e, &source);
+		events_pass(e, &source);
 }
 
 /* ---- events that may not be lost ---- */
@@ -216,6 +217,7 @@ static void
 on_rows_changed(void *user, uint32_t plugin)
 {
 	hooks_follow_table(user, plugin);
+	calls_follow_hooks(user);
 }
 
 static void
@@ -264,12 +266,16 @@ retry_due(struct wheel_timer *t)
 		}
 }
 
+#define TRANSIENT_IDS (1ull << 52) /* JSON holds numbers up to 2^53 */
+
 struct events *
 events_create(struct gateway *g)
 {
 	struct events *e = memory_alloc(sizeof(*e));
 
 	e->gateway = g;
+	/* beyond every seq of the journal, and growing over restarts of supd */
+	e->transient_id = journal_seq(g->journal) + TRANSIENT_IDS;
 	list_init(&e->ready);
 	ev_timer_init(&e->pump, pump, 0, 0);
 	wheel_timer_init(&e->retry, retry_due);
@@ -292,6 +298,7 @@ events_destroy(struct events *e)
 	g = e->gateway;
 	g->events = NULL;
 	g->on_release = NULL;
+	g->watcher = NULL;
 	route_table_watch(g->routes, NULL, NULL);
 	journal_watch(g->journal, NULL);
 	hooks_finish(e);

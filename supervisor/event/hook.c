@@ -13,6 +13,44 @@ owner_find(const struct events *e, uint32_t plugin)
 	return plugin < e->owner_count ? e->owners[plugin] : NULL;
 }
 
+static void
+forget_places(struct events *e)
+{
+	config_unref(e->places_of);
+	e->places_of = NULL;
+}
+
+/* A plugin that the configuration does not have is behind all others. */
+void
+hooks_know_places(struct events *e)
+{
+	struct config *config = e->gateway->config;
+
+	if (e->places_of == config)
+		return;
+	forget_places(e);
+	e->places_of = config_ref(config);
+	for (uint32_t i = 0; i < e->owner_count; i++)
+		if (e->owners[i])
+			e->owners[i]->place = UINT32_MAX;
+	for (uint32_t i = 0; i < config->plugin_count; i++) {
+		struct plugin *p =
+			gateway_plugin(e->gateway, config->plugins[i]->id);
+		struct hook_owner *o = p ? owner_find(e, p->number) : NULL;
+
+		if (o)
+			o->place = i;
+	}
+}
+
+struct hook *
+hooks_find(const struct events *e, uint32_t plugin, const char *name)
+{
+	const struct hook_owner *o = owner_find(e, plugin);
+
+	return o ? map_get(&o->by_name, name, strlen(name)) : NULL;
+}
+
 static struct hook_owner *
 owner_claim(struct events *e, uint32_t plugin)
 {
@@ -38,6 +76,7 @@ owner_claim(struct events *e, uint32_t plugin)
 	list_init(&o->waiting);
 	list_init(&o->ready);
 	e->owners[plugin] = o;
+	forget_places(e);
 	p = gateway_plugin_by_number(e->gateway, plugin);
 	if (!p->hooks)
 		p->hooks = memory_alloc(sizeof(*p->hooks));
@@ -50,6 +89,7 @@ owner_release(struct hook_owner *o)
 	if (!list_is_empty(&o->hooks) || o->is_kept)
 		return;
 	list_remove(&o->ready);
+	map_finish(&o->by_name);
 	o->events->owners[o->plugin] = NULL;
 	free(o);
 }
@@ -65,6 +105,7 @@ hook_create(struct hook_owner *o, const char *name)
 	list_init(&h->in_topic);
 	list_init(&h->wait);
 	observer_init(h);
+	map_set(&o->by_name, h->name, strlen(h->name), h);
 	o->events->hook_count++;
 	return h;
 }
@@ -108,31 +149,19 @@ hook_remove(struct hook *h)
 {
 	h->owner->events->hook_count--;
 	h->is_gone = true;
+	map_remove(&h->owner->by_name, h->name, strlen(h->name));
 	leave_topic(h);
 	observer_finish(h);
 	h->declared = NULL;
 	hook_free_if_gone(h);
 }
 
-/* The names of a plugin's hooks are unique; those that are gone do not count.
- */
-static void
-map_hooks(const struct hook_owner *o, struct map *out)
-{
-	list_for_each (node, &o->hooks) {
-		struct hook *h = container_of(node, struct hook, sibling);
-
-		if (!h->is_gone)
-			map_set(out, h->name, strlen(h->name), h);
-	}
-}
-
 /* A row of the table: a hook that is new, or stays and may have changed. */
 static void
-take_row(struct hook_owner *o, struct map *known, const struct route_row *row)
+take_row(struct hook_owner *o, const struct route_row *row)
 {
 	const struct registration *r = row->declared;
-	struct hook *h = map_get(known, r->name, strlen(r->name));
+	struct hook *h = map_get(&o->by_name, r->name, strlen(r->name));
 
 	if (!h)
 		h = hook_create(o, r->name);
@@ -165,19 +194,15 @@ hooks_follow_table(struct events *e, uint32_t plugin)
 	struct hook_owner *o = owner_find(e, plugin);
 	uint32_t at = plugin, index = 0;
 	const struct route_row *row;
-	struct map known = {0};
 
 	e->looks++;
-	if (o)
-		map_hooks(o, &known);
 	while ((row = route_table_next(t, &at, &index)) &&
 		row->plugin == plugin) {
 		if (row->kind != REGISTRATION_HOOK)
 			continue;
 		o = owner_claim(e, plugin);
-		take_row(o, &known, row);
+		take_row(o, row);
 	}
-	map_finish(&known);
 	if (!o)
 		return;
 	o->is_kept = true;
@@ -193,5 +218,6 @@ hooks_finish(struct events *e)
 		if (e->owners[i])
 			hooks_follow_table(e, i);
 	free(e->owners);
+	forget_places(e);
 	topics_finish(&e->topics);
 }

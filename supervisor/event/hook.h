@@ -12,6 +12,8 @@
 struct hook_owner {
 	struct events *events;
 	uint32_t plugin;
+	uint32_t place;	     /* of the plugin in the configuration */
+	struct map by_name;  /* struct hook, without those that are gone */
 	struct list hooks;   /* struct hook.sibling, in order of registration */
 	struct list waiting; /* struct hook.wait: observers that have events
 				and none in flight, first come first served */
@@ -52,10 +54,15 @@ struct events {
 	uint32_t owner_count;	    /* entries of owners[] */
 	uint32_t hook_count;
 	uint64_t looks; /* at the table: struct hook.serial */
+	/* The configuration whose places the owners have: a reference, or
+	 * NULL. */
+	struct config *places_of;
 	struct list ready;
 	ev_timer pump;		  /* runs what is ready, in the next turn */
 	struct wheel_timer retry; /* the table of requests was full */
 	uint64_t transient_id;	  /* of the last event not in the journal */
+	/* Whether somebody listens to these: calls.h. */
+	bool hears_tool_before, hears_tool_after, hears_command_before;
 	/* The event gateway.stopping: its id, and how many observers have yet
 	 * to handle it. */
 	uint64_t stopping_id;
@@ -66,6 +73,8 @@ struct events {
 };
 
 /* ---- events.c ---- */
+/* Passes an event to its observers. */
+void events_pass(struct events *e, const struct event_source *source);
 struct plugin *hook_plugin(const struct hook *h);
 /* Count for the hook and for its plugin. */
 void hook_count_call(struct hook *h, enum hook_call outcome);
@@ -85,7 +94,16 @@ void observer_wake(struct hook_owner *o);
 /* Drops what waits. */
 void observer_finish(struct hook *h);
 
+/* At most once a second for each hook; the counters have them all. text may be
+ * NULL. */
+void hook_log_failure(struct hook *h, const char *what, const char *text);
+
 /* ---- hook.c ---- */
+/* NULL: the plugin has no hook of that name. */
+struct hook *hooks_find(
+	const struct events *e, uint32_t plugin, const char *name);
+/* Brings the place of each owner up to date. */
+void hooks_know_places(struct events *e);
 /* Reads the plugin's hooks from the route table. */
 void hooks_follow_table(struct events *e, uint32_t plugin);
 /* Frees a hook that is gone and has nothing in flight. */

@@ -117,9 +117,8 @@ encode(struct request *r, msgpack_packer *p, uint32_t wire_id)
 	msgpack_pack_uint64(p, dispatch_deadline_ms(r));
 }
 
-/* At most once a second for each hook; the counters have them all. */
-static void
-log_failure(struct hook *h, const char *what, const char *text)
+void
+hook_log_failure(struct hook *h, const char *what, const char *text)
 {
 	struct plugin *p = hook_plugin(h);
 	uint64_t now = clock_ms();
@@ -157,7 +156,7 @@ answer(struct request *r, const struct message *m)
 	hook_count_call(h, m->error ? HOOK_CALL_FAILED : HOOK_CALL_DONE);
 	if (m->error) {
 		codec_read_error(m->error, text, sizeof(text));
-		log_failure(h, "failed", text);
+		hook_log_failure(h, "failed", text);
 	}
 	end_current(h);
 	return false;
@@ -223,11 +222,11 @@ fail(struct request *r, enum request_failure why, const char *text)
 		return;
 	case REQUEST_LATE:
 		hook_count_call(h, HOOK_CALL_LATE);
-		log_failure(h, "did not answer in time", NULL);
+		hook_log_failure(h, "did not answer in time", NULL);
 		break;
 	default:
 		hook_count_call(h, HOOK_CALL_FAILED);
-		log_failure(h, "failed", text);
+		hook_log_failure(h, "failed", text);
 	}
 	end_current(h);
 }
@@ -304,5 +303,6 @@ observer_finish(struct hook *h)
 	}
 	event_queue_clear(&h->queue);
 	if (count)
-		log_failure(h, "is gone with events that wait for it", NULL);
+		hook_log_failure(
+			h, "is gone with events that wait for it", NULL);
 }

@@ -14,6 +14,7 @@
 
 struct journal;
 struct history;
+struct call_watcher;
 struct events;
 struct page_press;
 struct slices;
@@ -153,6 +154,8 @@ struct gateway {
 	 * gone when the call returns. */
 	void (*on_verdict)(struct gateway *g, bool may_start_others);
 	void (*on_worker_gone)(struct gateway *g, struct plugin *p);
+	/* Of invoke.h, from event/: somebody listens to calls. NULL: nobody. */
+	const struct call_watcher *watcher;
 	/* Upcall to event/, or NULL: the plugin may have room for requests. */
 	void (*on_release)(struct gateway *g, struct plugin *p);
 	/* Upcalls to the supervisor; may be NULL. */

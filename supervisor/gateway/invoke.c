@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "proto/util/text.h"
 #include "proto/value.h"
@@ -21,6 +22,7 @@ count(const struct invoke *v, bool failed)
 		p->counters.calls[v->kind][failed]++;
 }
 
+/* Before the call is sent. */
 static void
 end_with(struct invoke *v, enum wire_error code, int http_status,
 	const char *text)
@@ -28,8 +30,32 @@ end_with(struct invoke *v, enum wire_error code, int http_status,
 	struct invoke_end end = {
 		.code = code, .text = text, .http_status = http_status};
 
-	count(v, true);
-	v->done(v, &end);
+	invoke_end_with(v, &end);
+}
+
+void
+invoke_end_with(struct invoke *v, const struct invoke_end *end)
+{
+	count(v, !end->ok);
+	v->done(v, end);
+}
+
+/* After it was sent: the watcher sees the end first. */
+static void
+end_sent(struct invoke *v, const struct invoke_end *end)
+{
+	if (!v->watch || !v->watcher->ends(v, end))
+		invoke_end_with(v, end);
+}
+
+static void
+fail_sent(struct invoke *v, enum wire_error code, int http_status,
+	const char *text)
+{
+	struct invoke_end end = {
+		.code = code, .text = text, .http_status = http_status};
+
+	end_sent(v, &end);
 }
 
 static void
@@ -66,30 +92,31 @@ invoke_answer(struct request *r, const struct message *m)
 	struct invoke *v = container_of(r, struct invoke, request);
 	struct invoke_end end = {.ok = true};
 	struct error err = {.text = ""};
+	json_t *value;
 
 	if (m->error) {
 		char text[512];
 		enum wire_error code =
 			codec_read_error(m->error, text, sizeof(text));
 
-		end_with(v, code, wire_error_status(code), text);
+		fail_sent(v, code, wire_error_status(code), text);
 		return false;
 	}
 	end.value = value_from(m->result, &err);
 	if (!end.value) {
 		error_prefix(&err, "the worker's answer is not JSON: ");
-		end_with(v, WIRE_FAILED, 502, err.text);
+		fail_sent(v, WIRE_FAILED, 502, err.text);
 		return false;
 	}
 	if (value_is_deeper(end.value, ANSWER_DEPTH_MAX)) {
-		end_with(v, WIRE_FAILED, 502,
-			"the worker's answer is nested too deeply");
 		json_decref(end.value);
+		fail_sent(v, WIRE_FAILED, 502,
+			"the worker's answer is nested too deeply");
 		return false;
 	}
-	count(v, false);
-	v->done(v, &end);
-	json_decref(end.value);
+	value = end.value;
+	end_sent(v, &end);
+	json_decref(value);
 	return false;
 }
 
@@ -110,7 +137,7 @@ invoke_fail(struct request *r, enum request_failure why, const char *text)
 	struct invoke *v = container_of(r, struct invoke, request);
 
 	dispatch_note_failure(v->gateway, r, why);
-	end_with(v, codes[why], request_failures[why].status,
+	fail_sent(v, codes[why], request_failures[why].status,
 		text ? text : request_failures[why].text);
 }
 
@@ -172,6 +199,8 @@ invoke_pack_caller(struct invoke *v, const char *door, const char *plugin_id)
 {
 	msgpack_packer p;
 
+	v->door = door;
+	v->caller_id = plugin_id;
 	codec_packer(&p, &v->caller);
 	msgpack_pack_map(&p, plugin_id ? 2 : 1);
 	codec_text(&p, "door");
@@ -238,8 +267,6 @@ check_args(struct invoke *v, const struct route_row *row)
 	if (schema)
 		failed = json_schema_check(
 			schema, v->value ? v->value : json_null(), NULL, &err);
-	json_decref(v->value);
-	v->value = NULL;
 	if (!failed)
 		return 0;
 	error_prefix(&err,
@@ -249,32 +276,80 @@ check_args(struct invoke *v, const struct route_row *row)
 	return -1;
 }
 
+/* Finds who serves the call now, and checks the arguments. False: the call has
+ * ended. */
+static bool
+find(struct invoke *v, struct bytes name, struct route_match *match)
+{
+	char text[320];
+
+	if (buffer_length(&v->args) > INVOKE_ARGS_MAX) {
+		end_with(v, WIRE_TOO_LARGE, 413, "the arguments are too large");
+		return false;
+	}
+	if (dispatch_find_name(v->gateway, v->kind, name, match) !=
+		ROUTE_FOUND) {
+		text_format(text, sizeof(text), "no plugin has the %s '%.*s'",
+			registration_kinds[v->kind]->wire,
+			(int)text_fit(name.at, name.length, 128), name.at);
+		v->is_unknown = true;
+		end_with(v, WIRE_NOT_FOUND, 404, text);
+		return false;
+	}
+	v->request.plugin = match->plugin;
+	if (check_args(v, match->row) < 0)
+		return false;
+	take_row(v, match->row);
+	return true;
+}
+
+static void
+submit(struct invoke *v, const struct route_match *match, uint64_t timeout_ms)
+{
+	json_decref(v->value);
+	v->value = NULL;
+	v->request.held_bytes = sizeof(*v) + buffer_length(&v->args);
+	dispatch_submit(v->gateway, &v->request, match, timeout_ms);
+}
+
 void
 invoke_begin(struct invoke *v, enum registration_kind kind, struct bytes name,
 	uint64_t timeout_ms)
 {
+	const struct call_watcher *watcher = v->gateway->watcher;
 	struct route_match match;
-	char text[320];
 
 	v->kind = kind;
 	v->full_name = memory_copy_bytes(name.at, name.length);
-	if (buffer_length(&v->args) > INVOKE_ARGS_MAX) {
-		end_with(v, WIRE_TOO_LARGE, 413, "the arguments are too large");
+	if (!find(v, name, &match))
+		return;
+	v->watcher = watcher;
+	v->due_ms = watcher && timeout_ms ? clock_ms() + timeout_ms : 0;
+	if (!watcher || !watcher->begins(v))
+		submit(v, &match, timeout_ms);
+}
+
+void
+invoke_go_on(struct invoke *v, json_t *args)
+{
+	uint64_t now = clock_ms();
+	struct route_match match;
+	struct error err;
+
+	if (v->due_ms && v->due_ms <= now) {
+		end_with(v, WIRE_TIMEOUT, 504, "no answer in time");
 		return;
 	}
-	if (dispatch_find_name(v->gateway, kind, name, &match) != ROUTE_FOUND) {
-		text_format(text, sizeof(text), "no plugin has the %s '%.*s'",
-			registration_kinds[kind]->wire,
-			(int)text_fit(name.at, name.length, 128), name.at);
-		v->is_unknown = true;
-		end_with(v, WIRE_NOT_FOUND, 404, text);
-		return;
+	if (args) {
+		json_decref(v->value);
+		buffer_clear(&v->args);
+		if (invoke_pack_args(v, v->kind, args, &err) < 0) {
+			end_with(v, WIRE_BAD_MESSAGE, 400, err.text);
+			return;
+		}
 	}
-	if (check_args(v, match.row) < 0)
-		return;
-	take_row(v, match.row);
-	v->request.held_bytes = sizeof(*v) + buffer_length(&v->args);
-	dispatch_submit(v->gateway, &v->request, &match, timeout_ms);
+	if (find(v, bytes_of(v->full_name), &match))
+		submit(v, &match, v->due_ms ? v->due_ms - now : 0);
 }
 
 void
@@ -282,6 +357,8 @@ invoke_finish(struct invoke *v)
 {
 	if (v->request.id)
 		dispatch_cancel(v->gateway, &v->request);
+	if (v->watch)
+		v->watcher->left(v);
 	free(v->full_name);
 	free(v->name);
 	v->full_name = v->name = NULL;

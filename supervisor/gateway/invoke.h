@@ -21,17 +21,34 @@ struct invoke_end {
 	int http_status;      /* if not ok: the matching status */
 };
 
+/* Sees calls before they are sent and before their ends are reported. It is
+ * asked only while somebody listens, which is the watcher's to know. */
+struct call_watcher {
+	/* True: the watcher has the call, and goes on or ends it later, or has
+	 * done so. */
+	bool (*begins)(struct invoke *v);
+	/* Of a call that has begun: true: the watcher reports the end later,
+	 * or has reported it. `end` and what it points to are borrowed. */
+	bool (*ends)(struct invoke *v, const struct invoke_end *end);
+	/* The call is over; v->watch is freed. */
+	void (*left)(struct invoke *v);
+};
+
 struct invoke {
 	struct request request;
 	struct gateway *gateway;
-	enum registration_kind kind; /* tool, command or method */
-	bool is_unknown;	     /* no plugin registered it */
-	bool is_refused;	     /* the arguments do not fit its schema */
-	char *full_name;	     /* "PLUGIN:NAME" or the name, as called */
-	char *name;		     /* as the worker registered it */
-	json_t *value;	      /* a reference, until invoke_begin() returns */
-	struct buffer args;   /* packed; for a command its text */
-	struct buffer caller; /* packed: the caller */
+	enum registration_kind kind;  /* tool, command or method */
+	bool is_unknown;	      /* no plugin registered it */
+	bool is_refused;	      /* the arguments do not fit its schema */
+	char *full_name;	      /* "PLUGIN:NAME" or the name, as called */
+	char *name;		      /* as the worker registered it */
+	json_t *value;		      /* a reference, until the call is sent */
+	struct buffer args;	      /* packed; for a command its text */
+	struct buffer caller;	      /* packed: the caller */
+	const char *door, *caller_id; /* the same, until it has begun */
+	uint64_t due_ms; /* by the caller's limit; 0: the plugin's counts */
+	const struct call_watcher *watcher; /* of watch */
+	void *watch; /* the watcher's; NULL: it does not watch */
 	/* Once, possibly before invoke_begin() returns; call invoke_finish()
 	 * in it. */
 	void (*done)(struct invoke *v, const struct invoke_end *end);
@@ -55,6 +72,13 @@ int invoke_pack_args(struct invoke *v, enum registration_kind kind,
 /* timeout_ms 0: the plugin's request_timeout. */
 void invoke_begin(struct invoke *v, enum registration_kind kind,
 	struct bytes name, uint64_t timeout_ms);
+/* ---- for the watcher ---- */
+/* Sends the call, with these arguments (borrowed) if not NULL, to who serves it
+ * now. */
+void invoke_go_on(struct invoke *v, json_t *args);
+/* Ends the call; done() may free v. */
+void invoke_end_with(struct invoke *v, const struct invoke_end *end);
+
 /* Frees what v owns. A call still in flight is cancelled without done(). */
 void invoke_finish(struct invoke *v);
 /* "tool", "command" or "method" as a registration_kind; -1: another text. */

@@ -13,6 +13,12 @@ const char *const hook_loss_texts[HOOK_LOSS_COUNT] = {
 #undef X
 };
 
+const char *const hook_verdict_texts[HOOK_VERDICT_COUNT] = {
+#define X(name, text) [HOOK_VERDICT_##name] = text,
+	HOOK_VERDICTS(X)
+#undef X
+};
+
 void
 hook_counters_answered(struct hook_counters *c, uint64_t us)
 {

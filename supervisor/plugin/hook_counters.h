@@ -11,7 +11,8 @@
 	X(DONE, "done")                                                        \
 	X(FAILED, "failed") /* an error, or a malformed answer */              \
 	X(LATE, "late")	    /* no answer in time */                            \
-	X(DIED, "died")	    /* the worker died, or ended its requests */
+	X(DIED, "died")	    /* the worker died, or ended its requests */       \
+	X(ABSENT, "absent") /* a filter: no worker took it */
 
 enum hook_call {
 #define X(name, text) HOOK_CALL_##name,
@@ -20,6 +21,21 @@ enum hook_call {
 		HOOK_CALL_COUNT,
 };
 extern const char *const hook_call_texts[HOOK_CALL_COUNT];
+
+/* What filters said. X(ENUM, "name on the wire") */
+#define HOOK_VERDICTS(X)                                                       \
+	X(PASS, "pass")                                                        \
+	X(CHANGE, "change") /* the data is replaced */                         \
+	X(STOP, "stop")	    /* refused */                                      \
+	X(CLAIM, "claim")   /* handled: the data is the answer */
+
+enum hook_verdict {
+#define X(name, text) HOOK_VERDICT_##name,
+	HOOK_VERDICTS(X)
+#undef X
+		HOOK_VERDICT_COUNT,
+};
+extern const char *const hook_verdict_texts[HOOK_VERDICT_COUNT];
 
 /* Why an observer did not get an event. X(ENUM, "name") */
 #define HOOK_LOSSES(X)                                                         \
@@ -38,6 +54,9 @@ extern const char *const hook_loss_texts[HOOK_LOSS_COUNT];
 struct hook_counters {
 	uint64_t calls[HOOK_CALL_COUNT];
 	uint64_t lost[HOOK_LOSS_COUNT];
+	uint64_t verdicts[HOOK_VERDICT_COUNT];
+	uint64_t skipped; /* calls of a filter that failed: it was skipped, */
+	uint64_t stopped; /* or stopped the event, as its on_error says */
 	struct metrics_histogram latency; /* of those that were answered */
 	uint64_t latency_max_us;
 };

@@ -11,6 +11,7 @@
 #include "supervisor/control/page.h"
 #include "supervisor/control/slices.h"
 #include "supervisor/event/events.h"
+#include "supervisor/event/services.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/ops/journal.h"
 #include "supervisor/plugin/output_hub.h"
@@ -312,6 +313,27 @@ dispatch_submit(struct gateway *g, struct request *r,
 {
 	r->id = 1;
 	fake.request = r;
+}
+
+json_t *
+services_view(const struct worker *w)
+{
+	(void)w;
+	return json_array();
+}
+
+json_t *
+services_take_view(const struct worker *w)
+{
+	(void)w;
+	return json_null();
+}
+
+bool
+services_are_exclusive(const struct worker *w)
+{
+	(void)w;
+	return false;
 }
 
 int

@@ -146,12 +146,23 @@ struct sup_hook_offer {
 	uint32_t timeout_ms; /* of one call; 0: 5000 */
 	/* Whether an event may be sent again if the worker dies with it. */
 	bool idempotent;
+	/* A filter decides what becomes of an event, which waits for it: for
+	 * message.inbound, message.sending, tool.before, tool.after and
+	 * command.before. It answers with one of sup_pass(), sup_change(),
+	 * sup_stop() and sup_claim(). Filters are asked by priority, the higher
+	 * first. If one fails, is late or is not there, the event goes on
+	 * without it, or is stopped. */
+	bool filter;
+	int32_t priority;
+	bool stop_on_error;
 };
 
 SUP_API int sup_register_hook(
 	struct sup *p, const struct sup_hook_offer *offer);
 SUP_API int sup_hook(
 	struct sup *p, const char *event, sup_handler *handler, void *user);
+SUP_API int sup_filter(struct sup *p, const char *event, int32_t priority,
+	sup_handler *handler, void *user);
 
 /* A service runs on its own: supd starts it when the worker serves, and stops
  * it before the worker ends. A reload stops it in the old worker before it
@@ -344,6 +355,20 @@ enum sup_error {
 	SUP_FAILED,
 };
 
+/* A filter's verdict: the event goes on as it is; with this data, the whole of
+ * it; is refused, for a reason; is handled, and this is its answer. The data is
+ * formatted as by sup_reply_json(); sup_change_value() and sup_claim_value()
+ * take JSON text, and return -1, and answer nothing, if it is not JSON (see
+ * sup_json_error()). */
+SUP_API void sup_pass(struct sup_req *req);
+SUP_API void sup_change(struct sup_req *req, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+SUP_API int sup_change_value(struct sup_req *req, const char *json);
+SUP_API void sup_stop(struct sup_req *req, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+SUP_API void sup_claim(struct sup_req *req, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+SUP_API int sup_claim_value(struct sup_req *req, const char *json);
 /* http only, before the answer: adds a header. */
 SUP_API void sup_reply_header(
 	struct sup_req *req, const char *name, const char *value);

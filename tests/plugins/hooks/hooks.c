@@ -10,6 +10,12 @@
  *   mode               "hang": never answers; "die": ends the worker with the
  *                      first event that it is ever sent; "die_always";
  *                      "error": fails; "loop": emits test.loop each time
+ *                      "lie": answers with data that will not do;
+ *                      "call": calls the tool `fault` first
+ *   filter, priority, stop_on_error   of filters
+ *   verdict            "change", "stop" or "claim" instead of "pass"
+ *   key, mark          "change" puts the mark behind the text at KEY.marks, or
+ *                      at KEY itself if `plain`
  *   slow_start         milliseconds until it is ready
  *   prefix             of the paths below, "" */
 #include <ev.h>
@@ -62,12 +68,47 @@ is_first(struct sup *p, const char *mark)
 }
 
 static void
+change(struct sup_req *req)
+{
+	struct sup *p = sup_req_plugin(req);
+	const char *key = sup_setting_string(p, "key", "args");
+	bool plain = sup_setting_bool(p, "plain", false);
+	char path[64], marks[256];
+
+	snprintf(path, sizeof(path), "%s%s", key, plain ? "" : ".marks");
+	snprintf(marks, sizeof(marks), "%s%s",
+		sup_req_arg_string(req, path, ""),
+		sup_setting_string(p, "mark", "!"));
+	if (plain)
+		sup_change(req, "{%s:%s}", key, marks);
+	else
+		sup_change(req, "{%s:{\"marks\":%s}}", key, marks);
+}
+
+static void
 answer(struct sup_req *req)
 {
+	const char *verdict =
+		sup_setting_string(sup_req_plugin(req), "verdict", "pass");
+
 	if (!strcmp(mode, "error"))
 		sup_fail(req, SUP_FAILED, "as asked");
+	else if (!strcmp(mode, "lie"))
+		sup_change(req, "{\"nothing\":1}");
+	else if (!strcmp(verdict, "change"))
+		change(req);
+	else if (!strcmp(verdict, "stop"))
+		sup_stop(req, "not today");
+	else if (!strcmp(verdict, "claim"))
+		sup_claim(req, "%s", "claimed");
 	else
 		sup_ok(req);
+}
+
+static void
+called(struct sup *p, const char *error, const char *result, void *user)
+{
+	answer(user);
 }
 
 struct later {
@@ -109,6 +150,10 @@ on_event(struct sup_req *req, void *user)
 	if (!strcmp(mode, "die_always") ||
 		(!strcmp(mode, "die") && is_first(p, "died")))
 		kill(getpid(), SIGKILL);
+	if (!strcmp(mode, "call")) {
+		sup_call(p, "tool", "fault", "{\"own\":1}", 0, called, req);
+		return;
+	}
 	if (!strcmp(mode, "loop"))
 		sup_emit(p, "test.loop", "{}");
 	if (sleep_ms)
@@ -196,7 +241,11 @@ add_hooks(struct sup *p, const char *event)
 			.match = sup_setting_string(p, "match", NULL),
 			.timeout_ms =
 				(uint32_t)sup_setting_int(p, "timeout_ms", 0),
-			.idempotent = sup_setting_bool(p, "idempotent", false)};
+			.idempotent = sup_setting_bool(p, "idempotent", false),
+			.filter = sup_setting_bool(p, "filter", false),
+			.priority = (int32_t)sup_setting_int(p, "priority", 0),
+			.stop_on_error =
+				sup_setting_bool(p, "stop_on_error", false)};
 
 		snprintf(name, sizeof(name), "h%d", (int)i);
 		if (sup_register_hook(p, &offer))
