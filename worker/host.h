@@ -20,10 +20,9 @@
 struct offer {
 	struct sup_offer said; /* as passed in; its strings may be freed */
 	struct registration declared;
-	/* of a service: starts without an answer; the stop that waits for them
-	 */
-	uint32_t starts;
-	struct sup_req *stop;
+	/* of a service: the start that has no answer yet, if nobody cancelled
+	 * it, and the stop that waits for it */
+	struct sup_req *start, *stop;
 };
 
 enum host_state {

@@ -297,6 +297,8 @@ request_on_cancel(struct sup *p, uint32_t id)
 	req->cancelled = true;
 	req->cancel_told = req->on_cancel != NULL;
 	body_cancelled(req);
+	if (req->message == MESSAGE_SERVICE_START)
+		service_ended(req);
 	if (req->state == REQUEST_COLLECTING)
 		request_answer_error(req, WIRE_CANCELLED, "cancelled");
 	else if (req->state == REQUEST_FLUSHING)

@@ -108,7 +108,8 @@ void state_configured(struct sup_req *req); /* with sup_ok() */
 /* service.c */
 void service_take(struct sup_req *req, const struct message *m);
 void service_take_over(struct sup_req *req, const struct message *m);
-void service_ended(struct sup_req *req); /* a request of a service */
+/* A request of a service is answered, or a start cancelled. */
+void service_ended(struct sup_req *req);
 
 /* read.c: copies all that params still holds; params is NULL afterwards. */
 void request_keep(struct sup_req *req);

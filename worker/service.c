@@ -1,5 +1,5 @@
 /* service: services, and what stands for the take-over: quiesce and take. A
- * stop waits until the start before it has been answered. */
+ * stop waits until the start before it has been answered or cancelled. */
 #include <stdarg.h>
 
 #include "proto/util/text.h"
@@ -92,14 +92,14 @@ service_take(struct sup_req *req, const struct message *m)
 	req->offer = offer;
 	req->handler = stops ? offer->said.stop : offer->said.handler;
 	req->user = offer->said.user;
-	if (stops && offer->starts && !offer->stop) {
+	if (stops && offer->start && !offer->stop) {
 		offer->stop = req;
 		req->state = REQUEST_COLLECTING; /* until service_ended() */
 		request_remember(req);
 		return;
 	}
 	if (!stops)
-		offer->starts++;
+		offer->start = req;
 	request_start(req);
 }
 
@@ -130,9 +130,9 @@ service_ended(struct sup_req *req)
 
 	if (req == stop) {
 		offer->stop = NULL; /* it was cancelled */
-	} else if (req->message == MESSAGE_SERVICE_START && !--offer->starts &&
-		   stop) {
-		offer->stop = NULL;
-		request_start(stop);
+	} else if (req == offer->start) {
+		offer->start = offer->stop = NULL;
+		if (stop)
+			request_start(stop);
 	}
 }

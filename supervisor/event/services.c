@@ -310,7 +310,7 @@ services_serve(struct worker *w)
 	if (!s)
 		return;
 	s->serves = true;
-	if (s->items[0].state == SERVICE_OFF)
+	if (s->items[0].state != SERVICE_ON)
 		s->epoch = 0;
 	services_tell_all(s);
 	begin(s, SERVICES_SERVE, &(struct services_job){.which = SERVICES_ALL});

@@ -234,7 +234,8 @@ worker_unanswered(const struct worker *w)
 		count += !is_own(p, request_of(node)) &&
 			 !request_of(node)->answered;
 	list_for_each (node, &p->left)
-		count += !request_of(node)->answered;
+		count += !request_of(node)->answered &&
+			 !request_of(node)->is_task;
 	return count;
 }
 

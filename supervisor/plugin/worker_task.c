@@ -121,6 +121,7 @@ worker_task_begin(struct worker *w, const struct worker_task_order *order,
 	r->plugin = w->plugin;
 	r->answered = r->cancelled = false;
 	r->sends = 0;
+	r->is_task = true;
 	p->task.what = order->what;
 	p->task.name = order->name;
 	p->task.epoch = order->epoch;

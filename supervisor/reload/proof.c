@@ -94,6 +94,8 @@ reload_on_candidate_down(struct reload *r)
 {
 	if (reload_row(r)->on_candidate_exit)
 		return; /* which the state awaits anyhow */
+	if (takeover_must_give_back(r))
+		takeover_let_go(r);
 	r->error = r->fresh->error;
 	reload_await_exit(r);
 }

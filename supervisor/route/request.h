@@ -91,6 +91,7 @@ struct request {
 	bool replayable;   /* idempotent, and the whole body is kept */
 	bool answered;	   /* the head of a streamed answer came */
 	bool cancelled;	   /* the owner left; the worker's answer is awaited */
+	bool is_task;	   /* supd's own: nothing waits until it has ended */
 	bool waits;	   /* sent, and waits for the owner's client */
 	bool is_filter;	   /* set by the owner: see chain.in_filter */
 	size_t held_bytes; /* size in the hold queue */

@@ -213,6 +213,36 @@ Test(takeover, a_service_that_did_not_run_before_fails_no_reload)
 	run_end(g);
 }
 
+static void
+hung_start(const char *start_script)
+{
+	char *settings = memory_format(
+		"services: \"one,two\", only: one, start: %s", start_script);
+	struct gateway_run *g =
+		start(settings, "", "start_timeout: 20s, drain_timeout: 200ms");
+	struct ctl *c;
+
+	taker_await(g, "a", "1 start one\n", 1);
+	taker_manifest(g, "a", "services: \"one,two\"", "");
+	c = ctl_expect(g, 0, "reload", "a", NULL);
+	cr_expect_str_eq(ctl_text(c, "mode"), "exclusive");
+	ctl_destroy(c);
+	cr_expect_eq(taker_count(g, "a", "1 stopped one\n"), 1);
+	cr_expect_eq(taker_count(g, "a", "2 runs one\n"), 1);
+	free(settings);
+	run_end(g);
+}
+
+Test(takeover, a_start_that_hangs_is_cancelled_and_stopped_by_a_reload)
+{
+	hung_start("hang");
+}
+
+Test(takeover, a_start_that_is_deaf_does_not_keep_a_reload)
+{
+	hung_start("deaf");
+}
+
 Test(takeover, a_stop_in_the_middle_ends_it_at_once)
 {
 	static const char *const reload[] = {"reload", "a", NULL};

@@ -1450,15 +1450,15 @@ class Plugin {
   }
 
   // The same for what `drained` waits for, and `cancel` reaches.
-  async answerInner(id, what, handler, params) {
+  async answerInner(id, what, handler, params,
+      req = new Request(this, id, 0)) {
     if (!handler) {
       this.refuse(id, fail('not_found', `the plugin has no handler of ${what}`));
       return;
     }
-    const req = new Request(this, id, 0);
     this.begun(req);
     try {
-      await handler(...params, req);
+      await handler(...params);
       this.respond(id, null);
     } catch (error) {
       this.blame(req, what, error);
@@ -1474,8 +1474,11 @@ class Plugin {
       return;
     }
     if (what === 'service.start') {
-      service.starting = this.answerInner(id, what,
-        (req) => service.start(req.signal), []);
+      const req = new Request(this, id, 0);
+      service.starting = Promise.race([
+        this.answerInner(id, what, () => service.start(req.signal), [], req),
+        new Promise((done) => req.onCancel(done)),
+      ]);
     } else {
       this.answerInner(id, what, async () => {
         await service.starting;

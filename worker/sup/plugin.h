@@ -168,8 +168,8 @@ SUP_API int sup_filter(struct sup *p, const char *event, int32_t priority,
  * it before the worker ends. A reload stops it in the old worker before it
  * starts it in the new one (or, with overlap, after). Both handlers answer with
  * sup_ok() once that is done, or with sup_fail(), now or later; a failed start
- * is tried again. A stop is called when the start has been answered; one that
- * takes too long is cancelled before. A start may be called for what runs
+ * is tried again. A stop is called when the start has been answered, or
+ * cancelled because it took too long. A start may be called for what runs
  * already, if a stop took too long. sup_req_name() is the name. */
 SUP_API int sup_service(struct sup *p, const char *name, sup_handler *start,
 	sup_handler *stop, void *user);

@@ -5,7 +5,8 @@
  * `exclusive: true`, has LOCKS.take: who cannot lock at once reports that, as
  * there are two holders. port: the first service listens on it. What a call
  * does is a script, a word for each call, the last one for all others: start,
- * stop, take, quiesce: "ok", "fail", "hang" (never answers), "die" (KILL),
+ * stop, take, quiesce: "ok", "fail", "hang" (until it is cancelled),
+ * "deaf" (never answers), "die" (KILL),
  * "late" (answers after a moment), "broken" (ok, then reports that it has
  * failed). only: the scripts are for this service. journal: a file; each call
  * and outcome is a line "GENERATION WHAT NAME". http: GET /gen, GET /slow
@@ -193,6 +194,8 @@ plays(struct sup_req *req, struct script *s, const char *name, char word[16])
 		kill(getpid(), SIGKILL);
 	} else if (!strcmp(word, "hang")) {
 		sup_on_cancel(req, cancelled, NULL);
+	} else if (!strcmp(word, "deaf")) {
+		note(p, "deaf", name);
 	} else if (!strcmp(word, "fail")) {
 		note(p, "failed", name);
 		sup_fail(req, SUP_FAILED, "%s of %s fails as asked", s->setting,
