@@ -16,6 +16,7 @@ BUILD = os.path.abspath(os.environ.get("SUPD_BUILD",
 LOAD = os.path.join(BUILD, "tools/bench/load")
 SESSIONS = os.path.join(BUILD, "tools/bench/sessions")
 UPSTREAM = os.path.join(BUILD, "tools/bench/upstream")
+HELD = os.path.join(BUILD, "tools/bench/held")
 SUPD = os.path.join(BUILD, "supervisor/supd")
 SUPCTL = os.path.join(BUILD, "tools/supctl/supctl")
 WORKER = os.path.join(BUILD, "worker/sup-worker")

@@ -7,11 +7,12 @@
  * does is a script, a word for each call, the last one for all others: start,
  * stop, take, quiesce: "ok", "fail", "hang" (until it is cancelled),
  * "deaf" (never answers), "die" (KILL),
- * "late" (answers after a moment), "broken" (ok, then reports that it has
- * failed). only: the scripts are for this service. journal: a file; each call
- * and outcome is a line "GENERATION WHAT NAME". http: GET /gen, GET /slow
- * (answers when /go is asked), POST /echo, GET /say/{state}/{text}:
- * service.status of the first service. */
+ * "late" (answers after a moment),
+ * "gate" (answers once LOCKS.gate is there; LOCKS.waits is there meanwhile),
+ * "broken" (ok, then reports that it has failed). only: the scripts are for
+ * this service. journal: a file; each call and outcome is a line "GENERATION
+ * WHAT NAME". http: GET /gen, GET /slow (answers when /go is asked), POST
+ * /echo, GET /say/{state}/{text}: service.status of the first service. */
 #include <arpa/inet.h>
 #include <ev.h>
 #include <fcntl.h>
@@ -156,6 +157,43 @@ struct late {
 };
 
 static void
+name_file(struct sup *p, const char *what, char path[512])
+{
+	snprintf(path, 512, "%s.%s", sup_setting_string(p, "locks", "/"), what);
+}
+
+static void
+look_at_gate(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct late *late = (struct late *)timer;
+	char gate[512], waits[512];
+
+	name_file(sup_req_plugin(late->req), "gate", gate);
+	name_file(sup_req_plugin(late->req), "waits", waits);
+	if (access(gate, F_OK))
+		return;
+	unlink(waits);
+	ev_timer_stop(loop, timer);
+	sup_ok(late->req);
+	free(late);
+}
+
+static void
+wait_at_gate(struct sup_req *req)
+{
+	struct late *late = calloc(1, sizeof(*late));
+	char waits[512];
+
+	if (!late)
+		abort();
+	name_file(sup_req_plugin(req), "waits", waits);
+	close(open(waits, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	late->req = req;
+	ev_timer_init(&late->timer, look_at_gate, 0., 0.002);
+	ev_timer_start(sup_loop(sup_req_plugin(req)), &late->timer);
+}
+
+static void
 late_now(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct late *late = (struct late *)timer;
@@ -221,7 +259,9 @@ start(struct sup_req *req, void *user)
 		return;
 	}
 	note(p, "runs", r->name);
-	if (!strcmp(word, "late"))
+	if (!strcmp(word, "gate"))
+		wait_at_gate(req);
+	else if (!strcmp(word, "late"))
 		answer_late(req);
 	else
 		sup_ok(req);
