@@ -322,3 +322,27 @@ Test(takeover_deaths, of_supd_in_the_middle_never_repeats_an_epoch)
 	cr_expect_gt(taker_expect_order(g, "a"), epoch);
 	end(g);
 }
+
+Test(takeover_deaths, a_store_that_is_lost_takes_no_epoch_back)
+{
+	struct gateway_run *g = start("services: one", "");
+	unsigned long long epoch;
+	char *path;
+
+	for (int i = 0; i < 3; i++)
+		ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	epoch = taker_expect_order(g, "a");
+	run_signal(g, SIGTERM);
+	run_wait(g);
+	for (int copy = 0; copy < 2; copy++) {
+		path = memory_format(
+			"%s/state/plugins/a%s.json", g->dir, copy ? ".2" : "");
+		files_write(path, "damaged\n");
+		free(path);
+	}
+	run_announce(g, "stored state lost");
+	run_start(g);
+	taker_await(g, "a", " runs one\n", 5);
+	cr_expect_gt(taker_expect_order(g, "a"), epoch);
+	end(g);
+}
