@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#define PARSED_BYTES_MAX ((size_t)1024 * 1024) /* of a body, for its id */
 #define DEPTH_MAX 20 /* of a body; supd takes data of 24 levels */
 
 /* ---- what it is ---- */
@@ -74,8 +75,9 @@ delivery_read(struct delivery *d, const char *digest)
 	const struct sender *s = &senders[d->endpoint->sign];
 	const char *own = d->endpoint->id_header;
 
-	d->json = json_loadb(d->body, d->body_bytes,
-		JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+	if (d->body_bytes <= PARSED_BYTES_MAX)
+		d->json = json_loadb(d->body, d->body_bytes,
+			JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	if (d->endpoint->sign == SIGN_SLACK) {
 		read_slack(d, digest);
 	} else if (d->endpoint->sign == SIGN_STRIPE) {
@@ -157,6 +159,9 @@ body_in(const struct delivery *d, enum delivery_form form, const char **key_out)
 	case DELIVERY_BASE64:
 		*key_out = "base64";
 		return base64_of(d->body, d->body_bytes);
+	case DELIVERY_FILE:
+		*key_out = "file";
+		return d->file ? json_string(d->file) : NULL;
 	}
 	return NULL;
 }
@@ -183,11 +188,26 @@ put_headers(json_t *map, const struct delivery *d)
 	json_object_set_new(map, "headers", headers);
 }
 
+static void
+put_file(json_t *map, const struct delivery *d)
+{
+	char hash[SIGN_HEX_BYTES];
+
+	sign_hash(d->body, d->body_bytes, hash);
+	put_text(map, "sha256", hash);
+	json_object_set_new(
+		map, "bytes", json_integer((json_int_t)d->body_bytes));
+}
+
 char *
 delivery_data(const struct delivery *d, enum delivery_form form)
 {
 	const char *key = NULL;
-	json_t *body = body_in(d, form, &key), *map;
+	json_t *body =
+		form == DELIVERY_FILE || d->body_bytes <= DELIVERY_DATA_MAX
+			? body_in(d, form, &key)
+			: NULL;
+	json_t *map;
 	char *text;
 
 	if (!body)
@@ -200,6 +220,8 @@ delivery_data(const struct delivery *d, enum delivery_form form)
 	if (d->endpoint->header_count)
 		put_headers(map, d);
 	json_object_set_new(map, key, body);
+	if (form == DELIVERY_FILE)
+		put_file(map, d);
 	text = json_dumps(map, JSON_COMPACT);
 	json_decref(map);
 	if (text && strlen(text) <= DELIVERY_DATA_MAX)

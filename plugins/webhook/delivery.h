@@ -22,13 +22,18 @@ struct delivery {
 	json_t *json;		    /* of the body; NULL: it is none */
 	char id[DELIVERY_ID_BYTES]; /* "": the sender gives none */
 	const char *type;	    /* NULL: the sender gives none */
+	const char *file;	    /* where the body is, for DELIVERY_FILE */
 	const char *challenge; /* Slack asks for this back, and it is no event
 				*/
 };
 
 /* How the body is in the data. */
-enum delivery_form { DELIVERY_JSON, DELIVERY_TEXT, DELIVERY_BASE64 };
-#define DELIVERY_FORMS (DELIVERY_BASE64 + 1)
+enum delivery_form {
+	DELIVERY_JSON,
+	DELIVERY_TEXT,
+	DELIVERY_BASE64,
+	DELIVERY_FILE,
+};
 
 /* Fills in what the body and the headers say; the fields before `json` are the
  * caller's. digest: what sign_check() found. NULL, or what is missing, for the

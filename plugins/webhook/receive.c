@@ -1,19 +1,22 @@
 #include "receive.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "delivery.h"
 #include "journal.h"
 #include "quiet.h"
 #include "seen.h"
+#include "store.h"
 
 /* Deliveries that supd has not taken yet; beyond that, senders come again. */
 #define PENDING_MAX 256
-#define PENDING_BYTES_MAX ((size_t)16 * 1024 * 1024)
+#define PENDING_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define EVENT_TIMEOUT_MS 10000
 #define RETRY_AFTER "5"
 #define EXPIRE_MS 60000 /* how often the old ones are looked for */
@@ -24,6 +27,7 @@ struct pending {
 	struct pending *next;
 	struct seen_key key;
 	bool has_id;
+	char *stored; /* the file of its body; NULL: it has none */
 	size_t bytes;
 };
 
@@ -104,12 +108,6 @@ answer_later(struct sup_req *req)
 		req, 503, "503 the delivery was not taken; come again\n");
 }
 
-static void
-answer_too_large(struct sup_req *req)
-{
-	sup_reply_text(req, 413, "413 the delivery is too large\n");
-}
-
 /* Empty: Slack shows the body of an answer to a slash command. */
 static void
 answer_taken(struct sup_req *req)
@@ -138,8 +136,9 @@ pending_add(struct receiver *r, struct pending *d)
 	r->pending_bytes += d->bytes;
 }
 
+/* What was not taken leaves no file behind. */
 static void
-pending_remove(struct receiver *r, struct pending *d)
+pending_remove(struct receiver *r, struct pending *d, bool taken)
 {
 	struct pending **link = &r->pending;
 
@@ -148,6 +147,9 @@ pending_remove(struct receiver *r, struct pending *d)
 	*link = d->next;
 	r->pending_count--;
 	r->pending_bytes -= d->bytes;
+	if (d->stored && !taken)
+		unlink(d->stored);
+	free(d->stored);
 	free(d);
 }
 
@@ -168,49 +170,89 @@ on_event(struct sup *p, const char *error, const char *result_json, void *user)
 			journal_add(r->journal, &d->key, now_ms());
 		answer_taken(d->req);
 	}
-	pending_remove(r, d);
-}
-
-/* JSON if the gateway can carry it, else as text, else in base64. NULL: it is
- * too large for an event. */
-static char *
-data_of(const struct delivery *d)
-{
-	char *data = NULL;
-
-	for (int form = 0; !data && form < DELIVERY_FORMS; form++)
-		data = delivery_data(d, (enum delivery_form)form);
-	return data;
+	pending_remove(r, d, !error);
 }
 
 static void
-begin(struct receiver *r, struct sup_req *req, const struct delivery *d,
+name_file(char hex[2 * SEEN_KEY_BYTES + 1], const struct delivery *d,
 	const struct seen_key *key)
 {
-	struct pending *pending = malloc(sizeof(*pending));
-	char *data = data_of(d);
+	struct seen_key other = *key;
 
-	if (!data || !pending) {
-		free(pending);
-		free(data);
-		answer_too_large(req);
-		return;
-	}
+	if (!*d->id)
+		arc4random_buf(&other, sizeof(other));
+	seen_write_key(hex, &other);
+}
+
+/* JSON if supd can carry it, else as text, in base64 or, if it is too large for
+ * all of them, in a file, whose path is then in `stored`. NULL with errno. */
+static char *
+data_of(struct receiver *r, struct delivery *d, const struct seen_key *key,
+	char stored[STORE_PATH_BYTES])
+{
+	char *data = NULL, *folder, id[2 * SEEN_KEY_BYTES + 1];
+	int rc;
+
+	*stored = 0;
+	for (int form = 0; !data && form < DELIVERY_FILE; form++)
+		data = delivery_data(d, (enum delivery_form)form);
+	if (data)
+		return data;
+	if (asprintf(&folder, "%s/bodies", sup_data_dir(r->plugin)) < 0)
+		return NULL;
+	name_file(id, d, key);
+	rc = store_write(folder, r->settings->stored_bytes, now_ms(), id,
+		d->body, d->body_bytes, stored);
+	free(folder);
+	if (rc)
+		return NULL;
+	d->file = stored;
+	return delivery_data(d, DELIVERY_FILE);
+}
+
+static struct pending *
+pending_create(struct receiver *r, struct sup_req *req,
+	const struct delivery *d, const struct seen_key *key,
+	const char *stored)
+{
+	struct pending *pending = malloc(sizeof(*pending));
+
+	if (!pending)
+		return NULL;
 	*pending = (struct pending){.receiver = r,
 		.req = req,
 		.key = *key,
 		.has_id = *d->id,
+		.stored = *stored ? strdup(stored) : NULL,
 		.bytes = d->body_bytes};
 	pending_add(r, pending);
-	if (sup_call(r->plugin, "event", d->endpoint->event, data,
-		    EVENT_TIMEOUT_MS, on_event, pending)) {
-		quiet_log(&r->failures, r->plugin,
-			"%s: a delivery cannot be told as an event: %s",
-			d->endpoint->name, sup_json_error(r->plugin));
-		pending_remove(r, pending);
-		answer_later(req);
-	}
+	return pending;
+}
+
+static void
+begin(struct receiver *r, struct sup_req *req, struct delivery *d,
+	const struct seen_key *key)
+{
+	char stored[STORE_PATH_BYTES];
+	char *data = data_of(r, d, key, stored);
+	const char *why = data ? NULL : strerror(errno);
+	struct pending *pending =
+		data ? pending_create(r, req, d, key, stored) : NULL;
+
+	if (pending && sup_call(r->plugin, "event", d->endpoint->event, data,
+			       EVENT_TIMEOUT_MS, on_event, pending))
+		why = sup_json_error(r->plugin);
 	free(data);
+	if (pending && !why)
+		return;
+	quiet_log(&r->failures, r->plugin,
+		"%s: a delivery cannot be told as an event: %s",
+		d->endpoint->name, why ? why : "no memory");
+	if (pending)
+		pending_remove(r, pending, false);
+	else if (*stored)
+		unlink(stored);
+	answer_later(req);
 }
 
 /* ---- a delivery ---- */
@@ -282,7 +324,7 @@ receiver_take(struct sup_req *req, void *user)
 	}
 	sup_req_body(req, &bytes);
 	if (bytes > e->body_bytes) {
-		answer_too_large(req);
+		sup_reply_text(req, 413, "413 the delivery is too large\n");
 		return;
 	}
 	wrong = check(req, e, digest);

@@ -170,15 +170,21 @@ seen_at(const struct seen *s, size_t index, struct seen_key *key_out,
 /* ---- lines: "1790000000000 0123456789abcdef0123456789abcdef" ---- */
 
 void
+seen_write_key(char hex[2 * SEEN_KEY_BYTES + 1], const struct seen_key *key)
+{
+	for (size_t i = 0; i < SEEN_KEY_BYTES; i++)
+		sprintf(hex + 2 * i, "%02x", key->bytes[i]);
+}
+
+void
 seen_write_line(char line[SEEN_LINE_BYTES + 1], const struct seen_key *key,
 	uint64_t at_ms)
 {
-	char *end = line + sprintf(line, "%0*" PRIu64 " ", AT_DIGITS,
-				   at_ms % 10000000000000);
+	char hex[2 * SEEN_KEY_BYTES + 1];
 
-	for (size_t i = 0; i < SEEN_KEY_BYTES; i++)
-		end += sprintf(end, "%02x", key->bytes[i]);
-	memcpy(end, "\n", 2);
+	seen_write_key(hex, key);
+	snprintf(line, SEEN_LINE_BYTES + 1, "%0*" PRIu64 " %s\n", AT_DIGITS,
+		at_ms % 10000000000000, hex);
 }
 
 static void

@@ -31,6 +31,8 @@ size_t seen_count(const struct seen *s);
 bool seen_at(const struct seen *s, size_t index, struct seen_key *key_out,
 	uint64_t *at_ms_out);
 
+void seen_write_key(
+	char hex[2 * SEEN_KEY_BYTES + 1], const struct seen_key *key);
 /* A line of text per delivery, for the file and for a reload. */
 #define SEEN_LINE_BYTES 47 /* with the newline, without a NUL */
 void seen_write_line(char line[SEEN_LINE_BYTES + 1], const struct seen_key *key,

@@ -85,7 +85,7 @@ endpoint_read(struct endpoint *e, const json_t *map, char why[256])
 		"id_header", "headers", "window", "body_limit", NULL};
 
 	e->window_ms = 5 * MINUTE;
-	e->body_bytes = BODY_BYTES_MAX;
+	e->body_bytes = MIB;
 	if (value_check_keys(map, known, why) ||
 		value_text(map, "event", &e->event, why) ||
 		read_sign(map, &e->sign, why) ||
@@ -283,7 +283,7 @@ static int
 read_all(struct settings *s, const json_t *settings, char why[256])
 {
 	static const char *const known[] = {"endpoints", "targets", "remember",
-		"remember_max", "dead_letters", NULL};
+		"remember_max", "bodies", "dead_letters", NULL};
 
 	if (value_check_keys(settings, known, why) ||
 		amount_read(settings, "remember", AMOUNT_MS,
@@ -291,6 +291,9 @@ read_all(struct settings *s, const json_t *settings, char why[256])
 			why) ||
 		amount_read(settings, "remember_max", AMOUNT_COUNT,
 			(struct range){1, 250000}, &s->remember_max, why) ||
+		amount_read(settings, "bodies", AMOUNT_BYTES,
+			(struct range){MIB, 1024 * 1024 * MIB},
+			&s->stored_bytes, why) ||
 		amount_read(settings, "dead_letters", AMOUNT_BYTES,
 			(struct range){64 * KIB, 1024 * MIB},
 			&s->dead_letter_bytes, why) ||
@@ -302,6 +305,8 @@ read_all(struct settings *s, const json_t *settings, char why[256])
 	if (!s->endpoint_count && !s->target_count)
 		return value_fail(
 			why, "there are neither endpoints nor targets");
+	if (settings_body_bytes(s) > s->stored_bytes)
+		return value_fail(why, "bodies is less than a body_limit");
 	return 0;
 }
 
@@ -313,6 +318,7 @@ settings_read(struct settings *s, const char *json, char why[256])
 
 	*s = (struct settings){.remember_ms = 72 * HOUR,
 		.remember_max = 100000,
+		.stored_bytes = 256 * MIB,
 		.dead_letter_bytes = 16 * MIB,
 		.endpoints = calloc(ENDPOINTS_MAX, sizeof(*s->endpoints)),
 		.targets = calloc(TARGETS_MAX, sizeof(*s->targets))};

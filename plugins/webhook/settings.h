@@ -12,8 +12,7 @@
 #define TARGETS_MAX 32
 #define PATTERNS_MAX 16 /* of one target */
 #define HEADERS_MAX 16	/* passed on by one endpoint */
-/* A body becomes part of an event's data. */
-#define BODY_BYTES_MAX ((uint64_t)60 * 1024)
+#define BODY_BYTES_MAX ((uint64_t)25 * 1024 * 1024) /* as GitHub's */
 
 /* Where deliveries come from: POST /NAME. */
 struct endpoint {
@@ -44,7 +43,7 @@ struct settings {
 	size_t endpoint_count;
 	struct target *targets;
 	size_t target_count;
-	uint64_t remember_ms, remember_max, dead_letter_bytes;
+	uint64_t remember_ms, remember_max, stored_bytes, dead_letter_bytes;
 };
 
 /* Reads the settings, which are JSON text. -1 with the reason: what is missing,

@@ -251,14 +251,45 @@ Test(webhook, any_bytes_are_a_body)
 	run_end(g);
 }
 
-Test(webhook, the_largest_body_is_taken_and_none_above_it)
+static char *
+body_folder(struct gateway_run *g)
+{
+	return memory_format("%s/state/data/webhook/bodies", g->dir);
+}
+
+/* Its file has each byte of it. */
+static void
+expect_stored(struct gateway_run *g, const void *body, size_t bytes)
+{
+	json_t *all = events(g, "webhook.github");
+	json_t *data = json_array_get(all, 0);
+	const char *path = json_string_value(json_object_get(data, "file"));
+	char hash[SIGN_HEX_BYTES], *text;
+
+	cr_expect_eq(json_array_size(all), 1);
+	cr_assert(path);
+	text = files_read(path);
+	cr_expect(text && !memcmp(text, body, bytes));
+	sign_hash(body, bytes, hash);
+	cr_expect_str_eq(
+		json_string_value(json_object_get(data, "sha256")), hash);
+	cr_expect_eq((size_t)json_integer_value(json_object_get(data, "bytes")),
+		bytes);
+	free(text);
+	json_decref(all);
+}
+
+Test(webhook, a_body_that_no_event_can_carry_is_in_a_file)
 {
 	struct gateway_run *g =
-		start(GITHUB ", small: {sign: none, body_limit: 9B}");
-	size_t most = 60 * 1024;
-	char *body = malloc(most + 2);
+		start("github: {sign: github, secrets: [" SECRET
+		      "], body_limit: 25MiB}, small: {sign: none, body_limit: "
+		      "9B}");
+	size_t most = 25 * 1024 * 1024;
+	char *body = malloc(most + 2), *folder = body_folder(g);
 
-	memset(body, 'x', most + 1);
+	for (size_t i = 0; i <= most + 1; i++)
+		body[i] = (char)('a' + i % 23);
 	for (size_t bytes = most; bytes <= most + 1; bytes++) {
 		char *lines = github_lines(SECRET, "1", body, bytes);
 		struct answer a =
@@ -269,10 +300,31 @@ Test(webhook, the_largest_body_is_taken_and_none_above_it)
 		answer_finish(&a);
 		free(lines);
 	}
-	expect_events(g, "webhook.github", 1);
+	expect_stored(g, body, most);
+	cr_expect_eq(files_count(folder), 1);
 	cr_expect_eq(post(g, "small", "", "123456789"), 200);
 	cr_expect_eq(post(g, "small", "", "1234567890"), 413);
 	free(body);
+	free(folder);
+	run_end(g);
+}
+
+Test(webhook, what_is_not_taken_leaves_no_file)
+{
+	struct gateway_run *g = start("github: {sign: github, secrets: [" SECRET
+				      "], event: reload.faked}");
+	char *body = calloc(1, 100001), *folder = body_folder(g);
+
+	memset(body, 'x', 100000);
+	cr_expect_eq(post_github_by(g, SECRET, "1", body), 503);
+	cr_expect_eq(files_count(folder), 0);
+	set(g, GITHUB);
+	run_write_config(g);
+	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
+	cr_expect_eq(post_github_by(g, SECRET, "1", body), 200);
+	expect_stored(g, body, 100000);
+	free(body);
+	free(folder);
 	run_end(g);
 }
 

@@ -187,7 +187,7 @@ Test(webhook_delivery, a_body_that_is_no_value_is_text)
 	}
 }
 
-Test(webhook_delivery, what_is_too_large_for_an_event_is_in_no_form)
+Test(webhook_delivery, what_is_too_large_for_an_event_is_in_a_file)
 {
 	static char body[DELIVERY_DATA_MAX + 1];
 	struct endpoint e;
@@ -201,6 +201,14 @@ Test(webhook_delivery, what_is_too_large_for_an_event_is_in_no_form)
 		cr_expect_null(delivery_read(&d, ""));
 		text = delivery_data(&d, DELIVERY_TEXT);
 		cr_expect_eq(text != NULL, less == 100);
+		free(text);
+		cr_expect_null(delivery_data(&d, DELIVERY_FILE));
+		d.file = "/f";
+		text = delivery_data(&d, DELIVERY_FILE);
+		cr_expect(text && strstr(text, "\"file\":\"/f\"") &&
+				  strstr(text, "\"bytes\":") &&
+				  strstr(text, "\"sha256\":\""),
+			"%s", text);
 		free(text);
 		delivery_finish(&d);
 	}

@@ -31,7 +31,7 @@ Test(webhook_settings, an_endpoint_has_defaults)
 	cr_expect_eq(e->sign, SIGN_GITHUB);
 	cr_expect_str_eq(e->secrets.items[0], "12345678");
 	cr_expect_eq(e->window_ms, 300000);
-	cr_expect_eq(e->body_bytes, 60 * 1024);
+	cr_expect_eq(e->body_bytes, 1024 * 1024);
 	cr_expect_eq(s.remember_ms, 72 * 3600 * 1000);
 	settings_finish(&s);
 }
@@ -133,8 +133,11 @@ Test(webhook_settings, what_makes_no_sense_of_an_endpoint_is_named)
 		{ENDPOINT(",\"window\":\"soon\""), "window must be a time"},
 		{ENDPOINT(",\"window\":\"48h\""),
 			"window must be from 1s to 24h"},
-		{ENDPOINT(",\"body_limit\":\"2MiB\""),
-			"body_limit must be from 1B to 60KiB"},
+		{ENDPOINT(",\"body_limit\":\"26MiB\""),
+			"body_limit must be from 1B to 25MiB"},
+		{"{\"bodies\":\"2MiB\",\"endpoints\":{\"a\":{\"sign\":"
+		 "\"none\",\"body_limit\":\"3MiB\"}}}",
+			"bodies is less than a body_limit"},
 		{ENDPOINT(",\"id_header\":\"a\\r\\nb\""),
 			"id_header must be a string"},
 		{ENDPOINT(",\"headers\":[1]"), "headers must be a list of"},
