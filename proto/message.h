@@ -57,6 +57,9 @@
  *   of at most SERVICE_TEXT_MAX bytes. supd starts a failed service again.
  * - `limits` comes when a limit in hello's answer has changed: the same map,
  *   with the values in force from now on.
+ * - `offer` replaces all registrations of the worker that serves, in one step.
+ *   Requests sent before the answer have the indices of the old ones, those
+ *   after it the indices of the new ones. After an error nothing has changed.
  * - `request` in `call` and `emit` is the id of the request that the worker is
  *   serving while it calls or emits. The call then continues the chain of that
  *   request, and its deadline is not later. 0, or an id that is no request in
@@ -129,6 +132,7 @@
 	X(EMIT, "emit", NOTIFICATION, TO_SUPD, "sx|u", "event, data, request") \
 	X(CALL, "call", REQUEST, TO_SUPD, "ssxu|u",                            \
 		"kind, name, args, deadline_ms, request; answer: anything")    \
+	X(OFFER, "offer", REQUEST, TO_SUPD, "a", "registrations; answer: nil") \
 	X(CONTROL, "control", REQUEST, TO_SUPD, "sm",                          \
 		"verb, arguments (control socket only); answer: a map")        \
 	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \

@@ -1,5 +1,6 @@
 /* call: events and calls of the plugin to the gateway and to its own thread:
  * sup_emit(), sup_call() with its answers, and sup_post(). */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@ struct call {
 	uint32_t id;
 	uint32_t request; /* made for it, or 0 */
 	sup_result *done;
+	struct offer_set *set; /* of an offer: a reference */
+	sup_offered *offered;  /* instead of done */
 	void *user;
 };
 
@@ -151,6 +154,32 @@ sup_req_emit(struct sup_req *req, const char *event, const char *json)
 	return call_emit(req->plugin, req->id, event, json);
 }
 
+uint32_t
+call_for_offer(
+	struct sup *p, struct offer_set *set, sup_offered *done, void *user)
+{
+	struct call *call = memory_alloc(sizeof(*call));
+
+	*call = (struct call){
+		.id = p->next_call_id++,
+		.set = set,
+		.offered = done,
+		.user = user,
+	};
+	list_append(&p->calls, &call->node);
+	return call->id;
+}
+
+void
+call_forget(struct sup *p, uint32_t id)
+{
+	struct call *call = container_of(p->calls.previous, struct call, node);
+
+	assert(call->id == id);
+	list_remove(&call->node);
+	free(call);
+}
+
 static void
 call_finish(struct sup *p, struct call *call, const struct message *m)
 {
@@ -185,7 +214,13 @@ call_answered(struct sup *p, const struct message *m)
 		if (call->id != m->id)
 			continue;
 		list_remove(&call->node);
-		call_finish(p, call, m);
+		if (call->set) {
+			offer_answered(
+				p, call->set, m, call->offered, call->user);
+			free(call);
+		} else {
+			call_finish(p, call, m);
+		}
 		return true;
 	}
 	return false;

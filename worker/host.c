@@ -86,6 +86,8 @@ host_init(struct sup *p)
 	list_init(&p->calls);
 	body_feed_init(p);
 	post_init(p);
+	p->set = memory_alloc(sizeof(*p->set));
+	p->set->references = 1;
 }
 
 static const struct link_ops *
@@ -188,7 +190,7 @@ void
 sup_ready(struct sup *p)
 {
 	HOST_NEEDS(p, "p");
-	if (p->state != HOST_INITIALISING)
+	if (p->state != HOST_INITIALISING || p->is_offering)
 		host_abort("sup_ready() called twice, or not while starting");
 	serve_ready(p);
 }

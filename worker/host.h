@@ -25,6 +25,13 @@ struct offer {
 	struct sup_req *start, *stop;
 };
 
+/* All offers together. A request keeps the set that it came under. */
+struct offer_set {
+	uint32_t references;
+	struct offer *items;
+	uint32_t count;
+};
+
 enum host_state {
 	HOST_SAYING_HELLO,
 	HOST_INITIALISING, /* init runs, or sup_ready() is awaited */
@@ -45,8 +52,10 @@ struct sup {
 	char *settings_json; /* made when first needed */
 	uint64_t body_max_bytes, credit_bytes;
 
-	struct offer *offers;
+	struct offer *offers; /* set->items */
 	uint32_t offer_count;
+	struct offer_set *set; /* in force; while another is made, that one */
+	bool is_offering;      /* sup_replace_offers() calls the plugin */
 	sup_handler *health, *configure, *export_state, *import_state;
 	void *health_user, *configure_user, *state_user;
 	sup_handler *quiesce, *take;
@@ -85,6 +94,7 @@ int host_run(const char *file);
 /* The plugin's offer of that kind and name; NULL if there is none. */
 const struct offer *host_offer(
 	const struct sup *p, enum registration_kind kind, struct bytes name);
+void offer_set_unref(struct offer_set *set); /* NULL is fine */
 void host_pack_offers(const struct sup *p, msgpack_packer *packer);
 /* Sends `drained` if that is due: after drain, and after the last answer. */
 void host_check_drained(struct sup *p);
@@ -103,4 +113,11 @@ _Noreturn void host_abort(const char *format, ...)
 
 /* call.c: the answer to a sup_call(); false if there was none of that id. */
 bool call_answered(struct sup *p, const struct message *m);
+/* offer.c: the answer to an offer. */
+void offer_answered(struct sup *p, struct offer_set *set,
+	const struct message *m, sup_offered *done, void *user);
+/* call.c: a request whose answer goes to offer_answered(). Returns its id. */
+uint32_t call_for_offer(
+	struct sup *p, struct offer_set *set, sup_offered *done, void *user);
+void call_forget(struct sup *p, uint32_t id); /* it was not sent */
 void post_init(struct sup *p);

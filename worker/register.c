@@ -111,6 +111,8 @@ offer_add(struct sup *p)
 {
 	p->offers = memory_resize(
 		p->offers, (p->offer_count + 1) * sizeof(*p->offers));
+	p->set->items = p->offers;
+	p->set->count = p->offer_count + 1;
 	return &p->offers[p->offer_count++];
 }
 

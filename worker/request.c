@@ -57,6 +57,7 @@ request_recycle(struct sup_req *req)
 		json_decref(req->args);
 	if (req->caller)
 		json_decref(req->caller);
+	offer_set_unref(req->offer_set);
 	arena_clear(&rested.arena);
 	buffer_finish(&req->body);
 	buffer_finish(&req->queue);
@@ -174,6 +175,8 @@ request_take_http(struct sup *p, const struct message *m)
 		return;
 	}
 	req->offer = &p->offers[number];
+	req->offer_set = p->set;
+	p->set->references++;
 	req->handler = req->offer->said.handler;
 	req->user = req->offer->said.user;
 	req->streams = req->offer->said.streams_body;

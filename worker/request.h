@@ -28,7 +28,8 @@ struct request_pair {
 struct sup_req {
 	struct list node; /* of a bucket or the free list */
 	struct sup *plugin;
-	const struct offer *offer; /* of http and services */
+	const struct offer *offer;   /* of http and services */
+	struct offer_set *offer_set; /* a reference: that of offer */
 	sup_handler *handler;
 	void *user;
 	enum message_name message;

@@ -90,6 +90,8 @@ service_take(struct sup_req *req, const struct message *m)
 		return;
 	}
 	req->offer = offer;
+	req->offer_set = req->plugin->set;
+	req->offer_set->references++;
 	req->handler = stops ? offer->said.stop : offer->said.handler;
 	req->user = offer->said.user;
 	if (stops && offer->start && !offer->stop) {
@@ -125,7 +127,7 @@ void
 service_ended(struct sup_req *req)
 {
 	struct offer *offer =
-		&req->plugin->offers[req->offer - req->plugin->offers];
+		&req->offer_set->items[req->offer - req->offer_set->items];
 	struct sup_req *stop = offer->stop;
 
 	if (req == stop) {

@@ -231,6 +231,8 @@ NUMBER(plugin_events, v->p->counters.events)
 NUMBER(plugin_events_refused, v->p->counters.events_refused)
 NUMBER(plugin_calls_refused, v->p->counters.calls_refused)
 NUMBER(plugin_ticks_missed, schedule_missed(v->p))
+NUMBER(plugin_offers, v->p->counters.offers)
+NUMBER(plugin_offers_refused, v->p->counters.offers_refused)
 NUMBER(plugin_calls_too_deep, v->p->counters.calls_too_deep)
 NUMBER(plugin_calls_stray, v->p->counters.calls_stray)
 #undef NUMBER
@@ -336,6 +338,11 @@ static const struct plugin_family {
 	{"supd_plugin_calls_refused_total", METRICS_COUNTER,
 		"Calls by a plugin's workers refused: too many at a time.",
 		plugin_calls_refused},
+	{"supd_plugin_offers_total", METRICS_COUNTER,
+		"Times that a plugin's worker replaced its registrations.",
+		plugin_offers},
+	{"supd_plugin_offers_refused_total", METRICS_COUNTER,
+		"Offers of a plugin's workers refused.", plugin_offers_refused},
 	{"supd_plugin_calls_too_deep_total", METRICS_COUNTER,
 		"Calls by a plugin's workers refused: too many calls led to "
 		"them.",

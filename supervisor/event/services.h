@@ -33,6 +33,11 @@ struct services_job {
 /* ---- life ---- */
 /* `ready` came: from here on w->services exists, if it needs them. */
 void services_declare(struct worker *w);
+/* Whether the set has the same services; an offer may not change them. */
+bool services_are_in(
+	const struct worker *w, const struct registration_set *set);
+/* The worker's set has changed, but not its services. */
+void services_renumber(struct worker *w);
 void services_down(struct worker *w); /* the worker went down */
 void services_destroy(struct worker *w);
 

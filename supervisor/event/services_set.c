@@ -71,6 +71,27 @@ services_declare(struct worker *w)
 	w->services = s;
 }
 
+bool
+services_are_in(const struct worker *w, const struct registration_set *set)
+{
+	const struct registration_set *now = &w->registrations;
+	uint32_t before = 0, after = 0;
+
+	for (uint32_t i = 0; i < now->count; i++)
+		before += now->items[i].kind == REGISTRATION_SERVICE;
+	for (uint32_t i = 0; i < set->count; i++) {
+		const struct registration *r = &set->items[i], *same;
+
+		if (r->kind != REGISTRATION_SERVICE)
+			continue;
+		same = registration_find(now, r->kind, r->name);
+		if (!same || same->service.overlap != r->service.overlap)
+			return false;
+		after++;
+	}
+	return before == after;
+}
+
 static int
 compare_registration(const void *key, const void *item)
 {
@@ -85,6 +106,34 @@ services_find(const struct services *s, uint32_t registration)
 {
 	return bsearch(&registration, s->items + 1, s->count - 1,
 		sizeof(*s->items), compare_registration);
+}
+
+static int
+compare_services(const void *a, const void *b)
+{
+	return compare_registration(
+		&((const struct service *)a)->registration, b);
+}
+
+void
+services_renumber(struct worker *w)
+{
+	struct services *s = w->services;
+	const struct registration_set *set = &w->registrations;
+	const struct registration *r;
+	char *asked = s && s->asked ? s->asked->name : NULL;
+
+	for (uint32_t i = 1; s && i < s->count; i++) {
+		r = registration_find(
+			set, REGISTRATION_SERVICE, s->items[i].name);
+		s->items[i].registration = (uint32_t)(r - set->items);
+	}
+	if (s)
+		qsort(s->items + 1, s->count - 1, sizeof(*s->items),
+			compare_services);
+	for (uint32_t i = 1; asked && i < s->count; i++)
+		if (s->items[i].name == asked)
+			s->asked = &s->items[i];
 }
 
 void

@@ -101,6 +101,29 @@ news_routes_changed(struct plugin *p, const struct route_changes *changes)
 	news_plugin(p, "routes.changed", data);
 }
 
+void
+news_offered(struct plugin *p, const struct worker *w,
+	const struct route_changes *changes)
+{
+	struct log_subject subject = {.plugin = p->id};
+	unsigned added = changes->of[ROUTE_ADDED].count;
+	unsigned removed = changes->of[ROUTE_REMOVED].count;
+	unsigned changed = changes->of[ROUTE_CHANGED].count;
+
+	if (!route_changes_any(changes))
+		return;
+	log_write(LOG_INFO, &subject,
+		"generation %u (pid %d) offers %u registrations: %u added, %u "
+		"removed, %u changed",
+		w->generation, w->pid, w->registrations.count, added, removed,
+		changed);
+	news_plugin(p, "plugin.offered",
+		json_pack("{s:i,s:i,s:i,s:i,s:i,s:i}", "generation",
+			(int)w->generation, "pid", (int)w->pid, "registrations",
+			(int)w->registrations.count, "added", (int)added,
+			"removed", (int)removed, "changed", (int)changed));
+}
+
 /* ---- workers ---- */
 
 void

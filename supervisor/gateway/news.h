@@ -32,6 +32,9 @@ void news_config_refused(struct gateway *g, const char *reason);
  * that serve lists of routes or tools are notified by it, and only by it. At
  * most ROUTE_CHANGE_NAMES_MAX names of each kind are in it. */
 void news_routes_changed(struct plugin *p, const struct route_changes *changes);
+/* The worker that serves replaced its registrations, if that changed rows. */
+void news_offered(struct plugin *p, const struct worker *w,
+	const struct route_changes *changes);
 void news_crash(struct plugin *p, const struct worker *w);
 void news_failed(struct plugin *p);
 /* A start failed because a resource ran out; p->failure names it. */

@@ -28,9 +28,9 @@
  * supd's own: gateway.ready, gateway.stopping, config.applied, config.planned,
  * config.scanned, config.refused, reload.phase, reload.verdict, reload.settled,
  * reload.reverted, routes.changed, worker.crashed, plugin.failed,
- * plugin.enabled, plugin.disabled, plugin.state_lost, hold.overflow. Plugins
- * and clients choose names freely, except names that begin with one of supd's
- * words and a dot. */
+ * plugin.enabled, plugin.disabled, plugin.offered, plugin.state_lost,
+ * hold.overflow. Plugins and clients choose names freely, except names that
+ * begin with one of supd's words and a dot. */
 struct journal;
 
 struct journal_reader {

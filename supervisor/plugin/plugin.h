@@ -58,7 +58,8 @@ struct plugin_counters {
 	uint64_t calls[REGISTRATION_KIND_COUNT][2]; /* [1]: failed */
 	uint64_t cancelled;			    /* the client left */
 	uint64_t events, events_refused;	    /* emitted by its workers */
-	uint64_t calls_refused;	 /* too many of its workers' calls */
+	uint64_t calls_refused; /* too many of its workers' calls */
+	uint64_t offers, offers_refused;
 	uint64_t calls_too_deep; /* refused: their chain is full */
 	/* calls and events in the name of a request that was not in flight */
 	uint64_t calls_stray;
@@ -79,6 +80,12 @@ struct plugin_emit {
 	uint64_t at_us;	 /* when that was so */
 	uint64_t untold; /* refused since the last log line about it */
 	struct wheel_timer again;
+};
+
+/* A token bucket: the offers that its worker may make now. */
+struct plugin_offers {
+	double left;
+	uint64_t at_us; /* when that was so */
 };
 
 /* Limits reports of failed reloads: each is reported until there are too many,
@@ -153,6 +160,7 @@ struct plugin {
 	struct plugin_overflow overflow;
 	struct plugin_repeats repeats;
 	struct plugin_emit emit;
+	struct plugin_offers offers;
 	struct receipt *last_reload; /* a reference, or NULL */
 	struct crash_history crash;
 	struct wheel_timer restart; /* armed while backing off */

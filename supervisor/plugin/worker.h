@@ -115,6 +115,9 @@ struct worker_ops {
 	void (*on_room)(struct worker *w);
 	/* `call` from the worker; answer later with worker_answer_*(). */
 	void (*on_call)(struct worker *w, const struct message *m);
+	/* `offer` from the worker: answer it with worker_answer_call() or
+	 * worker_refuse_call() before this returns. May be NULL. */
+	void (*on_offer)(struct worker *w, const struct message *m);
 	/* `emit` from the worker. May be NULL. */
 	void (*on_emit)(struct worker *w, const struct message *m);
 	/* A worker_ask_*() succeeded (err NULL; state: of an export, owned by
@@ -329,6 +332,8 @@ int worker_task_begin(struct worker *w, const struct worker_task_order *order,
 /* Cancels the task in progress, if any: on_task does not follow, and what
  * became of it is unknown. */
 void worker_task_cancel(struct worker *w);
+/* From now on these are its registrations; takes the set. */
+void worker_take_registrations(struct worker *w, struct registration_set *set);
 
 /* Answers a `call`. result NULL: nil. */
 void worker_answer_call(struct worker *w, uint32_t id, const json_t *result);

@@ -44,6 +44,19 @@ worker_chain(struct worker *w, uint64_t id, struct worker_chain *out)
 	return true;
 }
 
+/* Requests in flight keep the names that they were sent under. */
+void
+worker_take_registrations(struct worker *w, struct registration_set *set)
+{
+	list_for_each (node, &w->in_flight)
+		chain_of(w, container_of(node, struct request, node));
+	list_for_each (node, &w->private->left)
+		chain_of(w, container_of(node, struct request, node));
+	registration_set_finish(&w->registrations);
+	w->registrations = *set;
+	*set = (struct registration_set){0};
+}
+
 void
 chain_before_leaving(struct worker *w, const struct request *r)
 {

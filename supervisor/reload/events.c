@@ -167,6 +167,12 @@ on_call(struct worker *w, const struct message *m)
 }
 
 static void
+on_offer(struct worker *w, const struct message *m)
+{
+	offer_from(w, m);
+}
+
+static void
 on_emit(struct worker *w, const struct message *m)
 {
 	struct plugin *p = w->owner;
@@ -241,6 +247,7 @@ const struct worker_ops gateway_worker_ops = {
 	.on_status = services_on_status,
 	.on_quiet = on_quiet,
 	.on_call = on_call,
+	.on_offer = on_offer,
 	.on_emit = on_emit,
 	.on_exit = on_worker_exit,
 };

@@ -38,6 +38,31 @@ reload_is_served(const struct reload *r)
 
 /* ---- news of the candidate ---- */
 
+/* A label is KIND:NAME. */
+static bool
+has_label(const struct registration_set *set, const char *label)
+{
+	const char *colon = strchr(label, ':');
+	int kind = colon ? registration_kind_by_wire(
+				   label, (size_t)(colon - label))
+			 : -1;
+
+	return kind >= 0 &&
+	       registration_find(set, (enum registration_kind)kind, colon + 1);
+}
+
+int
+reload_check_kept(const struct manifest *manifest,
+	const struct registration_set *set, struct error *err)
+{
+	for (uint32_t i = 0; i < manifest->keep.count; i++)
+		if (!has_label(set, manifest->keep.items[i]))
+			return error_set(err,
+				"%s is missing, and the manifest keeps it",
+				manifest->keep.items[i]);
+	return 0;
+}
+
 /* Checks that the registrations in `keep` are still there, or all of them with
  * no_drop. */
 static int
@@ -45,23 +70,8 @@ check_kept(struct reload *r, struct error *err)
 {
 	struct worker *old = plugin_serving(r->plugin);
 	const struct registration_set *now = &r->fresh->registrations;
-	int result = 0;
+	int result = reload_check_kept(r->manifest, now, err);
 
-	for (uint32_t i = 0; i < r->manifest->keep.count && !result; i++) {
-		const char *label = r->manifest->keep.items[i];
-		bool found = false;
-
-		for (uint32_t k = 0; k < now->count && !found; k++) {
-			char *have = registration_label(&now->items[k]);
-
-			found = !strcmp(have, label);
-			free(have);
-		}
-		if (!found)
-			result = error_set(err,
-				"%s is missing, and the manifest keeps it",
-				label);
-	}
 	if (!result && r->no_drop && old) {
 		uint32_t at = 0;
 		const struct registration *gone =

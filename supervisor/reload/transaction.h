@@ -177,6 +177,9 @@ void reload_on_candidate_exit(struct reload *r);
 void reload_fail(struct reload *r);
 /* The same without giving back, as the plugin stops: the verdict is given. */
 void reload_abandon(struct reload *r);
+/* Whether a set has all that the manifest keeps. */
+int reload_check_kept(const struct manifest *manifest,
+	const struct registration_set *set, struct error *err);
 
 /* ---- handover.c ---- */
 bool handover_exports(const struct reload *r);
@@ -355,6 +358,10 @@ json_t *account_dropped(const struct registration_set *before,
  * up. served: the dead worker had served for CRASH_SERVED_MS. */
 void crash_restart(struct plugin *p, bool served);
 void crash_forget(struct plugin *p); /* forgets its crashes */
+
+/* ---- offer.c ---- */
+/* The worker offers other registrations. It is answered before this returns. */
+void offer_from(struct worker *w, const struct message *m);
 
 /* ---- events.c ---- */
 extern const struct worker_ops gateway_worker_ops;

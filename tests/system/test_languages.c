@@ -293,7 +293,7 @@ what_is_registered_is_the_same(struct gateway_run *g)
 {
 	struct ctl *c = ctl_expect(g, 0, "reload", "it", NULL);
 
-	cr_expect_eq(ctl_number(c, "registered.httpRoutes"), 27);
+	cr_expect_eq(ctl_number(c, "registered.httpRoutes"), 28);
 	cr_expect_str_eq(ctl_text(c, "registered.tools.0"), "add");
 	cr_expect_str_eq(ctl_text(c, "registered.tools.1"), "fails");
 	cr_expect_str_eq(ctl_text(c, "registered.wsMethods.0"), "double");
@@ -366,6 +366,46 @@ what_it_emits_is_an_event(struct gateway_run *g)
 	ctl_destroy(c);
 }
 IN_EVERY_LANGUAGE(what_it_emits_is_an_event)
+
+/* ---- other registrations while it serves ---- */
+
+static void
+other_registrations_take_effect_in_one_step(struct gateway_run *g)
+{
+	struct client c;
+	struct answer a;
+	struct ctl *call;
+
+	/* a request that was sent before is answered by what it was sent to */
+	cr_assert(client_open(&c, g->http));
+	cr_assert(client_say(&c, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n"));
+	ctl_await_number(g, "it", "inFlight", 1);
+	a = http_post(g->http, "/offer/wrong", "");
+	cr_expect_eq(a.status, 409, "%d %s", a.status, a.body);
+	answer_finish(&a);
+	a = http_post(g->http, "/offer/right", "");
+	cr_expect_str_eq(a.body, "changed\n");
+	answer_finish(&a);
+	a = http_get(g->http, "/new");
+	cr_expect_str_eq(a.body, "new\n");
+	answer_finish(&a);
+	a = http_get(g->http, "/text");
+	cr_expect_str_eq(a.body, "text\n");
+	answer_finish(&a);
+	cr_assert(client_read(&c, &a, false, HTTP_DEADLINE_MS));
+	cr_expect_str_eq(a.body, "late\n");
+	answer_finish(&a);
+	client_close(&c);
+	call = ctl_expect(g, 0, "call", "tool", "fresh", "{\"a\": 1}", NULL);
+	ctl_destroy(call);
+	ctl_destroy(ctl_expect(g, 5, "call", "tool", "fails", NULL));
+
+	/* what comes next has what its ready says */
+	ctl_destroy(ctl_expect(g, 0, "reload", "it", NULL));
+	cr_expect_eq(http_status(g->http, "/new"), 404);
+	ctl_destroy(ctl_expect(g, 1, "call", "tool", "fails", NULL));
+}
+IN_EVERY_LANGUAGE(other_registrations_take_effect_in_one_step)
 
 /* ---- reloads ---- */
 

@@ -954,6 +954,7 @@ class Plugin {
     this.nextId = 1;
     this.inFlight = 0;
     this.draining = this.drained = this.running = this.offered = false;
+    this.changing = false; // replaceOffers() calls its function
     this.spares = [];
     this.out = new Writer();
     this.flushing = false;
@@ -1091,6 +1092,64 @@ class Plugin {
   onStart(handler) {
     this.starters.push(handler);
     return this;
+  }
+
+  /** Other registrations while the plugin serves: change(), which is not async,
+   * registers and withdraws, and all of it takes effect in one step, or nothing
+   * does. A promise; it fails with an Error whose code is `conflict` if another
+   * plugin has a name, `busy` during a reload or if offers come too fast. */
+  replaceOffers(change) {
+    return new Promise((done, failed) => {
+      const changed = this.changed(change);
+      this.request('offer', [changed.offers], {
+        done: () => {
+          // Requests that follow know the registrations by these.
+          Object.assign(this, changed);
+          done();
+        },
+        failed,
+      });
+    });
+  }
+
+  // What change() makes of the registrations.
+  changed(change) {
+    if (!this.offered)
+      throw new Error('replaceOffers() is for a plugin that serves');
+    const {offers, handlers} = this;
+    this.offers = [...offers];
+    this.handlers = Object.fromEntries(Object.entries(handlers).map(
+      ([kind, of]) => [kind, Array.isArray(of) ? of.slice() : new Map(of)]));
+    this.offered = false;
+    this.changing = true;
+    try {
+      if (isPromise(change()))
+        throw new TypeError('the function of replaceOffers() must not be async');
+      return {offers: this.offers, handlers: this.handlers};
+    } finally {
+      Object.assign(this, {offers, handlers, offered: true, changing: false});
+    }
+  }
+
+  /** Within replaceOffers(): removes the registration ('tool', 'x'; 'http', 'GET /x'),
+   * or everything. */
+  withdraw(kind, name) {
+    if (!this.changing)
+      throw new Error('withdraw() belongs into the function of replaceOffers()');
+    if (kind === undefined) {
+      this.offers = [];
+      for (const of of Object.values(this.handlers))
+        if (Array.isArray(of)) of.length = 0;
+        else of.clear();
+      return;
+    }
+    const at = this.offers.findIndex((said) => said.kind === kind &&
+      (kind === 'http' ? `${said.method} ${said.path}`
+        : said.name ?? said.event) === name);
+    if (at < 0) throw new Error(`there is no ${kind} ${name} to withdraw`);
+    this.offers.splice(at, 1);
+    this.handlers.http.splice(at, 1);
+    if (kind !== 'http') this.handlers[kind].delete(name);
   }
 
   // ---- the gateway ----

@@ -1356,6 +1356,7 @@ class Plugin:
         self._calls = {}
         self._last_id = 0
         self._draining = self._drained = self._is_offered = False
+        self._is_changing = False  # replace_offers() calls its function
         self._body_max, self._inline_max = 10 * 1024 * 1024, 64 * 1024
         self._credit_bytes = 256 * 1024
 
@@ -1495,6 +1496,70 @@ class Plugin:
         """function(version, bytes) gets the old worker's state before this
         worker serves; raise to refuse it."""
         return self._hook("import", function)
+
+    def replace_offers(self, change):
+        """Other registrations while the plugin serves: change() registers and
+        withdraws, and all of it takes effect in one step, or nothing does. Awaited
+        on the loop, or waited for in a plain handler. Raises Error: `conflict`
+        if another plugin has a name, `busy` during a reload or if offers come
+        too fast."""
+        if self._on_loop():
+            return self._offer_now(change)
+        done = _Waiter()
+        self._loop.post(self._begin_offer, change, done.end)
+        return done.wait()
+
+    def withdraw(self, kind=None, name=None):
+        """Within replace_offers(): removes the registration ("tool", "x"; "http",
+        "GET /x"), or everything. KeyError if there is none."""
+        if not self._is_changing:
+            raise RuntimeError(
+                "withdraw() belongs into the function of replace_offers()")
+        if kind is None:
+            self._offers, self._named = [], {}
+            return
+        self._offers.remove(self._named.pop((kind, name)))
+
+    async def _offer_now(self, change):
+        future = self._loop.future()
+
+        def ended(value, problem):
+            if problem:
+                _fail(future, problem)
+            else:
+                _resolve(future, value)
+        self._begin_offer(change, ended)
+        await future
+
+    def _changed(self, change):
+        """What change() makes of the registrations: offers and named."""
+        if not self._is_offered:
+            raise RuntimeError("replace_offers() is for a plugin that serves")
+        before = self._offers, self._named
+        self._offers, self._named = list(self._offers), dict(self._named)
+        self._is_offered, self._is_changing = False, True
+        try:
+            change()
+            check_json([offer.fields for offer in self._offers], DEPTH_MAX - 2)
+            return self._offers, self._named
+        finally:
+            self._offers, self._named = before
+            self._is_offered, self._is_changing = True, False
+
+    def _begin_offer(self, change, ended):
+        def answered(result, error):
+            if error is None:  # requests that follow know them by these
+                self._offers, self._named = offers, named
+            ended(None, error)
+        number = None
+        try:
+            offers, named = self._changed(change)
+            number = self._last_id + 1
+            self._request_own("offer", [[offer.fields for offer in offers]],
+                              answered)
+        except BaseException as problem:
+            self._calls.pop(number, None)
+            ended(None, problem)
 
     # ---- the plugin itself ----
 

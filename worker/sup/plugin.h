@@ -203,6 +203,20 @@ SUP_API void sup_health(struct sup *p, sup_handler *handler, void *user);
 /* After SUP_STARTS_LATER, once. */
 SUP_API void sup_ready(struct sup *p);
 
+/* Other registrations while the plugin serves: `change` is called at once, and
+ * may register as init does, and withdraw. All of it takes effect in one step,
+ * or nothing does. done (may be NULL) is called later, with error NULL if the
+ * new ones are in force, else with the reason: another plugin has a name, a
+ * reload is in progress, offers come too fast. -1: `change` did not return 0,
+ * or it was not the time for it; then done is not called. (since ABI 4) */
+typedef int sup_registers(struct sup *p, void *user);
+typedef void sup_offered(struct sup *p, const char *error, void *user);
+SUP_API int sup_replace_offers(
+	struct sup *p, sup_registers *change, sup_offered *done, void *user);
+/* In `change`: removes "tool" "x", "http" "GET /x", ..., or with kind and name
+ * NULL everything. -1: there is no such registration. */
+SUP_API int sup_withdraw(struct sup *p, const char *kind, const char *name);
+
 /* ---- the plugin itself ---- */
 
 SUP_API const char *sup_id(const struct sup *p);

@@ -5,6 +5,10 @@
 #define NULL_CALLS(X)                                                          \
 	X(sup_register, p, sup_register(NULL, &offer))                         \
 	X(sup_register, offered, sup_register(p, NULL))                        \
+	X(sup_replace_offers, p, sup_replace_offers(NULL, change, NULL, NULL)) \
+	X(sup_replace_offers, change, sup_replace_offers(p, NULL, NULL, NULL)) \
+	X(sup_withdraw, p, sup_withdraw(NULL, NULL, NULL))                     \
+	X(sup_withdraw, name, sup_withdraw(p, "tool", NULL))                   \
 	X(sup_http, p, sup_http(NULL, "GET", "/x", nothing, NULL))             \
 	X(sup_tool, p, sup_tool(NULL, "x", NULL, NULL, nothing, NULL))         \
 	X(sup_command, p, sup_command(NULL, "x", NULL, nothing, NULL))         \

@@ -16,6 +16,12 @@ done(struct sup *p, const char *error, const char *result_json, void *user)
 {
 }
 
+static int
+change(struct sup *p, void *user)
+{
+	return 0;
+}
+
 static void
 fn(void *user)
 {

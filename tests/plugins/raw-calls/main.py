@@ -3,19 +3,35 @@ they may be wrong.
 
 The tool `do` takes a map of what to do:
   as: own | N      in the name of that request; absent: of none
-  wait: true       first waits until it is cancelled
+  wait: true       first waits until it is cancelled, or the worker gets USR1
+  offer: [NAME…]   offers these tools and `do`, "GET /PATH" as http, and maps as
+                   they are; answers with nil or [CODE, TEXT]. times: N sends N
+                   such offers at once, every other one without the last name,
+                   and answers with the codes of those that were refused
   emit: NAME       emits it; the data is what came of the call
   call: [KIND, NAME, ARGS, DEADLINE_MS]
                    calls it and answers with the result, or with the error as
                    [CODE, TEXT]; in ARGS "$id" is the id of this request
 Other tools: `left` answers with its deadline_ms, `id` with the id of its
 request, `hold` when `free` was called, `strays` with the number of answers to
-calls that this worker did not make."""
+calls that this worker did not make. http answers with the index that it was
+sent. The setting `gate: PATH`: is ready when that file exists."""
 import os
+import signal
+import time
 
 import wire
 
 TOOLS = ["do", "left", "id", "hold", "free", "strays"]
+
+
+def as_registration(name):
+    if isinstance(name, dict):
+        return name
+    if " " in name:
+        return {"kind": "http", "method": name.split()[0],
+                "path": name.split()[1]}
+    return {"kind": "tool", "name": name}
 
 
 class Worker:
@@ -26,6 +42,11 @@ class Worker:
         self.waiting = {}  # id of a request -> args of `do`
         self.strays = self.last_id = 0
         self.draining, self.open = False, set()
+        signal.signal(signal.SIGUSR1, lambda *_: self.go_on())
+
+    def go_on(self):
+        for number in list(self.waiting):
+            self.do(number, self.waiting.pop(number))
 
     def request(self, name, params, answered):
         self.last_id += 1
@@ -53,13 +74,33 @@ class Worker:
             if "emit" in args:
                 self.link.send([2, "emit", [args["emit"], came, *as_it]])
             self.answer(number, came)
-        if "call" in args:
+        if "offer" in args:
+            self.offer(args["offer"], args.get("times", 0), end)
+        elif "call" in args:
             kind, name, what, deadline_ms = args["call"]
             if isinstance(what, dict) and what.get("as") == "$id":
                 what["as"] = number
             self.request("call", [kind, name, what, deadline_ms, *as_it], end)
         else:
             end(None, None)
+
+    def offer(self, names, times, end):
+        codes = []
+
+        def ended(error, result):
+            codes.append(error and error[0])
+            if len(codes) == times:
+                end(None, [code for code in codes if code])
+        if not times:
+            self.request("offer", [[as_registration(name)
+                                    for name in names + ["do"]]], end)
+            return
+        for i in range(times):
+            some = names[:len(names) - i % 2]
+            self.last_id += 1
+            self.calls[self.last_id] = ended
+            self.link.send([0, self.last_id, "offer", [[
+                as_registration(name) for name in some + ["do"]]]])
 
     def tool(self, number, name, args, deadline_ms, caller):
         self.open.add(number)
@@ -83,6 +124,9 @@ class Worker:
     def on_request(self, number, name, params):
         if name == "tool":
             self.tool(number, *params)
+        elif name == "http":
+            self.link.send([1, number, None, [
+                200, [], str(params[0]).encode(), False]])
         else:
             self.link.send([1, number, None, None])
 
@@ -100,12 +144,17 @@ class Worker:
         else:
             self.strays += 1
 
-    def run(self):
-        self.request("hello", [1, os.environ["SUPD_NONCE"], "raw-calls"],
-                     lambda error, result: None)
-        self.request("ready", ["1.0.0", [{"kind": "tool", "name": name}
+    def on_hello(self, error, result):
+        gate = result[2].get("gate")
+        while gate and not os.path.exists(gate):
+            time.sleep(0.01)
+        self.request("ready", ["1.0.0", [as_registration(name)
                                          for name in TOOLS]],
                      lambda error, result: None)
+
+    def run(self):
+        self.request("hello", [1, os.environ["SUPD_NONCE"], "raw-calls"],
+                     self.on_hello)
         while True:
             for message in self.link.receive():
                 if message[0] == 0:

@@ -673,6 +673,53 @@ cross(struct sup_req *req, void *user)
 	sup_fail(req, SUP_CONFLICT, "as asked");
 }
 
+static void
+new_one(struct sup_req *req, void *user)
+{
+	sup_reply_text(req, 200, "new\n");
+}
+
+/* GET /text moves behind the others, so all indices change. */
+static int
+change(struct sup *p, void *user)
+{
+	static const char *const gone[][2] = {
+		{"tool", "fails"}, {"http", "GET /text"}};
+
+	for (size_t i = 0; i < sizeof(gone) / sizeof(*gone); i++)
+		if (sup_withdraw(p, gone[i][0], gone[i][1]))
+			return -1;
+	if (sup_http(p, "GET", "/new", new_one, NULL) ||
+		sup_tool(p, "fresh", NULL, NULL, mirror, NULL))
+		return -1;
+	return sup_http(p, "GET", "/text", text, NULL);
+}
+
+static int
+change_wrongly(struct sup *p, void *user)
+{
+	return sup_http(p, "GET", "/api/no", new_one, NULL);
+}
+
+static void
+changed(struct sup *p, const char *error, void *user)
+{
+	if (error)
+		sup_fail(user, SUP_CONFLICT, "%s", error);
+	else
+		sup_reply_text(user, 200, "changed\n");
+}
+
+static void
+offer(struct sup_req *req, void *user)
+{
+	bool right = !strcmp(sup_req_param(req, "how"), "right");
+
+	if (sup_replace_offers(sup_req_plugin(req),
+		    right ? change : change_wrongly, changed, req))
+		sup_fail(req, SUP_FAILED, "not made");
+}
+
 static const struct sup_offer offers[] = {
 	{SUP_HTTP, .method = "GET", .path = "/hello/{name}", .handler = hello},
 	{SUP_HTTP, .method = "GET", .path = "/text", .handler = text},
@@ -723,6 +770,7 @@ static const struct sup_offer offers[] = {
 	{SUP_METHOD, .name = "around", .handler = pass_on_later},
 	{SUP_COMMAND, .name = "about", .handler = pass_on,
 		.user = (void *)(uintptr_t)&to_again},
+	{SUP_HTTP, .method = "POST", .path = "/offer/{how}", .handler = offer},
 	{SUP_TOOL, .name = "left", .handler = left},
 	{SUP_TOOL, .name = "lend", .handler = lend},
 	{SUP_SCHEDULE, .name = "hourly", .when = "@hourly", .zone = "UTC",

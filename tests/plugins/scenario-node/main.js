@@ -132,6 +132,23 @@ plugin.tool('lend', async () => {
   return plugin.call('tool', 'left');
 });
 
+// ---- other registrations ----
+
+plugin.http('POST', '/offer/{how}', async (req) => {
+  await plugin.replaceOffers(() => {
+    if (req.params.how !== 'right') {
+      plugin.http('GET', '/api/no', () => 'no\n');
+      return;
+    }
+    plugin.withdraw('tool', 'fails');
+    plugin.withdraw('http', 'GET /text'); // moves behind the others
+    plugin.http('GET', '/new', () => 'new\n');
+    plugin.tool('fresh', (args) => args);
+    plugin.http('GET', '/text', () => 'text\n');
+  });
+  return 'changed\n';
+});
+
 // ---- values ----
 
 plugin.tool('mirror', (args) => args);

@@ -246,6 +246,24 @@ async def lend(args):
     return await plugin.call("tool", "left")
 
 
+# ---- other registrations ----
+
+@plugin.http("POST", "/offer/{how}")
+async def offer(req):
+    def change():  # GET /text moves behind the others
+        plugin.withdraw("tool", "fails")
+        plugin.withdraw("http", "GET /text")
+        plugin.http("GET", "/new")(lambda req: "new\n")
+        plugin.tool("fresh")(mirror)
+        plugin.http("GET", "/text")(text)
+
+    def change_wrongly():
+        plugin.http("GET", "/api/no")(text)
+    await plugin.replace_offers(
+        change if req.params["how"] == "right" else change_wrongly)
+    return "changed\n"
+
+
 # ---- values ----
 
 @plugin.tool("mirror")
