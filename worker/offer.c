@@ -28,7 +28,7 @@ offer_set_copy(const struct offer_set *from)
 	to->items = memory_alloc((from->count + 1) * sizeof(*to->items));
 	for (uint32_t i = 0; i < from->count; i++) {
 		to->items[i] = from->items[i];
-		to->items[i].starts = 0; /* those in progress are the old */
+		to->items[i].start = NULL; /* the old one knows them */
 		to->items[i].stop = NULL;
 		registration_copy(
 			&to->items[i].declared, &from->items[i].declared);
