@@ -161,10 +161,8 @@ websocket_end(struct websocket *w, int code, struct bytes reason)
 {
 	if (w->state == WEBSOCKET_OVER)
 		return;
-	if (w->state == WEBSOCKET_OPEN) {
-		websocket_drop_queue(w);
+	if (w->state == WEBSOCKET_OPEN)
 		websocket_send_close(w, code, reason);
-	}
 	leave(w);
 	websocket_tell_closed(w, code, reason);
 }
