@@ -359,7 +359,8 @@ hears(const struct events *e, const char *name)
 	struct topic_walk walk;
 
 	topic_walk_begin(&walk, &e->topics, bytes_of(name));
-	return topic_walk_next(&walk);
+	return topic_walk_next(&walk) ||
+	       (e->listener && e->listener->wants(e->listener, bytes_of(name)));
 }
 
 void

@@ -104,6 +104,16 @@ events_pass(struct events *e, const struct event_source *source)
 		e->stopping_id = source->id;
 	for_observers(e, source->name, source->data, pass_to, &passing);
 	event_unref(passing.event);
+	if (e->listener && event_name_is_transient(bytes_of(source->name)) &&
+		e->listener->wants(e->listener, bytes_of(source->name)))
+		e->listener->take(e->listener, source);
+}
+
+void
+events_listen(struct events *e, struct event_listener *l)
+{
+	e->listener = l;
+	calls_follow_hooks(e);
 }
 
 static void

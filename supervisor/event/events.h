@@ -18,6 +18,15 @@
 struct event_source;
 struct events;
 
+/* Who hears of transient events besides hooks: the sessions. */
+struct event_listener {
+	/* Whether it wants events of that name at the moment. */
+	bool (*wants)(const struct event_listener *l, struct bytes name);
+	/* An event that it wants; all of it is borrowed. */
+	void (*take)(
+		struct event_listener *l, const struct event_source *source);
+};
+
 /* From now on the gateway's events go to hooks. */
 struct events *events_create(struct gateway *g);
 void events_destroy(struct events *e); /* all plugins must be gone */
@@ -28,6 +37,10 @@ void events_destroy(struct events *e); /* all plugins must be gone */
 int events_take(struct events *e, struct plugin *p, const char *name,
 	const json_t *data, struct chain *chain, uint64_t *seq_out,
 	enum wire_error *code_out, struct error *err);
+
+/* There is one listener, or none (NULL). Call it also when what it wants has
+ * changed, because transient events are made only while somebody listens. */
+void events_listen(struct events *e, struct event_listener *l);
 
 /* Calls done() when the observers of gateway.stopping have handled it, at the
  * latest after that time; possibly before it returns. Call it after the event,

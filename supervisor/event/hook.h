@@ -4,6 +4,7 @@
 
 #include "proto/registration.h"
 #include "supervisor/event/event.h"
+#include "supervisor/event/events.h"
 #include "supervisor/event/topics.h"
 #include "supervisor/gateway/gateway.h"
 #include "supervisor/ops/journal.h"
@@ -61,6 +62,7 @@ struct events {
 	ev_timer pump;		  /* runs what is ready, in the next turn */
 	struct wheel_timer retry; /* the table of requests was full */
 	uint64_t transient_id;	  /* of the last event not in the journal */
+	struct event_listener *listener; /* or NULL */
 	/* Whether somebody listens to these: calls.h. */
 	bool hears_tool_before, hears_tool_after, hears_command_before;
 	/* The event gateway.stopping: its id, and how many observers have yet

@@ -7,6 +7,7 @@
 #include "proto/event_name.h"
 #include "proto/util/memory.h"
 #include "supervisor/http/rpc_session.h"
+#include "supervisor/http/server.h"
 
 /* ---- patterns ---- */
 
@@ -22,6 +23,7 @@ rpc_wants(const struct rpc_session *s, uint32_t count, struct bytes name)
 static void
 drop_pattern(struct rpc_session *s, uint32_t i)
 {
+	rpc_count_pattern(&s->server->sessions.fanout, s->patterns[i], -1);
 	free(s->patterns[i]);
 	s->pattern_count--;
 	memmove(s->patterns + i, s->patterns + i + 1,
@@ -200,9 +202,10 @@ rpc_subscribe(struct rpc_session *s, const json_t *params, struct error *err)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const char *text = json_string_value(json_array_get(list, i));
 
-		if (find_pattern(s, text) < 0)
-			s->patterns[s->pattern_count++] =
-				memory_copy_text(text);
+		if (find_pattern(s, text) >= 0)
+			continue;
+		s->patterns[s->pattern_count++] = memory_copy_text(text);
+		rpc_count_pattern(&s->server->sessions.fanout, text, 1);
 	}
 	if (since)
 		go_back(s, (uint64_t)json_integer_value(

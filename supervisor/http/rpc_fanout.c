@@ -68,20 +68,30 @@ journal_of(struct rpc_fanout *f)
 	return h->server->gateway->journal;
 }
 
-/* Takes the next event; false: there is none. */
+/* Takes the next event of the journal; false: there is none. */
 static bool
-begin_event(struct rpc_fanout *f)
+take_kept(struct rpc_fanout *f)
 {
 	struct journal_text event;
 
 	if (!journal_next(journal_of(f), f->seq, &event))
 		return false;
+	f->is_transient = false;
 	f->frame = rpc_event_frame(event.text.at, event.text.length);
 	f->frame_seq = event.seq;
 	f->missed_count = event.missed;
 	f->missed = event.missed ? rpc_missed_frame(event.missed) : NULL;
 	memcpy(f->name, event.name.at, event.name.length);
 	f->name[event.name.length] = '\0';
+	return true;
+}
+
+/* Takes the next event; false: there is none. */
+static bool
+begin_event(struct rpc_fanout *f)
+{
+	if (!take_kept(f) && !rpc_take_transient(f))
+		return false;
 	list_append(&f->subscribers, &f->due);
 	list_remove(&f->subscribers);
 	return true;
@@ -90,19 +100,34 @@ begin_event(struct rpc_fanout *f)
 static void
 end_event(struct rpc_fanout *f)
 {
-	f->seq = f->frame_seq;
+	if (!f->is_transient)
+		f->seq = f->frame_seq;
 	websocket_frame_unref(f->frame);
 	if (f->missed)
 		websocket_frame_unref(f->missed);
 	f->frame = f->missed = NULL;
 }
 
+/* Whether the event is for the session, which reads the journal's past by
+ * itself. Calls, with their arguments and results, are for those who may make
+ * them. */
+static bool
+concerns(const struct rpc_fanout *f, struct rpc_session *s)
+{
+	if (f->is_transient)
+		return rpc_wants(s, s->pattern_count, bytes_of(f->name)) &&
+		       rpc_role_now(s) >= ROLE_OPERATOR;
+	if (s->catches_up || s->sent >= f->frame_seq)
+		return false;
+	s->sent = f->frame_seq;
+	return true;
+}
+
 static void
 visit(struct rpc_fanout *f, struct rpc_session *s)
 {
-	if (s->catches_up || s->sent >= f->frame_seq)
+	if (!concerns(f, s))
 		return;
-	s->sent = f->frame_seq;
 	if (f->missed) {
 		rpc_count_missed(s, f->missed_count);
 		send_event(s, f->missed);
@@ -134,14 +159,19 @@ fan_out(struct slice *slice)
 	return true;
 }
 
+void
+rpc_fan_out(struct rpc_fanout *f)
+{
+	struct rpc_house *h = container_of(f, struct rpc_house, fanout);
+
+	slice_take(h->server->gateway->slices, &f->slice);
+}
+
 static void
 on_event(struct journal_reader *reader, json_t *event)
 {
-	struct rpc_fanout *f = container_of(reader, struct rpc_fanout, reader);
-	struct rpc_house *h = container_of(f, struct rpc_house, fanout);
-
 	(void)event;
-	slice_take(h->server->gateway->slices, &f->slice);
+	rpc_fan_out(container_of(reader, struct rpc_fanout, reader));
 }
 
 void
@@ -152,6 +182,7 @@ rpc_fanout_init(struct rpc_fanout *f)
 	slice_init(&f->slice, fan_out);
 	list_init(&f->subscribers);
 	list_init(&f->due);
+	rpc_transients_init(&f->transients);
 }
 
 void
@@ -161,6 +192,7 @@ rpc_fanout_finish(struct rpc_fanout *f)
 	slice_leave(&f->slice);
 	if (f->frame)
 		end_event(f);
+	rpc_transients_finish(f);
 }
 
 /* ---- who takes part ---- */
@@ -191,7 +223,7 @@ rpc_fanout_leave(struct rpc_session *s)
 	list_remove(&s->subscriber);
 	if (list_is_empty(&f->subscribers) && list_is_empty(&f->due)) {
 		journal_leave(&f->reader);
-		if (f->frame)
+		if (f->frame && !f->is_transient)
 			f->seq = f->frame_seq;
 	}
 }

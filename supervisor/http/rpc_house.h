@@ -7,12 +7,28 @@
 
 #include "proto/util/list.h"
 #include "supervisor/control/slices.h"
+#include "supervisor/event/events.h"
 #include "supervisor/http/head.h"
 #include "supervisor/ops/journal.h"
+
+/* Events that the journal does not keep, waiting for the fan-out. */
+#define RPC_TRANSIENT_NAMES 3
+#define RPC_TRANSIENTS_MAX 256
+#define RPC_TRANSIENT_BYTES ((size_t)1024 * 1024)
 
 struct exchange;
 struct http_server;
 struct websocket_frame;
+
+/* Calls as events (tool.before, ...), made only while a session wants them. */
+struct rpc_transients {
+	struct event_listener listener;
+	unsigned wanted[RPC_TRANSIENT_NAMES]; /* patterns for each name */
+	struct list waiting;		      /* oldest first */
+	uint32_t count;
+	size_t bytes;
+	uint64_t missed; /* since the last one that was taken */
+};
 
 /* The fan-out of events to the sessions that subscribed: one event after the
  * other, each as one frame for all. It reads the journal, so a storm costs no
@@ -26,7 +42,9 @@ struct rpc_fanout {
 	/* the event that is on its way; frame NULL: none is */
 	struct websocket_frame *frame, *missed;
 	uint64_t frame_seq, missed_count;
+	bool is_transient;
 	char name[JOURNAL_NAME_MAX + 1];
+	struct rpc_transients transients;
 };
 
 struct rpc_house {

@@ -83,11 +83,22 @@ void rpc_fanout_finish(struct rpc_fanout *f);
 /* The session gets events from now on; idempotent, as is leaving. */
 void rpc_fanout_join(struct rpc_session *s);
 void rpc_fanout_leave(struct rpc_session *s);
+/* Goes on with the events that wait. */
+void rpc_fan_out(struct rpc_fanout *f);
 /* An event, JSON text, as a notification; and the number of events that the
  * journal no longer had. */
 struct websocket_frame *rpc_event_frame(const char *event, size_t length);
 struct websocket_frame *rpc_missed_frame(uint64_t count);
 void rpc_count_missed(struct rpc_session *s, uint64_t count);
+
+/* ---- rpc_transient.c ---- */
+void rpc_transients_init(struct rpc_transients *t);
+void rpc_transients_finish(struct rpc_fanout *f);
+/* A pattern of a session counts, or no longer. */
+void rpc_count_pattern(struct rpc_fanout *f, const char *pattern, int change);
+/* Makes the oldest one that waits the event of the fan-out; false: none
+ * waits. */
+bool rpc_take_transient(struct rpc_fanout *f);
 
 /* ---- rpc_events.c ---- */
 void rpc_session_init_events(struct rpc_session *s);

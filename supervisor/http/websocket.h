@@ -112,6 +112,7 @@ bool websocket_has_room(struct websocket *w);
 struct websocket_frame *websocket_frame_create(
 	enum websocket_opcode opcode, struct bytes payload);
 void websocket_frame_unref(struct websocket_frame *f);
+size_t websocket_frame_bytes(const struct websocket_frame *f);
 /* Takes a reference while it is queued. */
 void websocket_send_frame(struct websocket *w, struct websocket_frame *f);
 

@@ -58,6 +58,12 @@ websocket_frame_unref(struct websocket_frame *f)
 		free(f);
 }
 
+size_t
+websocket_frame_bytes(const struct websocket_frame *f)
+{
+	return f->length;
+}
+
 static size_t
 cost_of(const struct websocket_frame *f)
 {

@@ -176,6 +176,41 @@ Test(sessions, a_reload_notifies_its_phases_and_fails_with_its_receipt)
 	run_end(g);
 }
 
+Test(sessions, hear_of_calls_while_they_want_to)
+{
+	struct gateway_run *g = create();
+	struct session ops, look;
+	json_t *note, *data;
+
+	run_add_hello(g);
+	run_start(g);
+	session_open(&ops, g, SESSION_OPS);
+	session_open(&look, g, SESSION_LOOK);
+	json_decref(session_call(
+		&ops, "events.subscribe", "{\"patterns\": [\"tool.*\"]}"));
+	json_decref(session_call(
+		&look, "events.subscribe", "{\"patterns\": [\"*\"]}"));
+	ctl_destroy(
+		ctl_expect(g, 0, "call", "tool", "hello", "{\"x\": 1}", NULL));
+	note = session_note(&ops, "event");
+	cr_expect_str_eq(json_string_value(json_object_get(note, "event")),
+		"tool.before");
+	data = json_object_get(note, "data");
+	cr_expect_str_eq(
+		json_string_value(json_object_get(data, "name")), "hello");
+	json_decref(note);
+	note = session_note(&ops, "event");
+	cr_expect_str_eq(json_string_value(json_object_get(note, "event")),
+		"tool.after");
+	json_decref(note);
+	cr_expect_eq(session_error(session_call(&look, "ping", NULL)), 0);
+	cr_expect_eq(json_array_size(look.kept), 0,
+		"arguments are not for those who may not call");
+	session_close(&ops);
+	session_close(&look);
+	run_end(g);
+}
+
 /* Whoever has no right changes nothing, 100 times. */
 Test(sessions, wrong_missing_and_viewer_tokens_change_nothing)
 {

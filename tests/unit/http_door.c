@@ -105,6 +105,12 @@ dispatch_find_name(const struct gateway *g, enum registration_kind kind,
 		       : ROUTE_NONE;
 }
 
+void
+events_listen(struct events *e, struct event_listener *l)
+{
+	door.listener = l;
+}
+
 bool
 dispatch_is_available(const struct gateway *g, const struct route_match *match)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "supervisor/event/events.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/http/server.h"
 
@@ -46,6 +47,7 @@ extern struct door {
 	int role;
 	struct command_call *pending;
 	bool holds_calls; /* every call stays pending */
+	struct event_listener *listener;
 } door;
 
 void door_open(void);

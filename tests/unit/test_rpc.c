@@ -7,6 +7,7 @@
 #include "proto/json_text.h"
 #include "proto/util/memory.h"
 #include "supervisor/control/commands.h"
+#include "supervisor/event/event.h"
 #include "supervisor/http/rpc_session.h"
 #include "supervisor/ops/journal.h"
 #include "tests/unit/frames.h"
@@ -599,7 +600,7 @@ heard_events(void)
 {
 	static char names[1000];
 	const char *at, *end;
-	size_t used = 0;
+	size_t used = 0; /* of names, which may be cut */
 
 	receive();
 	buffer_append_byte(&input, '\0');
@@ -610,6 +611,8 @@ heard_events(void)
 		int length = (int)strcspn(at + 9, "\"");
 
 		at += 9;
+		if (sizeof(names) - used < JOURNAL_NAME_MAX + 2)
+			break;
 		used += (size_t)snprintf(names + used, sizeof(names) - used,
 			"%.*s ", length, at);
 	}
@@ -735,6 +738,103 @@ Test(rpc, a_storm_is_missed_and_not_kept)
 	for (int i = 0; i < 20; i++)
 		door_turn();
 	cr_expect(strstr(heard_events(), "wanted "));
+}
+
+/* ---- calls as events ---- */
+
+static void
+tell_call(const char *name, size_t size)
+{
+	char *text = memory_alloc(size + 1);
+	json_t *data;
+	struct event_source source = {
+		.id = 7, .at = "now", .name = name, .plugin_id = "p"};
+
+	memset(text, 'd', size);
+	source.data = data = json_string(text);
+	door.listener->take(door.listener, &source);
+	json_decref(data);
+	free(text);
+	door_turn();
+}
+
+static bool
+is_wanted(const char *name)
+{
+	return door.listener &&
+	       door.listener->wants(door.listener, bytes_of(name));
+}
+
+Test(rpc, calls_are_events_only_while_a_session_wants_them)
+{
+	door.gateway.events = (struct events *)(void *)&door;
+	join();
+	subscribe(SUBSCRIBE("\"patterns\":[\"a.*\",\"toolbox\"]"));
+	cr_expect_not(is_wanted("tool.before"));
+	subscribe(SUBSCRIBE("\"patterns\":[\"tool.*\",\"tool.after\"]"));
+	cr_expect(is_wanted("tool.before"));
+	cr_expect(is_wanted("tool.after"));
+	cr_expect_not(is_wanted("command.before"));
+	cr_expect_not(is_wanted("tool.other"));
+	tell_call("tool.after", 1);
+	expect(NULL, "T[114]");
+	subscribe(CALL("events.unsubscribe",
+		",\"params\":{\"patterns\":[\"tool.*\"]}"));
+	cr_expect_not(is_wanted("tool.before"));
+	cr_expect(is_wanted("tool.after"));
+	close(client);
+	client = -1;
+	door_turn();
+	cr_expect_not(is_wanted("tool.after"));
+}
+
+Test(rpc, calls_are_events_for_operators)
+{
+	door.gateway.events = (struct events *)(void *)&door;
+	join();
+	subscribe(SUBSCRIBE("\"patterns\":[\"*\"]"));
+	tell_call("tool.before", 1);
+	cr_expect_str_eq(heard_events(), "tool.before ");
+	door.config.admin.tokens.items[0].role = ROLE_VIEWER;
+	tell_call("tool.before", 1);
+	cr_expect_str_eq(heard_events(), "");
+	door.config.admin.tokens.items[0].role = ROLE_OPERATOR;
+}
+
+static bool
+take_long(struct slice *s)
+{
+	door.now_ms += 10;
+	return false;
+}
+
+Test(rpc, calls_that_wait_as_events_are_bounded_and_counted)
+{
+	struct event_source source = {
+		.id = 7, .at = "now", .name = "tool.before"};
+	struct slice other;
+
+	door.gateway.events = (struct events *)(void *)&door;
+	join();
+	subscribe(SUBSCRIBE("\"patterns\":[\"tool.before\"]"));
+	tell_call("tool.before", JOURNAL_DATA_MAX);
+	receive();
+	cr_expect(memmem(buffer_bytes(&input), buffer_length(&input),
+		"\"data\":null,\"omittedBytes\":65538}", 33));
+	buffer_clear(&input);
+	/* this turn's time is used up, so none of these is sent at once */
+	slice_init(&other, take_long);
+	slice_take(door.gateway.slices, &other);
+	for (int i = 0; i < 100000; i++)
+		door.listener->take(door.listener, &source);
+	cr_expect_eq(door.server->sessions.fanout.transients.count,
+		RPC_TRANSIENTS_MAX);
+	for (int i = 0; i < 50; i++)
+		door_turn();
+	tell_call("tool.before", 1);
+	receive();
+	cr_expect(memmem(buffer_bytes(&input), buffer_length(&input),
+		"{\"missed\":99744}", 16));
 }
 
 Test(rpc, a_session_lives_through_pings_and_ends_with_a_stop)
