@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <ev.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +149,7 @@ transfers_create(struct sup *p)
 		free(all);
 		return NULL;
 	}
+	signal(SIGPIPE, SIG_IGN); /* a server that closes ends only its own */
 	all->plugin = p;
 	all->multi = curl_multi_init();
 	ev_init(&all->timer, on_timer);

@@ -24,6 +24,7 @@
 #include "tests/system/harness/files.h"
 #include "tests/system/harness/run.h"
 #include "tests/system/harness/shell.h"
+#include "tests/system/raw.h"
 
 TestSuite(webhook_targets, .fini = run_fini, .timeout = 180);
 
@@ -593,6 +594,34 @@ Test(webhook_targets, a_revert_sends_on)
 	run_announce(g, "webhook");
 	cr_assert(!kill(pid, SIGKILL));
 	ctl_await_number(g, "webhook", "generation", 1);
+	emit(g, 2);
+	all = receiver_await(&r, 3);
+	expect_each_once(all, 3);
+	json_decref(all);
+	end(g, &r);
+}
+
+/* The set fails after webhook's old worker has given up its queues: the other
+ * plugin cannot import what its old worker exported. */
+Test(webhook_targets, a_reload_that_fails_late_sends_on)
+{
+	struct gateway_run *g = run_create();
+	struct receiver r = receiver_start(g, "receiver", NULL);
+	json_t *all;
+
+	run_package(g, "webhook", "webhook");
+	set(g, &r, "sign: none");
+	raw_add_more(g, "a", "count: true", "", "state: {export: true}\n");
+	run_start(g);
+	emit(g, 0);
+	json_decref(receiver_await(&r, 1));
+	raw_manifest(g, "a", "count: true, state: {fault: import_error}",
+		"state: {export: true}\n");
+	run_announce(g, "a");
+	ctl_destroy(
+		ctl_expect(g, 1, "reload", "webhook", "a", "--atomic", NULL));
+	cr_expect_eq(ctl_status_number(g, "webhook", "generation"), 1);
+	emit(g, 1);
 	emit(g, 2);
 	all = receiver_await(&r, 3);
 	expect_each_once(all, 3);
