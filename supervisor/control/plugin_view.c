@@ -12,6 +12,9 @@
 #include "supervisor/reload/reload.h"
 #include "supervisor/schedule/schedule.h"
 
+#define SERVICES_MAX 16	     /* in a row of status */
+#define SERVICES_ALL_MAX 512 /* of one plugin */
+
 static void
 put_text(json_t *object, const char *key, const char *text)
 {
@@ -112,7 +115,7 @@ plugin_view_status(const struct plugin *p)
 	put_text(row, "stageDamaged", p->stage_damaged);
 	put_text(row, "runsOlder",
 		plugin_runs_older(p) ? p->older_reason : NULL);
-	json_object_set_new(row, "services", services_view(w));
+	json_object_set_new(row, "services", services_view(w, SERVICES_MAX));
 	json_object_set_new(row, "take", services_take_view(w));
 	return row;
 }
@@ -294,6 +297,8 @@ plugin_view_all(const struct gateway *g, const struct plugin *p)
 		services_are_exclusive(p->active) ? "exclusive" : "overlap");
 	put_text(all, "link",
 		config_link_name(plugin_link(p->config, manifest)));
+	json_object_set_new(
+		all, "services", services_view(p->active, SERVICES_ALL_MAX));
 	json_object_set_new(all, "workers", workers_view(p));
 	json_object_set_new(all, "limits", limits_view(&p->config->limits));
 	json_object_set_new(all, "counters", counters_view(p));

@@ -84,6 +84,8 @@ next_to_start(struct services *s)
 {
 	struct service *soonest = NULL;
 
+	if (s->items[0].is_skipped)
+		return NULL; /* without the take, none is started */
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct service *service = &s->items[i];
 
@@ -124,7 +126,7 @@ failed(struct services *s, struct service *service, const char *what,
 
 	describe(service, name, sizeof(name));
 	note_failure(service);
-	service_show(s, service, why->text);
+	service_show_failure(s, service, what, why->text);
 	if (s->goal == SERVICES_SERVE)
 		return;
 	if (s->job.is_tolerant || (service->is_excused && !s->job.stops)) {
@@ -235,7 +237,7 @@ started(struct services *s, struct service *service)
 	service->state = SERVICE_ON;
 	service->started_ms = clock_ms();
 	service->again_ms = 0;
-	service_show(s, service, NULL);
+	service_show_start(s, service);
 }
 
 void

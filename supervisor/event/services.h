@@ -51,7 +51,7 @@ bool services_are_on(const struct worker *w, enum services_which which);
 /* Begins a job; ends another one, and a task in progress. */
 void services_begin(struct worker *w, const struct services_job *job);
 /* The services of `w` that did not run in `old`, where it has them, too: their
- * start may fail in a job. */
+ * start may fail in a job. The same goes for the take. */
 void services_excuse(struct worker *w, const struct worker *old);
 /* The worker serves: starts what is not running, and again after failures, with
  * growing pauses, for as long as it serves. */
@@ -70,7 +70,8 @@ void services_on_task(
 	struct worker *w, enum worker_task_end end, const struct error *err);
 
 /* ---- views ---- */
-/* [{"name", "state", "text"}]: running, waiting or failed. */
-json_t *services_view(const struct worker *w);
+/* [{"name", "state", "text"}]: running, waiting or failed; at most that many.
+ */
+json_t *services_view(const struct worker *w, uint32_t most);
 /* {"epoch", "state", "text"} of the take of an exclusive worker; else null. */
 json_t *services_take_view(const struct worker *w);

@@ -86,8 +86,10 @@ struct wheel *services_wheel(const struct services *s);
 struct service *services_find(const struct services *s, uint32_t registration);
 
 /* ---- services_status.c ---- */
-/* A start or stop ended; text says why it failed, NULL: it runs. */
-void service_show(
-	struct services *s, struct service *service, const char *text);
+/* It runs. */
+void service_show_start(struct services *s, struct service *service);
+/* what: "did not start" */
+void service_show_failure(struct services *s, struct service *service,
+	const char *what, const char *why);
 void services_tell_all(struct services *s); /* the worker serves now */
 void services_tell_due(struct wheel_timer *t);

@@ -219,6 +219,10 @@ services_excuse(struct worker *w, const struct worker *old)
 {
 	struct services *s = w->services;
 
-	for (uint32_t i = 1; s && i < s->count; i++)
+	if (!s)
+		return;
+	s->items[0].is_excused = old->services && old->services->is_exclusive &&
+				 old->services->items[0].state != SERVICE_ON;
+	for (uint32_t i = 1; i < s->count; i++)
 		s->items[i].is_excused = did_not_run(old, s->items[i].name);
 }

@@ -36,13 +36,18 @@ view_of(const struct service *service)
 		*service->text ? value_text(service->text) : json_null());
 }
 
+/* If there are too many, those that run are left out. */
 json_t *
-services_view(const struct worker *w)
+services_view(const struct worker *w, uint32_t most)
 {
+	const struct services *s = w ? w->services : NULL;
+	bool all = s && s->count - 1 <= most;
 	json_t *rows = json_array();
 
-	for (uint32_t i = 1; w && w->services && i < w->services->count; i++)
-		json_array_append_new(rows, view_of(&w->services->items[i]));
+	for (uint32_t i = 1; s && i < s->count; i++)
+		if ((all || state_text(&s->items[i]) != running.at) &&
+			json_array_size(rows) < most)
+			json_array_append_new(rows, view_of(&s->items[i]));
 	return rows;
 }
 
@@ -101,19 +106,6 @@ services_tell_all(struct services *s)
 }
 
 static void
-log_failure(const struct services *s, const struct service *service)
-{
-	struct log_subject subject = {
-		.plugin = s->plugin->id, .generation = s->worker->generation};
-
-	if (service->name)
-		log_write(LOG_WARN, &subject, "service '%s' does not run: %s",
-			service->name, service->text);
-	else
-		log_write(LOG_WARN, &subject, "take failed: %s", service->text);
-}
-
-static void
 set(struct services *s, struct service *service, bool failed, bool waits,
 	const char *text)
 {
@@ -133,19 +125,31 @@ set(struct services *s, struct service *service, bool failed, bool waits,
 }
 
 void
-service_show(struct services *s, struct service *service, const char *text)
+service_show_start(struct services *s, struct service *service)
 {
-	if (text) {
-		set(s, service, false, true, text);
-		log_failure(s, service);
-		return;
-	}
 	service->is_new = true; /* that it runs is news */
 	if (service->has_spoken)
 		set(s, service, service->has_failed, service->waits,
 			service->text);
 	else
 		set(s, service, false, false, NULL);
+}
+
+void
+service_show_failure(struct services *s, struct service *service,
+	const char *what, const char *why)
+{
+	struct log_subject subject = {
+		.plugin = s->plugin->id, .generation = s->worker->generation};
+
+	set(s, service, false, true, why);
+	if (service->name)
+		log_write(LOG_WARN, &subject, "service '%s' %s: %s",
+			service->name, what, service->text);
+	else
+		log_write(LOG_WARN, &subject,
+			"what only one worker may have %s: %s", what,
+			service->text);
 }
 
 /* The worker's word; one that it may not use is ignored. */

@@ -266,6 +266,48 @@ Test(takeover, a_stop_in_the_middle_ends_it_at_once)
 	run_end(g);
 }
 
+Test(takeover, of_what_the_old_one_never_had_fails_no_reload)
+{
+	struct gateway_run *g =
+		start("services: one, take: fail", EXCLUSIVE, "");
+	struct ctl *c;
+
+	taker_await(g, "a", "1 take take\n", 1);
+	c = ctl_expect(g, 0, "reload", "a", NULL);
+	cr_expect_str_eq(ctl_text(c, "mode"), "exclusive");
+	ctl_destroy(c);
+	cr_expect_eq(taker_count(g, "a", " start one\n"), 0);
+	c = ctl_expect(g, 0, "show", "a", NULL);
+	cr_expect_str_eq(ctl_text(c, "take.state"), "waiting");
+	ctl_destroy(c);
+	taker_manifest(g, "a", "services: one", EXCLUSIVE);
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	cr_expect_eq(taker_count(g, "a", "3 runs one\n"), 1);
+	run_end(g);
+}
+
+Test(takeover, with_a_great_number_of_services_is_shown_in_part)
+{
+	struct gateway_run *g = run_create();
+	char names[400] = "services: \"s0";
+	struct ctl *c;
+
+	for (int i = 1; i < 40; i++)
+		sprintf(names + strlen(names), ",s%d", i);
+	strcat(names, "\", only: s7, start: fail");
+	taker_add(g, "a", names, "", "");
+	run_start(g);
+	taker_await(g, "a", "1 runs s39\n", 1);
+	c = ctl_expect(g, 0, "status", "a", NULL);
+	cr_expect_eq(json_array_size(ctl_at(c, "plugins.0.services")), 1);
+	cr_expect_str_eq(ctl_text(c, "plugins.0.services.0.name"), "s7");
+	ctl_destroy(c);
+	c = ctl_expect(g, 0, "show", "a", NULL);
+	cr_expect_eq(json_array_size(ctl_at(c, "services")), 40);
+	ctl_destroy(c);
+	run_end(g);
+}
+
 /* ---- requests ---- */
 
 /* Begins a reload in whose middle requests come: the new one starts late, or
@@ -336,7 +378,9 @@ Test(takeover, held_requests_go_to_the_old_one_if_it_fails)
 Test(takeover, waits_for_answers_in_flight_unless_it_is_forced)
 {
 	static const char *const reload[] = {"reload", "a", NULL};
-	struct gateway_run *g = start("services: one", "", "hold_timeout: 20s");
+	struct gateway_run *g = start("services: one", "",
+		"hold_timeout: 20s, drain_timeout: 200ms, "
+		"stop_timeout: 1s");
 	struct client slow;
 	struct answer a;
 	struct ctl *c;
