@@ -459,6 +459,23 @@ Test(webhook, a_second_delivery_is_no_event_whatever_lies_between)
 	run_end(g);
 }
 
+/* A slash command has no id; the same bytes with the same time are a replay. */
+Test(webhook, a_replayed_form_is_known_by_its_signature)
+{
+	struct gateway_run *g = start(ALL_THREE);
+	const char *form = "command=%2Fdeploy&text=now";
+	int64_t now = time(NULL);
+
+	cr_expect_eq(post_timed(g, SIGN_SLACK, now, form), 200);
+	cr_expect_eq(post_timed(g, SIGN_SLACK, now, form), 200);
+	expect_events(g, "webhook.slack", 1);
+	cr_expect_eq(post_timed(g, SIGN_SLACK, now - 1, form), 200);
+	expect_events(g, "webhook.slack", 2);
+	cr_expect_eq(post_timed(g, SIGN_SLACK, now - 400, form), 401);
+	expect_events(g, "webhook.slack", 2);
+	run_end(g);
+}
+
 Test(webhook, deliveries_are_remembered_over_a_restart_of_supd)
 {
 	struct gateway_run *g = start(GITHUB);
@@ -522,6 +539,33 @@ Test(webhook, what_supd_does_not_take_is_asked_for_again)
 	cr_expect_eq(post(g, "github", lines, "{}"), 200);
 	expect_events(g, "webhook.github", 1);
 	free(lines);
+	run_end(g);
+}
+
+/* An observer that never answers has a queue of 16 MiB. */
+Test(webhook, what_a_busy_gateway_does_not_take_is_asked_for_again)
+{
+	struct gateway_run *g = run_create();
+	char *body = calloc(1, 60001), id[20] = "";
+	int status = 200;
+
+	memset(body, 'x', 60000);
+	run_package(g, "webhook", "webhook");
+	run_package(g, "hooks", "hooks");
+	set(g, GITHUB);
+	run_plugin(g, "hooks",
+		"drain_timeout: 1s, settings: {event: \"webhook.*\", "
+		"mode: hang, timeout_ms: 3600000}");
+	run_start(g);
+	for (unsigned i = 0; i < 1000 && status == 200; i++) {
+		snprintf(id, sizeof(id), "id-%u", i);
+		status = post_github_by(g, SECRET, id, body);
+	}
+	cr_expect_eq(status, 503, "%d", status);
+	run_await_log(g, 0, "too many events wait for hook");
+	ctl_destroy(ctl_expect(g, 0, "disable", "hooks", NULL));
+	cr_expect_eq(post_github_by(g, SECRET, id, body), 200);
+	free(body);
 	run_end(g);
 }
 

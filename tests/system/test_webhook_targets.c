@@ -22,6 +22,7 @@
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
+#include "tests/system/harness/http.h"
 #include "tests/system/harness/run.h"
 #include "tests/system/harness/shell.h"
 #include "tests/system/raw.h"
@@ -493,6 +494,49 @@ Test(webhook_targets, reloads_lose_none_and_double_none)
 	emit(g, n++);
 	all = receiver_await(&r, (size_t)n);
 	expect_each_once(all, n);
+	json_decref(all);
+	end(g, &r);
+}
+
+/* In at one door and out at the other, of the same plugin. */
+Test(webhook_targets, what_comes_in_goes_out_over_reloads)
+{
+	struct gateway_run *g = run_create();
+	struct receiver r = receiver_start(g, "receiver", NULL);
+	json_t *all;
+	long n = 0;
+
+	run_package(g, "webhook", "webhook");
+	run_plugin(g, "webhook",
+		"settings: {endpoints: {in: {sign: none}}, targets: {out: "
+		"{url: \"http://127.0.0.1:%d/\", events: [webhook.in], sign: "
+		"none, " QUICK "}}}",
+		r.port);
+	run_start(g);
+	for (unsigned i = 0; i < RELOADS; i++) {
+		ctl_destroy(ctl_expect(g, 0, "reload", "webhook", NULL));
+		for (unsigned k = 0; k < PER_RELOAD; k++) {
+			char *body = memory_format("{\"n\":%ld}", n++);
+			struct answer a = http_post(g->http, "/in", body);
+
+			cr_expect_eq(a.status, 200);
+			answer_finish(&a);
+			free(body);
+		}
+	}
+	all = receiver_await(&r, (size_t)n);
+	cr_expect_eq(json_array_size(all), (size_t)n);
+	for (long i = 0; i < n; i++) {
+		json_t *body = json_loads(
+			json_string_value(json_object_get(
+				json_array_get(all, (size_t)i), "body")),
+			0, NULL);
+		json_t *json =
+			json_object_get(json_object_get(body, "data"), "json");
+
+		cr_expect_eq(json_integer_value(json_object_get(json, "n")), i);
+		json_decref(body);
+	}
 	json_decref(all);
 	end(g, &r);
 }
