@@ -7,6 +7,7 @@
 #include "proto/util/clock.h"
 #include "proto/value.h"
 #include "supervisor/event/services.h"
+#include "supervisor/event/view.h"
 #include "supervisor/ops/time_text.h"
 #include "supervisor/plugin/usage.h"
 #include "supervisor/reload/reload.h"
@@ -269,6 +270,8 @@ plugin_view_route(const struct gateway *g, const struct route_row *row)
 	put_text(o, "description",
 		row->declared->description ? row->declared->description
 					   : row->declared->help);
+	if (row->kind == REGISTRATION_HOOK)
+		json_object_set_new(o, "hook", hook_view(g, row));
 	return o;
 }
 

@@ -70,6 +70,8 @@ void filter_begin(struct filter_run *f, struct events *e,
 	const struct filter_event *event);
 /* Frees what f owns. A run that is not over is cancelled, without done(). */
 void filter_finish(struct filter_run *f);
+/* The place of a filter among those of its event, from 1. */
+uint32_t filter_order(struct events *e, const struct hook *h);
 /* The filters of an event in the order in which they are asked: an array, which
  * the caller frees. */
 struct hook **filters_in_order(

@@ -17,8 +17,8 @@ filter_is_there(const struct events *e, const char *name)
 static int
 compare(const void *a, const void *b)
 {
-	const struct hook *first = *(struct hook *const *)a;
-	const struct hook *second = *(struct hook *const *)b;
+	const struct hook *first = *(const struct hook *const *)a;
+	const struct hook *second = *(const struct hook *const *)b;
 	int64_t p = first->declared->hook.priority;
 	int64_t q = second->declared->hook.priority;
 
@@ -27,6 +27,20 @@ compare(const void *a, const void *b)
 	if (first->owner->place != second->owner->place)
 		return first->owner->place < second->owner->place ? -1 : 1;
 	return first->index < second->index ? -1 : 1;
+}
+
+uint32_t
+filter_order(struct events *e, const struct hook *h)
+{
+	uint32_t order = 1;
+
+	hooks_know_places(e);
+	list_for_each (node, &h->topic->filters) {
+		struct hook *other = container_of(node, struct hook, in_topic);
+
+		order += other != h && compare(&other, &h) < 0;
+	}
+	return order;
 }
 
 struct hook **

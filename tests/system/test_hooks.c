@@ -236,6 +236,95 @@ Test(hooks, events_wait_for_a_plugin_without_a_time_limit)
 	run_end(g);
 }
 
+/* ---- what is registered ---- */
+
+static void
+write_manifest(struct gateway_run *g, int count, const char *more)
+{
+	char *path = run_package_file(g, "hooks", "plugin.yaml");
+
+	files_write(path,
+		"name: hooks\nversion: 1.0.0\nrun: hooks.so\n"
+		"settings: {event: test.it, count: %d}\n%s",
+		count, more);
+	free(path);
+}
+
+Test(hooks, are_counted_kept_and_dropped_like_all_registrations)
+{
+	struct gateway_run *g = create();
+	struct ctl *c;
+
+	write_manifest(g, 2, "keep: ['hook:h1']\n");
+	run_plugin(g, "it", "use: hooks");
+	run_start(g);
+	c = ctl_expect(g, 0, "reload", "it", NULL);
+	cr_expect_eq(ctl_number(c, "registered.hooks"), 2);
+	ctl_destroy(c);
+	write_manifest(g, 1, "keep: ['hook:h1']\n");
+	run_announce(g, "hook:h1 is missing");
+	c = ctl_expect(g, 1, "reload", "it", NULL);
+	cr_expect(strstr(c->out, "hook:h1 is missing"), "%s", c->out);
+	ctl_destroy(c);
+	write_manifest(g, 1, "");
+	run_announce(g, "hook:h1 would be dropped");
+	c = ctl_expect(g, 1, "reload", "it", "--no-drop", NULL);
+	cr_expect(strstr(c->out, "hook:h1 would be dropped"), "%s", c->out);
+	ctl_destroy(c);
+	c = ctl_expect(g, 0, "reload", "it", "--prove", NULL);
+	cr_expect_str_eq(ctl_text(c, "dropped.0"), "hook:h1", "%s", c->out);
+	ctl_destroy(c);
+	c = ctl_expect(g, 0, "routes", "--kind", "hook", NULL);
+	cr_expect_str_eq(ctl_text(c, "routes.1.name"), "h1", "%s", c->out);
+	ctl_destroy(c);
+	emit(g, "test.it", "{\"n\":0}");
+	await_calls(g, "it", "test.it", 2);
+	c = ctl_expect(g, 0, "reload", "it", NULL);
+	cr_expect_str_eq(ctl_text(c, "dropped.0"), "hook:h1");
+	ctl_destroy(c);
+	emit(g, "test.it", "{\"n\":1}");
+	await_calls(g, "it", "test.it", 3);
+	run_end(g);
+}
+
+Test(hooks, show_whom_an_event_concerns_and_how_it_went)
+{
+	struct gateway_run *g = create();
+	struct ctl *c;
+
+	run_plugin(g, "a",
+		"use: hooks, settings: {prefix: /a, event: test.*, "
+		"mode: error}");
+	run_plugin(g, "b",
+		"use: hooks, settings: {prefix: /b, event: "
+		"tool.before, filter: true}");
+	run_plugin(g, "c",
+		"use: hooks, settings: {prefix: /c, event: "
+		"tool.before, filter: true, priority: 3, "
+		"stop_on_error: true}");
+	run_start(g);
+	emit(g, "test.it", "{\"n\":0}");
+	run_await_log(g, 0, "hook h0 failed: as asked");
+	c = ctl_expect(g, 0, "hooks", "test.it", NULL);
+	cr_expect_eq(json_array_size(ctl_at(c, "hooks")), 1, "%s", c->out);
+	cr_expect_str_eq(ctl_text(c, "hooks.0.pluginId"), "a");
+	cr_expect_str_eq(ctl_text(c, "hooks.0.hook.event"), "test.*");
+	cr_expect_eq(ctl_number(c, "hooks.0.hook.calls.failed"), 1);
+	cr_expect_eq(ctl_number(c, "hooks.0.hook.queued"), 0);
+	cr_expect(ctl_at(c, "hooks.0.hook.latencyMs.mean"));
+	ctl_destroy(c);
+	c = ctl_expect(g, 0, "hooks", "tool.before", NULL);
+	cr_expect_eq(ctl_number(c, "hooks.0.hook.order"), 2, "%s", c->out);
+	cr_expect_eq(ctl_number(c, "hooks.1.hook.order"), 1);
+	cr_expect_str_eq(ctl_text(c, "hooks.1.hook.onError"), "stop");
+	ctl_destroy(c);
+	c = ctl_expect(g, 0, "show", "a", NULL);
+	cr_expect_str_eq(ctl_text(c, "registrations.0.kind"), "hook");
+	cr_expect_str_eq(ctl_text(c, "registrations.0.hook.event"), "test.*");
+	ctl_destroy(c);
+	run_end(g);
+}
+
 /* ---- crashes ---- */
 
 Test(hooks, an_event_that_a_worker_died_with_is_sent_again_if_idempotent)

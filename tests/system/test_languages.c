@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
@@ -300,10 +301,77 @@ what_is_registered_is_the_same(struct gateway_run *g)
 	cr_expect_str_eq(ctl_text(c, "registered.commands.0"), "shout");
 	cr_expect_str_eq(ctl_text(c, "registered.schedules.0"), "hourly");
 	cr_expect_str_eq(ctl_text(c, "registered.schedules.1"), "cross");
+	cr_expect_eq(ctl_number(c, "registered.hooks"), 2);
 	cr_expect_str_eq(ctl_text(c, "version"), "1.0.0");
 	ctl_destroy(c);
 }
 IN_EVERY_LANGUAGE(what_is_registered_is_the_same)
+
+/* ---- hooks ---- */
+
+static void
+await_event(struct gateway_run *g, const char *what)
+{
+	uint64_t deadline = clock_ms() + RUN_DEADLINE_MS;
+	bool found = false;
+
+	while (!found && clock_ms() < deadline) {
+		struct ctl *c = ctl_expect(g, 0, "events", NULL);
+
+		found = strstr(c->out, what);
+		ctl_destroy(c);
+	}
+	cr_expect(found, "no event %s", what);
+}
+
+static void
+an_observer_hears_what_it_matches(struct gateway_run *g)
+{
+	for (int n = 0; n < 3; n++) {
+		char data[16];
+
+		snprintf(data, sizeof(data), "{\"n\":%d}", n);
+		ctl_destroy(
+			ctl_expect(g, 0, "emit", "scenario.heard", data, NULL));
+	}
+	await_event(g, "{\"n\": 1, \"hook\": \"heard\", \"event\": "
+		       "\"scenario.heard\", \"by\": null}");
+	await_event(g, "{\"n\": 2, \"hook\": \"heard\"");
+	ctl_destroy(ctl_expect(g, 0, "call", "tool", "take", "{}", NULL));
+	await_event(g, "\"event\": \"scenario.taken\"");
+}
+IN_EVERY_LANGUAGE(an_observer_hears_what_it_matches)
+
+static void
+a_filter_has_four_verdicts(struct gateway_run *g)
+{
+	static const struct {
+		const char *verdict;
+		int exit_code;
+		const char *says;
+	} rows[] = {
+		{"pass", 0, "\"verdict\": \"pass\""},
+		{"change", 0, "\"changed\": true"},
+		{"claim", 0, "\"claimed\": true"},
+		{"stop", 1,
+			"stopped by the hook judge of plugin 'it': as asked"},
+		{"fail", 1, "the filter failed: no idea"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *args =
+			memory_format("{\"verdict\":\"%s\"}", rows[i].verdict);
+		struct ctl *c = ctl_expect(g, rows[i].exit_code, "call", "tool",
+			"judged", args, NULL);
+
+		cr_expect(strstr(c->out, rows[i].says) ||
+				  strstr(ctl_text(c, "error"), rows[i].says),
+			"%s: %s%s", rows[i].verdict, c->out, c->err);
+		ctl_destroy(c);
+		free(args);
+	}
+}
+IN_EVERY_LANGUAGE(a_filter_has_four_verdicts)
 
 /* ---- schedules ---- */
 

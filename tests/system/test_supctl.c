@@ -96,6 +96,20 @@ try_routes(struct gateway_run *g)
 }
 
 static void
+try_hooks(struct gateway_run *g)
+{
+	ctl_destroy(ctl_expect(g, 0, "hooks", NULL));
+	ctl_destroy(ctl_expect(g, 0, "hooks", "reload.verdict", NULL));
+	ctl_destroy(ctl_expect(g, 2, "hooks", "not.*", NULL));
+}
+
+static void
+try_schedule(struct gateway_run *g)
+{
+	ctl_destroy(ctl_expect(g, 5, "schedule", "run", "none", NULL));
+}
+
+static void
 try_reload(struct gateway_run *g)
 {
 	struct ctl *c = ctl_expect(g, 0, "reload", "hello", NULL);
@@ -400,6 +414,8 @@ static trial *const verb_trials[VERB_COUNT] = {
 	[VERB_LOGS] = try_logs,
 	[VERB_CALL] = try_call,
 	[VERB_EMIT] = try_emit,
+	[VERB_SCHEDULE] = try_schedule,
+	[VERB_HOOKS] = try_hooks,
 	[VERB_EVENTS] = try_events,
 	[VERB_HISTORY] = try_history,
 	[VERB_CONFIG] = try_config,

@@ -12,6 +12,7 @@
 #include "supervisor/control/slices.h"
 #include "supervisor/event/events.h"
 #include "supervisor/event/services.h"
+#include "supervisor/event/view.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/ops/journal.h"
 #include "supervisor/plugin/output_hub.h"
@@ -313,6 +314,20 @@ dispatch_submit(struct gateway *g, struct request *r,
 {
 	r->id = 1;
 	fake.request = r;
+}
+
+json_t *
+hook_view(const struct gateway *g, const struct route_row *row)
+{
+	(void)g, (void)row;
+	return json_object();
+}
+
+bool
+hook_view_concerns(const struct route_row *row, const char *event)
+{
+	(void)row, (void)event;
+	return true;
 }
 
 json_t *

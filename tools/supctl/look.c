@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/supctl/hooks.h"
 #include "tools/supctl/supctl.h"
 #include "tools/supctl/view.h"
 #include "tools/supctl/yaml.h"
@@ -138,6 +139,15 @@ print_schedules(const json_t *rows)
 	table_finish(t);
 }
 
+static bool
+has_hooks(const json_t *rows)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		if (json_object_get(json_array_get(rows, i), "hook"))
+			return true;
+	return false;
+}
+
 int
 verb_show(const struct options *o)
 {
@@ -161,6 +171,10 @@ verb_show(const struct options *o)
 	print_values(json_object_get(document, "counters"));
 	puts("\nregistrations");
 	print_routes(json_object_get(document, "registrations"), false);
+	if (has_hooks(json_object_get(document, "registrations"))) {
+		puts("\nhooks");
+		hooks_print(json_object_get(document, "registrations"));
+	}
 	print_schedules(json_object_get(document, "schedules"));
 	puts("\nworkers");
 	print_workers(json_object_get(document, "workers"));

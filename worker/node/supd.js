@@ -712,6 +712,59 @@ class Call extends Request {
   }
 }
 
+/** A call of the hook `name`: `event` (its name), `data`, and `context`: {id, at,
+ * plugin, chain}. */
+class HookCall extends Request {
+  constructor(plugin, id, [name, event, data, context, deadlineMs]) {
+    super(plugin, id, deadlineMs);
+    this.name = name;
+    this.event = event;
+    this.data = data;
+    this.context = context;
+  }
+}
+
+/** What a filter returns; see change(), stop() and claim(). */
+class Verdict {
+  constructor(fields) {
+    this.fields = fields;
+  }
+}
+
+/** A filter's verdict: the event goes on with this data, the whole of it. */
+function change(data) {
+  return new Verdict({verdict: 'change', data});
+}
+
+/** A filter's verdict: the event does not go on. */
+function stop(reason = '') {
+  return new Verdict({verdict: 'stop', reason: String(reason)});
+}
+
+/** A filter's verdict: the event is handled, and the data is its answer. */
+function claim(data = null) {
+  return new Verdict({verdict: 'claim', data});
+}
+
+// The handler of a hook, whose value is what supd is told.
+function plainHook(handler, isFilter) {
+  if (typeof handler !== 'function') return handler;
+  return (call) => {
+    const value = handler(call.data, call);
+    return typeof value?.then === 'function'
+      ? value.then((result) => verdictOf(isFilter, result))
+      : verdictOf(isFilter, value);
+  };
+}
+
+// What supd is told; an observer has no say.
+function verdictOf(isFilter, value) {
+  if (!isFilter || value === undefined || value === null) return null;
+  if (!(value instanceof Verdict))
+    throw new TypeError('a filter returns nothing, change(), stop() or claim()');
+  return value.fields;
+}
+
 /** A due time of the schedule `name`: `tickId` (the same if supd sends it again
  * after it was killed), `due` (milliseconds since 1970), and `missed`: 0, or for
  * how many due times it stands that could not be delivered in time. */
@@ -943,7 +996,8 @@ class Plugin {
     this.dataDir = process.env.SUPD_DATA_DIR;
     this.offers = [];
     this.handlers = {http: [], tool: new Map(), command: new Map(),
-      method: new Map(), service: new Map(), schedule: new Map()};
+      method: new Map(), service: new Map(), schedule: new Map(),
+      hook: new Map()};
     this.services = new Map(); // name -> {start, stop, starting: a promise}
     this.quiescer = this.taker = null;
     this.onHealth = this.exporter = this.importer = this.onSettings = null;
@@ -1048,6 +1102,36 @@ class Plugin {
   onTake(handler) {
     this.taker = handler;
     return this;
+  }
+
+  /** handler(data, call: HookCall) is called for each event of that name,
+   * 'bot.said', or below it, 'bot.*'; '*' is all. Once each, in order, one at a
+   * time, also over reloads; what it returns is ignored. options: {name (unique
+   * in the plugin; else the event's), match ({field: value or [value…]} of the
+   * data), timeout, idempotent (an event may come again if the worker dies with
+   * it)} */
+  hook(event, ...rest) {
+    const [options, handler] = optionsOf(rest);
+    const name = options.name ?? event;
+    return this.offer('hook', name, {name, event, match: options.match,
+      idempotent: options.idempotent,
+      timeout_ms: wholeMs(options.timeout) || undefined},
+    plainHook(handler, false));
+  }
+
+  /** handler(data, call: HookCall) decides what becomes of an event, which waits
+   * for it: tool.before, tool.after, command.before, message.inbound or
+   * message.sending. It returns nothing (go on), change(), stop() or claim().
+   * options: {name, match, timeout, priority (the higher first), onError ('stop'
+   * or 'skip', when it fails, is late or is not there)} */
+  filter(event, ...rest) {
+    const [options, handler] = optionsOf(rest);
+    const name = options.name ?? event;
+    return this.offer('hook', name, {name, event, filter: true,
+      priority: options.priority, match: options.match,
+      on_error: options.onError,
+      timeout_ms: wholeMs(options.timeout) || undefined},
+    plainHook(handler, true));
   }
 
   /** handler(tick: Tick) is called when it is due: 'every 30s', '0 3 * * *' (five
@@ -1187,6 +1271,8 @@ class Plugin {
   }
 
   /** Calls what another plugin registered: kind 'tool', 'method' or 'command'.
+   * 'event' emits an event, like emit(), and ends when all hooks that match
+   * have taken it, or with the error `busy`.
    * A promise of the result; it fails with an Error whose code is of the wire.
    * options: {timeout (ms; default: the gateway's)} */
   call(kind, name, args = null, options = {}) {
@@ -1473,6 +1559,9 @@ class Plugin {
       case 'command':
         return this.onCall(id, name, params[0], params[1],
           new Call(this, id, params[0], params[3], null, params[2]));
+      case 'hook':
+        return this.onCall(id, 'hook', params[0], null,
+          new HookCall(this, id, params));
       case 'tick':
         return this.onCall(id, 'schedule', params[0], null,
           new Tick(this, id, params));
@@ -1604,7 +1693,8 @@ class Plugin {
       this.ended(call);
     };
     serving.run(call, () => settle(
-      () => kind === 'schedule' ? handler(call) : handler(args, call), done,
+      () => kind === 'schedule' || kind === 'hook' ? handler(call)
+        : handler(args, call), done,
       (error) => this.failed(call, what, error)));
   }
 
@@ -1785,7 +1875,7 @@ function wholeMs(timeout) {
 // The types of each message's params: u unsigned, i integer, s string, b bytes,
 // o bool, m map, a array, x anything; further params are ignored.
 const REQUESTS = {http: 'ussmsabosu', tool: 'sxux', method: 'sxux',
-  command: 'ssxu', tick: 'ssuuu', ping: '', health: '', configure: 'm', export: '',
+  command: 'ssxu', tick: 'ssuuu', hook: 'ssxmu', ping: '', health: '', configure: 'm', export: '',
   import: 'ib',
   'service.start': 'su', 'service.stop': 'su', quiesce: 'u', take: 'uu'};
 const NOTIFICATIONS = {chunk: 'ubo', credit: 'uu', cancel: 'u', drain: '',
@@ -1937,5 +2027,6 @@ function bodyOf(body) {
   return [Buffer.from(toJson(body)), 'application/json'];
 }
 
-module.exports = {Plugin, Request, HttpRequest, Call, Response, reply, fail,
+module.exports = {Plugin, Request, HttpRequest, Call, HookCall, Response, reply,
+  fail, Verdict, change, stop, claim,
   event, events, toJson, fromJson, NotJson, Writer, Reader, Malformed};

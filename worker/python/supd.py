@@ -110,7 +110,8 @@ except ImportError:
 
 __version__ = "0.1.0"
 __all__ = ["Plugin", "Request", "Response", "Event", "Error", "NotJson",
-           "Cancelled", "events", "sleep", "ERRORS"]
+           "Cancelled", "events", "sleep", "ERRORS", "Verdict", "change",
+           "stop", "claim"]
 
 PROTOCOL = 1
 ERRORS = ("bad_message", "version", "denied", "not_found", "conflict", "busy",
@@ -991,9 +992,11 @@ def _serving_id():
 class Request:
     """One request. http: method, path and
     query (raw), params (of the pattern), headers, peer. Others: name, args
-    (command: its text), and caller (command: its context)."""
+    (command: its text), and caller (command: its context). Hooks: name, event
+    (its name), data, and context: a dict of id, at, plugin and chain."""
     # what most requests never change
     tick_id = due = missed = None
+    event = data = context = None
     name = args = caller = method = path = params = query = peer = None
     cancelled = False   # nobody waits for the answer any more
     _headers = ()
@@ -1299,6 +1302,29 @@ def _count_arguments(function, code, bound):
     return max(0, most - fallbacks, min(most, 1))
 
 
+class Verdict:
+    """What a filter returns; see change(), stop() and claim()."""
+    __slots__ = ("fields",)
+
+    def __init__(self, **fields):
+        self.fields = fields
+
+
+def change(data):
+    """A filter's verdict: the event goes on with this data, the whole of it."""
+    return Verdict(verdict="change", data=data)
+
+
+def stop(reason=""):
+    """A filter's verdict: the event does not go on."""
+    return Verdict(verdict="stop", reason=str(reason))
+
+
+def claim(data=None):
+    """A filter's verdict: the event is handled, and the data is its answer."""
+    return Verdict(verdict="claim", data=data)
+
+
 class _Offer:
     __slots__ = ("function", "mode", "takes", "body_limit", "fields")
 
@@ -1313,7 +1339,6 @@ class _Offer:
         self.takes = _count_arguments(function, code, bound)
         self.body_limit = body_limit
         self.fields = fields
-
 
 
 class _Service:
@@ -1402,6 +1427,32 @@ class Plugin:
         """handler(text) or handler(text, req); returns a string."""
         return lambda function: self._offer("command", name, function, inline,
                                             {"help": help})
+
+    def hook(self, event, name=None, match=None, timeout=0, idempotent=None,
+             inline=False):
+        """handler(data) or handler(data, req) is called for each event of that
+        name, "bot.said", or below it, "bot.*"; "*" is all. Once each, in order,
+        one at a time, also over reloads; what it returns is ignored. match:
+        {field: value or [value…]} of the data; name: unique in the plugin, the
+        event's if None; idempotent: an event may come again if the worker dies
+        with it."""
+        return lambda function: self._offer(
+            "hook", name or event, function, inline,
+            {"event": event, "match": match, "idempotent": idempotent,
+             "timeout_ms": _whole_ms(timeout) or None})
+
+    def filter(self, event, priority=0, name=None, match=None, timeout=0,
+               on_error=None, inline=False):
+        """handler(data) or handler(data, req) decides what becomes of an event,
+        which waits for it: tool.before, tool.after, command.before,
+        message.inbound or message.sending. It returns None (go on), change(),
+        stop() or claim(). Filters of a higher priority are asked first.
+        on_error: "stop" or "skip", when it fails, is late or is not there."""
+        return lambda function: self._offer(
+            "hook", name or event, function, inline,
+            {"event": event, "filter": True, "priority": priority,
+             "match": match, "on_error": on_error,
+             "timeout_ms": _whole_ms(timeout) or None})
 
     def service(self, name, overlap=False):
         """Something that runs on its own: the decorated function starts it, and
@@ -1642,7 +1693,8 @@ class Plugin:
 
     def call(self, kind, name, args=None, timeout=0):
         """Calls another plugin: kind "tool", "method" or "command", a name as the
-        table has it. The result, awaited on the loop, or waited for in a plain
+        table has it. Kind "event" emits an event, like emit(), and ends when all
+        hooks that match have taken it, or with the Error "busy". The result, awaited on the loop, or waited for in a plain
         handler. Raises Error, NotJson. timeout: seconds, 0 the
         gateway's."""
         _check_name(kind)
@@ -1864,6 +1916,17 @@ class Plugin:
             self._fail(req, "not_found",
                        "the plugin has no registration of this name")
 
+    def _take_event(self, number, kind, name, event, data, context,
+                    deadline_ms, *_more):
+        req = Request(self, kind, number, deadline_ms)
+        req.name, req.event, req.data, req.context = name, event, data, context
+        self._requests[number] = req
+        req._offer = self._named.get((kind, name))
+        if req._offer:
+            self._dispatch(req, (data, req))
+        else:
+            self._fail(req, "not_found", "the plugin has no hook of this name")
+
     def _take_tick(self, number, kind, name, tick_id, due_ms, missed,
                    deadline_ms, *_more):
         req = Request(self, "schedule", number, deadline_ms)
@@ -1986,7 +2049,8 @@ class Plugin:
 
     def _fail_for(self, req, problem):
         what = req.name or "%s %s" % (req.method, req.path) \
-            if req.kind in ("http", "tool", "method", "command", "schedule") \
+            if req.kind in ("http", "tool", "method", "command", "schedule",
+                            "hook") \
             else req.kind
         if req.cancelled or isinstance(problem, (Cancelled, _LightCancelled)):
             self._fail(req, "cancelled", "cancelled")
@@ -2012,6 +2076,8 @@ class Plugin:
                 return self._answer_http(req, value)
             if req.kind == "schedule":
                 value = None
+            if req.kind == "hook":
+                value = _verdict_of(req, value)
             if req.kind == "command" and not isinstance(value, str):
                 value = "" if value is None else to_json(value)
             check_json(value, DEPTH_MAX - 1)
@@ -2325,6 +2391,7 @@ _REQUESTS = {
     "tool": (Plugin._take_named, (str, object, int, object)),
     "method": (Plugin._take_named, (str, object, int, object)),
     "command": (Plugin._take_named, (str, str, object, int)),
+    "hook": (Plugin._take_event, (str, str, object, dict, int)),
     "tick": (Plugin._take_tick, (str, str, int, int, int)),
     "ping": (Plugin._take_ping, ()), "health": (Plugin._take_health, ()),
     "configure": (Plugin._take_configure, (dict,)),
@@ -2397,6 +2464,15 @@ def _text_of(problem):
         return "%s: %s" % (name, problem)
     except BaseException:
         return name
+
+
+def _verdict_of(req, value):
+    """What supd is told; an observer has no say."""
+    if value is None or not req._offer.fields.get("filter"):
+        return None
+    if not isinstance(value, Verdict):
+        raise TypeError("a filter returns None, change(), stop() or claim()")
+    return value.fields
 
 
 def _is_awaitable(value):

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sup/plugin.h>
 
+#include "hooks.h"
+
 #define BIG_BYTES 1000000
 #define LATE_SECONDS 0.5
 
@@ -784,7 +786,7 @@ init(struct sup *p)
 	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++)
 		if (sup_register(p, &offers[i]))
 			return SUP_FAILED_TO_START;
-	if (offer_services(p))
+	if (offer_services(p) || offer_hooks(p))
 		return SUP_FAILED_TO_START;
 	sup_health(p, health, NULL);
 	sup_on_configure(p, configure, NULL);

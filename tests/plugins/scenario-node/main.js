@@ -107,6 +107,28 @@ plugin.method('double', (args) => ({n: 2 * args.n}));
 plugin.command('shout', {help: 'Says it loudly.'}, (text) =>
   text.toUpperCase());
 
+// ---- hooks ----
+
+plugin.hook('scenario.heard', {name: 'heard', match: {n: [1, 2]}},
+  async (data, call) => {
+    plugin.emit('scenario.echo', {n: data.n, hook: call.name,
+      event: call.event, by: call.context.plugin});
+    return 'which nobody wants';
+  });
+plugin.filter('tool.before', {name: 'judge', priority: 7, onError: 'stop',
+  match: {name: 'judged'}}, (data) => {
+  switch (data.args.verdict) {
+    case 'change': return supd.change({args: {changed: true}});
+    case 'stop': return supd.stop('as asked');
+    case 'claim': return supd.claim({claimed: true});
+    case 'fail': throw supd.fail('conflict', 'no idea');
+    default: return undefined;
+  }
+});
+plugin.tool('judged', (args) => args);
+plugin.tool('take', async (args) =>
+  'seq' in await plugin.call('event', 'scenario.taken', args));
+
 // ---- schedules ----
 
 plugin.schedule('hourly', '@hourly',

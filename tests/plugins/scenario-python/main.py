@@ -203,6 +203,40 @@ async def shout(words):
     return words.upper()
 
 
+# ---- hooks ----
+
+@plugin.hook("scenario.heard", name="heard", match={"n": [1, 2]})
+async def heard(data, req):
+    plugin.emit("scenario.echo", {"n": data["n"], "hook": req.name,
+                                  "event": req.event,
+                                  "by": req.context["plugin"]})
+    return "which nobody wants"
+
+
+@plugin.filter("tool.before", name="judge", priority=7, on_error="stop",
+               match={"name": "judged"})
+def judge(data):
+    wanted = data["args"].get("verdict")
+    if wanted == "change":
+        return supd.change({"args": {"changed": True}})
+    if wanted == "stop":
+        return supd.stop("as asked")
+    if wanted == "claim":
+        return supd.claim({"claimed": True})
+    if wanted == "fail":
+        raise supd.Error("conflict", "no idea")
+
+
+@plugin.tool("judged")
+async def judged(args):
+    return args
+
+
+@plugin.tool("take")
+async def take_event(args):
+    return "seq" in await plugin.call("event", "scenario.taken", args)
+
+
 # ---- schedules ----
 
 @plugin.schedule("hourly", "@hourly", zone="UTC", catch_up="none", timeout=5)
