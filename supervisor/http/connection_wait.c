@@ -5,6 +5,7 @@
 #include "proto/util/clock.h"
 #include "supervisor/http/connection.h"
 #include "supervisor/http/server.h"
+#include "supervisor/http/websocket.h"
 
 static enum connection_wait
 wait_of(const struct connection *c)
@@ -76,6 +77,8 @@ has_progress(const struct connection *c)
 static bool
 is_idle(const struct connection *c, enum connection_wait wait)
 {
+	if (c->websocket)
+		return websocket_is_idle(c->websocket);
 	return (wait == WAIT_FIRST || wait == WAIT_IDLE || wait == WAIT_HEAD ||
 		       wait == WAIT_LINGER) &&
 	       !c->exchange_count && !buffer_length(&c->out);

@@ -111,6 +111,7 @@ rpc_open(struct rpc_session *s, struct bytes token, struct error *err)
 	}
 	wheel_clear(&rpc_gateway(s)->wheel, &s->open_timer);
 	websocket_set_message_max(s->socket, RPC_MESSAGE_MAX);
+	websocket_set_idle(s->socket, false);
 	return 0;
 }
 
@@ -288,6 +289,7 @@ rpc_session_begin(struct exchange *x, const struct websocket_handshake *h,
 			.message_max = bearer ? RPC_MESSAGE_MAX
 					      : RPC_FIRST_MESSAGE_MAX,
 			.queue_max = RPC_READ_BYTES});
+	websocket_set_idle(s->socket, !bearer);
 }
 
 /* ---- all of them ---- */

@@ -107,6 +107,19 @@ websocket_set_message_max(struct websocket *w, uint64_t bytes)
 	w->message_max = bytes;
 }
 
+void
+websocket_set_idle(struct websocket *w, bool is_idle)
+{
+	w->is_idle = is_idle;
+	connection_touch(w->connection);
+}
+
+bool
+websocket_is_idle(const struct websocket *w)
+{
+	return w->is_idle;
+}
+
 const char *
 websocket_peer(const struct websocket *w)
 {

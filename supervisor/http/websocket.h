@@ -91,6 +91,9 @@ void *websocket_owner(const struct websocket *w);
 void websocket_hand_to(
 	struct websocket *w, const struct websocket_ops *ops, void *owner);
 void websocket_set_message_max(struct websocket *w, uint64_t bytes);
+/* Whether the connection may be closed to make room for another one, as an idle
+ * one of HTTP is; at first it may not. */
+void websocket_set_idle(struct websocket *w, bool is_idle);
 /* "192.0.2.1:4242" or "unix", as in the access log. */
 const char *websocket_peer(const struct websocket *w);
 
@@ -150,6 +153,7 @@ void websocket_house_stop(struct websocket_house *house);
 /* ---- for connection and http1 ---- */
 /* The 101 is in the connection's output. */
 void websocket_begin(struct connection *c);
+bool websocket_is_idle(const struct websocket *w);
 /* All is said; the connection closes when its output is written. */
 bool websocket_is_over(const struct websocket *w);
 /* The connection goes. */

@@ -65,6 +65,7 @@ struct websocket {
 	enum websocket_state state;
 	bool begun;	    /* the 101 is in the output */
 	bool paused;	    /* nothing is read */
+	bool is_idle;	    /* gives way to another connection */
 	bool wants_room;    /* on_room() is due when there is some */
 	bool sends_part;    /* a message that we send goes on */
 	uint8_t unanswered; /* pings */

@@ -267,6 +267,31 @@ Test(rpc, before_its_token_a_client_may_send_little)
 	free(large);
 }
 
+/* Who keeps the places must have shown a token. */
+Test(rpc, without_a_token_a_session_gives_its_place_to_others)
+{
+	int nobody, others[2];
+
+	door.config.limits.connections = 6; /* 3 of one address */
+	nobody = client;
+	cr_assert_eq(ask(""), 101);
+	client = others[0] = door_client();
+	buffer_clear(&input);
+	join();
+	client = others[1] = door_client();
+	buffer_clear(&input);
+	cr_assert_eq(ask(""), 101);
+	say(CALL("session.open", ",\"params\":{\"token\":\"secret\"}"));
+	client = door_client();
+	buffer_clear(&input);
+	cr_expect_eq(ask("Authorization: Bearer wrong\r\n"), 401);
+	cr_expect_eq(door.gateway.edge.sessions, 2);
+	cr_expect_eq(door.gateway.edge.evicted, 1);
+	close(nobody);
+	close(others[0]);
+	close(others[1]);
+}
+
 Test(rpc, a_token_that_is_taken_away_ends_the_session)
 {
 	join();
