@@ -143,6 +143,7 @@ Test(services, are_started_again_after_a_crash)
 	taker_await(g, "a", "1 runs one\n", 1);
 	pid = (pid_t)ctl_status_number(g, "a", "pid");
 	run_announce(g, "killed by signal 9");
+	cr_assert_gt(pid, 1); /* -1 would be everybody */
 	kill(pid, SIGKILL);
 	taker_await(g, "a", "2 runs one\n", 1);
 	cr_expect_eq(taker_expect_order(g, "a"), 2);
