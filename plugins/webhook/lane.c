@@ -39,6 +39,7 @@ write_letter(struct lane *l, struct letter *letter)
 {
 	const char *dir = sup_data_dir(l->plugin);
 
+	l->given_up++;
 	letter->target = lane_target(l)->name;
 	letter->given_up_ms = now_ms();
 	quiet_log(&l->troubles, l->plugin, "%s: gave up %s: %s", letter->target,
@@ -120,6 +121,7 @@ on_done(const struct transfer_result *result, void *user)
 				"%s: takes deliveries again",
 				lane_target(l)->name);
 		l->is_failing = false;
+		l->delivered++;
 		queue_remove_first(l->queue);
 		break;
 	case OUTCOME_RETRY:

@@ -22,6 +22,7 @@ struct lane {
 	struct transfer *transfer; /* NULL: nothing is on its way */
 	ev_timer pause;
 	bool stopped, is_failing;
+	uint64_t delivered, given_up; /* since the start of the worker */
 	struct quiet troubles;
 };
 

@@ -89,3 +89,9 @@ outgoing_take_over(void)
 	if (sender)
 		sender_take_over(sender);
 }
+
+json_t *
+outgoing_status(void)
+{
+	return sender ? sender_status(sender) : json_object();
+}

@@ -2,6 +2,7 @@
  * behind them. A build without libcurl has neither. */
 #pragma once
 
+#include <jansson.h>
 #include <sup/plugin.h>
 
 #include "settings.h"
@@ -13,3 +14,5 @@ int outgoing_start(
 void outgoing_give_up(void (*done)(void *user), void *user);
 /* The older generation has given up. */
 void outgoing_take_over(void);
+/* A map, by target. */
+json_t *outgoing_status(void);

@@ -22,3 +22,9 @@ void
 outgoing_take_over(void)
 {
 }
+
+json_t *
+outgoing_status(void)
+{
+	return json_object();
+}

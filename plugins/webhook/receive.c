@@ -40,6 +40,7 @@ struct receiver {
 	size_t pending_count, pending_bytes;
 	uint64_t expired_ms;
 	struct quiet refusals, failures;
+	struct receiver_counts counts;
 };
 
 static uint64_t
@@ -101,11 +102,19 @@ check(struct sup_req *req, const struct endpoint *e,
 /* ---- answers ---- */
 
 static void
-answer_later(struct sup_req *req)
+answer_later(struct receiver *r, struct sup_req *req)
 {
+	r->counts.later++;
 	sup_reply_header(req, "Retry-After", RETRY_AFTER);
 	sup_reply_text(
 		req, 503, "503 the delivery was not taken; come again\n");
+}
+
+static void
+refuse(struct receiver *r, struct sup_req *req, int status, const char *text)
+{
+	r->counts.refused++;
+	sup_reply_text(req, status, "%s\n", text);
 }
 
 /* Empty: Slack shows the body of an answer to a slash command. */
@@ -164,10 +173,11 @@ on_event(struct sup *p, const char *error, const char *result_json, void *user)
 			"a delivery was not taken, its sender is asked to come "
 			"again: %s",
 			error);
-		answer_later(d->req);
+		answer_later(r, d->req);
 	} else {
 		if (d->has_id)
 			journal_add(r->journal, &d->key, now_ms());
+		r->counts.taken++;
 		answer_taken(d->req);
 	}
 	pending_remove(r, d, !error);
@@ -252,7 +262,7 @@ begin(struct receiver *r, struct sup_req *req, struct delivery *d,
 		pending_remove(r, pending, false);
 	else if (*stored)
 		unlink(stored);
-	answer_later(req);
+	answer_later(r, req);
 }
 
 /* ---- a delivery ---- */
@@ -277,15 +287,16 @@ take_known(struct receiver *r, struct sup_req *req, struct delivery *d)
 
 	journal_catch_up(r->journal);
 	forget_old(r);
-	if (*d->id && seen_has(r->seen, &key))
+	if (*d->id && seen_has(r->seen, &key)) {
+		r->counts.again++;
 		answer_taken(req);
-	else if (*d->id && pending_find(r, &key))
-		answer_later(req);
-	else if (r->pending_count == PENDING_MAX ||
-		 r->pending_bytes + d->body_bytes > PENDING_BYTES_MAX)
-		answer_later(req);
-	else
+	} else if ((*d->id && pending_find(r, &key)) ||
+		   r->pending_count == PENDING_MAX ||
+		   r->pending_bytes + d->body_bytes > PENDING_BYTES_MAX) {
+		answer_later(r, req);
+	} else {
 		begin(r, req, d, &key);
+	}
 }
 
 static void
@@ -299,7 +310,7 @@ take_signed(struct receiver *r, struct sup_req *req, const struct endpoint *e,
 	d.body = sup_req_body(req, &d.body_bytes);
 	missing = delivery_read(&d, digest);
 	if (missing)
-		sup_reply_text(req, 400, "%s\n", missing);
+		refuse(r, req, 400, missing);
 	else if (d.challenge)
 		sup_reply(req, 200, "text/plain; charset=utf-8", d.challenge,
 			strlen(d.challenge));
@@ -319,12 +330,12 @@ receiver_take(struct sup_req *req, void *user)
 	size_t bytes;
 
 	if (!e) {
-		sup_reply_text(req, 404, "404 there is no such webhook\n");
+		refuse(r, req, 404, "404 there is no such webhook");
 		return;
 	}
 	sup_req_body(req, &bytes);
 	if (bytes > e->body_bytes) {
-		sup_reply_text(req, 413, "413 the delivery is too large\n");
+		refuse(r, req, 413, "413 the delivery is too large");
 		return;
 	}
 	wrong = check(req, e, digest);
@@ -334,7 +345,13 @@ receiver_take(struct sup_req *req, void *user)
 	}
 	quiet_log(&r->refusals, r->plugin, "%s: refused a delivery from %s: %s",
 		e->name, sup_req_peer(req), wrong);
-	sup_reply_text(req, 401, "401 the signature is not valid\n");
+	refuse(r, req, 401, "401 the signature is not valid");
+}
+
+struct receiver_counts
+receiver_counts(const struct receiver *r)
+{
+	return r->counts;
 }
 
 /* ---- over a reload ---- */

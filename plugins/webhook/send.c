@@ -209,6 +209,32 @@ sender_take_over(struct sender *s)
 	owner_try(s->owner);
 }
 
+/* ---- what it does ---- */
+
+static json_t *
+lane_status(const struct lane *l)
+{
+	struct queue_head head = {.failures = 0};
+
+	if (l->queue)
+		queue_first(l->queue, &head);
+	return json_pack("{sI sI sI sI}", "waiting",
+		(json_int_t)(l->queue ? queue_count(l->queue) : 0), "failures",
+		(json_int_t)head.failures, "delivered",
+		(json_int_t)l->delivered, "givenUp", (json_int_t)l->given_up);
+}
+
+json_t *
+sender_status(const struct sender *s)
+{
+	json_t *all = json_object();
+
+	for (size_t i = 0; i < s->count; i++)
+		json_object_set_new(all, lane_target(&s->lanes[i])->name,
+			lane_status(&s->lanes[i]));
+	return all;
+}
+
 /* ---- start ---- */
 
 static int

@@ -3,6 +3,7 @@
  * generations only the owner sends. */
 #pragma once
 
+#include <jansson.h>
 #include <sup/plugin.h>
 
 #include "settings.h"
@@ -27,3 +28,5 @@ void sender_take(struct sender *s, size_t target, const struct outgoing *event,
  * on its way any more. If none takes them, sending goes on. */
 void sender_give_up(struct sender *s, void (*done)(void *user), void *user);
 void sender_take_over(struct sender *s); /* from the one that gave up */
+/* A map of each target's waiting, failures, delivered and givenUp. */
+json_t *sender_status(const struct sender *s);

@@ -1,6 +1,8 @@
 /* webhook: deliveries that others sign become events (receive.c), and events
  * become deliveries that are signed (outgoing.c). Settings: see plugin.yaml. */
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sup/plugin.h>
 
@@ -78,6 +80,24 @@ import_state(struct sup_req *req, void *user)
 		sup_ok(req);
 }
 
+/* ---- the method webhook.status ---- */
+
+static void
+status(struct sup_req *req, void *user)
+{
+	struct receiver_counts c = receiver_counts(receiver);
+	json_t *all = json_pack("{s{sI sI sI sI} so}", "deliveries", "taken",
+		(json_int_t)c.taken, "again", (json_int_t)c.again, "refused",
+		(json_int_t)c.refused, "later", (json_int_t)c.later, "targets",
+		outgoing_status());
+	char *text = json_dumps(all, JSON_COMPACT);
+
+	if (!text || sup_reply_value(req, 200, text, strlen(text)))
+		sup_fail(req, SUP_FAILED, "no memory");
+	free(text);
+	json_decref(all);
+}
+
 /* ---- start ---- */
 
 static int
@@ -114,6 +134,8 @@ init(struct sup *p)
 		fprintf(stderr, "webhook: %s\n", why);
 		return SUP_FAILED_TO_START;
 	}
+	if (sup_method(p, "webhook.status", status, NULL))
+		return SUP_FAILED_TO_START;
 	return register_endpoints(p);
 }
 

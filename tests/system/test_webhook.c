@@ -569,6 +569,24 @@ Test(webhook, what_a_busy_gateway_does_not_take_is_asked_for_again)
 	run_end(g);
 }
 
+Test(webhook, the_status_counts_deliveries)
+{
+	struct gateway_run *g = start(GITHUB);
+	struct ctl *c;
+
+	cr_expect_eq(post_github(g, "1"), 200);
+	cr_expect_eq(post_github(g, "1"), 200);
+	cr_expect_eq(post_github(g, "2"), 200);
+	cr_expect_eq(post(g, "github", "", "x"), 401);
+	c = ctl_expect(g, 0, "call", "method", "webhook.status", NULL);
+	cr_expect_eq(ctl_number(c, "deliveries.taken"), 2);
+	cr_expect_eq(ctl_number(c, "deliveries.again"), 1);
+	cr_expect_eq(ctl_number(c, "deliveries.refused"), 1);
+	cr_expect_eq(ctl_number(c, "deliveries.later"), 0);
+	ctl_destroy(c);
+	run_end(g);
+}
+
 /* ---- settings ---- */
 
 Test(webhook, secrets_are_rotated_without_a_reload)

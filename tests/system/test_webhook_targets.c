@@ -429,6 +429,7 @@ Test(webhook_targets, what_a_full_queue_does_not_take_is_a_dead_letter)
 	struct receiver r;
 	struct gateway_run *g =
 		start(&r, "sign: none, queue_events: 2, timeout: 5m");
+	struct ctl *c;
 	json_t *all;
 
 	receiver_plan(&r, "hang\n");
@@ -437,6 +438,11 @@ Test(webhook_targets, what_a_full_queue_does_not_take_is_a_dead_letter)
 	all = await_dead(g, 1);
 	expect_dead(all, 0, 3, "the queue is full");
 	json_decref(all);
+	c = ctl_expect(g, 0, "call", "method", "webhook.status", NULL);
+	cr_expect_eq(ctl_number(c, "targets.ci.waiting"), 2);
+	cr_expect_eq(ctl_number(c, "targets.ci.givenUp"), 1);
+	cr_expect_eq(ctl_number(c, "targets.ci.delivered"), 0);
+	ctl_destroy(c);
 	end(g, &r);
 }
 
