@@ -10,6 +10,7 @@
 #include "supervisor/apply/enable.h"
 #include "supervisor/apply/start.h"
 #include "supervisor/event/services.h"
+#include "supervisor/event/events.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/keep.h"
 #include "supervisor/gateway/news.h"
@@ -63,6 +64,7 @@ add(struct gateway *g, const struct plugin_config *config, bool comes_anew)
 		g->plugins, (g->plugin_count + 1) * sizeof(struct plugin *));
 	g->plugins[g->plugin_count++] = p;
 	map_set(&g->by_id, p->id, strlen(p->id), p);
+	events_add_plugin(g->events, p);
 	return p;
 }
 

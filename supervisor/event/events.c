@@ -7,6 +7,7 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "supervisor/event/calls.h"
+#include "supervisor/event/guards.h"
 #include "supervisor/event/hook.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/ops/journal.h"
@@ -223,10 +224,20 @@ events_await_stopping(struct events *e, uint64_t limit_ms,
 
 /* ---- the engine ---- */
 
+void
+events_add_plugin(struct events *e, const struct plugin *p)
+{
+	if (!e)
+		return;
+	guards_add(e, p);
+	calls_follow_hooks(e);
+}
+
 static void
 on_rows_changed(void *user, uint32_t plugin)
 {
 	hooks_follow_table(user, plugin);
+	guards_note(user, plugin);
 	calls_follow_hooks(user);
 }
 
@@ -291,6 +302,7 @@ events_create(struct gateway *g)
 	wheel_timer_init(&e->retry, retry_due);
 	wheel_timer_init(&e->stopping_timer, stopping_due);
 	e->reader.on_event = on_event;
+	guards_load(e);
 	journal_watch(g->journal, &e->reader);
 	route_table_watch(g->routes, on_rows_changed, e);
 	g->events = e;
@@ -312,6 +324,7 @@ events_destroy(struct events *e)
 	route_table_watch(g->routes, NULL, NULL);
 	journal_watch(g->journal, NULL);
 	hooks_finish(e);
+	guards_finish(e);
 	ev_timer_stop(g->loop, &e->pump);
 	wheel_clear(&g->wheel, &e->retry);
 	wheel_clear(&g->wheel, &e->stopping_timer);

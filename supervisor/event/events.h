@@ -42,6 +42,9 @@ int events_take(struct events *e, struct plugin *p, const char *name,
  * changed, because transient events are made only while somebody listens. */
 void events_listen(struct events *e, struct event_listener *l);
 
+/* A plugin was added to the gateway. e may be NULL. */
+void events_add_plugin(struct events *e, const struct plugin *p);
+
 /* Calls done() when the observers of gateway.stopping have handled it, at the
  * latest after that time; possibly before it returns. Call it after the event,
  * at most once. */

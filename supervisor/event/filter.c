@@ -315,8 +315,7 @@ ask(struct filter_run *f, uint64_t now)
 	return true;
 }
 
-/* Goes on until a filter has been asked, or the run is over; then f may be
- * gone. */
+/* Until a filter has been asked, or the run is over; then f may be gone. */
 static void
 go_on(struct filter_run *f)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "supervisor/event/guards.h"
 
 static struct hook_owner *
 owner_find(const struct events *e, uint32_t plugin)
@@ -153,6 +154,7 @@ hook_remove(struct hook *h)
 	leave_topic(h);
 	observer_finish(h);
 	h->declared = NULL;
+	guard_forget(h);
 	hook_free_if_gone(h);
 }
 
@@ -169,9 +171,23 @@ take_row(struct hook_owner *o, const struct route_row *row)
 	if (h->declared && r->hook.filter)
 		observer_finish(h); /* it was an observer, perhaps */
 	h->declared = r;
+	guard_forget(h);
 	h->index = row->registration;
 	h->serial = o->events->looks;
 	list_remove(&h->sibling);
+	list_append(&o->hooks, &h->sibling);
+	join_topic(h);
+}
+
+void
+hook_add_guard(struct events *e, uint32_t plugin, struct registration *r,
+	uint32_t index)
+{
+	struct hook_owner *o = owner_claim(e, plugin);
+	struct hook *h = hook_create(o, r->name);
+
+	h->declared = h->guard = r;
+	h->index = index;
 	list_append(&o->hooks, &h->sibling);
 	join_topic(h);
 }

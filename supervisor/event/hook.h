@@ -30,7 +30,9 @@ struct hook {
 	char *name; /* as registered */
 	/* The route table's: valid until it changes, which updates this. */
 	const struct registration *declared;
-	uint32_t index;	 /* of the registration, in the worker that serves */
+	uint32_t index; /* of the registration, in the worker that serves */
+	/* What is declared, until the route table has it: guards.h. */
+	struct registration *guard;
 	uint64_t serial; /* of the last look at the table that found it */
 	bool is_gone;	 /* not registered any more; a request is in flight */
 	struct hook_counters counters;
@@ -58,6 +60,8 @@ struct events {
 	/* The configuration whose places the owners have: a reference, or
 	 * NULL. */
 	struct config *places_of;
+	json_t *guards; /* by id of plugin: guards.h */
+	struct wheel_timer guards_save;
 	struct list ready;
 	ev_timer pump;		  /* runs what is ready, in the next turn */
 	struct wheel_timer retry; /* the table of requests was full */
@@ -108,6 +112,9 @@ struct hook *hooks_find(
 void hooks_know_places(struct events *e);
 /* Reads the plugin's hooks from the route table. */
 void hooks_follow_table(struct events *e, uint32_t plugin);
+/* A filter that is remembered; takes the registration. */
+void hook_add_guard(struct events *e, uint32_t plugin, struct registration *r,
+	uint32_t index);
 /* Frees a hook that is gone and has nothing in flight. */
 void hook_free_if_gone(struct hook *h);
 void hooks_finish(struct events *e);

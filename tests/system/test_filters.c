@@ -385,6 +385,33 @@ Test(filters, that_are_not_there_stop_the_call_if_they_say_so)
 	run_end(g);
 }
 
+/* Also while supd itself starts: the guard is known before its plugin is. */
+Test(filters, that_guard_are_remembered_over_a_restart_of_supd)
+{
+	struct gateway_run *g = create();
+	uint64_t deadline;
+	bool is_over = false;
+
+	add_filter(g, "guard", "tool.before",
+		"slow_start: 1500, verdict: stop, stop_on_error: true");
+	run_start(g);
+	expect_error(g, "not today");
+	run_signal(g, SIGTERM);
+	cr_assert_eq(run_wait(g), 0);
+	run_spawn(g);
+	deadline = clock_ms() + RUN_DEADLINE_MS;
+	while (!is_over && clock_ms() < deadline) {
+		struct ctl *c = ctl_run(
+			g, "call", "tool", "fault", "{\"marks\":\"\"}", NULL);
+
+		cr_assert_neq(c->exit_code, 0, "it passed: %s", c->out);
+		is_over = strstr(ctl_text(c, "error"), "not today");
+		ctl_destroy(c);
+	}
+	cr_expect(is_over);
+	run_end(g);
+}
+
 /* ---- details ---- */
 
 /* A filter may use what it filters. */

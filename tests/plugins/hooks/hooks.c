@@ -228,6 +228,20 @@ pong(struct sup_req *req, void *user)
 	sup_reply_text(req, 200, "pong\n");
 }
 
+static void
+tool_called(struct sup *p, const char *error, const char *result, void *user)
+{
+	sup_reply_text(user, error ? 502 : 200, "%s\n", error ? error : "done");
+}
+
+/* GET /call: calls the tool `fault`. */
+static void
+call(struct sup_req *req, void *user)
+{
+	sup_call(sup_req_plugin(req), "tool", "fault", "{}", 0, tool_called,
+		req);
+}
+
 static int
 add_hooks(struct sup *p, const char *event)
 {
@@ -287,6 +301,9 @@ init(struct sup *p)
 		return SUP_FAILED_TO_START;
 	snprintf(path, sizeof(path), "%s/ping", prefix);
 	if (sup_http(p, "GET", path, pong, NULL))
+		return SUP_FAILED_TO_START;
+	snprintf(path, sizeof(path), "%s/call", prefix);
+	if (sup_http(p, "GET", path, call, NULL))
 		return SUP_FAILED_TO_START;
 	snprintf(path, sizeof(path), "%s/take", prefix);
 	if (sup_http(p, "POST", path, take, NULL))

@@ -1,0 +1,210 @@
+/* guards: one file for all plugins, as it is small and rarely changes. If it is
+ * lost, guards are back when their plugins have started. */
+#include "supervisor/event/guards.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/json_text.h"
+#include "proto/util/clock.h"
+#include "proto/util/log.h"
+#include "proto/util/memory.h"
+#include "supervisor/event/hook.h"
+#include "supervisor/ops/own_file.h"
+
+#define FILE_BYTES_MAX (1024 * 1024)
+#define RETRY_MS 5000
+
+static char *
+path_of(const struct events *e)
+{
+	return memory_format("%s/guards.json", e->gateway->state_dir);
+}
+
+/* ---- the file ---- */
+
+static void
+save_due(struct wheel_timer *t)
+{
+	struct events *e = container_of(t, struct events, guards_save);
+	char *path = path_of(e), *text = json_text(e->guards, JSON_TEXT_SORTED);
+	struct error err;
+
+	if (own_file_replace(path, text, strlen(text), &err) < 0) {
+		log_warn("cannot save the guards: %s", err.text);
+		wheel_set(&e->gateway->wheel, &e->guards_save,
+			clock_ms() + RETRY_MS);
+	}
+	free(text);
+	free(path);
+}
+
+static json_t *
+read_file(const char *path)
+{
+	char *text = memory_alloc(FILE_BYTES_MAX);
+	struct error err = {.text = ""};
+	int fd = own_file_open(path, O_RDONLY, 0, &err);
+	bool is_there = fd >= 0 || errno != ENOENT;
+	json_t *value = NULL;
+	ssize_t size;
+
+	size = fd >= 0 ? read(fd, text, FILE_BYTES_MAX) : -1;
+	if (size > 0)
+		value = json_text_read(
+			(struct bytes){text, (size_t)size}, NULL, &err);
+	if (fd >= 0)
+		close(fd);
+	free(text);
+	if (json_is_object(value))
+		return value;
+	json_decref(value);
+	if (!is_there)
+		return NULL;
+	log_warn("%s is damaged: filters are back when their plugins have "
+		 "started",
+		path);
+	own_file_put_aside(path, NULL, NULL);
+	return NULL;
+}
+
+void
+guards_load(struct events *e)
+{
+	char *path = path_of(e);
+
+	wheel_timer_init(&e->guards_save, save_due);
+	e->guards = read_file(path);
+	if (!e->guards)
+		e->guards = json_object();
+	free(path);
+}
+
+void
+guards_finish(struct events *e)
+{
+	if (wheel_timer_is_set(&e->guards_save)) {
+		wheel_clear(&e->gateway->wheel, &e->guards_save);
+		save_due(&e->guards_save);
+		wheel_clear(&e->gateway->wheel, &e->guards_save);
+	}
+	json_decref(e->guards);
+}
+
+/* ---- what is remembered ---- */
+
+static bool
+is_guard(const struct hook *h)
+{
+	return !h->is_gone && h->declared->hook.filter &&
+	       h->declared->hook.on_error &&
+	       !strcmp(h->declared->hook.on_error, "stop");
+}
+
+static json_t *
+guards_of(const struct hook_owner *o)
+{
+	json_t *list = json_array();
+
+	if (!o)
+		return list;
+	list_for_each (node, &o->hooks) {
+		const struct hook *h = container_of(node, struct hook, sibling);
+		const struct registration *r = h->declared;
+
+		if (is_guard(h))
+			json_array_append_new(
+				list, json_pack("{s:s,s:s,s:I,s:I,s:I,s:O?}",
+					      "name", r->name, "event",
+					      r->hook.event, "priority",
+					      (json_int_t)r->hook.priority,
+					      "timeoutMs",
+					      (json_int_t)r->hook.timeout_ms,
+					      "index", (json_int_t)h->index,
+					      "match", r->hook.match));
+	}
+	return list;
+}
+
+/* At the end of supd, all hooks go, and their guards stay remembered. */
+void
+guards_note(struct events *e, uint32_t plugin)
+{
+	struct gateway *g = e->gateway;
+	const struct plugin *p = gateway_plugin_by_number(g, plugin);
+	json_t *now;
+
+	if (g->stopping || !p)
+		return;
+	now = guards_of(plugin < e->owner_count ? e->owners[plugin] : NULL);
+	if (json_equal(now, json_object_get(e->guards, p->id)) ||
+		(!json_array_size(now) && !json_object_get(e->guards, p->id))) {
+		json_decref(now);
+		return;
+	}
+	if (json_array_size(now)) {
+		json_object_set_new(e->guards, p->id, now);
+	} else {
+		json_decref(now);
+		json_object_del(e->guards, p->id);
+	}
+	wheel_set(&g->wheel, &e->guards_save, clock_ms());
+}
+
+/* What it registered, as far as a filter needs it; NULL: it is not that. */
+static struct registration *
+declaration(const json_t *row)
+{
+	const char *name = json_string_value(json_object_get(row, "name"));
+	const json_t *match = json_object_get(row, "match");
+	struct registration *r = memory_alloc(sizeof(*r));
+	struct error err;
+
+	registration_init(r, REGISTRATION_HOOK);
+	r->name = memory_copy_text(name);
+	r->hook.event = memory_copy_text(
+		json_string_value(json_object_get(row, "event")));
+	r->hook.filter = true;
+	r->hook.on_error = memory_copy_text("stop");
+	r->hook.priority = json_integer_value(json_object_get(row, "priority"));
+	r->hook.timeout_ms =
+		json_integer_value(json_object_get(row, "timeoutMs"));
+	if (json_is_object(match))
+		r->hook.match_json = json_text(match, JSON_TEXT_COMPACT);
+	if (name && registration_kinds[REGISTRATION_HOOK]->check(r, &err) == 0)
+		return r;
+	registration_finish(r);
+	free(r);
+	return NULL;
+}
+
+void
+guards_add(struct events *e, const struct plugin *p)
+{
+	const json_t *rows = json_object_get(e->guards, p->id);
+
+	if (!p->enabled)
+		return;
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *row = json_array_get(rows, i);
+		struct registration *r = declaration(row);
+
+		if (r)
+			hook_add_guard(e, p->number, r,
+				(uint32_t)json_integer_value(
+					json_object_get(row, "index")));
+	}
+}
+
+void
+guard_forget(struct hook *h)
+{
+	if (!h->guard)
+		return;
+	registration_finish(h->guard);
+	free(h->guard);
+	h->guard = NULL;
+}
