@@ -113,6 +113,7 @@ offer_add(struct sup *p)
 		p->offers, (p->offer_count + 1) * sizeof(*p->offers));
 	p->set->items = p->offers;
 	p->set->count = p->offer_count + 1;
+	p->offers[p->offer_count] = (struct offer){.start = NULL};
 	return &p->offers[p->offer_count++];
 }
 
