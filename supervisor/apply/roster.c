@@ -101,6 +101,7 @@ drop(struct gateway *g, struct plugin *p)
 {
 	crash_forget(p);
 	news_forget(p);
+	required_forget(p);
 	schedule_forget(p);
 	dispatch_fail_held(g, p, REQUEST_UNAVAILABLE);
 	gateway_remove_routes(g, p);

@@ -138,7 +138,8 @@ struct plugin_config {
 	char *id;
 	char *use; /* package name */
 	bool enabled, required;
-	bool watch;		   /* false until watching is supported */
+	bool watch; /* false until watching is supported */
+	bool reload_with_required;
 	char *mount;		   /* "/bot-a", or "" */
 	char *namespace;	   /* "bot-a" without the dot, or "" */
 	struct text_list requires; /* ids */

@@ -374,6 +374,10 @@ const struct schema_table plugin_table = {
 		{ROW(plugin_config, requires), .type = SCHEMA_TEXTS,
 			.check = check_requires,
 			.doc = "Ids of plugins that start before it."},
+		{ROW(plugin_config, reload_with_required), .type = SCHEMA_BOOL,
+			.fallback = "false",
+			.doc = "Whether it is reloaded after a reload of one "
+			       "that it requires."},
 		{ROW(plugin_config, mount), .type = SCHEMA_TEXT, .max = 256,
 			.fallback = "", .class = CLASS_RELOAD,
 			.check = check_mount,

@@ -125,8 +125,14 @@ struct gateway {
 	uint32_t plugin_count;	 /* entries of plugins[], NULL ones included */
 	struct map by_id;
 	uint64_t next_reload; /* "r-N" */
+	uint64_t next_set;    /* of reload_set.number */
+	/* reload/required: waves and searches so far, and plugins that are to
+	 * follow */
+	uint64_t waves, searches;
+	uint32_t following;
 	struct list
 		begun; /* struct reload.turn: QUEUED, from the next turn on */
+	struct list begin_later; /* likewise, after those that they require */
 	ev_timer begin_next;
 	struct list staging_queue; /* struct reload.turn: STAGING, not yet */
 	unsigned staging_count, staging_max;

@@ -142,6 +142,11 @@ struct plugin {
 				  standing by, or stopping */
 	struct reload *reload; /* its transaction until the verdict, or NULL */
 	struct list settling;  /* struct reload.node: committed, not settled */
+	/* reload/required: the last set and wave that it was reloaded in; the
+	 * wave in which it is to be reloaded, or 0, and after whom; the last
+	 * search that met it */
+	uint64_t last_set, wave, follows, searched;
+	char follows_after[64];
 	struct hold hold;
 	bool is_held; /* hand-over: requests are held though a worker serves */
 	bool keeps_held; /* take-over: held requests wait for the outcome */

@@ -93,7 +93,22 @@ begin_next(struct ev_loop *loop, ev_timer *timer, int events)
 		return;
 	r = container_of(g->begun.next, struct reload, turn);
 	list_remove(&r->turn);
-	begin(r);
+	if (required_must_wait(r))
+		list_append(&g->begin_later, &r->turn);
+	else
+		begin(r);
+	reload_turn_soon(g, &g->begun, &g->begin_next, begin_next);
+}
+
+void
+reload_begin_later(struct gateway *g)
+{
+	while (!list_is_empty(&g->begin_later)) {
+		struct list *first = g->begin_later.next;
+
+		list_remove(first);
+		list_append(&g->begun, first);
+	}
 	reload_turn_soon(g, &g->begun, &g->begin_next, begin_next);
 }
 
@@ -122,6 +137,8 @@ reload_create(struct gateway *g, struct plugin *p, enum reload_kind kind,
 	if (watcher)
 		list_append(&r->watchers, &watcher->node);
 	p->reload = r;
+	if (kind != KIND_PROVE && kind != KIND_CONFIGURE)
+		required_forget(p);
 	wheel_clear(&g->wheel, &p->restart);
 	ev_init(&r->soon, NULL);
 	list_append(&g->begun, &r->turn);

@@ -24,6 +24,7 @@ create(struct gateway *g, bool is_atomic)
 	struct reload_set *set = memory_alloc(sizeof(*set));
 
 	set->gateway = g;
+	set->number = ++g->next_set;
 	set->is_atomic = is_atomic;
 	list_init(&set->members);
 	wheel_timer_init(&set->deadline, set_due);

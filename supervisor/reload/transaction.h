@@ -80,6 +80,7 @@ struct reload {
 	struct worker *old;   /* the one that was active at the commit */
 
 	uint32_t asked_by; /* the worker that asked for this, or 0 */
+	uint64_t wave;	   /* of required.c; 0: it is not part of one */
 	struct takeover takeover;
 	struct handover handover;
 	struct figures figures;
@@ -98,6 +99,7 @@ enum set_stage {
  */
 struct reload_set {
 	struct gateway *gateway;
+	uint64_t number;
 	struct list members;
 	bool is_atomic; /* false: a sequence */
 	bool is_closed; /* no more members may join */
@@ -147,6 +149,8 @@ enum reload_refusal reload_admit(struct gateway *g, const struct plugin *p,
 void reload_turn_soon(struct gateway *g, const struct list *queue,
 	ev_timer *next,
 	void (*begin)(struct ev_loop *loop, ev_timer *timer, int events));
+/* Those that waited for others are looked at again. */
+void reload_begin_later(struct gateway *g);
 /* A stop was admitted and saved: ends the transaction in progress, if any. */
 void reload_give_way(struct plugin *p);
 struct reload *reload_create(struct gateway *g, struct plugin *p,
@@ -358,6 +362,17 @@ json_t *account_dropped(const struct registration_set *before,
  * up. served: the dead worker had served for CRASH_SERVED_MS. */
 void crash_restart(struct plugin *p, bool served);
 void crash_forget(struct plugin *p); /* forgets its crashes */
+
+/* ---- required.c ---- */
+/* r has its verdict: notes who is to be reloaded after it. */
+void required_note(struct reload *r);
+/* Whether r begins later, because a plugin is being reloaded after which its
+ * own is: both have changed. */
+bool required_must_wait(const struct reload *r);
+/* Begins those that need not wait any more. */
+void required_begin(struct gateway *g);
+/* It is reloaded anyway, or goes. */
+void required_forget(struct plugin *p);
 
 /* ---- offer.c ---- */
 /* The worker offers other registrations. It is answered before this returns. */

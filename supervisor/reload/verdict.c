@@ -144,11 +144,14 @@ reload_give_verdict(struct reload *r)
 	/* a plugin whose start falls back to another try is not settled */
 	if (!proof && (!p->reload || !p->reload->fallback))
 		p->settled_once = true;
+	if (!failed && !proof)
+		required_note(r);
 	if (set)
 		set_leave(set, r);
 	reload_row(r)->after_verdict(r);
 	if (proof)
 		restart_after_proof(p);
+	required_begin(g);
 	/* the plugin's own start may have waited for a proof */
 	g->on_verdict(g, !was_settled && (proof || p->settled_once));
 	if (g->on_settled && (!was_settled || !failed))

@@ -274,6 +274,7 @@ static const struct key keys[] = {
 	{"plugins.idle.enabled", "true", NULL, starts_the_other_one, true},
 	{"plugins.other.required", "true", NULL, NULL, false},
 	{"plugins.other.requires", "[fault]", "[\"fault\"]", NULL, false},
+	{"plugins.other.reload_with_required", "true", NULL, NULL, false},
 };
 
 /* Of `defaults` and of each plugin; those without an effect here are used by

@@ -64,6 +64,7 @@ static const struct key plugin_keys[] = {
 	{"required", "true", false},
 	{"watch", "true", true},
 	{"requires", "[other]", false},
+	{"reload_with_required", "true", false},
 	{"mount", "/m", false},
 	{"namespace", "n", false},
 	{"env", "{A: b}", false},

@@ -722,6 +722,17 @@ offer(struct sup_req *req, void *user)
 		sup_fail(req, SUP_FAILED, "not made");
 }
 
+/* The answer is the receipt. */
+static void
+reload_self(struct sup_req *req, void *user)
+{
+	struct sup *p = sup_req_plugin(req);
+	char args[128];
+
+	snprintf(args, sizeof(args), "{\"pluginId\": \"%s\"}", sup_id(p));
+	sup_call(p, "method", "plugins.reload", args, 0, passed_on, req);
+}
+
 static const struct sup_offer offers[] = {
 	{SUP_HTTP, .method = "GET", .path = "/hello/{name}", .handler = hello},
 	{SUP_HTTP, .method = "GET", .path = "/text", .handler = text},
@@ -773,6 +784,9 @@ static const struct sup_offer offers[] = {
 	{SUP_COMMAND, .name = "about", .handler = pass_on,
 		.user = (void *)(uintptr_t)&to_again},
 	{SUP_HTTP, .method = "POST", .path = "/offer/{how}", .handler = offer},
+	{SUP_HTTP, .method = "POST", .path = "/reload-self",
+		.handler = reload_self},
+	{SUP_TOOL, .name = "reload-self", .handler = reload_self},
 	{SUP_TOOL, .name = "left", .handler = left},
 	{SUP_TOOL, .name = "lend", .handler = lend},
 	{SUP_SCHEDULE, .name = "hourly", .when = "@hourly", .zone = "UTC",

@@ -154,6 +154,13 @@ plugin.tool('lend', async () => {
   return plugin.call('tool', 'left');
 });
 
+// ---- its own reload ----
+
+const reloadSelf = () =>
+  plugin.call('method', 'plugins.reload', {pluginId: plugin.id});
+plugin.http('POST', '/reload-self', reloadSelf);
+plugin.tool('reload-self', reloadSelf);
+
 // ---- other registrations ----
 
 plugin.http('POST', '/offer/{how}', async (req) => {

@@ -280,6 +280,14 @@ async def lend(args):
     return await plugin.call("tool", "left")
 
 
+# ---- its own reload ----
+
+@plugin.tool("reload-self")
+@plugin.http("POST", "/reload-self")
+def reload_self(_):
+    return plugin.call("method", "plugins.reload", {"pluginId": plugin.id})
+
+
 # ---- other registrations ----
 
 @plugin.http("POST", "/offer/{how}")
