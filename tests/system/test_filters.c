@@ -299,6 +299,7 @@ Test(filters, are_asked_on_every_way_in)
 	struct gateway_run *g = create();
 	struct ctl *c;
 
+	free(g->extra);
 	g->extra = memory_copy_text(TOKENS);
 	add_filter(g, "guard", "tool.before", "verdict: stop");
 	add_filter(g, "text", "command.before", "verdict: stop");
@@ -437,13 +438,18 @@ Test(filters, are_asked_at_the_generation_that_serves_then)
 		"call", "tool", "fault", "{\"marks\":\"\"}", NULL};
 	struct gateway_run *g = create();
 	struct ctl *c;
+	char *gate;
 
-	add_filter(g, "a", "tool.before", MARKS "a, sleep: 1000");
+	add_filter(g, "a", "tool.before",
+		MARKS "a, mode: gate, timeout_ms: 25000");
 	add_filter(g, "b", "tool.before", MARKS "b");
 	run_start(g);
 	c = ctl_begin(g, 0, call);
 	await_call(g, "a", "tool.before");
 	ctl_destroy(ctl_expect(g, 0, "reload", "b", NULL));
+	gate = memory_format("%s/state/data/a/open", g->dir);
+	files_write(gate, "%s", "");
+	free(gate);
 	ctl_wait(c);
 	expect_in_answer(c, "ab");
 	ctl_destroy(c);
@@ -472,6 +478,7 @@ Test(filters, that_are_slow_together_end_after_their_time)
 	add_filter(g, "a", "tool.before", "mode: hang, timeout_ms: 20000");
 	add_filter(g, "b", "tool.before", "mode: hang, timeout_ms: 20000");
 	add_filter(g, "c", "tool.before", "stop_on_error: true");
+	free(g->extra);
 	g->extra = memory_copy_text(TOKENS);
 	run_start(g);
 	call_over_http(g, "/api/tools/fault", 502,

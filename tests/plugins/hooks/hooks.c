@@ -11,6 +11,7 @@
  *                      first event that it is ever sent; "die_always";
  *                      "error": fails; "loop": emits test.loop each time
  *                      "lie": answers with data that will not do;
+ *                      "gate": answers once the data folder has a file `open`;
  *                      "call": calls the tool `fault` first
  *   filter, priority, stop_on_error   of filters
  *   verdict            "change", "stop" or "claim" instead of "pass"
@@ -28,6 +29,7 @@
 
 static const char *mode = "";
 static int64_t sleep_ms;
+static char load_text[32];
 
 static FILE *
 open_file(struct sup *p, const char *name, const char *how)
@@ -125,6 +127,33 @@ answer_now(struct ev_loop *loop, ev_timer *timer, int events)
 	free(later);
 }
 
+/* Answers when the file `open` is in the data folder. */
+static void
+answer_when_open(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct later *later = (struct later *)timer;
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/open",
+		sup_data_dir(sup_req_plugin(later->req)));
+	if (access(path, F_OK) != 0)
+		return;
+	ev_timer_stop(loop, timer);
+	answer_now(loop, timer, events);
+}
+
+static void
+wait_at_gate(struct sup_req *req)
+{
+	struct later *later = calloc(1, sizeof(*later));
+
+	if (!later)
+		abort();
+	later->req = req;
+	ev_timer_init(&later->timer, answer_when_open, 0.01, 0.01);
+	ev_timer_start(sup_loop(sup_req_plugin(req)), &later->timer);
+}
+
 static void
 answer_later(struct sup_req *req)
 {
@@ -156,7 +185,9 @@ on_event(struct sup_req *req, void *user)
 	}
 	if (!strcmp(mode, "loop"))
 		sup_emit(p, "test.loop", "{}");
-	if (sleep_ms)
+	if (!strcmp(mode, "gate"))
+		wait_at_gate(req);
+	else if (sleep_ms)
 		answer_later(req);
 	else
 		answer(req);
@@ -222,16 +253,26 @@ take(struct sup_req *req, void *user)
 	}
 }
 
+/* 128 bytes, as tools/bench/load knows them. */
+static void
+answer_load(struct sup_req *req)
+{
+	sup_reply_text(req, 200, "%-127.127s\n", load_text);
+}
+
 static void
 pong(struct sup_req *req, void *user)
 {
-	sup_reply_text(req, 200, "pong\n");
+	answer_load(req);
 }
 
 static void
 tool_called(struct sup *p, const char *error, const char *result, void *user)
 {
-	sup_reply_text(user, error ? 502 : 200, "%s\n", error ? error : "done");
+	if (error)
+		sup_fail(user, SUP_FAILED, "%s", error);
+	else
+		answer_load(user);
 }
 
 /* GET /call: calls the tool `fault`. */
@@ -297,6 +338,7 @@ init(struct sup *p)
 
 	mode = sup_setting_string(p, "mode", "");
 	sleep_ms = sup_setting_int(p, "sleep", 0);
+	snprintf(load_text, sizeof(load_text), "v=1;p=%d;", (int)getpid());
 	if (event && add_hooks(p, event))
 		return SUP_FAILED_TO_START;
 	snprintf(path, sizeof(path), "%s/ping", prefix);
