@@ -111,7 +111,7 @@ static const struct key manifest_keys[] = {
 	{"share", NULL, false},
 	{"link", NULL, false},
 	{"settings", NULL, false},
-	{"reload", "exclusive", true},
+	{"reload", "exclusive", false},
 	{"watch", "{include: [\"*\"]}", true},
 	{"sandbox", "{}", true},
 };
