@@ -45,9 +45,6 @@ void services_destroy(struct worker *w);
 bool services_are_exclusive(const struct worker *w);
 /* Whether it has a service with `overlap`. */
 bool services_overlap(const struct worker *w);
-/* Whether one of them was started and not stopped. */
-bool services_are_on(const struct worker *w, enum services_which which);
-
 /* Begins a job; ends another one, and a task in progress. */
 void services_begin(struct worker *w, const struct services_job *job);
 /* The services of `w` that did not run in `old`, where it has them, too: their

@@ -171,34 +171,15 @@ services_are_exclusive(const struct worker *w)
 	return w && w->services && w->services->is_exclusive;
 }
 
-static bool
-is_any(const struct worker *w, enum services_which which,
-	bool (*is)(const struct service *service))
-{
-	const struct services *s = w ? w->services : NULL;
-
-	for (uint32_t i = 0; s && i < s->count; i++)
-		if (service_is_in(&s->items[i], which) && is(&s->items[i]))
-			return true;
-	return false;
-}
-
-bool
-services_are_on(const struct worker *w, enum services_which which)
-{
-	return is_any(w, which, service_may_run);
-}
-
-static bool
-is_there(const struct service *service)
-{
-	return !service_is_take(service);
-}
-
 bool
 services_overlap(const struct worker *w)
 {
-	return is_any(w, SERVICES_OVERLAP, is_there);
+	const struct services *s = w ? w->services : NULL;
+
+	for (uint32_t i = 1; s && i < s->count; i++)
+		if (s->items[i].overlap)
+			return true;
+	return false;
 }
 
 /* Whether `old` has the service and it does not run. */

@@ -89,3 +89,12 @@ taker_expect_order(struct gateway_run *g, const char *id)
 	free(journal);
 	return last;
 }
+
+void
+taker_open_gate(struct gateway_run *g, const char *id)
+{
+	char *path = memory_format("%s/%s.gate", g->dir, id);
+
+	files_write(path, "open\n");
+	free(path);
+}

@@ -17,6 +17,8 @@ char *taker_journal(struct gateway_run *g, const char *id);
 /* Waits until the journal has this text count times. */
 void taker_await(struct gateway_run *g, const char *id, const char *text,
 	unsigned count);
+/* Opens the gate at which the script "gate" waits. */
+void taker_open_gate(struct gateway_run *g, const char *id);
 unsigned taker_count(struct gateway_run *g, const char *id, const char *text);
 /* Fails unless each epoch in the journal is greater than those before, and
  * nobody ever found two holders. Returns the last epoch. */

@@ -104,10 +104,12 @@ Test(takeover_deaths, of_the_old_one_while_the_new_one_takes)
 	struct gateway_run *g = start("services: one", "");
 	struct ctl *c;
 
-	taker_manifest(g, "a", "services: one, start: late", "");
+	taker_manifest(g, "a", "services: one, start: gate", "");
 	c = reload_begins(g);
 	taker_await(g, "a", "2 runs one\n", 1);
 	kill(pid_of(g, "active"), SIGKILL);
+	run_await_log(g, 0, "serving->stopping");
+	taker_open_gate(g, "a");
 	ctl_wait(c);
 	cr_expect_eq(c->exit_code, 0, "%s%s", c->out, c->err);
 	ctl_destroy(c);
@@ -167,12 +169,13 @@ Test(takeover_deaths, of_the_new_one_in_its_last_start)
 
 Test(takeover_deaths, of_the_new_one_while_the_old_one_stops)
 {
-	struct gateway_run *g = start("services: one, stop: late", "");
+	struct gateway_run *g = start("services: one, stop: gate", "");
 	struct ctl *c = reload_begins(g);
 
 	taker_await(g, "a", "1 stop one\n", 1);
 	kill(pid_of(g, "candidate"), SIGKILL);
 	ctl_wait(c);
+	taker_open_gate(g, "a");
 	cr_expect_eq(c->exit_code, 1, "%s%s", c->out, c->err);
 	ctl_destroy(c);
 	cr_expect_eq(ctl_status_number(g, "a", "generation"), 1);

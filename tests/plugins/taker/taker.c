@@ -9,6 +9,7 @@
  * "deaf" (never answers), "die" (KILL),
  * "late" (answers after a moment),
  * "gate" (answers once LOCKS.gate is there; LOCKS.waits is there meanwhile),
+ * "gatefail" (the same, and fails),
  * "broken" (ok, then reports that it has failed). only: the scripts are for
  * this service. journal: a file; each call and outcome is a line "GENERATION
  * WHAT NAME". http: GET /gen, GET /slow (answers when /go is asked), POST
@@ -154,6 +155,7 @@ get_hold(struct sup *p, struct resource *r, bool is_shared)
 struct late {
 	ev_timer timer;
 	struct sup_req *req;
+	bool fails;
 };
 
 static void
@@ -174,12 +176,15 @@ look_at_gate(struct ev_loop *loop, ev_timer *timer, int events)
 		return;
 	unlink(waits);
 	ev_timer_stop(loop, timer);
-	sup_ok(late->req);
+	if (late->fails)
+		sup_fail(late->req, SUP_FAILED, "fails at the gate");
+	else
+		sup_ok(late->req);
 	free(late);
 }
 
 static void
-wait_at_gate(struct sup_req *req)
+wait_at_gate(struct sup_req *req, bool fails)
 {
 	struct late *late = calloc(1, sizeof(*late));
 	char waits[512];
@@ -189,6 +194,7 @@ wait_at_gate(struct sup_req *req)
 	name_file(sup_req_plugin(req), "waits", waits);
 	close(open(waits, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	late->req = req;
+	late->fails = fails;
 	ev_timer_init(&late->timer, look_at_gate, 0., 0.002);
 	ev_timer_start(sup_loop(sup_req_plugin(req)), &late->timer);
 }
@@ -259,8 +265,8 @@ start(struct sup_req *req, void *user)
 		return;
 	}
 	note(p, "runs", r->name);
-	if (!strcmp(word, "gate"))
-		wait_at_gate(req);
+	if (!strncmp(word, "gate", 4))
+		wait_at_gate(req, !strcmp(word, "gatefail"));
 	else if (!strcmp(word, "late"))
 		answer_late(req);
 	else
@@ -281,7 +287,9 @@ stop(struct sup_req *req, void *user)
 		return;
 	let_go(p, r);
 	note(p, "stopped", r->name);
-	if (!strcmp(word, "late"))
+	if (!strcmp(word, "gate"))
+		wait_at_gate(req, false);
+	else if (!strcmp(word, "late"))
 		answer_late(req);
 	else
 		sup_ok(req);
