@@ -331,9 +331,9 @@ hook_view_concerns(const struct route_row *row, const char *event)
 }
 
 json_t *
-services_view(const struct worker *w)
+services_view(const struct worker *w, uint32_t most)
 {
-	(void)w;
+	(void)w, (void)most;
 	return json_array();
 }
 
