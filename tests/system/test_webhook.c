@@ -283,9 +283,9 @@ Test(webhook, a_body_that_no_event_can_carry_is_in_a_file)
 {
 	struct gateway_run *g =
 		start("github: {sign: github, secrets: [" SECRET
-		      "], body_limit: 25MiB}, small: {sign: none, body_limit: "
+		      "], body_limit: 3MiB}, small: {sign: none, body_limit: "
 		      "9B}");
-	size_t most = 25 * 1024 * 1024;
+	size_t most = 3 * 1024 * 1024;
 	char *body = malloc(most + 2), *folder = body_folder(g);
 
 	for (size_t i = 0; i <= most + 1; i++)
