@@ -64,6 +64,10 @@
  *   serving while it calls or emits. The call then continues the chain of that
  *   request, and its deadline is not later. 0, or an id that is no request in
  *   flight at this worker: as if it were absent, but counted unless it is 0.
+ * - `cli.output` belongs to a `cli` like a chunk to its request: before the
+ *   answer, under credit, 256 KiB to begin with. If the context says `stdin`,
+ *   standard input comes in chunks, under credit. On the control socket it goes
+ *   to the client, and chunks and credit come from there.
  * - `tick` is one due time of a schedule: tick_id is "plugin/name@due_ms",
  *   due_ms milliseconds since 1970. missed is 0, or the number of due times
  *   that could not be delivered in time and for which this one stands; due_ms
@@ -99,6 +103,10 @@
 	X(TICK, "tick", REQUEST, TO_WORKER, "ssuuu",                           \
 		"name, tick_id, due_ms, missed, deadline_ms; answer: nil or "  \
 		"an error")                                                    \
+	X(CLI, "cli", REQUEST, TO_WORKER, "samu",                              \
+		"name, argv, context, deadline_ms; answer: [exit_status]")     \
+	X(CLI_OUTPUT, "cli.output", NOTIFICATION, TO_SUPD, "uub",              \
+		"id, 1 or 2 (standard output or error), bytes")                \
 	X(CHUNK, "chunk", NOTIFICATION, BOTH, "ubo", "id, bytes, more")        \
 	X(CREDIT, "credit", NOTIFICATION, BOTH, "uu", "id, bytes")             \
 	X(CANCEL, "cancel", NOTIFICATION, BOTH, "u", "id")                     \

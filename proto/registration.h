@@ -51,6 +51,9 @@ struct registration {
 			struct when when;
 			struct zone *zone; /* a reference */
 		} schedule;
+		struct {
+			char *arguments; /* for people: "FILE...", or NULL */
+		} cli;
 	};
 };
 

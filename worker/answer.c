@@ -70,6 +70,7 @@ answer_has_content(struct sup_req *req)
 	case MESSAGE_QUIESCE:
 	case MESSAGE_TAKE:
 	case MESSAGE_TICK:
+	case MESSAGE_CLI:
 		break;
 	default:
 		return true;
@@ -77,6 +78,8 @@ answer_has_content(struct sup_req *req)
 	request_answer_error(req, WIRE_FAILED,
 		req->message == MESSAGE_EXPORT
 			? "answer an export with sup_reply_state()"
+		: req->message == MESSAGE_CLI
+			? "end a command line with sup_exit()"
 			: "answer this with sup_ok() or sup_fail()");
 	return false;
 }
@@ -289,6 +292,10 @@ sup_ok(struct sup_req *req)
 
 	msgpack_packer *out;
 
+	if (req->message == MESSAGE_CLI) {
+		sup_exit(req, 0);
+		return;
+	}
 	if (!request_is_wanted(req))
 		return;
 	if (req->message == MESSAGE_HTTP) {

@@ -231,7 +231,8 @@ sup_on_body(struct sup_req *req, sup_body *take, void *user)
 {
 	HOST_NEEDS(req, "req");
 	if (!req->streams)
-		host_abort("sup_on_body() needs an offer with streams_body");
+		host_abort("sup_on_body() needs an offer with streams_body, or "
+			   "a command line");
 	req->take = take;
 	req->take_user = user;
 	body_schedule(req);

@@ -106,6 +106,7 @@ request_args_param(const struct sup_req *req)
 		return 1;
 	case MESSAGE_COMMAND:
 	case MESSAGE_HOOK:
+	case MESSAGE_CLI:
 		return 2;
 	case MESSAGE_CONFIGURE:
 		return 0;

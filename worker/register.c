@@ -13,6 +13,7 @@ static const enum registration_kind offer_kinds[] = {
 	[SUP_METHOD] = REGISTRATION_METHOD,
 	[SUP_SERVICE] = REGISTRATION_SERVICE,
 	[SUP_SCHEDULE] = REGISTRATION_SCHEDULE,
+	[SUP_CLI] = REGISTRATION_CLI,
 };
 
 #define OFFER_KINDS (sizeof(offer_kinds) / sizeof(offer_kinds[0]))
@@ -84,6 +85,11 @@ offer_declare(struct registration *r, const struct sup_offer *said)
 	if (said->kind == SUP_SERVICE) {
 		r->name = memory_copy_text(said->name);
 		r->service.overlap = said->overlap;
+		return;
+	}
+	if (said->kind == SUP_CLI) {
+		r->name = memory_copy_text(said->name);
+		r->cli.arguments = memory_copy_text(said->arguments);
 		return;
 	}
 	if (said->kind == SUP_SCHEDULE) {

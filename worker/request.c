@@ -240,6 +240,9 @@ request_take(struct sup *p, const struct message *m)
 	case MESSAGE_IMPORT:
 		state_take_import(request_create(p, m), m);
 		return;
+	case MESSAGE_CLI:
+		cli_take(request_create(p, m), m);
+		return;
 	case MESSAGE_TICK:
 		tick_take(request_create(p, m), m);
 		return;
@@ -270,6 +273,13 @@ request_on_chunk(struct sup *p, uint32_t id, struct bytes bytes, bool more)
 		body_chunk(req, bytes, more);
 }
 
+/* A command line that still runs. */
+static bool
+request_is_cli(const struct sup_req *req)
+{
+	return req->message == MESSAGE_CLI && req->state == REQUEST_OPEN;
+}
+
 void
 request_on_credit(struct sup *p, uint32_t id, uint64_t bytes)
 {
@@ -277,16 +287,20 @@ request_on_credit(struct sup *p, uint32_t id, uint64_t bytes)
 
 	if (!req)
 		return;
-	if (req->state != REQUEST_STREAMING && req->state != REQUEST_FLUSHING)
+	if (req->state != REQUEST_STREAMING && req->state != REQUEST_FLUSHING &&
+		!request_is_cli(req))
 		return;
 	/* Whatever is said, the sum stays a number. */
 	if (bytes > (uint64_t)(INT64_MAX / 2 - req->credit))
 		req->credit = INT64_MAX / 2;
 	else
 		req->credit += (int64_t)bytes;
-	request_pump(req);
-	if (req->state == REQUEST_STREAMING && req->credit > 0 &&
-		req->on_writable)
+	if (req->message == MESSAGE_CLI)
+		cli_pump(req);
+	else
+		request_pump(req);
+	if ((req->state == REQUEST_STREAMING || request_is_cli(req)) &&
+		req->credit > 0 && req->on_writable)
 		request_call(req, req->on_writable, req->on_writable_user);
 }
 
@@ -304,11 +318,14 @@ request_on_cancel(struct sup *p, uint32_t id)
 		service_ended(req);
 	if (req->state == REQUEST_COLLECTING)
 		request_answer_error(req, WIRE_CANCELLED, "cancelled");
+	else if (req->state == REQUEST_FLUSHING && req->message == MESSAGE_CLI)
+		cli_pump(req);
 	else if (req->state == REQUEST_FLUSHING)
 		request_pump(req);
 	else if (req->on_cancel)
 		request_call(req, req->on_cancel, req->on_cancel_user);
-	else if (req->state == REQUEST_STREAMING && req->on_writable &&
+	else if ((req->state == REQUEST_STREAMING || request_is_cli(req)) &&
+		 req->on_writable &&
 		 list_is_empty(&req->feed_node)) /* or a lost body tells it */
 		request_call(req, req->on_writable, req->on_writable_user);
 }

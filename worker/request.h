@@ -45,9 +45,12 @@ struct sup_req {
 	const void *body_at; /* NULL: not copied yet */
 	size_t body_bytes;
 	struct buffer body; /* collected from chunks; of a stream: what waits */
-	uint32_t state_version; /* import */
-	uint64_t epoch;		/* take */
-	const char *tick_id;	/* this and the next two: schedule */
+	uint32_t state_version;	 /* import */
+	uint64_t epoch;		 /* take */
+	const char *const *argv; /* these three: cli */
+	size_t argc;
+	int exit_status;
+	const char *tick_id; /* this and the next two: schedule */
 	int64_t tick_due_ms;
 	uint64_t tick_missed;
 	uint64_t left_ms;     /* as sent; 0: no deadline */
@@ -95,6 +98,10 @@ void body_begin(struct sup_req *req, struct bytes first, bool more);
 void body_chunk(struct sup_req *req, struct bytes bytes, bool more);
 void body_feed_init(struct sup *p);
 void body_cancelled(struct sup_req *req);
+
+/* cli.c */
+void cli_take(struct sup_req *req, const struct message *m);
+void cli_pump(struct sup_req *req); /* the queue, as credit allows */
 
 /* tick.c */
 void tick_take(struct sup_req *req, const struct message *m);

@@ -146,6 +146,7 @@ serve_on_request(struct sup *p, const struct message *m)
 	case MESSAGE_COMMAND:
 	case MESSAGE_HOOK:
 	case MESSAGE_TICK:
+	case MESSAGE_CLI:
 	case MESSAGE_HEALTH:
 	case MESSAGE_EXPORT:
 	case MESSAGE_IMPORT:

@@ -8,10 +8,3 @@ const struct registration_kind_row kind_channel = {
 	.noun = "channel",
 	.named = true,
 };
-
-const struct registration_kind_row kind_cli = {
-	.wire = "cli",
-	.receipt = "cli",
-	.noun = "cli",
-	.named = true,
-};

@@ -10,6 +10,13 @@
 #include "supervisor/gateway/gateway.h"
 
 struct page;
+struct command_call;
+
+struct command_stream {
+	void (*input)(struct command_call *call, struct bytes piece, bool more);
+	/* The caller has passed on that much of the output. */
+	void (*credit)(struct command_call *call, uint64_t bytes);
+};
 
 /* One call, in the caller's memory. command_run() begins it; on_done ends it
  * exactly once, possibly before command_run() returns. */
@@ -39,6 +46,14 @@ struct command_call {
 	void (*on_page)(struct command_call *call, enum outcome outcome,
 		struct page *page);
 	bool wants_packed;
+	/* A call that streams (`x`): what it writes, and how many bytes of
+	 * input the caller may send from now on. NULL: this door, or this
+	 * session now, has no streams. Must not abandon or free the call. */
+	void (*on_output)(
+		struct command_call *call, int fd, struct bytes piece);
+	void (*on_input_credit)(struct command_call *call, uint64_t bytes);
+	/* Set by such a call: what comes from the caller. Each may end it. */
+	const struct command_stream *stream;
 	/* The call is `shutdown`. on_done follows, so the callback must not
 	 * free the call. NULL: this door cannot shut supd down. */
 	void (*on_shutdown)(struct command_call *call);

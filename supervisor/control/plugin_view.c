@@ -272,6 +272,8 @@ plugin_view_route(const struct gateway *g, const struct route_row *row)
 					   : row->declared->help);
 	if (row->kind == REGISTRATION_HOOK)
 		json_object_set_new(o, "hook", hook_view(g, row));
+	if (row->kind == REGISTRATION_CLI)
+		put_text(o, "arguments", row->declared->cli.arguments);
 	return o;
 }
 

@@ -13,16 +13,7 @@
 #include "supervisor/control/commands.h"
 #include "supervisor/control/page.h"
 #include "supervisor/control/reply.h"
-
-struct session_call {
-	struct command_call call;
-	struct session *session;
-	struct list node;
-	uint32_t id;
-	struct page *page; /* being sent; `sent` bytes are out */
-	enum outcome outcome;
-	size_t sent;
-};
+#include "supervisor/control/session_call.h"
 
 static void
 call_destroy(struct session_call *c)
@@ -203,6 +194,7 @@ run_call(struct session *s, const struct message *m, const char *verb,
 	c->call.on_page = call_page;
 	c->call.wants_packed = true;
 	c->call.on_shutdown = call_shutdown;
+	session_may_stream(c);
 	c->call.nobody = s->rank == RANK_NOBODY;
 	if (c->call.nobody)
 		note_denied(s, verb);
@@ -254,8 +246,10 @@ on_message(struct peer *peer, const struct message *m)
 	}
 	s->called = true;
 	s->active_ms = clock_ms();
-	if (m->kind != MESSAGE_REQUEST)
-		return; /* unknown notifications are ignored */
+	if (m->kind != MESSAGE_REQUEST) {
+		session_take_stream(s, m);
+		return;
+	}
 	if (m->name != MESSAGE_CONTROL)
 		reply_error(&s->peer, m->id, WIRE_BAD_MESSAGE,
 			"this socket answers 'control' only");

@@ -185,7 +185,7 @@ dispatch_send_chunk(
 	if (!r->id || r->where != REQUEST_SENT)
 		return;
 	p = plugin_of(g, r);
-	if (!r->answered) {
+	if (!r->answered && !r->is_long) {
 		r->due_ms = clock_ms() + p->config->limits.request_timeout_ms;
 		wheel_set(&g->wheel, &r->deadline, r->due_ms);
 	}

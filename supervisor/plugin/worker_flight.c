@@ -53,6 +53,13 @@ is_left(const struct request *r)
 	       r->ops < left_ops + sizeof(left_ops) / sizeof(*left_ops);
 }
 
+/* Its end is not soon. */
+static bool
+is_stream(const struct request *r)
+{
+	return r->answered || r->is_long;
+}
+
 /* ---- sending ---- */
 
 static void
@@ -232,7 +239,7 @@ worker_unanswered(const struct worker *w)
 
 	list_for_each (node, &w->in_flight)
 		count += !is_own(p, request_of(node)) &&
-			 !request_of(node)->answered;
+			 !is_stream(request_of(node));
 	list_for_each (node, &p->left)
 		count += !request_of(node)->answered &&
 			 !request_of(node)->is_task;
@@ -386,6 +393,23 @@ flight_credit(struct worker *w, const struct message *m)
 		w->private->stray_total++;
 }
 
+void
+flight_output(struct worker *w, const struct message *m)
+{
+	struct worker_private *p = w->private;
+	uint64_t fd = m->params[1].via.u64;
+	struct request *r = request_table_find(
+		p->workers->requests, (uint32_t)m->params[0].via.u64, w->id);
+
+	if (fd != 1 && fd != 2)
+		worker_fail(w, "the worker wrote to descriptor %llu",
+			(unsigned long long)fd);
+	else if (r && r->ops->output)
+		r->ops->output(r, (int)fd, codec_bytes(&m->params[2]));
+	else
+		p->stray_total++;
+}
+
 /* The worker abandons an answer whose head is out; the client sees it cut. */
 void
 flight_give_up(struct worker *w, const struct message *m)
@@ -422,7 +446,7 @@ flight_end(struct worker *w, bool streams_too, const char *notice)
 
 	list_init(&ending);
 	list_for_each_safe (node, &w->in_flight) {
-		if (!streams_too && request_of(node)->answered)
+		if (!streams_too && is_stream(request_of(node)))
 			continue;
 		list_remove(node);
 		list_append(&ending, node);

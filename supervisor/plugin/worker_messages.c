@@ -248,6 +248,9 @@ on_notification(struct worker *w, const struct message *m)
 	case MESSAGE_CHUNK:
 		flight_chunk(w, m);
 		break;
+	case MESSAGE_CLI_OUTPUT:
+		flight_output(w, m);
+		break;
 	case MESSAGE_CREDIT:
 		flight_credit(w, m);
 		break;

@@ -145,6 +145,7 @@ void worker_on_message(struct peer *peer, const struct message *m);
 /* ---- worker_flight.c ---- */
 void flight_response(struct worker *w, const struct message *m);
 void flight_chunk(struct worker *w, const struct message *m);
+void flight_output(struct worker *w, const struct message *m);
 void flight_credit(struct worker *w, const struct message *m);
 void flight_give_up(struct worker *w, const struct message *m);
 /* Ends requests in flight; streams whose head is out only if streams_too. */

@@ -62,6 +62,8 @@ struct request_ops {
 	/* A piece of the answer; like credit, never called if answer_form is
 	 * WIRE_ANSWER_SINGLE. */
 	void (*chunk)(struct request *r, struct bytes piece, bool more);
+	/* What a command line has written to 1 (output) or 2 (error). */
+	void (*output)(struct request *r, int fd, struct bytes piece);
 	/* The worker can take that many more bytes of the body. */
 	void (*credit)(struct request *r, uint64_t bytes);
 	/* The request failed. text: one sentence, or NULL for the default of
@@ -93,6 +95,8 @@ struct request {
 	bool cancelled;	   /* the owner left; the worker's answer is awaited */
 	bool is_task;	   /* supd's own: nothing waits until it has ended */
 	bool waits;	   /* sent, and waits for the owner's client */
+	bool is_long;	   /* set by the owner: its answer takes as long as it
+			      takes; a drain counts it as a stream */
 	bool is_filter;	   /* set by the owner: see chain.in_filter */
 	size_t held_bytes; /* size in the hold queue */
 	uint64_t accepted_us;

@@ -14,6 +14,7 @@
 #include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
 #include "tests/system/harness/run.h"
+#include "tests/system/harness/shell.h"
 
 TestSuite(languages, .fini = run_fini, .timeout = 120);
 
@@ -372,6 +373,49 @@ a_filter_has_four_verdicts(struct gateway_run *g)
 	}
 }
 IN_EVERY_LANGUAGE(a_filter_has_four_verdicts)
+
+/* ---- command lines ---- */
+
+static void
+command_lines_have_streams_and_an_exit_status(struct gateway_run *g)
+{
+	char *out = shell_expect(g, 7,
+		"cd %s\n$SUPCTL x it args 7 a '' --json 'b c' -x 2>err\n"
+		"status=$?; cat err; exit $status",
+		g->dir);
+
+	cr_expect_str_eq(out, "[a][][--json][b c][-x]to args\n");
+	free(out);
+	free(shell_expect(g, 0, "$SUPCTL x it args </dev/null"));
+	out = shell_expect(g, 1, "$SUPCTL x it cross");
+	cr_expect_str_eq(out, "supctl: as asked\n");
+	free(out);
+	out = shell_expect(g, 0,
+		"cd %s\nhead -c 3000000 /dev/urandom >in\n"
+		"$SUPCTL x it cat <in | cmp - in && $SUPCTL x it pour 3000000 "
+		"| wc -c",
+		g->dir);
+	cr_expect_eq(atoi(out), 3000000, "%s", out);
+	free(out);
+}
+IN_EVERY_LANGUAGE(command_lines_have_streams_and_an_exit_status)
+
+static void
+interrupt_cancels_a_command_line(struct gateway_run *g)
+{
+	struct answer a;
+
+	free(shell_expect(g, 130,
+		"cd %s\n$SUPCTL x it wait >out & pid=$!\n"
+		"until grep -q waiting out; do read -t 0.02 <> <(:); done\n"
+		"kill -INT $pid; wait $pid",
+		g->dir));
+	ctl_await_number(g, "it", "inFlight", 0);
+	a = http_get(g->http, "/cancelled");
+	cr_expect_str_eq(a.body, "{\"cancelled\":1}");
+	answer_finish(&a);
+}
+IN_EVERY_LANGUAGE(interrupt_cancels_a_command_line)
 
 /* ---- schedules ---- */
 

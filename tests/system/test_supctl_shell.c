@@ -65,6 +65,7 @@ static const struct offer {
 	{"routes --plugin he", {"hello"}},
 	{"call ", {"tool", "command", "method"}},
 	{"call tool ", {"fault", "hello"}},
+	{"x he", {"hello"}},
 	{"completion ", {"bash", "zsh", "fish"}},
 	{"token ", {"new"}},
 	{"new p", {"python"}},
@@ -128,7 +129,9 @@ Test(supctl_shell, bash_completes_behind_colons_and_equals_signs)
 		const char *line, *breaks, *offers;
 	} lines[] = {
 		{"routes --kind=t", " :=", "tool"},
-		{"routes --kind=", " :=", "tool\ncommand\nhttp\nmethod"},
+		{"routes --kind=", " :=",
+			"tool\ncommand\nhttp\nmethod\nservice\n"
+			"hook\nschedule\ncli"},
 		{"routes --kind=t", " ", "--kind=tool"},
 		{"routes --plugin=he", " :=", "hello"},
 		{"reload --wait=", " :=", "committed\nsettled"},

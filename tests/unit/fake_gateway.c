@@ -369,6 +369,22 @@ dispatch_cancel(struct gateway *g, struct request *r)
 }
 
 void
+dispatch_note_waiting(struct gateway *g, struct request *r, bool waits)
+{
+}
+
+void
+dispatch_credit(struct gateway *g, struct request *r, uint64_t bytes)
+{
+}
+
+void
+dispatch_send_chunk(
+	struct gateway *g, struct request *r, struct bytes piece, bool more)
+{
+}
+
+void
 dispatch_note_failure(
 	struct gateway *g, const struct request *r, enum request_failure why)
 {

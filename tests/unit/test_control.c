@@ -386,6 +386,21 @@ Test(control, too_many_calls_at_a_time_are_refused)
 	client_close(&c);
 }
 
+/* The first one waits for a worker; the second gets its answer at once. */
+Test(control, one_command_line_of_a_session_at_a_time)
+{
+	static const char args[] = "{\"plugin\":\"hello\",\"verb\":\"cat\"}";
+	struct client c;
+
+	client_open(&c);
+	client_call(&c, 1, "x", args);
+	client_call(&c, 2, "x", args);
+	cr_assert(client_read(&c));
+	cr_expect_eq(c.message.id, 2);
+	cr_expect_eq(exit_code_of(&c.message), 6);
+	client_close(&c);
+}
+
 Test(control, a_follower_that_does_not_read_loses_lines_and_hears_how_many)
 {
 	struct output *o = fake_plugin("hello")->output;

@@ -130,12 +130,40 @@ Test(supctl_options, durations)
 		cr_expect_eq(duration_read(bad[i], &ms), -1, "%s", bad[i]);
 }
 
+Test(supctl_options, words_behind_x_are_the_plugins)
+{
+	struct options o;
+	struct error err;
+
+	cr_assert_eq(read_line(&o,
+			     "--timeout 7s x --no-color it cat --json -h "
+			     "-- -x",
+			     &err),
+		0);
+	cr_expect_eq(o.verb, VERB_X);
+	cr_expect_eq(o.timeout_ms, 7000);
+	cr_expect(o.no_color);
+	cr_expect_not(o.json);
+	cr_expect_not(o.help);
+	cr_expect_eq(o.word_count, 6);
+	cr_expect_str_eq(o.words[0], "it");
+	cr_expect_str_eq(o.words[2], "--json");
+	cr_expect_str_eq(o.words[5], "-x");
+	cr_assert_eq(read_line(&o, "x --help", &err), 0);
+	cr_expect(o.help);
+	cr_expect_eq(read_line(&o, "x --wide it cat", &err), -1);
+	/* the others have their options anywhere */
+	cr_assert_eq(read_line(&o, "-s x show it --json", &err), 0);
+	cr_expect_eq(o.verb, VERB_SHOW);
+	cr_expect(o.json);
+}
+
 /* Each option of the table reaches its place in what the verbs read, and only
  * for the verbs that have it. */
 Test(supctl_options, every_option_of_every_verb_is_taken_and_of_no_other)
 {
 	for (int verb = 0; verb < VERB_COUNT; verb++)
-		for (int id = 0; id < OPTION_COUNT; id++) {
+		for (int id = 0; id < OPTION_COUNT && verb != VERB_X; id++) {
 			const struct option_row *row = &option_rows[id];
 			bool has =
 				!row->verbs || option_is_of((enum option_id)id,
@@ -294,7 +322,7 @@ Test(supctl_options, values_are_what_the_table_of_options_says)
 		{OPTION_LINES, WORD_FREE, NULL}, {OPTION_DIR, WORD_DIR, NULL},
 		{OPTION_KIND, WORD_CHOICE,
 			"tool command http method service "
-			"hook schedule"},
+			"hook schedule cli"},
 		{OPTION_WAIT, WORD_CHOICE, "committed settled"}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {

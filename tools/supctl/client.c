@@ -18,6 +18,7 @@
 #include "proto/value.h"
 
 #define CALL_ID 1
+#define INPUT_BYTES (64 * 1024)
 
 struct client {
 	int fd;
@@ -27,6 +28,8 @@ struct client {
 	struct codec *codec;
 	const struct client_watch *watch;
 	struct answer *answer;
+	uint64_t input_credit; /* bytes of input that supd takes now */
+	bool input_ended;
 };
 
 /* -1: for ever; 0: the time is over. */
@@ -113,6 +116,24 @@ went_away(struct client *c)
 		"clients");
 }
 
+/* -1 with errno. */
+static int
+send_all(const struct client *c, const uint8_t *bytes, size_t size)
+{
+	size_t sent = 0;
+
+	while (sent < size) {
+		ssize_t got =
+			send(c->fd, bytes + sent, size - sent, MSG_NOSIGNAL);
+
+		if (got > 0)
+			sent += (size_t)got;
+		else if (got < 0 && errno != EINTR)
+			return -1;
+	}
+	return 0;
+}
+
 /* Greeting and request leave in one write. */
 static int
 client_send(struct client *c, enum verb verb, const json_t *args)
@@ -120,8 +141,8 @@ client_send(struct client *c, enum verb verb, const json_t *args)
 	struct buffer out = {0};
 	msgpack_packer p;
 	json_t *none = args ? NULL : json_object();
-	size_t sent = 0, size, skip = SP_GREETING_BYTES + SP_HEADER_BYTES;
-	ssize_t got = 0;
+	size_t size, skip = SP_GREETING_BYTES + SP_HEADER_BYTES;
+	int got;
 
 	buffer_reserve(&out, skip);
 	buffer_commit(&out, skip);
@@ -138,16 +159,9 @@ client_send(struct client *c, enum verb verb, const json_t *args)
 		return answer_fail(
 			c->answer, EXIT_USAGE, "the arguments are too large");
 	}
-	while (sent < size && got >= 0) {
-		got = send(c->fd, buffer_bytes(&out) + sent, size - sent,
-			MSG_NOSIGNAL);
-		if (got > 0)
-			sent += (size_t)got;
-		else if (got < 0 && errno == EINTR)
-			got = 0;
-	}
+	got = send_all(c, buffer_bytes(&out), size);
 	buffer_finish(&out);
-	if (got >= 0)
+	if (!got)
 		return 0;
 	if (errno == EAGAIN)
 		return answer_fail(c->answer, EXIT_TIMED_OUT,
@@ -159,15 +173,119 @@ client_send(struct client *c, enum verb verb, const json_t *args)
 				 "cannot write to supd: %s", strerror(errno));
 }
 
+/* ---- the streams of a command line ---- */
+
+/* A notification about the call. What fails here is seen when the answer is
+ * read. */
+static void
+send_notification(struct client *c, struct buffer *out)
+{
+	size_t size = buffer_length(out);
+
+	sp_header(buffer_bytes(out), size - SP_HEADER_BYTES);
+	send_all(c, buffer_bytes(out), size);
+	buffer_finish(out);
+}
+
+static void
+begin_notification(struct buffer *out, msgpack_packer *p,
+	enum message_name name, uint32_t count)
+{
+	buffer_reserve(out, SP_HEADER_BYTES);
+	buffer_commit(out, SP_HEADER_BYTES);
+	codec_packer(p, out);
+	codec_notification(p, name, count);
+	msgpack_pack_uint32(p, CALL_ID);
+}
+
+static void
+send_input(struct client *c)
+{
+	static char bytes[INPUT_BYTES];
+	size_t most = c->input_credit < sizeof(bytes) ? c->input_credit
+						      : sizeof(bytes);
+	ssize_t got = read(c->watch->input_fd, bytes, most);
+	struct buffer out = {0};
+	msgpack_packer p;
+
+	if (got < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	got = got < 0 ? 0 : got;
+	c->input_ended = !got;
+	c->input_credit -= (size_t)got;
+	begin_notification(&out, &p, MESSAGE_CHUNK, 3);
+	codec_bin(&p, (struct bytes){bytes, (size_t)got});
+	if (got)
+		msgpack_pack_true(&p);
+	else
+		msgpack_pack_false(&p);
+	send_notification(c, &out);
+}
+
+/* If this waits, no credit is sent, and then the plugin waits. */
+static int
+write_output(int fd, struct bytes piece)
+{
+	size_t written = 0;
+
+	while (written < piece.length) {
+		ssize_t got =
+			write(fd, piece.at + written, piece.length - written);
+		struct pollfd wait = {.fd = fd, .events = POLLOUT};
+
+		if (got > 0)
+			written += (size_t)got;
+		else if (got < 0 && errno == EAGAIN)
+			poll(&wait, 1, -1);
+		else if (got < 0 && errno != EINTR)
+			return -1;
+	}
+	return 0;
+}
+
+/* -1: nobody reads the output any more. */
+static int
+take_output(struct client *c, const struct message *m)
+{
+	struct bytes piece = codec_bytes(&m->params[2]);
+	int fd = m->params[1].via.u64 == 2 ? STDERR_FILENO : STDOUT_FILENO;
+	struct buffer out = {0};
+	msgpack_packer p;
+
+	if (write_output(fd, piece) < 0)
+		return answer_fail(
+			c->answer, EXIT_FAILURE, "the output was closed");
+	begin_notification(&out, &p, MESSAGE_CREDIT, 2);
+	msgpack_pack_uint64(&p, piece.length);
+	send_notification(c, &out);
+	return 0;
+}
+
+static int
+take_stream(struct client *c, const struct message *m)
+{
+	if (!c->watch->streams || m->kind != MESSAGE_NOTIFICATION)
+		return 0;
+	if (m->name == MESSAGE_CLI_OUTPUT)
+		return take_output(c, m);
+	if (m->name == MESSAGE_CREDIT)
+		c->input_credit += m->params[1].via.u64;
+	return 0;
+}
+
 /* Reads what there is, or waits for it. */
 static int
 client_fill(struct client *c)
 {
+	bool takes_input =
+		c->watch->streams && !c->input_ended && c->input_credit;
 	struct pollfd wait[] = {{.fd = c->fd, .events = POLLIN},
-		{.fd = c->watch->follows ? STDOUT_FILENO : -1}};
+		{.fd = c->watch->follows ? STDOUT_FILENO : -1},
+		{.fd = takes_input ? c->watch->input_fd : -1,
+			.events = POLLIN}};
 	int left = time_left(c->deadline_ms), tick = c->watch->tick_ms;
 	bool ticks = tick > 0 && (left < 0 || left > tick);
-	int ready = poll(wait, 2, ticks ? tick : left);
+	int ready = poll(wait, 3, ticks ? tick : left);
 	ssize_t got;
 
 	if (ready < 0)
@@ -184,6 +302,10 @@ client_fill(struct client *c)
 	if (wait[1].revents)
 		return answer_fail(
 			c->answer, EXIT_FAILURE, "the output was closed");
+	if (wait[2].revents)
+		send_input(c);
+	if (!wait[0].revents)
+		return 0;
 	got = recv(c->fd, buffer_reserve(&c->in, 64 * 1024), 64 * 1024, 0);
 	if (got < 0 && errno == EINTR)
 		return 0;
@@ -217,6 +339,8 @@ take_frame(struct client *c, const uint8_t *payload, size_t size)
 		if (m.kind == MESSAGE_NOTIFICATION &&
 			m.name == MESSAGE_PROGRESS)
 			take_progress(c, &m);
+		if (take_stream(c, &m) < 0)
+			return -1;
 		if (m.kind == MESSAGE_RESPONSE && m.id == CALL_ID) {
 			answer_take(c->answer, &m);
 			return 1;

@@ -17,6 +17,10 @@ struct client_watch {
 	void (*on_tick)(void *user);
 	int tick_ms;
 	bool follows; /* ends when nobody reads stdout any more */
+	/* Of a command line: writes the output to descriptors 1 and 2 as fast
+	 * as they take it, and sends what input_fd has, -1: nothing. */
+	bool streams;
+	int input_fd;
 	void *user;
 };
 

@@ -42,8 +42,13 @@ static void
 print_rows(const json_t *rows, const char *key)
 {
 	for (size_t i = 0; i < json_array_size(rows); i++) {
-		const char *text = supctl_text(json_array_get(rows, i), key);
+		const json_t *row = json_array_get(rows, i);
+		const char *text = supctl_text(row, key);
+		const char *dot = strrchr(text, '.');
 
+		/* the namespace is no part of what `x` takes */
+		if (dot && !strcmp(supctl_text(row, "kind"), "cli"))
+			text = dot + 1;
 		if (*text)
 			puts(text);
 	}

@@ -35,6 +35,9 @@ put_word(FILE *out, const struct word *w)
 	case WORD_OFFERED:
 		fputs(" -a '(__supctl_live (__supctl_words)[2])'", out);
 		break;
+	case WORD_CLI:
+		fputs(" -a '(__supctl_live cli)'", out);
+		break;
 	case WORD_FILE:
 		fputs(" -F", out);
 		break;

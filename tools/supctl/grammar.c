@@ -28,8 +28,8 @@ kind_of(const char *text, size_t length)
 	static const struct {
 		const char *text;
 		enum word_kind kind;
-	} kinds[] = {{"ID", WORD_ID}, {"FILE", WORD_FILE}, {"PATH", WORD_FILE},
-		{"DIR", WORD_DIR}, {"KIND", WORD_CHOICE}};
+	} kinds[] = {{"ID", WORD_ID}, {"PLUGIN", WORD_ID}, {"FILE", WORD_FILE},
+		{"PATH", WORD_FILE}, {"DIR", WORD_DIR}, {"KIND", WORD_CHOICE}};
 
 	if (islower((unsigned char)*text))
 		return WORD_CHOICE;
@@ -96,6 +96,9 @@ grammar_word(enum verb verb, unsigned number)
 			if (verb == VERB_CALL && w.kind == WORD_FREE &&
 				!strcmp((char *)buffer_bytes(&w.name), "NAME"))
 				w.kind = WORD_OFFERED;
+			if (verb == VERB_X &&
+				!strcmp((char *)buffer_bytes(&w.name), "VERB"))
+				w.kind = WORD_CLI;
 			return w;
 		}
 		number--;

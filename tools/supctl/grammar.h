@@ -14,6 +14,7 @@ enum word_kind {
 	WORD_PACKAGE, /* a package that a plugin uses */
 	WORD_OFFERED, /* what plugins registered, of the kind of the word
 			 before */
+	WORD_CLI,     /* a command line of a plugin */
 	WORD_FILE,
 	WORD_DIR,
 };

@@ -201,6 +201,9 @@ const struct exit_row exit_rows[] = {
 	{EXIT_MALFORMED, "malformed answer",
 		"The program at the socket is not a supd that this supctl "
 		"understands. The outcome of the call is unknown."},
+	{EXIT_CUT, "cut",
+		"A plugin's command line (x) that had begun and was cut. "
+		"Otherwise x exits with its status, 0 to 125."},
 	{EXIT_INTERRUPTED, "^C", "The wait ended; what was begun goes on."},
 	{0, NULL, NULL},
 };

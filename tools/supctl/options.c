@@ -186,19 +186,55 @@ read_words(struct options *o, int count, char **words, struct error *err)
 	return check_options(o, err);
 }
 
+/* Whether the next word is the value of this option. */
+static bool
+takes_next(const char *word)
+{
+	for (int i = 0; i < OPTION_COUNT; i++) {
+		const struct option_row *row = &option_rows[i];
+
+		if (!row->argument)
+			continue;
+		if (word[1] == '-' ? !strcmp(word + 2, row->name)
+				   : word[1] == row->letter && !word[2])
+			return true;
+	}
+	return false;
+}
+
+/* The words behind `x` are the plugin's, also those that look like options: the
+ * place of the first one. argc: it is another verb. */
+static int
+options_end(int argc, char **argv)
+{
+	bool is_x = false;
+
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (argv[i][0] == '-' && argv[i][1])
+			i += takes_next(argv[i]);
+		else if (is_x)
+			return i;
+		else if (strcmp(argv[i], verb_rows[VERB_X].name) != 0)
+			return argc;
+		else
+			is_x = true;
+	}
+	return argc;
+}
+
 int
 options_read(struct options *o, int argc, char **argv, struct error *err)
 {
 	struct option longs[OPTION_COUNT + 1];
 	char shorts[2 * OPTION_COUNT + 2];
-	int found;
+	int found, end = options_end(argc, argv);
 
 	*o = (struct options){.timeout_ms = TIMEOUT_UNSET,
 		.verb = VERB_UNKNOWN,
-		.json = wants_json(argc, argv)};
+		.json = wants_json(end, argv)};
 	getopt_tables(longs, shorts);
 	opterr = 0;
-	while ((found = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+	while ((found = getopt_long(end, argv, shorts, longs, NULL)) != -1) {
 		enum option_id id = option_found(found);
 
 		if (found == ':')

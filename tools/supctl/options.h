@@ -16,6 +16,8 @@
 #define EXIT_DENIED 4
 #define EXIT_TIMED_OUT 7
 #define EXIT_MALFORMED 9 /* the answer cannot be understood */
+/* Of a command line that had begun: how it would have ended is unknown. */
+#define EXIT_CUT 126
 #define EXIT_INTERRUPTED 130
 
 struct exit_row {

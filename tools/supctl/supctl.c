@@ -110,7 +110,7 @@ supctl_call(const struct options *o, json_t *args,
 		timeout_ms = LOOK_TIMEOUT_MS;
 	if (timeout_ms != TIMEOUT_UNSET)
 		deadline_ms = clock_ms() + timeout_ms;
-	if (watch && cleans(o)) {
+	if (watch && !watch->streams && cleans(o)) {
 		cleaning.on_progress = watch->on_progress ? on_progress : NULL;
 		cleaning.tick_ms = watch->tick_ms;
 		cleaning.follows = watch->follows;

@@ -765,6 +765,45 @@ function verdictOf(isFilter, value) {
   return value.fields;
 }
 
+/** A command line: `argv`, `context` ({door, caller, stdin}), stdin() in pieces
+ * (none if it is a terminal), and write() and writeError(), which take a string
+ * or bytes and resolve once they are on their way, no faster than the user
+ * reads. */
+class Cli extends Request {
+  constructor(plugin, id, [name, argv, context, deadlineMs]) {
+    super(plugin, id, deadlineMs);
+    this.name = name;
+    this.argv = argv;
+    this.context = context;
+    if (context.stdin === true) this.pieces = new Incoming(plugin, id);
+    this.outgoing = new Outgoing(plugin, id);
+    this.writing = null; // what was written last, until it is on its way
+  }
+
+  async* stdin() {
+    if (this.pieces) yield* this.pieces;
+  }
+
+  write(data) {
+    return this.put(1, data);
+  }
+
+  writeError(data) {
+    return this.put(2, data);
+  }
+
+  // One write after the other, in the order of the calls.
+  put(fd, data) {
+    const bytes = pieceOf(data);
+    const written = (this.writing ?? Promise.resolve()).then(async () => {
+      if (!await this.outgoing.write(bytes, () => this.cancelled, fd))
+        throw fail('cancelled', 'the user left');
+    });
+    this.writing = written.catch(() => {});
+    return written;
+  }
+}
+
 /** A due time of the schedule `name`: `tickId` (the same if supd sends it again
  * after it was killed), `due` (milliseconds since 1970), and `missed`: 0, or for
  * how many due times it stands that could not be delivered in time. */
@@ -930,7 +969,7 @@ class Outgoing {
   }
 
   // False: the request was cancelled, see stopped().
-  async write(bytes, stopped) {
+  async write(bytes, stopped, fd = 0) {
     for (let at = 0; at < bytes.length;) {
       if (stopped()) return false;
       if (this.room <= 0) {
@@ -939,7 +978,9 @@ class Outgoing {
       }
       const size = Math.min(bytes.length - at, PIECE_BYTES, this.room);
       this.room -= size;
-      this.plugin.chunk(this.id, bytes.subarray(at, at + size), true);
+      const piece = bytes.subarray(at, at + size);
+      if (fd) this.plugin.notify('cli.output', [this.id, fd, piece]);
+      else this.plugin.chunk(this.id, piece, true);
       at += size;
     }
     return !stopped();
@@ -997,7 +1038,7 @@ class Plugin {
     this.offers = [];
     this.handlers = {http: [], tool: new Map(), command: new Map(),
       method: new Map(), service: new Map(), schedule: new Map(),
-      hook: new Map()};
+      hook: new Map(), cli: new Map()};
     this.services = new Map(); // name -> {start, stop, starting: a promise}
     this.quiescer = this.taker = null;
     this.onHealth = this.exporter = this.importer = this.onSettings = null;
@@ -1132,6 +1173,15 @@ class Plugin {
       on_error: options.onError,
       timeout_ms: wholeMs(options.timeout) || undefined},
     plainHook(handler, true));
+  }
+
+  /** A command line, `supctl x PLUGIN NAME ARGS...`: handler(cli: Cli) returns
+   * its exit status, 0 to 125; undefined is 0. options: {help (one line),
+   * arguments ('FILE...')}. ^C cancels it. */
+  cli(name, ...rest) {
+    const [options, handler] = optionsOf(rest);
+    return this.offer('cli', name, {name, help: options.help,
+      arguments: options.arguments}, handler);
   }
 
   /** handler(tick: Tick) is called when it is due: 'every 30s', '0 3 * * *' (five
@@ -1562,6 +1612,9 @@ class Plugin {
       case 'hook':
         return this.onCall(id, 'hook', params[0], null,
           new HookCall(this, id, params));
+      case 'cli':
+        return this.onCall(id, 'cli', params[0], null,
+          new Cli(this, id, params));
       case 'tick':
         return this.onCall(id, 'schedule', params[0], null,
           new Tick(this, id, params));
@@ -1681,9 +1734,16 @@ class Plugin {
     this.begun(call);
     const what = `${kind} ${name}`;
     const done = (result) => {
+      if (call.writing) { // the answer comes after all that was written
+        const {writing} = call;
+        call.writing = null;
+        writing.then(() => done(result));
+        return;
+      }
       try {
         const value = kind === 'command' ? textOf(result)
-          : kind === 'schedule' ? null : result ?? null;
+          : kind === 'schedule' ? null
+            : kind === 'cli' ? [exitStatusOf(result)] : result ?? null;
         checkJson(value, DEPTH_MAX - 1);
         this.respond(id, value);
       } catch (error) {
@@ -1692,9 +1752,9 @@ class Plugin {
       }
       this.ended(call);
     };
+    const alone = ['schedule', 'cli', 'hook'].includes(kind);
     serving.run(call, () => settle(
-      () => kind === 'schedule' || kind === 'hook' ? handler(call)
-        : handler(args, call), done,
+      () => alone ? handler(call) : handler(args, call), done,
       (error) => this.failed(call, what, error)));
   }
 
@@ -1861,6 +1921,13 @@ class Plugin {
   }
 }
 
+function exitStatusOf(result) {
+  const status = result ?? 0;
+  if (!Number.isInteger(status) || status < 0 || status > 125)
+    throw new RangeError('an exit status is a number from 0 to 125');
+  return status;
+}
+
 function checkName(name) {
   if (typeof name !== 'string') // supd would end the worker
     throw new TypeError(`a name must be a string, not ${typeof name}`);
@@ -1875,7 +1942,9 @@ function wholeMs(timeout) {
 // The types of each message's params: u unsigned, i integer, s string, b bytes,
 // o bool, m map, a array, x anything; further params are ignored.
 const REQUESTS = {http: 'ussmsabosu', tool: 'sxux', method: 'sxux',
-  command: 'ssxu', tick: 'ssuuu', hook: 'ssxmu', ping: '', health: '', configure: 'm', export: '',
+  command: 'ssxu', cli: 'samu', tick: 'ssuuu', hook: 'ssxmu', ping: '',
+  health: '',
+  configure: 'm', export: '',
   import: 'ib',
   'service.start': 'su', 'service.stop': 'su', quiesce: 'u', take: 'uu'};
 const NOTIFICATIONS = {chunk: 'ubo', credit: 'uu', cancel: 'u', drain: '',

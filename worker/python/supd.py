@@ -995,7 +995,7 @@ class Request:
     (command: its text), and caller (command: its context). Hooks: name, event
     (its name), data, and context: a dict of id, at, plugin and chain."""
     # what most requests never change
-    tick_id = due = missed = None
+    argv = tick_id = due = missed = None
     event = data = context = None
     name = args = caller = method = path = params = query = peer = None
     cancelled = False   # nobody waits for the answer any more
@@ -1016,6 +1016,29 @@ class Request:
         if not self.deadline:
             return None
         return max(0.0, self.deadline - time.monotonic())
+
+    def write(self, data):
+        """cli: writes str or bytes to standard output."""
+        return self._write(1, data)
+
+    def write_error(self, data):
+        """The same to standard error."""
+        return self._write(2, data)
+
+    def _write(self, fd, data):
+        writing = self.plugin._write(self, fd, data)
+        if self.plugin._on_loop():
+            return writing
+        return self.plugin._wait_for(writing)
+
+    def input(self):
+        """cli, in a plain handler: standard input, piece by piece."""
+        pieces = self._stream()
+        while True:
+            try:
+                yield self.plugin._wait_for(pieces.__anext__())
+            except StopAsyncIteration:
+                return
 
     def on_cancel(self, function):
         """Calls function() on the loop when the request is cancelled, or at
@@ -1498,6 +1521,19 @@ class Plugin:
         the old one again if the reload fails. epoch grows with every take."""
         return self._hook("take", function)
 
+    def cli(self, name, help, arguments=None, inline=False):
+        """A command line, `supctl x PLUGIN NAME ARGS...`: handler(req).
+        req.argv; `async for piece in req.stream()`, or in a plain handler
+        `for piece in req.input()`, is standard input, empty if that is a
+        terminal; `await req.write(data)` and `await req.write_error(data)`
+        write str or bytes, no faster than the user reads (no await in plain
+        handlers). It returns its exit status, 0 to 125; None is 0. ^C
+        cancels it. help is one line for people, arguments such as
+        "FILE..."."""
+        return lambda function: self._offer(
+            "cli", name, function, inline,
+            {"help": help, "arguments": arguments})
+
     def schedule(self, name, when, zone=None, catch_up=None, timeout=0,
                  inline=False):
         """handler(tick): called when it is due, "every 30s", "0 3 * * *" (five
@@ -1927,6 +1963,39 @@ class Plugin:
         else:
             self._fail(req, "not_found", "the plugin has no hook of this name")
 
+    def _take_cli(self, number, kind, name, argv, context, deadline_ms,
+                  *_more):
+        req = Request(self, "cli", number, deadline_ms)
+        req.name, req.argv, req.caller = name, argv, context
+        req._pieces, req._more = [b""], context.get("stdin") is True
+        req._credit = self._credit_bytes
+        self._requests[number] = req
+        req._offer = self._named.get(("cli", name))
+        if req._offer:
+            self._dispatch(req, (req,))
+        else:
+            self._fail(req, "not_found",
+                       "the plugin has no command line of this name")
+
+    def _wait_for(self, awaitable):
+        """Its result, in a thread of the pool."""
+        done = _Waiter()
+
+        async def run():
+            try:
+                value, problem = await awaitable, None
+            except BaseException as caught:
+                value, problem = None, caught
+            done.end(value, problem)
+        self.post(lambda: self._loop.start(run(), lambda problem: None))
+        return done.wait()
+
+    async def _write(self, req, fd, data):
+        if req.kind != "cli":
+            raise TypeError("only a command line writes")
+        data = data.encode() if isinstance(data, str) else bytes(data)
+        await self._push(req, data, fd)
+
     def _take_tick(self, number, kind, name, tick_id, due_ms, missed,
                    deadline_ms, *_more):
         req = Request(self, "schedule", number, deadline_ms)
@@ -2050,7 +2119,7 @@ class Plugin:
     def _fail_for(self, req, problem):
         what = req.name or "%s %s" % (req.method, req.path) \
             if req.kind in ("http", "tool", "method", "command", "schedule",
-                            "hook") \
+                            "hook", "cli") \
             else req.kind
         if req.cancelled or isinstance(problem, (Cancelled, _LightCancelled)):
             self._fail(req, "cancelled", "cancelled")
@@ -2078,6 +2147,8 @@ class Plugin:
                 value = None
             if req.kind == "hook":
                 value = _verdict_of(req, value)
+            elif req.kind == "cli":
+                value = [_exit_status(value)]
             if req.kind == "command" and not isinstance(value, str):
                 value = "" if value is None else to_json(value)
             check_json(value, DEPTH_MAX - 1)
@@ -2158,18 +2229,22 @@ class Plugin:
             if close:
                 self._submit(lambda value, problem: None, close)
 
-    async def _push(self, req, data):
+    async def _push(self, req, data, fd=None):
         """Sends bytes of an answer while there is credit, then waits."""
         at, size = 0, len(data)
         while at < size:
             if req.cancelled:
                 raise Error("cancelled", "cancelled")
             while req._credit <= 0:
-                req._writable = self._loop.future()
-                await req._writable
+                writable = self._loop.future()
+                req._writable = (req._writable or []) + [writable]
+                await writable
             length = min(CHUNK_BYTES, req._credit, size - at)
-            self._notify("chunk", req.id, data[at:at + length]
-                         if length < size else data, True)
+            piece = data[at:at + length] if length < size else data
+            if fd:
+                self._notify("cli.output", req.id, fd, piece)
+            else:
+                self._notify("chunk", req.id, piece, True)
             req._credit -= length
             at += length
 
@@ -2186,10 +2261,10 @@ class Plugin:
 
     def _on_credit(self, number, size, *_):
         req = self._requests.get(number)
-        if req and req._state == _STREAMING:
+        if req and (req._state == _STREAMING or req.kind == "cli"):
             req._credit += size
-            if req._writable:
-                writable, req._writable = req._writable, None
+            writers, req._writable = req._writable, None
+            for writable in writers or ():
                 _resolve(writable)
 
     def _on_cancel(self, number, *_):
@@ -2203,6 +2278,11 @@ class Plugin:
             self._log_problem("on_cancel", problem)
         if req._task:
             req._task.cancel()
+        elif req.kind == "cli":  # a thread may wait for one of these
+            waiting = (req._writable or []) + [req._arrival]
+            req._writable = req._arrival = None
+            for future in filter(None, waiting):
+                _fail(future, Error("cancelled", "cancelled"))
 
     def _on_drain(self, *_):
         self._draining = True
@@ -2392,6 +2472,7 @@ _REQUESTS = {
     "method": (Plugin._take_named, (str, object, int, object)),
     "command": (Plugin._take_named, (str, str, object, int)),
     "hook": (Plugin._take_event, (str, str, object, dict, int)),
+    "cli": (Plugin._take_cli, (str, list, dict, int)),
     "tick": (Plugin._take_tick, (str, str, int, int, int)),
     "ping": (Plugin._take_ping, ()), "health": (Plugin._take_health, ()),
     "configure": (Plugin._take_configure, (dict,)),
@@ -2436,6 +2517,14 @@ def _whole_ms(seconds):
     if not seconds or seconds == float("inf"):
         return 0
     return int(min(max(1, seconds * 1000), 2**53))
+
+
+def _exit_status(value):
+    value = 0 if value is None else value
+    if type(value) is not int or not 0 <= value <= 125:
+        raise ValueError("an exit status is a number from 0 to 125, not %r"
+                         % (value,))
+    return value
 
 
 def _check_name(name):

@@ -82,6 +82,7 @@ enum sup_kind {
 	SUP_METHOD,
 	SUP_SERVICE,  /* (since ABI 4) */
 	SUP_SCHEDULE, /* (since ABI 4) */
+	SUP_CLI,      /* (since ABI 4) */
 };
 
 /* The long form; a field left zero means the default. */
@@ -117,6 +118,7 @@ struct sup_offer {
 	const char *when, *zone;
 	bool skip_missed;
 	uint32_t timeout_ms;
+	const char *arguments; /* cli, for people: "FILE..." (since ABI 4) */
 };
 
 /* All of these return 0, or -1 with a message on stderr, for example if a
@@ -195,6 +197,13 @@ SUP_API uint64_t sup_req_epoch(struct sup_req *req);
 /* The handler is called when it is due. It answers with sup_ok() or sup_fail();
  * meanwhile the schedule has no other tick. (since ABI 4) */
 SUP_API int sup_schedule(struct sup *p, const char *name, const char *when,
+	sup_handler *handler, void *user);
+/* A command line that users run with `supctl x PLUGIN NAME ARGS...`; help is
+ * one line for people. The handler reads sup_req_argv(), and standard input
+ * with sup_on_body(), which brings nothing if that is a terminal; it writes
+ * with sup_write(), and ends with sup_exit(), now or later. ^C cancels it.
+ * (since ABI 4) */
+SUP_API int sup_cli(struct sup *p, const char *name, const char *help,
 	sup_handler *handler, void *user);
 /* The handler is called before the plugin takes over from an older one; it
  * answers with sup_ok() or sup_fail(). Without a handler, or with NULL, the
@@ -324,8 +333,8 @@ SUP_API void sup_resume(struct sup_req *req);
  * none. */
 SUP_API int64_t sup_req_time_left_ms(struct sup_req *req);
 
-/* tool, method, command, service, schedule: the name that was called; hook: its
- * name */
+/* tool, method, command, service, schedule, cli: the name that was called;
+ * hook: its name */
 SUP_API const char *sup_req_name(struct sup_req *req);
 SUP_API const char *sup_req_event(struct sup_req *req); /* hook: "bot.said" */
 SUP_API const char *sup_req_text(struct sup_req *req);	/* command */
@@ -348,6 +357,10 @@ SUP_API const void *sup_req_state(
 SUP_API const char *sup_req_tick_id(struct sup_req *req);
 SUP_API int64_t sup_req_due_ms(struct sup_req *req);
 SUP_API uint64_t sup_req_missed(struct sup_req *req);
+/* cli (since ABI 4): the arguments, from 0; NULL after the last. Its arguments
+ * of sup_req_args_json() are {"door", "caller", "stdin"}. */
+SUP_API size_t sup_req_argc(struct sup_req *req);
+SUP_API const char *sup_req_argv(struct sup_req *req, size_t index);
 /* tool and method: who calls; hook: {"id", "at", "plugin", "chain"}; as JSON
  * text */
 SUP_API const char *sup_req_caller_json(struct sup_req *req);
@@ -432,6 +445,16 @@ SUP_API int64_t sup_chunk(
 	struct sup_req *req, const void *body, size_t bytes, bool more);
 SUP_API void sup_on_writable(
 	struct sup_req *req, sup_handler *handler, void *user);
+/* cli (since ABI 4): writes to standard output (fd 1) or standard error (2).
+ * Always accepts the bytes, and returns how many more the user can take; at 0,
+ * stop until the handler of sup_on_writable() is called. -1: cancelled. */
+SUP_API int64_t sup_write(
+	struct sup_req *req, int fd, const void *bytes, size_t size);
+/* The same, formatted as by printf. */
+SUP_API int64_t sup_print(struct sup_req *req, int fd, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Ends it, once all is written, with an exit status from 0 to 125. */
+SUP_API void sup_exit(struct sup_req *req, int status);
 /* Nobody waits for the answer any more: stop the work, and answer. A handler
  * set after the cancel is not called, so check sup_req_is_cancelled(). */
 SUP_API bool sup_req_is_cancelled(const struct sup_req *req);

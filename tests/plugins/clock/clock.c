@@ -1,15 +1,25 @@
 /* clock: schedules as its settings say, for tests. Each tick is a line in
- * DATA/ticks: its id, due time, missed, and the generation. Then it does what
- * `does` says: note (nothing more), err, die, hang, or slow. */
+ * DATA/ticks: its id, due time, missed, generation, and when it came. Then it
+ * does what `does` says: note (nothing more), err, die, hang, or slow. */
 #include <ev.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sup/plugin.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SLOW_S 0.7
+
+static long long
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void
 note(struct sup_req *req)
@@ -19,9 +29,10 @@ note(struct sup_req *req)
 	int fd, length;
 
 	snprintf(path, sizeof(path), "%s/ticks", sup_data_dir(p));
-	length = snprintf(line, sizeof(line), "%s %lld %llu %u\n",
+	length = snprintf(line, sizeof(line), "%s %lld %llu %u %lld\n",
 		sup_req_tick_id(req), (long long)sup_req_due_ms(req),
-		(unsigned long long)sup_req_missed(req), sup_generation(p));
+		(unsigned long long)sup_req_missed(req), sup_generation(p),
+		now_ms());
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	if (fd < 0 || write(fd, line, (size_t)length) != length)
 		abort();

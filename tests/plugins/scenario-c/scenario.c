@@ -650,6 +650,81 @@ offer_services(struct sup *p)
 
 /* ---- offers ---- */
 
+/* ---- command lines ---- */
+
+static void
+cat_writable(struct sup_req *req, void *user)
+{
+	sup_resume(req);
+}
+
+static void
+cat_piece(struct sup_req *req, const void *bytes, size_t size, bool more,
+	void *user)
+{
+	if (sup_write(req, 1, bytes, size) == 0 && more)
+		sup_pause(req);
+	if (!more)
+		sup_exit(req, 0);
+}
+
+static void
+cat(struct sup_req *req, void *user)
+{
+	sup_on_writable(req, cat_writable, NULL);
+	sup_on_body(req, cat_piece, NULL);
+}
+
+static void
+say_args(struct sup_req *req, void *user)
+{
+	for (size_t i = 1; i < sup_req_argc(req); i++)
+		sup_print(req, 1, "[%s]", sup_req_argv(req, i));
+	sup_print(req, 2, "to %s\n", sup_req_name(req));
+	sup_exit(req, sup_req_argc(req) ? atoi(sup_req_argv(req, 0)) : 0);
+}
+
+static void
+wait_cli(struct sup_req *req, void *user)
+{
+	sup_on_cancel(req, wait_cancelled, NULL);
+	sup_write(req, 1, "waiting\n", 8);
+}
+
+#define POUR_BYTES 50000
+
+static void
+pour_more(struct sup_req *req, void *user)
+{
+	long *left = user;
+	char bytes[POUR_BYTES];
+	int64_t room = 1;
+
+	memset(bytes, 'x', sizeof(bytes));
+	while (*left && room > 0) {
+		size_t size = *left < POUR_BYTES ? (size_t)*left : POUR_BYTES;
+
+		room = sup_write(req, 1, bytes, size);
+		*left -= (long)size;
+	}
+	if (room < 0 || !*left) {
+		sup_exit(req, 0);
+		free(left);
+	}
+}
+
+static void
+pour(struct sup_req *req, void *user)
+{
+	long *left = malloc(sizeof(*left));
+
+	if (!left)
+		abort();
+	*left = atol(sup_req_argv(req, 0));
+	sup_on_writable(req, pour_more, left);
+	pour_more(req, left);
+}
+
 /* ---- schedules ---- */
 
 static void
@@ -789,6 +864,13 @@ static const struct sup_offer offers[] = {
 	{SUP_TOOL, .name = "reload-self", .handler = reload_self},
 	{SUP_TOOL, .name = "left", .handler = left},
 	{SUP_TOOL, .name = "lend", .handler = lend},
+	{SUP_CLI, .name = "cat", .help = "Copies its input.", .handler = cat},
+	{SUP_CLI, .name = "args", .help = "Says its arguments.",
+		.arguments = "STATUS WORD...", .handler = say_args},
+	{SUP_CLI, .name = "wait", .help = "Waits.", .handler = wait_cli},
+	{SUP_CLI, .name = "pour", .help = "Writes so many bytes.",
+		.arguments = "BYTES", .handler = pour},
+	{SUP_CLI, .name = "cross", .help = "Fails.", .handler = cross},
 	{SUP_SCHEDULE, .name = "hourly", .when = "@hourly", .zone = "UTC",
 		.skip_missed = true, .timeout_ms = 5000, .handler = ticked},
 	{SUP_SCHEDULE, .name = "cross", .when = "every 1d", .handler = cross},

@@ -129,6 +129,35 @@ plugin.tool('judged', (args) => args);
 plugin.tool('take', async (args) =>
   'seq' in await plugin.call('event', 'scenario.taken', args));
 
+// ---- command lines ----
+
+plugin.cli('cat', {help: 'Copies its input.'}, async (cli) => {
+  for await (const piece of cli.stdin()) await cli.write(piece);
+});
+plugin.cli('args', {help: 'Says its arguments.', arguments: 'STATUS WORD...'},
+  (cli) => {
+    cli.write(cli.argv.slice(1).map((word) => `[${word}]`).join(''));
+    cli.writeError(`to ${cli.name}\n`);
+    return cli.argv.length ? Number(cli.argv[0]) : undefined;
+  });
+plugin.cli('wait', {help: 'Waits.'}, async (cli) => {
+  await cli.write('waiting\n');
+  await new Promise((done, failed) => {
+    cli.onCancel(() => {
+      cancelled++;
+      failed(supd.fail('cancelled', 'nobody waits'));
+    });
+  });
+});
+plugin.cli('pour', {help: 'Writes so many bytes.', arguments: 'BYTES'},
+  async (cli) => {
+    for (let left = Number(cli.argv[0]); left; left -= Math.min(left, 50000))
+      await cli.write(Buffer.alloc(Math.min(left, 50000), 'x'));
+  });
+plugin.cli('cross', {help: 'Fails.'}, () => {
+  throw supd.fail('conflict', 'as asked');
+});
+
 // ---- schedules ----
 
 plugin.schedule('hourly', '@hourly',

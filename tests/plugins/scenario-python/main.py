@@ -237,6 +237,45 @@ async def take_event(args):
     return "seq" in await plugin.call("event", "scenario.taken", args)
 
 
+# ---- command lines ----
+
+@plugin.cli("cat", help="Copies its input.")
+async def cat(req):
+    async for piece in req.stream():
+        await req.write(piece)
+
+
+@plugin.cli("args", help="Says its arguments.", arguments="STATUS WORD...")
+def say_args(req):  # in a thread of the pool
+    req.write("".join("[%s]" % word for word in req.argv[1:]))
+    req.write_error("to %s\n" % req.name)
+    return int(req.argv[0]) if req.argv else None
+
+
+@plugin.cli("wait", help="Waits.")
+async def wait_cli(req):
+    try:
+        await req.write("waiting\n")
+        await supd.sleep(60)
+    except supd.Cancelled:
+        counters["cancelled"] += 1
+        raise
+
+
+@plugin.cli("pour", help="Writes so many bytes.", arguments="BYTES")
+def pour(req):
+    left = int(req.argv[0])
+    while left:
+        size = min(left, 50000)
+        req.write(b"x" * size)
+        left -= size
+
+
+@plugin.cli("cross", help="Fails.")
+async def cross_cli(req):
+    raise supd.Error("conflict", "as asked")
+
+
 # ---- schedules ----
 
 @plugin.schedule("hourly", "@hourly", zone="UTC", catch_up="none", timeout=5)
