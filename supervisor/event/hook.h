@@ -42,8 +42,8 @@ struct hook {
 	struct event *current; /* being sent; a reference */
 	unsigned sends;	       /* of current */
 	struct request request;
-	uint64_t untold;     /* lost since the last report */
-	enum hook_loss loss; /* the last reason */
+	/* lost since the last report */
+	uint64_t unreported[HOOK_LOSS_COUNT];
 	uint64_t told_ms, logged_ms;
 	struct wheel_timer tell_again;
 };

@@ -15,15 +15,13 @@
 /* ---- losses ---- */
 
 static void
-tell_due(struct wheel_timer *t)
+report(struct hook *h, enum hook_loss why)
 {
-	struct hook *h = container_of(t, struct hook, tell_again);
 	struct plugin *p = hook_plugin(h);
-	const char *reason = hook_loss_texts[h->loss];
-	uint64_t lost = h->untold;
+	const char *reason = hook_loss_texts[why];
+	uint64_t lost = h->unreported[why];
 
-	h->untold = 0;
-	h->told_ms = clock_ms();
+	h->unreported[why] = 0;
 	log_write(LOG_WARN, &(struct log_subject){.plugin = p->id},
 		"hook %s lost %llu event%s: %s", h->name,
 		(unsigned long long)lost, lost == 1 ? "" : "s", reason);
@@ -32,6 +30,17 @@ tell_due(struct wheel_timer *t)
 			reason, "lost", (json_int_t)lost, "lostTotal",
 			(json_int_t)hook_counters_lost(&h->counters), "queued",
 			(json_int_t)h->queue.count));
+}
+
+static void
+tell_due(struct wheel_timer *t)
+{
+	struct hook *h = container_of(t, struct hook, tell_again);
+
+	h->told_ms = clock_ms();
+	for (int why = 0; why < HOOK_LOSS_COUNT; why++)
+		if (h->unreported[why])
+			report(h, (enum hook_loss)why);
 }
 
 static bool
@@ -54,8 +63,7 @@ lose(struct hook *h, const struct event *event, enum hook_loss why)
 	hook_count_loss(h, why);
 	if (h->is_gone || is_report(event))
 		return;
-	h->untold++;
-	h->loss = why;
+	h->unreported[why]++;
 	if (!wheel_timer_is_set(&h->tell_again))
 		wheel_set(&g->wheel, &h->tell_again, due > now ? due : now);
 }
