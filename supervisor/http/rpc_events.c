@@ -12,10 +12,12 @@
 /* ---- patterns ---- */
 
 bool
-rpc_wants(const struct rpc_session *s, uint32_t count, struct bytes name)
+rpc_wants(const struct rpc_session *s, struct bytes name, uint64_t seq)
 {
-	for (uint32_t i = 0; i < count; i++)
-		if (event_pattern_matches(bytes_of(s->patterns[i]), name))
+	for (uint32_t i = 0; i < s->pattern_count; i++)
+		if (seq > s->patterns[i].from &&
+			event_pattern_matches(
+				bytes_of(s->patterns[i].text), name))
 			return true;
 	return false;
 }
@@ -23,36 +25,23 @@ rpc_wants(const struct rpc_session *s, uint32_t count, struct bytes name)
 static void
 drop_pattern(struct rpc_session *s, uint32_t i)
 {
-	rpc_count_pattern(&s->server->sessions.fanout, s->patterns[i], -1);
-	free(s->patterns[i]);
+	rpc_count_pattern(&s->server->sessions.fanout, s->patterns[i].text, -1);
+	free(s->patterns[i].text);
 	s->pattern_count--;
 	memmove(s->patterns + i, s->patterns + i + 1,
 		(s->pattern_count - i) * sizeof(*s->patterns));
-	if (i < s->old_count)
-		s->old_count--;
 }
 
 static int
 find_pattern(const struct rpc_session *s, const char *text)
 {
 	for (uint32_t i = 0; i < s->pattern_count; i++)
-		if (!strcmp(s->patterns[i], text))
+		if (!strcmp(s->patterns[i].text, text))
 			return (int)i;
 	return -1;
 }
 
 /* ---- catching up ---- */
-
-/* Whether the session wants an event that it reads by itself. */
-static bool
-wants_past(const struct rpc_session *s, const struct journal_text *event)
-{
-	if (!rpc_wants(s, s->pattern_count, event->name))
-		return false;
-	/* it had this one before it asked for the past of other patterns */
-	return event->seq > s->live_from ||
-	       !rpc_wants(s, s->old_count, event->name);
-}
 
 static void
 send_past(struct rpc_session *s, struct websocket_frame *f)
@@ -89,7 +78,7 @@ catch_up_some(struct slice *slice)
 		s->sent = event.seq;
 		s->missed += event.missed;
 		tell_missed(s);
-		if (wants_past(s, &event))
+		if (rpc_wants(s, event.name, event.seq))
 			send_past(s, rpc_event_frame(
 					     event.text.at, event.text.length));
 	}
@@ -124,6 +113,20 @@ rpc_leave_events(struct rpc_session *s)
 	s->patterns = NULL;
 }
 
+/* How many of the list the session has not yet. */
+static size_t
+count_new(const struct rpc_session *s, const json_t *list)
+{
+	size_t count = 0;
+
+	if (json_array_size(list) > RPC_PATTERNS_MAX)
+		return json_array_size(list);
+	for (size_t i = 0; i < json_array_size(list); i++)
+		count += find_pattern(s, json_string_value(
+						 json_array_get(list, i))) < 0;
+	return count;
+}
+
 /* Checks all before any of them counts. */
 static int
 check_patterns(
@@ -141,7 +144,7 @@ check_patterns(
 			    err))
 			return -1;
 	}
-	if (json_array_size(list) + s->pattern_count > RPC_PATTERNS_MAX)
+	if (count_new(s, list) + s->pattern_count > RPC_PATTERNS_MAX)
 		return error_set(err, "a session has at most %d patterns",
 			RPC_PATTERNS_MAX);
 	return 0;
@@ -149,8 +152,7 @@ check_patterns(
 
 /* Reads where to begin; false: `since` is not given. */
 static int
-read_since(struct rpc_session *s, const json_t *params, bool *given_out,
-	struct error *err)
+read_since(const json_t *params, bool *given_out, struct error *err)
 {
 	const json_t *since = json_object_get(params, "since");
 
@@ -159,19 +161,39 @@ read_since(struct rpc_session *s, const json_t *params, bool *given_out,
 		return 0;
 	if (!json_is_integer(since) || json_integer_value(since) < 0)
 		return error_set(err, "'since' must be the seq of an event");
-	if (s->catches_up)
-		return error_set(err, "the session is still reading the past "
-				      "that it asked for");
 	return 0;
 }
 
 static void
-go_back(struct rpc_session *s, uint64_t since)
+add_pattern(struct rpc_session *s, const char *text)
 {
-	struct journal *j = rpc_gateway(s)->journal;
+	s->patterns[s->pattern_count++] = (struct rpc_pattern){
+		memory_copy_text(text), journal_seq(rpc_gateway(s)->journal)};
+	rpc_count_pattern(&s->server->sessions.fanout, text, 1);
+}
 
-	s->live_from = s->sent;
-	s->sent = journal_cursor_since(j, since, &s->missed);
+/* The patterns of the list get what came after `since`, even if the session had
+ * it already; the others go on where they are. */
+static void
+go_back(struct rpc_session *s, const json_t *list, uint64_t since)
+{
+	uint64_t unknown;
+	uint64_t from =
+		journal_cursor_since(rpc_gateway(s)->journal, since, &unknown);
+
+	for (uint32_t i = 0; i < s->pattern_count; i++)
+		if (s->patterns[i].from < s->sent)
+			s->patterns[i].from = s->sent;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		struct rpc_pattern *p = &s->patterns[find_pattern(s, text)];
+
+		if (p->from > from)
+			p->from = from;
+	}
+	s->missed += unknown;
+	if (s->sent > from)
+		s->sent = from;
 	s->catches_up = true;
 }
 
@@ -181,7 +203,7 @@ subscriptions(const struct rpc_session *s)
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < s->pattern_count; i++)
-		json_array_append_new(list, json_string(s->patterns[i]));
+		json_array_append_new(list, json_string(s->patterns[i].text));
 	return json_pack("{s:o,s:I}", "patterns", list, "seq",
 		(json_int_t)journal_seq(rpc_gateway(s)->journal));
 }
@@ -192,24 +214,22 @@ rpc_subscribe(struct rpc_session *s, const json_t *params, struct error *err)
 	const json_t *list = json_object_get(params, "patterns");
 	bool since;
 
-	if (check_patterns(s, list, err) || read_since(s, params, &since, err))
+	if (check_patterns(s, list, err) || read_since(params, &since, err))
 		return NULL;
 	rpc_fanout_join(s);
-	s->old_count = s->pattern_count;
 	s->patterns = memory_resize(
 		s->patterns, (s->pattern_count + json_array_size(list)) *
 				     sizeof(*s->patterns));
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const char *text = json_string_value(json_array_get(list, i));
 
-		if (find_pattern(s, text) >= 0)
-			continue;
-		s->patterns[s->pattern_count++] = memory_copy_text(text);
-		rpc_count_pattern(&s->server->sessions.fanout, text, 1);
+		if (find_pattern(s, text) < 0)
+			add_pattern(s, text);
 	}
 	if (since)
-		go_back(s, (uint64_t)json_integer_value(
-				   json_object_get(params, "since")));
+		go_back(s, list,
+			(uint64_t)json_integer_value(
+				json_object_get(params, "since")));
 	return subscriptions(s);
 }
 

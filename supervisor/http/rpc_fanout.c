@@ -115,7 +115,7 @@ static bool
 concerns(const struct rpc_fanout *f, struct rpc_session *s)
 {
 	if (f->is_transient)
-		return rpc_wants(s, s->pattern_count, bytes_of(f->name)) &&
+		return rpc_wants(s, bytes_of(f->name), UINT64_MAX) &&
 		       rpc_role_now(s) >= ROLE_OPERATOR;
 	if (s->catches_up || s->sent >= f->frame_seq)
 		return false;
@@ -132,7 +132,8 @@ visit(struct rpc_fanout *f, struct rpc_session *s)
 		rpc_count_missed(s, f->missed_count);
 		send_event(s, f->missed);
 	}
-	if (s->socket && rpc_wants(s, s->pattern_count, bytes_of(f->name)))
+	if (s->socket && rpc_wants(s, bytes_of(f->name),
+				 f->is_transient ? UINT64_MAX : f->frame_seq))
 		send_event(s, f->frame);
 }
 

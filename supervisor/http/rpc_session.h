@@ -25,6 +25,11 @@
 			     longest answer */
 #define RPC_PATTERNS_MAX 64
 
+struct rpc_pattern {
+	char *text;
+	uint64_t from; /* only events after this seq match */
+};
+
 struct rpc_session {
 	struct list node; /* house.sessions or house.ended */
 	struct http_server *server;
@@ -43,14 +48,10 @@ struct rpc_session {
 
 	/* events */
 	struct list subscriber; /* in the fan-out; empty: none */
-	char **patterns;
+	struct rpc_pattern *patterns;
 	uint32_t pattern_count;
-	uint64_t sent; /* seq of the last event considered */
-	/* Catching up with the journal: new patterns from `sent` on, those
-	 * before (old_count of them) only after live_from. */
-	bool catches_up;
-	uint32_t old_count;
-	uint64_t live_from;
+	uint64_t sent;	 /* seq of the last event considered */
+	bool catches_up; /* it reads the journal by itself */
 	uint64_t missed; /* events, not reported yet */
 	struct slice slice;
 };
@@ -102,8 +103,8 @@ bool rpc_take_transient(struct rpc_fanout *f);
 
 /* ---- rpc_events.c ---- */
 void rpc_session_init_events(struct rpc_session *s);
-/* Whether one of the first `count` patterns matches. */
-bool rpc_wants(const struct rpc_session *s, uint32_t count, struct bytes name);
+/* Whether a pattern matches. seq UINT64_MAX: the event has none. */
+bool rpc_wants(const struct rpc_session *s, struct bytes name, uint64_t seq);
 /* events.subscribe and events.unsubscribe: the result, or NULL with err. */
 json_t *rpc_subscribe(
 	struct rpc_session *s, const json_t *params, struct error *err);

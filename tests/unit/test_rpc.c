@@ -725,6 +725,91 @@ Test(rpc, since_brings_the_past_in_order_and_then_the_present)
 	free(call);
 }
 
+static void
+subscribe_since(const char *patterns, uint64_t since)
+{
+	char *call = memory_format(SUBSCRIBE("\"patterns\":%s,\"since\":%llu"),
+		patterns, (unsigned long long)since);
+
+	say(call);
+	free(call);
+}
+
+/* Also what the session has had already: its client asks for it. */
+Test(rpc, since_brings_the_past_of_patterns_that_are_there)
+{
+	uint64_t first = journal_seq(door.gateway.journal);
+
+	join();
+	subscribe(SUBSCRIBE("\"patterns\":[\"*\"]"));
+	emit("a.b", 1);
+	emit("c", 1);
+	emit("a.c", 1);
+	cr_expect_str_eq(heard_events(), "a.b c a.c ");
+	subscribe_since("[\"a.*\"]", first);
+	emit("a.z", 1);
+	emit("c", 1);
+	cr_expect_str_eq(heard_events(), "a.b a.c a.z c ");
+	subscribe_since("[\"a.*\",\"a.c\"]", first + 1);
+	cr_expect_str_eq(heard_events(), "a.c a.z ");
+	subscribe_since("[\"*\"]", first + 3);
+	emit("d", 1);
+	cr_expect_str_eq(heard_events(), "a.z c d ");
+	subscribe_since("[\"*\"]", 0);
+	cr_expect_str_eq(heard_events(), "gateway.missed a.b c a.c a.z c d ");
+}
+
+/* Asked for in one turn, so that one replay serves all calls. */
+Test(rpc, each_call_has_its_own_past)
+{
+	uint64_t first = journal_seq(door.gateway.journal);
+	json_t *calls[] = {
+		json_pack("{s:[s],s:I}", "patterns", "a", "since",
+			(json_int_t)first + 2),
+		json_pack("{s:[s],s:I}", "patterns", "b", "since",
+			(json_int_t)first),
+		json_pack("{s:[s]}", "patterns", "c"),
+	};
+	struct rpc_session *s;
+	struct error err;
+
+	for (int i = 0; i < 2; i++) {
+		emit("a", 1);
+		emit("b", 1);
+		emit("c", 1);
+	}
+	join();
+	s = container_of(
+		door.server->sessions.sessions.next, struct rpc_session, node);
+	for (size_t i = 0; i < 3; i++) {
+		json_decref(rpc_subscribe(s, calls[i], &err));
+		json_decref(calls[i]);
+	}
+	journal_note(door.gateway.journal, "c", NULL, NULL);
+	rpc_catch_up(s);
+	door_turn();
+	cr_expect_str_eq(heard_events(), "b a b c ");
+}
+
+/* Patterns that are there already do not count twice. */
+Test(rpc, all_patterns_may_ask_for_their_past)
+{
+	uint64_t first = journal_seq(door.gateway.journal);
+	struct buffer list = {0};
+
+	emit("p7", 1);
+	buffer_append_byte(&list, '[');
+	for (int i = 0; i < RPC_PATTERNS_MAX; i++)
+		buffer_format(&list, "%s\"p%d\"", i ? "," : "", i);
+	buffer_append(&list, "]", 2);
+	join();
+	for (int i = 0; i < 2; i++) {
+		subscribe_since((char *)buffer_bytes(&list), first);
+		cr_expect_str_eq(heard_events(), "p7 ");
+	}
+	buffer_finish(&list);
+}
+
 Test(rpc, what_the_journal_no_longer_has_is_reported)
 {
 	join();
