@@ -177,9 +177,15 @@ static void
 run_verb(struct rpc_place at, int role, const struct verb_row *row,
 	const struct verb_session *m, const json_t *params)
 {
-	struct rpc_call *c = call_create(at, role);
-	json_t *args = rpc_read_args(row, m, params);
+	struct rpc_call *c;
+	struct error err;
+	json_t *args = rpc_read_args(row, m, params, &err);
 
+	if (!args) {
+		rpc_answer_error(at, RPC_BAD_PARAMS, err.text, NULL);
+		return;
+	}
+	c = call_create(at, role);
 	c->is_invoke = !strcmp(row->name, "call");
 	command_run(&c->call, row->name, args);
 	json_decref(args);
@@ -216,12 +222,15 @@ run_method_or_refuse(struct rpc_place at, int role, const struct rpc_request *r)
 
 static void
 run_subscription(struct rpc_place at, const struct rpc_request *r,
+	const char *const *names,
 	json_t *(*run)(
-		struct rpc_session *s, const json_t *params, struct error *err))
+		struct rpc_session *s, const json_t *args, struct error *err))
 {
-	struct error err = {.text = ""};
-	json_t *result = run(at.session, r->params, &err);
+	struct error err;
+	json_t *args = rpc_name_params(r->params, names, &err);
+	json_t *result = args ? run(at.session, args, &err) : NULL;
 
+	json_decref(args);
 	if (result)
 		rpc_answer_value(at, result);
 	else
@@ -264,9 +273,9 @@ run_own(struct rpc_place at, const struct rpc_request *r, int role)
 	if (!strcmp(r->method, "ping"))
 		rpc_answer_value(at, json_string("pong"));
 	else if (!strcmp(r->method, "events.subscribe"))
-		run_subscription(at, r, rpc_subscribe);
+		run_subscription(at, r, rpc_subscribe_args, rpc_subscribe);
 	else if (!strcmp(r->method, "events.unsubscribe"))
-		run_subscription(at, r, rpc_unsubscribe);
+		run_subscription(at, r, rpc_unsubscribe_args, rpc_unsubscribe);
 	else if (!strcmp(r->method, "session.open"))
 		rpc_answer_error(at, RPC_BAD_REQUEST,
 			"the session is open already", NULL);

@@ -127,22 +127,36 @@ count_new(const struct rpc_session *s, const json_t *list)
 	return count;
 }
 
+static int
+check_texts(const json_t *list, struct error *err)
+{
+	if (!json_is_array(list))
+		return error_set(err, "'patterns' must be a list of strings");
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (!json_is_string(json_array_get(list, i)))
+			return error_set(
+				err, "patterns[%zu]: must be a string", i);
+	return 0;
+}
+
 /* Checks all before any of them counts. */
 static int
 check_patterns(
 	const struct rpc_session *s, const json_t *list, struct error *err)
 {
-	if (!json_is_array(list) || !json_array_size(list))
-		return error_set(err, "'patterns' must be a list of strings");
+	struct error why;
+
+	if (check_texts(list, err))
+		return -1;
+	if (!json_array_size(list))
+		return error_set(err, "'patterns' must not be empty");
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *item = json_array_get(list, i);
 
-		if (!json_is_string(item))
-			return error_set(err, "a pattern must be a string");
 		if (event_pattern_check((struct bytes){json_string_value(item),
 						json_string_length(item)},
-			    err))
-			return -1;
+			    &why))
+			return error_set(err, "patterns[%zu]: %s", i, why.text);
 	}
 	if (count_new(s, list) + s->pattern_count > RPC_PATTERNS_MAX)
 		return error_set(err, "a session has at most %d patterns",
@@ -152,9 +166,9 @@ check_patterns(
 
 /* Reads where to begin; false: `since` is not given. */
 static int
-read_since(const json_t *params, bool *given_out, struct error *err)
+read_since(const json_t *args, bool *given_out, struct error *err)
 {
-	const json_t *since = json_object_get(params, "since");
+	const json_t *since = json_object_get(args, "since");
 
 	*given_out = since && !json_is_null(since);
 	if (!*given_out)
@@ -208,13 +222,16 @@ subscriptions(const struct rpc_session *s)
 		(json_int_t)journal_seq(rpc_gateway(s)->journal));
 }
 
+const char *const rpc_subscribe_args[] = {"patterns", "since", NULL};
+const char *const rpc_unsubscribe_args[] = {"patterns", NULL};
+
 json_t *
-rpc_subscribe(struct rpc_session *s, const json_t *params, struct error *err)
+rpc_subscribe(struct rpc_session *s, const json_t *args, struct error *err)
 {
-	const json_t *list = json_object_get(params, "patterns");
+	const json_t *list = json_object_get(args, "patterns");
 	bool since;
 
-	if (check_patterns(s, list, err) || read_since(params, &since, err))
+	if (check_patterns(s, list, err) || read_since(args, &since, err))
 		return NULL;
 	rpc_fanout_join(s);
 	s->patterns = memory_resize(
@@ -229,22 +246,20 @@ rpc_subscribe(struct rpc_session *s, const json_t *params, struct error *err)
 	if (since)
 		go_back(s, list,
 			(uint64_t)json_integer_value(
-				json_object_get(params, "since")));
+				json_object_get(args, "since")));
 	return subscriptions(s);
 }
 
 json_t *
-rpc_unsubscribe(struct rpc_session *s, const json_t *params, struct error *err)
+rpc_unsubscribe(struct rpc_session *s, const json_t *args, struct error *err)
 {
-	const json_t *list = json_object_get(params, "patterns");
+	const json_t *list = json_object_get(args, "patterns");
 
-	if (list && !json_is_null(list) && !json_is_array(list)) {
-		error_set(err, "'patterns' must be a list of strings");
+	if (list && !json_is_null(list) && check_texts(list, err))
 		return NULL;
-	}
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const char *text = json_string_value(json_array_get(list, i));
-		int at = text ? find_pattern(s, text) : -1;
+		int at = find_pattern(s, text);
 
 		if (at >= 0)
 			drop_pattern(s, (uint32_t)at);

@@ -24,9 +24,10 @@ what_is_wrong(const struct rpc_request *r, const json_t *document)
 		return "'jsonrpc' must be \"2.0\"";
 	if (r->id && !is_id(r->id))
 		return "'id' must be a string, a number or null";
-	if (!json_is_string(method) ||
-		strlen(json_string_value(method)) != json_string_length(method))
+	if (!json_is_string(method))
 		return "'method' must be a string";
+	if (strlen(json_string_value(method)) != json_string_length(method))
+		return "'method' must not contain NUL";
 	if (r->params && !json_is_object(r->params) &&
 		!json_is_array(r->params))
 		return "'params' must be an object or an array";

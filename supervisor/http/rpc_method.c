@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "proto/util/text.h"
+
 bool
 rpc_find_verb(const char *method, const struct verb_row **row_out,
 	const struct verb_session **session_out)
@@ -21,15 +23,20 @@ rpc_find_verb(const char *method, const struct verb_row **row_out,
 	return false;
 }
 
-static void
-rename_argument(json_t *args, const char *from, const char *to)
+static int
+rename_argument(
+	json_t *args, const char *from, const char *to, struct error *err)
 {
 	json_t *value = json_object_get(args, from);
 
-	if (!value || json_object_get(args, to))
-		return;
+	if (!value)
+		return 0;
+	if (json_object_get(args, to))
+		return error_set(err, "only one of '%s' and '%s' may be given",
+			from, to);
 	json_object_set(args, to, value);
 	json_object_del(args, from);
+	return 0;
 }
 
 /* Arguments by position, in the order of the verb's row. */
@@ -49,19 +56,66 @@ named(const struct verb_row *row, const json_t *list, const char *without)
 
 json_t *
 rpc_read_args(const struct verb_row *row, const struct verb_session *m,
-	const json_t *params)
+	const json_t *params, struct error *err)
 {
 	json_t *args = json_is_array(params)
 			       ? named(row, params, m->kind ? "kind" : NULL)
 		       : params ? json_copy((json_t *)(uintptr_t)params)
 				: json_object();
 
-	if (m->alias)
-		rename_argument(args, m->alias, "args");
+	/* reload calls it pluginId; in a session all may say id */
+	if ((m->alias && rename_argument(args, m->alias, "args", err)) ||
+		(!strcmp(row->name, "reload") &&
+			rename_argument(args, "id", "pluginId", err))) {
+		json_decref(args);
+		return NULL;
+	}
 	if (m->kind)
 		json_object_set_new(args, "kind", json_string(m->kind));
-	/* reload calls it pluginId; in a session all may say id */
-	if (!strcmp(row->name, "reload"))
-		rename_argument(args, "id", "pluginId");
 	return args;
+}
+
+static size_t
+find_name(const char *const *names, const char *name)
+{
+	size_t i = 0;
+
+	while (names[i] && strcmp(names[i], name))
+		i++;
+	return i;
+}
+
+static json_t *
+named_list(const json_t *list, const char *const *names, struct error *err)
+{
+	json_t *args = json_object();
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		if (!names[i]) {
+			error_set(err, "there are at most %zu arguments", i);
+			json_decref(args);
+			return NULL;
+		}
+		json_object_set(args, names[i], json_array_get(list, i));
+	}
+	return args;
+}
+
+json_t *
+rpc_name_params(
+	const json_t *params, const char *const *names, struct error *err)
+{
+	const char *key;
+	json_t *value;
+
+	if (!params || json_is_array(params))
+		return named_list(params, names, err);
+	json_object_foreach((json_t *)(uintptr_t)params, key, value)
+	{
+		if (names[find_name(names, key)])
+			continue;
+		error_set(err, "unknown argument '%.*s'", TEXT_FIT(key, 40));
+		return NULL;
+	}
+	return json_incref((json_t *)(uintptr_t)params);
 }

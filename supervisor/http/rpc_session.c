@@ -173,7 +173,9 @@ run_message(struct api_waiter *w)
 	json_t *document;
 
 	s->waits = false;
-	if (json_text_values(text) > WIRE_VALUES_MAX) {
+	if (!text.length) {
+		refuse_message(s, RPC_NO_JSON, "the message is empty");
+	} else if (json_text_values(text) > WIRE_VALUES_MAX) {
 		refuse_message(s, RPC_BAD_REQUEST,
 			"the message has more than 65536 values");
 	} else if (!(document = json_text_read(text, NULL, &err))) {

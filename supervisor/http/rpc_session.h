@@ -105,11 +105,13 @@ bool rpc_take_transient(struct rpc_fanout *f);
 void rpc_session_init_events(struct rpc_session *s);
 /* Whether a pattern matches. seq UINT64_MAX: the event has none. */
 bool rpc_wants(const struct rpc_session *s, struct bytes name, uint64_t seq);
-/* events.subscribe and events.unsubscribe: the result, or NULL with err. */
+/* events.subscribe and events.unsubscribe: the names of their arguments, and
+ * the result, or NULL with err. */
+extern const char *const rpc_subscribe_args[], *const rpc_unsubscribe_args[];
 json_t *rpc_subscribe(
-	struct rpc_session *s, const json_t *params, struct error *err);
+	struct rpc_session *s, const json_t *args, struct error *err);
 json_t *rpc_unsubscribe(
-	struct rpc_session *s, const json_t *params, struct error *err);
+	struct rpc_session *s, const json_t *args, struct error *err);
 /* Sends events of the past, as far as there is room. */
 void rpc_catch_up(struct rpc_session *s);
 /* Frees what the session has of events; idempotent. */

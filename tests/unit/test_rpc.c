@@ -329,7 +329,8 @@ Test(rpc, the_forms_of_json_rpc)
 			      "{\"code\":-32700,\"message\":\"line "
 			      "1, column 1: string or '}' expected near end "
 			      "of file\"}") ")"},
-		{"", NULL},
+		{"", "T(" ERROR("null", "{\"code\":-32700,\"message\":\"the "
+					"message is empty\"}") ")"},
 		{"7", "T(" ERROR("null", "{\"code\":-32600,\"message\":\"a "
 					 "request must be an object\"}") ")"},
 		{"[]", "T(" ERROR("null", "{\"code\":-32600,\"message\":\"the "
@@ -436,6 +437,52 @@ Test(rpc, methods_are_verbs)
 			door.args, cases[i].args, "%s: %s", text, door.args);
 		free(text);
 	}
+}
+
+#define PARAMS(method, params) CALL(method, ",\"params\":" params)
+#define SUBSCRIBED(params) PARAMS("events.subscribe", params)
+
+Test(rpc, what_is_wrong_is_said)
+{
+	static const struct {
+		const char *say, *part;
+	} cases[] = {
+		{CALL("ping\\u0000", ""), "'method' must not contain NUL"},
+		{SUBSCRIBED("{}"), "'patterns' must be a list of strings"},
+		{SUBSCRIBED("{\"patterns\":[]}"),
+			"'patterns' must not be empty"},
+		{SUBSCRIBED("{\"patterns\":[\"a\",7]}"),
+			"patterns[1]: must be a string"},
+		{SUBSCRIBED("{\"patterns\":[\"a\",\"b\",\"c\",\"*d\"]}"),
+			"patterns[3]: must be a name of words"},
+		{SUBSCRIBED("{\"patterns\":[\"a\"],\"sinc\":1}"),
+			"unknown argument 'sinc'"},
+		{SUBSCRIBED("[[\"a\"],0,0]"), "there are at most 2 arguments"},
+		{SUBSCRIBED("[[\"a\"],-1]"),
+			"'since' must be the seq of an event"},
+		{PARAMS("events.unsubscribe", "{\"pattern\":[\"a\"]}"),
+			"unknown argument 'pattern'"},
+		{PARAMS("events.unsubscribe", "{\"patterns\":[7]}"),
+			"patterns[0]: must be a string"},
+		{PARAMS("plugins.reload", "{\"id\":\"a\",\"pluginId\":\"b\"}"),
+			"only one of 'id' and 'pluginId' may be given"},
+		{PARAMS("tools.call",
+			 "{\"name\":\"a\",\"args\":1,\"arguments\":1}"),
+			"only one of 'arguments' and 'args' may be given"},
+	};
+
+	join();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		say(cases[i].say);
+		receive();
+		cr_expect(memmem(buffer_bytes(&input), buffer_length(&input),
+				  cases[i].part, strlen(cases[i].part)),
+			"said %s\nheard %.*s", cases[i].say,
+			(int)buffer_length(&input), buffer_bytes(&input));
+		buffer_clear(&input);
+	}
+	cr_expect_eq(door.commands, 0);
+	cr_expect_eq(journal_followers(door.gateway.journal), 0);
 }
 
 Test(rpc, phases_are_notified_before_the_receipt)
@@ -670,6 +717,21 @@ Test(rpc, events_go_to_those_whose_patterns_match)
 	emit("x", 1);
 	cr_expect_str_eq(heard_events(), "");
 	cr_expect_eq(journal_followers(door.gateway.journal), 0);
+}
+
+Test(rpc, arguments_of_a_subscription_may_be_a_list)
+{
+	join();
+	emit("a", 1);
+	subscribe(SUBSCRIBED("[[\"a\",\"b\"],0]"));
+	buffer_clear(&input);
+	subscribe(PARAMS("events.unsubscribe", "[[\"b\"]]"));
+	emit("b", 1);
+	emit("a", 1);
+	cr_expect_str_eq(heard_events(), "a ");
+	subscribe(PARAMS("events.unsubscribe", "[]"));
+	emit("a", 1);
+	cr_expect_str_eq(heard_events(), "");
 }
 
 Test(rpc, patterns_are_checked_and_bounded)
