@@ -16,7 +16,8 @@ static const char alphabet[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 const struct websocket_refusal websocket_needed = {426,
-	"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+	"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+	"Sec-WebSocket-Version: 13\r\n",
 	"this path is a WebSocket"};
 
 /* How many fields of the name there are; *out is the first. */
@@ -107,8 +108,10 @@ websocket_offered(const struct head *h, struct text_items *out)
 			text_items_add(out, h->fields[i].value);
 }
 
-static bool
-has_good_protocols(const struct head *h)
+/* What is wrong with the subprotocols; NULL: nothing. It does not show them, as
+ * one may be a token. */
+static const char *
+protocols_wrong(const struct head *h)
 {
 	struct text_items items = {0};
 
@@ -116,15 +119,18 @@ has_good_protocols(const struct head *h)
 		if (bytes_equal(h->fields[i].name,
 			    BYTES("sec-websocket-protocol")) &&
 			!text_items_add(&items, h->fields[i].value))
-			return false;
+			return "Sec-WebSocket-Protocol lists more than 16 "
+			       "subprotocols";
 	for (unsigned i = 0; i < items.count; i++) {
 		if (!text_is_token(items.items[i]))
-			return false;
+			return "Sec-WebSocket-Protocol lists something that is "
+			       "no token";
 		for (unsigned j = 0; j < i; j++)
 			if (bytes_equal(items.items[i], items.items[j]))
-				return false;
+				return "Sec-WebSocket-Protocol lists a "
+				       "subprotocol twice";
 	}
-	return true;
+	return NULL;
 }
 
 static int
@@ -139,6 +145,7 @@ websocket_handshake_read(struct websocket_handshake *hs, const struct head *h,
 	struct websocket_refusal *out)
 {
 	struct bytes version, key;
+	const char *wrong;
 
 	if (h->http_1_0)
 		return refuse(out, "a WebSocket needs HTTP/1.1");
@@ -155,9 +162,9 @@ websocket_handshake_read(struct websocket_handshake *hs, const struct head *h,
 	if (find(h, "sec-websocket-key", &key) != 1 || !is_key(key))
 		return refuse(out, "Sec-WebSocket-Key must be 16 bytes in "
 				   "base64");
-	if (!has_good_protocols(h))
-		return refuse(out, "Sec-WebSocket-Protocol must list at most "
-				   "16 different tokens");
+	wrong = protocols_wrong(h);
+	if (wrong)
+		return refuse(out, wrong);
 	accept_key(key, hs->accept);
 	return 0;
 }

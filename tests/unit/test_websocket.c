@@ -299,8 +299,10 @@ Test(websocket, requests_that_are_wrong_are_refused)
 				  !strncmp(text + 9, cases[i].status, 3),
 			"asked %s\ngot %s", ask, text);
 		if (!strcmp(cases[i].status, "426"))
-			cr_expect(strstr(text,
-					  "\r\nSec-WebSocket-Version: 13\r\n"),
+			cr_expect(strstr(text, "\r\nUpgrade: websocket\r\n"
+					       "Connection: Upgrade\r\n"
+					       "Sec-WebSocket-Version: "
+					       "13\r\n"),
 				"%s", text);
 		free(text);
 		free(ask);
@@ -308,6 +310,35 @@ Test(websocket, requests_that_are_wrong_are_refused)
 		door_turn();
 	}
 	cr_expect_null(owner.socket);
+}
+
+Test(websocket, what_is_wrong_with_subprotocols_is_said)
+{
+	static const struct {
+		const char *offered, *reason;
+	} cases[] = {
+		{"a, b, a", "lists a subprotocol twice"},
+		{"a\r\nSec-WebSocket-Protocol: a", "lists a subprotocol twice"},
+		{"a, b c", "lists something that is no token"},
+		{"a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q",
+			"lists more than 16 subprotocols"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		int other = door_client();
+		char *ask = NULL, *text;
+
+		cr_assert(
+			asprintf(&ask, ASK "Sec-WebSocket-Protocol: %s\r\n\r\n",
+				cases[i].offered) > 0);
+		text = door_ask(other, ask, NULL);
+		cr_expect(strstr(text, cases[i].reason), "asked %s\ngot %s",
+			ask, text);
+		free(text);
+		free(ask);
+		close(other);
+		door_turn();
+	}
 }
 
 Test(websocket, what_follows_the_request_at_once_is_not_lost)
