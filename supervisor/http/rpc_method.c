@@ -39,30 +39,50 @@ rename_argument(
 	return 0;
 }
 
-/* Arguments by position, in the order of the verb's row. */
+/* Arguments by position; names ends with NULL. */
 static json_t *
-named(const struct verb_row *row, const json_t *list, const char *without)
+named_list(const json_t *list, const char *const *names, struct error *err)
 {
 	json_t *args = json_object();
-	size_t at = 0;
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		if (!names[i]) {
+			error_set(err,
+				"too many arguments, at most %zu are taken", i);
+			json_decref(args);
+			return NULL;
+		}
+		json_object_set(args, names[i], json_array_get(list, i));
+	}
+	return args;
+}
+
+/* The same in the order of the verb's row. */
+static json_t *
+named(const struct verb_row *row, const json_t *list, const char *without,
+	struct error *err)
+{
+	const char *names[VERB_ARGUMENTS_MAX + 1] = {NULL};
+	size_t count = 0;
 
 	for (int i = 0; i < VERB_ARGUMENTS_MAX && row->args[i].name; i++)
-		if ((!without || strcmp(row->args[i].name, without)) &&
-			at < json_array_size(list))
-			json_object_set(args, row->args[i].name,
-				json_array_get(list, at++));
-	return args;
+		if (!without || strcmp(row->args[i].name, without))
+			names[count++] = row->args[i].name;
+	return named_list(list, names, err);
 }
 
 json_t *
 rpc_read_args(const struct verb_row *row, const struct verb_session *m,
 	const json_t *params, struct error *err)
 {
-	json_t *args = json_is_array(params)
-			       ? named(row, params, m->kind ? "kind" : NULL)
-		       : params ? json_copy((json_t *)(uintptr_t)params)
-				: json_object();
+	json_t *args =
+		json_is_array(params)
+			? named(row, params, m->kind ? "kind" : NULL, err)
+		: params ? json_copy((json_t *)(uintptr_t)params)
+			 : json_object();
 
+	if (!args)
+		return NULL;
 	/* reload calls it pluginId; in a session all may say id */
 	if ((m->alias && rename_argument(args, m->alias, "args", err)) ||
 		(!strcmp(row->name, "reload") &&
@@ -83,22 +103,6 @@ find_name(const char *const *names, const char *name)
 	while (names[i] && strcmp(names[i], name))
 		i++;
 	return i;
-}
-
-static json_t *
-named_list(const json_t *list, const char *const *names, struct error *err)
-{
-	json_t *args = json_object();
-
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		if (!names[i]) {
-			error_set(err, "there are at most %zu arguments", i);
-			json_decref(args);
-			return NULL;
-		}
-		json_object_set(args, names[i], json_array_get(list, i));
-	}
-	return args;
 }
 
 json_t *

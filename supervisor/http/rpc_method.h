@@ -11,8 +11,8 @@
 bool rpc_find_verb(const char *method, const struct verb_row **row_out,
 	const struct verb_session **session_out);
 /* A new object of arguments, as command_run() takes it; params is an object, an
- * array in the order of the verb's arguments, or NULL. NULL with err: an
- * argument is given by both of its names. */
+ * array in the order of the verb's arguments, or NULL. NULL with err: there
+ * are too many, or one is given by both of its names. */
 json_t *rpc_read_args(const struct verb_row *row, const struct verb_session *m,
 	const json_t *params, struct error *err);
 /* The same for a method of no verb: an object with arguments of these names,
