@@ -74,6 +74,13 @@
  *   is then the last of them.
  * - `cancel` from a worker abandons an answer whose head is out: the worker
  *   owes nothing more, and the client sees that the answer is cut.
+ * - `ws.open` gives the worker a client's WebSocket connection: 101 takes it.
+ *   Its number, conn, is none of a request in flight, so `credit` serves both.
+ *   After the answer either side sends `ws.message` under credit and may end
+ *   the connection with `ws.close`, after which nothing follows. A message that
+ *   is longer than a piece has more=true in all pieces but the last.
+ * - `ws.move` takes the connection from the worker, which says in its answer
+ *   what its successor must know: bytes, or nil. Nothing follows from it.
  * - A cancelled request must still be answered: with the error `cancelled`, or,
  *   if its head is out, with a last empty chunk. The side that cancelled drops
  *   the answer.
@@ -134,6 +141,16 @@
 		"deadline_ms; answer: nil or an error")                        \
 	X(TAKE, "take", REQUEST, TO_WORKER, "uu",                              \
 		"epoch, deadline_ms; answer: nil or an error")                 \
+	X(WS_OPEN, "ws.open", REQUEST, TO_WORKER, "uusmsasxu",                 \
+		"conn, registration, raw_path, path_params, raw_query, "       \
+		"headers, peer, moved, deadline_ms; answer: [status, "         \
+		"headers, protocol]")                                          \
+	X(WS_MESSAGE, "ws.message", NOTIFICATION, BOTH, "uubo",                \
+		"conn, opcode (1 text, 2 binary), bytes, more")                \
+	X(WS_CLOSE, "ws.close", NOTIFICATION, BOTH, "uus",                     \
+		"conn, code, reason")                                          \
+	X(WS_MOVE, "ws.move", REQUEST, TO_WORKER, "u",                         \
+		"conn; answer: [blob] or nil")                                 \
 	X(DRAINED, "drained", NOTIFICATION, TO_SUPD, "",                       \
 		"the last answer is queued")                                   \
 	X(LOG, "log", NOTIFICATION, TO_SUPD, "ss", "level, text")              \
@@ -146,7 +163,7 @@
 	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \
 		"id of the call, what happened (control socket only)")
 
-/* Not supported yet: probe, channel.*, ws.*. */
+/* Not supported yet: probe, channel.*. */
 
 enum message_name {
 #define X(name, ...) MESSAGE_##name,

@@ -13,7 +13,8 @@
 
 struct registration {
 	enum registration_kind kind;
-	char *name;	/* http: "GET /hello"; as registered, without mount */
+	char *name;	/* http: "GET /hello" or "GET /chat websocket"; as
+			   registered, without mount */
 	int idempotent; /* -1: depends on the kind; 0 no; 1 yes */
 	char *description, *help; /* may be NULL */
 	union {
@@ -23,6 +24,10 @@ struct registration {
 			int64_t body_limit; /* bytes, -1: the gateway's */
 			bool streams_body;  /* sent with its head, the body in
 					       chunks */
+			bool websocket;	    /* takes WebSocket connections */
+			bool pinned;	    /* they stay with their worker */
+			char *protocols;    /* "a, b"; NULL: none */
+			int64_t message_limit; /* bytes, -1: the default */
 		} http;
 		struct {
 			char *schema_json; /* JSON Schema, may be NULL */
@@ -70,6 +75,9 @@ bool registration_equal(
 /* The map that registration_read() reads. */
 void registration_pack(const struct registration *r, msgpack_packer *out);
 void registration_finish(struct registration *r);
+
+/* Bytes of a message of a WebSocket connection, unless message_limit says. */
+#define REGISTRATION_MESSAGE_LIMIT (1024 * 1024)
 
 struct registration_set {
 	struct registration *items; /* in the order of `ready` */

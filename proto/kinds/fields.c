@@ -8,6 +8,7 @@
 #include "proto/codec.h"
 #include "proto/json_text.h"
 #include "proto/registration.h"
+#include "proto/util/buffer.h"
 #include "proto/util/memory.h"
 #include "proto/util/utf8.h"
 #include "proto/value.h"
@@ -35,7 +36,7 @@ static bool
 is_text(const struct field *f)
 {
 	return f->type == FIELD_TEXT || f->type == FIELD_LINES ||
-	       f->type == FIELD_OBJECT;
+	       f->type == FIELD_OBJECT || f->type == FIELD_WORDS;
 }
 
 static const char *
@@ -99,6 +100,54 @@ read_object(const struct field *f, struct registration *r,
 	return *text_out ? 0 : error_set(err, "%s is not an object", f->name);
 }
 
+/* A token of RFC 9110. */
+static bool
+is_word(const msgpack_object *o)
+{
+	struct bytes word = codec_bytes(o);
+
+	if (o->type != MSGPACK_OBJECT_STR || !word.length)
+		return false;
+	for (size_t i = 0; i < word.length; i++)
+		if (word.at[i] <= ' ' || word.at[i] >= 0x7f ||
+			strchr("\"(),/:;<=>?@[\\]{}", word.at[i]))
+			return false;
+	return true;
+}
+
+static int
+read_words(const struct field *f, struct registration *r,
+	const msgpack_object *o, struct error *err)
+{
+	const msgpack_object_array *list = &o->via.array;
+	struct buffer text = {0};
+
+	if (o->type != MSGPACK_OBJECT_ARRAY)
+		return error_set(err, "%s is not an array", f->name);
+	for (uint32_t i = 0; i < list->size; i++) {
+		struct bytes word = codec_bytes(&list->ptr[i]);
+
+		if (!is_word(&list->ptr[i]) ||
+			buffer_length(&text) + word.length >
+				FIELD_WORDS_BYTES) {
+			buffer_finish(&text);
+			return error_set(err,
+				"%s must be tokens of at most %d bytes "
+				"together",
+				f->name, FIELD_WORDS_BYTES);
+		}
+		if (i)
+			buffer_append_text(&text, ", ");
+		buffer_append(&text, word.at, word.length);
+	}
+	if (buffer_length(&text))
+		*(char **)field_in(f, r) =
+			memory_copy_bytes((const char *)buffer_bytes(&text),
+				buffer_length(&text));
+	buffer_finish(&text);
+	return 0;
+}
+
 static int
 read_bool(const struct field *f, struct registration *r,
 	const msgpack_object *o, struct error *err)
@@ -141,6 +190,8 @@ field_read(const struct field *f, struct registration *r,
 		return read_text(f, r, o, err);
 	case FIELD_OBJECT:
 		return read_object(f, r, o, err);
+	case FIELD_WORDS:
+		return read_words(f, r, o, err);
 	case FIELD_BOOL:
 	case FIELD_EITHER:
 		return read_bool(f, r, o, err);
@@ -197,6 +248,23 @@ field_is_absent(const struct field *f, const struct registration *r)
 	return field_equal(f, r, &none);
 }
 
+/* The words as they were read. */
+static void
+pack_words(const char *text, msgpack_packer *out)
+{
+	uint32_t count = 1;
+	const char *end;
+
+	for (const char *at = text; (at = strstr(at, ", ")); at += 2)
+		count++;
+	msgpack_pack_array(out, count);
+	for (const char *at = text; count--; at = end + 2) {
+		end = strstr(at, ", ");
+		end = end ? end : at + strlen(at);
+		codec_str(out, (struct bytes){at, (size_t)(end - at)});
+	}
+}
+
 void
 field_pack(const struct field *f, const struct registration *r,
 	msgpack_packer *out)
@@ -205,7 +273,9 @@ field_pack(const struct field *f, const struct registration *r,
 	bool yes;
 
 	codec_text(out, f->name);
-	if (is_text(f)) {
+	if (f->type == FIELD_WORDS) {
+		pack_words(text_in(f, r), out);
+	} else if (is_text(f)) {
 		codec_text(out, text_in(f, r));
 	} else if (is_number(f)) {
 		msgpack_pack_int64(out, *(const int64_t *)value);

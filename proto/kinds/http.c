@@ -8,6 +8,7 @@
 
 #define METHOD_MAX_BYTES 32
 #define PATH_MAX_BYTES 1024
+#define WEBSOCKET_MESSAGE_MAX (1 << 30)
 
 static const struct field fields[] = {
 	{"method", FIELD_TEXT, offsetof(struct registration, http.method)},
@@ -16,6 +17,13 @@ static const struct field fields[] = {
 		offsetof(struct registration, http.body_limit)},
 	{"streams_body", FIELD_BOOL,
 		offsetof(struct registration, http.streams_body)},
+	{"websocket", FIELD_BOOL,
+		offsetof(struct registration, http.websocket)},
+	{"protocols", FIELD_WORDS,
+		offsetof(struct registration, http.protocols)},
+	{"message_limit", FIELD_BYTES,
+		offsetof(struct registration, http.message_limit)},
+	{"pinned", FIELD_BOOL, offsetof(struct registration, http.pinned)},
 };
 
 static bool
@@ -96,6 +104,28 @@ check_path(struct bytes path, struct error *err)
 }
 
 static int
+check_websocket(const struct registration *r, struct error *err)
+{
+	if (!r->http.websocket && (r->http.pinned || r->http.protocols ||
+					  r->http.message_limit >= 0))
+		return error_set(err,
+			"protocols, message_limit and pinned need websocket");
+	if (!r->http.websocket)
+		return 0;
+	if (!bytes_equal(bytes_of(r->http.method), BYTES("GET")))
+		return error_set(err, "the method of a websocket must be GET");
+	if (r->http.streams_body || r->http.body_limit >= 0)
+		return error_set(err,
+			"a websocket has no streams_body and no body_limit");
+	if (!r->http.message_limit ||
+		r->http.message_limit > WEBSOCKET_MESSAGE_MAX)
+		return error_set(err,
+			"message_limit must be from 1 to %d bytes",
+			WEBSOCKET_MESSAGE_MAX);
+	return 0;
+}
+
+static int
 check(struct registration *r, struct error *err)
 {
 	if (!r->http.method || !method_is_valid(bytes_of(r->http.method)))
@@ -104,8 +134,11 @@ check(struct registration *r, struct error *err)
 		return error_set(err, "path is missing");
 	if (check_path(bytes_of(r->http.path), err) < 0)
 		return error_prefix(err, "path \"%s\": ", r->http.path);
+	if (check_websocket(r, err) < 0)
+		return -1;
 	free(r->name);
-	r->name = memory_format("%s %s", r->http.method, r->http.path);
+	r->name = memory_format("%s %s%s", r->http.method, r->http.path,
+		r->http.websocket ? " websocket" : "");
 	return 0;
 }
 

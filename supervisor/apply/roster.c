@@ -14,6 +14,7 @@
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/keep.h"
 #include "supervisor/gateway/news.h"
+#include "supervisor/gateway/ws_move.h"
 #include "supervisor/plugin/stage.h"
 #include "supervisor/reload/transaction.h"
 #include "supervisor/schedule/schedule.h"
@@ -104,6 +105,7 @@ drop(struct gateway *g, struct plugin *p)
 	required_forget(p);
 	schedule_forget(p);
 	dispatch_fail_held(g, p, REQUEST_UNAVAILABLE);
+	ws_move_finish(p);
 	gateway_remove_routes(g, p);
 	/* the id may already belong to a new plugin */
 	if (gateway_plugin(g, p->id) == p) {

@@ -124,7 +124,7 @@ struct plugin_limits {
 	uint32_t request_timeout_ms, ping_timeout_ms, probation_ms;
 	uint32_t hold_max;
 	uint64_t hold_bytes;
-	uint32_t max_in_flight, max_retiring;
+	uint32_t max_in_flight, max_retiring, max_websockets;
 	struct {
 		uint32_t early_max;
 		uint32_t within_ms;

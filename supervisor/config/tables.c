@@ -296,6 +296,11 @@ const struct schema_table plugin_limits_table = {
 				.doc = "Requests that a worker has at the same "
 				       "time, not counting those that wait for "
 				       "their clients; further ones are held."},
+			{ROW(plugin_limits, max_websockets),
+				.type = SCHEMA_COUNT, .max = 1000000,
+				.fallback = "10000",
+				.doc = "WebSocket connections of a plugin at "
+				       "the same time; beyond it 503."},
 			TIMEOUT(plugin_limits, request_timeout, 10 * MS, DAY,
 				"30s",
 				"Time to the first byte of an answer; then "

@@ -119,6 +119,48 @@ plugin_ticks(const struct figures *v)
 }
 
 static void
+plugin_websockets(const struct figures *v)
+{
+	if (v->p->conns.opened)
+		add(v, v->p->conns.count);
+}
+
+static void
+plugin_websocket_events(const struct figures *v)
+{
+	const struct plugin_conns *c = &v->p->conns;
+
+	if (!c->opened)
+		return;
+	add_labelled(v, "event", "opened", (double)c->opened);
+	add_labelled(v, "event", "moved", (double)c->moved);
+	add_labelled(v, "event", "cut", (double)c->cut);
+}
+
+static void
+plugin_websocket_messages(const struct figures *v)
+{
+	const struct plugin_conns *c = &v->p->conns;
+
+	if (!c->opened)
+		return;
+	add_labelled(v, "direction", "in", (double)c->messages_in);
+	add_labelled(v, "direction", "out", (double)c->messages_out);
+}
+
+static void
+plugin_websocket_losses(const struct figures *v)
+{
+	const struct plugin_conns *c = &v->p->conns;
+
+	if (!c->opened)
+		return;
+	add_labelled(v, "reason", "crash", (double)c->messages_lost);
+	add_labelled(v, "reason", "stray", (double)c->strays);
+	add_labelled(v, "reason", "excess", (double)c->excesses);
+}
+
+static void
 plugin_reloads(const struct figures *v)
 {
 	const struct plugin_counters *c = &v->p->counters;
@@ -282,6 +324,20 @@ static const struct plugin_family {
 		plugin_cancelled},
 	{"supd_plugin_calls_total", METRICS_COUNTER,
 		"Calls of tools, commands and methods.", plugin_calls},
+	{"supd_plugin_websockets", METRICS_GAUGE,
+		"Open WebSocket connections of a plugin.", plugin_websockets},
+	{"supd_plugin_websockets_total", METRICS_COUNTER,
+		"WebSocket connections of a plugin that were opened, moved to "
+		"another worker, or closed because that was not possible.",
+		plugin_websocket_events},
+	{"supd_plugin_websocket_messages_total", METRICS_COUNTER,
+		"Messages of clients to a plugin (in) and back (out).",
+		plugin_websocket_messages},
+	{"supd_plugin_websocket_messages_lost_total", METRICS_COUNTER,
+		"Messages that a worker may have had when it died, and "
+		"messages of workers that were refused: about no connection or "
+		"ill-formed (stray), or beyond credit or limit (excess).",
+		plugin_websocket_losses},
 	{"supd_plugin_requests_in_flight", METRICS_GAUGE,
 		"Requests and calls in flight at a plugin's workers.",
 		plugin_flying},

@@ -106,6 +106,7 @@ plugin_view_status(const struct plugin *p)
 		json_object_set_new(row, "uptimeSeconds", json_null());
 	put_number(row, "restarts", p->counters.restarts);
 	put_number(row, "inFlight", plugin_in_flight(p));
+	put_number(row, "websockets", p->conns.count);
 	put_number(row, "held", p->hold.count);
 	put_text(row, "digest", w ? w->digest : p->store.proven_digest);
 	json_object_set_new(row, "lastReload", last_reload(p));
@@ -177,6 +178,7 @@ worker_view(const struct worker *w, const char *role)
 	put_text(row, "version", w->version);
 	put_text(row, "sdk", w->sdk);
 	put_number(row, "inFlight", w->in_flight_count);
+	put_number(row, "websockets", w->conn_count);
 	put_number(row, "answered", w->answered_total);
 	put_number(row, "ageSeconds", (clock_ms() - w->spawned_ms) / 1000);
 	put_text(row, "digest", w->digest);
@@ -222,6 +224,7 @@ limits_view(const struct plugin_limits *l)
 	put_number(o, "holdBytes", l->hold_bytes);
 	put_number(o, "maxInFlight", l->max_in_flight);
 	put_number(o, "maxRetiring", l->max_retiring);
+	put_number(o, "maxWebsockets", l->max_websockets);
 	return o;
 }
 
@@ -237,6 +240,14 @@ counters_view(const struct plugin *p)
 	put_number(o, "replayed", c->replayed);
 	put_number(o, "held", p->hold.held_total);
 	put_number(o, "overflow", p->hold.overflow_total);
+	put_number(o, "websocketsOpened", p->conns.opened);
+	put_number(o, "websocketsMoved", p->conns.moved);
+	put_number(o, "websocketsCut", p->conns.cut);
+	put_number(o, "websocketMessagesIn", p->conns.messages_in);
+	put_number(o, "websocketMessagesOut", p->conns.messages_out);
+	put_number(o, "websocketMessagesLost", p->conns.messages_lost);
+	put_number(o, "websocketStrays", p->conns.strays);
+	put_number(o, "websocketExcesses", p->conns.excesses);
 	put_number(o, "reloads", c->reloads);
 	put_number(o, "reloadsFailed", c->reloads_failed);
 	put_number(o, "restarts", c->restarts);
@@ -264,6 +275,7 @@ plugin_view_route(const struct gateway *g, const struct route_row *row)
 	put_text(o, "name", row->name);
 	put_text(o, "method", row->method);
 	put_text(o, "path", row->path);
+	put_flag(o, "websocket", row->websocket);
 	put_text(o, "pluginId", p ? p->id : NULL);
 	put_number_or_null(
 		o, "generation", p && p->active ? p->active->generation : 0);

@@ -10,6 +10,7 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "supervisor/gateway/news.h"
+#include "supervisor/gateway/ws_move.h"
 
 static void request_due(struct wheel_timer *t);
 
@@ -18,6 +19,13 @@ dispatch_find_http(const struct gateway *g, struct bytes method,
 	const struct path *path, struct route_match *out)
 {
 	return route_find_http(g->routes, method, path, out);
+}
+
+enum route_verdict
+dispatch_find_websocket(const struct gateway *g, const struct path *path,
+	struct route_match *out)
+{
+	return route_find_websocket(g->routes, path, out);
 }
 
 enum route_verdict
@@ -370,4 +378,6 @@ dispatch_fail_held(
 
 	while ((r = hold_pop(&p->hold)))
 		refuse(g, r, why, NULL);
+	if (!list_is_empty(&p->conns.moving))
+		ws_move_soon(p);
 }

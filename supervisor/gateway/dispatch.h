@@ -10,6 +10,8 @@
  * dispatch_submit() in the same turn of the loop. */
 enum route_verdict dispatch_find_http(const struct gateway *g,
 	struct bytes method, const struct path *path, struct route_match *out);
+enum route_verdict dispatch_find_websocket(const struct gateway *g,
+	const struct path *path, struct route_match *out);
 enum route_verdict dispatch_find_name(const struct gateway *g,
 	enum registration_kind kind, struct bytes name,
 	struct route_match *out);

@@ -74,6 +74,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	g->staging_max = cpus > 0 ? 2 * (unsigned)cpus : 2;
 	list_init(&g->begun);
 	list_init(&g->begin_later);
+	list_init(&g->ws_congested);
 	list_init(&g->staging_queue);
 	wheel_init(&g->wheel, clock_ms());
 	peer_group_init(&g->peers, loop);

@@ -119,6 +119,8 @@ struct gateway {
 	struct slices *slices;	  /* likewise */
 	struct events *events;	  /* hooks: event/; NULL in tests */
 	struct output_hub *lines; /* the output of all plugins */
+	/* struct ws_conn.congested_node: their workers do not read */
+	struct list ws_congested;
 	char *runtime_dir, *state_dir, *worker_program;
 	struct store_sync *sync; /* syncs state_dir; NULL in tests */
 	struct plugin **plugins; /* by number; NULL where a plugin is gone */

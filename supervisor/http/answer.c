@@ -28,6 +28,9 @@ is_dropped(struct bytes name)
 		{"proxy-authenticate", 18},
 		{"proxy-authorization", 19},
 		{"proxy-connection", 16},
+		{"sec-websocket-accept", 20},
+		{"sec-websocket-extensions", 24},
+		{"sec-websocket-protocol", 22},
 		{"te", 2},
 		{"trailer", 7},
 		{"transfer-encoding", 17},
@@ -35,7 +38,7 @@ is_dropped(struct bytes name)
 		{"x-request-id", 12},
 	};
 
-	if (!memchr("ckptuxCKPTUX", name.at[0], 12))
+	if (!memchr("ckpstuxCKPSTUX", name.at[0], 14))
 		return false;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (text_equals_ignoring_case(name, names[i]))
@@ -312,6 +315,14 @@ answer_write(
 		at = put(at, a->body);
 	buffer_commit(out, (size_t)(at - start));
 	return body;
+}
+
+void
+answer_write_fields(struct buffer *out, const struct answer *a)
+{
+	char *start = (char *)buffer_reserve(out, a->field_bytes);
+
+	buffer_commit(out, (size_t)(put_fields(start, a) - start));
 }
 
 void

@@ -60,6 +60,9 @@ int answer_read(
 enum answer_body answer_write(
 	struct buffer *out, const struct answer *a, struct answer_frame *frame);
 
+/* Writes the fields of an answer that goes on with another protocol. */
+void answer_write_fields(struct buffer *out, const struct answer *a);
+
 /* Writes an answer of supd's own. `fields` are further complete lines
  * ("Retry-After: 1\r\n") or "". */
 void answer_write_own(struct buffer *out, const struct answer_frame *frame,

@@ -204,6 +204,21 @@ exchange_pack_head(struct exchange *x, const struct head *h,
 	buffer_commit(&x->packed, x->body_at - buffer_length(&x->packed));
 }
 
+void
+exchange_pack_ws(struct exchange *x, const struct head *h, struct buffer *out)
+{
+	static const struct route_match none;
+	struct bytes forwarded = forwarded_for(x, h);
+	uint8_t *start, *at;
+
+	start = at = buffer_reserve(
+		out, packed_bound(x, h, &none, forwarded) + x->client.length);
+	at = pack_str(at, h->query);
+	at = pack_fields(at, x, h, forwarded);
+	at = pack_str(at, exchange_part(x, x->client));
+	buffer_commit(out, (size_t)(at - start));
+}
+
 /* Packs the parameters aside first, because their values may lie in the message
  * itself. */
 void

@@ -9,6 +9,8 @@
 #include "supervisor/http/connection.h"
 #include "supervisor/http/pack.h"
 #include "supervisor/http/server.h"
+#include "supervisor/http/websocket_handshake.h"
+#include "supervisor/http/ws_client.h"
 
 static struct http_server *
 server_of(const struct exchange *x)
@@ -84,6 +86,10 @@ check_verdict(struct exchange *x, enum route_verdict verdict,
 		snprintf(fields, sizeof(fields), "Allow: %s\r\n", match->allow);
 		exchange_refuse(x, 405, fields,
 			"the method is not served on this path");
+		return false;
+	case ROUTE_UPGRADE:
+		exchange_refuse(x, websocket_needed.status,
+			websocket_needed.fields, websocket_needed.reason);
 		return false;
 	case ROUTE_NONE:
 		break;
@@ -173,6 +179,8 @@ exchange_begin_routed(
 	struct http_server *s = server_of(x);
 	struct route_match match;
 
+	if (websocket_is_asked(h) && ws_client_begin(x, h, path))
+		return;
 	if (!check_verdict(x,
 		    dispatch_find_http(s->gateway, h->method, path, &match),
 		    &match))

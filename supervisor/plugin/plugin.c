@@ -24,6 +24,9 @@ plugin_create(uint32_t number, const char *id)
 	list_init(&p->others);
 	list_init(&p->settling);
 	hold_init(&p->hold, 0, 0);
+	list_init(&p->conns.moving);
+	/* ws_move.c sets the callback */
+	wheel_timer_init(&p->conns.due, NULL);
 	wheel_timer_init(&p->restart, NULL); /* crash.c sets the callback */
 	/* news.c sets these two callbacks */
 	wheel_timer_init(&p->overflow.again, NULL);

@@ -67,6 +67,25 @@ struct plugin_counters {
 	struct metrics_histogram latency; /* up to the answer's head */
 };
 
+/* The WebSocket connections of clients; see gateway/ws_conn.h. */
+struct plugin_conns {
+	uint32_t count; /* open ones, those on the move included */
+	/* To be opened at the worker that serves, in this order. */
+	struct list moving;
+	uint32_t leaving, reopening; /* answers awaited from workers */
+	struct wheel_timer due;
+	bool is_pumping;
+	/* since the start: accepted; moved to a successor; closed because they
+	 * could not be */
+	uint64_t opened, moved, cut;
+	uint64_t messages_in, messages_out;
+	/* messages that a worker had taken when it died, at most */
+	uint64_t messages_lost;
+	/* messages of workers that were ignored: about no connection, or
+	 * ill-formed; and those beyond credit or limit */
+	uint64_t strays, excesses;
+};
+
 /* The outcome of the last reload or start, for /metrics. */
 struct plugin_last_reload {
 	bool known, success;
@@ -161,6 +180,7 @@ struct plugin {
 	bool ticks_wait; /* g->on_ticks is wanted */
 	struct plugin_counters counters;
 	struct hook_counters *hooks; /* NULL: it has never had hooks */
+	struct plugin_conns conns;
 	struct plugin_last_reload last;
 	struct plugin_overflow overflow;
 	struct plugin_repeats repeats;

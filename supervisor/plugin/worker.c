@@ -100,6 +100,8 @@ worker_new(struct workers *workers, const struct worker_start *start,
 	};
 	list_init(&w->node);
 	list_init(&w->in_flight);
+	list_init(&w->conns);
+	list_init(&w->pinned);
 	p->worker = w;
 	p->workers = workers;
 	p->output = start->output;

@@ -118,6 +118,15 @@ struct worker_ops {
 	/* `offer` from the worker: answer it with worker_answer_call() or
 	 * worker_refuse_call() before this returns. May be NULL. */
 	void (*on_offer)(struct worker *w, const struct message *m);
+	/* ws.message, ws.close or credit from the worker, about one of its open
+	 * connections or none. May be NULL. */
+	void (*on_conn)(struct worker *w, const struct message *m);
+	/* The time for its open connections is over: close them, some or all;
+	 * called again soon while there are any. May be NULL. */
+	void (*on_conns_due)(struct worker *w);
+	/* The worker went down and had open connections: take them. May be
+	 * NULL. */
+	void (*on_conns_lost)(struct worker *w);
 	/* `emit` from the worker. May be NULL. */
 	void (*on_emit)(struct worker *w, const struct message *m);
 	/* A worker_ask_*() succeeded (err NULL; state: of an export, owned by
@@ -221,6 +230,11 @@ struct worker {
 	/* Requests in flight that wait for their clients to read or to send;
 	 * they do not count against max_in_flight. */
 	uint32_t waiting_count;
+	/* Its open WebSocket connections: those that move to a successor, and
+	 * those that stay to their end. */
+	struct list conns, pinned; /* struct ws_conn.node */
+	uint32_t conn_count;
+	bool ends_pinned;	 /* those that were to stay are ended, too */
 	uint32_t calls;		 /* its `call`s without an answer yet */
 	size_t call_bytes;	 /* of their arguments */
 	uint64_t answered_total; /* without pings and checks */
@@ -263,8 +277,9 @@ void worker_configure(struct worker *w, const struct plugin_config *config);
 /* READY -> SERVING. Void: part of the commit. */
 void worker_serve(struct worker *w);
 /* SERVING -> DRAINING: sends drain; calls on_drained when `drained` came *and*
- * nothing is in flight. Requests in flight after drain_timeout (streams after
- * stream_drain) fail with REQUEST_ENDED and are cancelled at the worker. */
+ * nothing is in flight and no connection is open. Requests in flight after
+ * drain_timeout (streams after stream_drain) fail with REQUEST_ENDED and are
+ * cancelled at the worker; on_conns_due follows for open connections. */
 void worker_retire(struct worker *w);
 /* Limits the rest of a drain to this time, streams included. Does nothing in
  * other states. */
@@ -299,6 +314,16 @@ void worker_send_chunk(
 /* Bytes queued to the worker. */
 size_t worker_backlog(const struct worker *w);
 void worker_send_credit(struct worker *w, struct request *r, uint64_t bytes);
+
+/* ---- worker_conns.c: open WebSocket connections ---- */
+void worker_add_conn(struct worker *w, struct list *node, bool pinned);
+void worker_remove_conn(struct worker *w, struct list *node);
+/* Nothing is sent to a worker that goes down. */
+void worker_send_ws_message(struct worker *w, uint32_t conn, unsigned opcode,
+	struct bytes piece, bool more);
+void worker_send_ws_close(
+	struct worker *w, uint32_t conn, unsigned code, struct bytes reason);
+void worker_send_ws_credit(struct worker *w, uint32_t conn, uint64_t bytes);
 
 /* ---- worker_ask.c, worker_export.c: requests of supd to a proven worker, one
  * at a time; on_asked reports the outcome later. -1: not sent. ---- */

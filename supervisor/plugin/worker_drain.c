@@ -12,6 +12,13 @@ notify(struct worker *w, enum message_name name)
 	worker_end_message(w);
 }
 
+static void
+set_due(struct worker *w, uint64_t due_ms)
+{
+	w->private->drain_due_ms = due_ms;
+	worker_set_deadline(w, due_ms);
+}
+
 void
 worker_retire(struct worker *w)
 {
@@ -19,10 +26,9 @@ worker_retire(struct worker *w)
 
 	if (!worker_step(w, WORKER_EVENT_RETIRE, NULL))
 		return;
-	p->drained_came = p->drain_over = false;
+	p->drained_came = p->drain_over = p->drain_look = false;
 	p->retired_ms = clock_ms();
-	worker_set_deadline(
-		w, p->retired_ms + w->config->limits.drain_timeout_ms);
+	set_due(w, p->retired_ms + w->config->limits.drain_timeout_ms);
 	notify(w, MESSAGE_DRAIN);
 }
 
@@ -44,7 +50,7 @@ drain_check(struct worker *w)
 	bool over = p->drain_over ? list_is_empty(&w->in_flight)
 				  : p->drained_came && !w->in_flight_count;
 
-	if (w->state != WORKER_DRAINING || !over)
+	if (w->state != WORKER_DRAINING || !over || w->conn_count)
 		return;
 	wheel_clear(p->workers->wheel, &p->deadline);
 	worker_step(w, WORKER_EVENT_DRAINED,
@@ -65,14 +71,33 @@ drain_due(struct worker *w)
 	struct worker_private *p = w->private;
 	bool streams_too = p->drain_over;
 
+	if (p->drain_look) {
+		p->drain_look = false;
+		worker_set_deadline(w, p->drain_due_ms);
+		drain_check(w);
+		return;
+	}
 	p->drain_over = true;
 	flight_end(w, streams_too, NULL);
+	if (streams_too && w->conn_count && w->state == WORKER_DRAINING &&
+		w->ops->on_conns_due)
+		w->ops->on_conns_due(w);
 	if (w->state != WORKER_DRAINING)
 		return;
-	if (!list_is_empty(&w->in_flight))
-		worker_set_deadline(
-			w, p->retired_ms + w->config->limits.stream_drain_ms);
+	if (!list_is_empty(&w->in_flight) || w->conn_count)
+		set_due(w, p->retired_ms + w->config->limits.stream_drain_ms);
 	drain_check(w);
+}
+
+/* Checks in the next turn, because the caller does not expect on_drained here.
+ */
+void
+drain_look(struct worker *w)
+{
+	if (w->state != WORKER_DRAINING || w->conn_count)
+		return;
+	w->private->drain_look = true;
+	worker_set_deadline(w, clock_ms());
 }
 
 /* Checks in the next turn, because the caller does not expect on_drained here.
@@ -81,8 +106,8 @@ void
 drain_left(struct worker *w)
 {
 	if (w->state == WORKER_DRAINING && w->private->drain_over &&
-		list_is_empty(&w->in_flight))
-		worker_set_deadline(w, clock_ms());
+		list_is_empty(&w->in_flight) && !w->conn_count)
+		set_due(w, clock_ms());
 }
 
 void
@@ -91,6 +116,6 @@ worker_drain_within(struct worker *w, uint64_t ms)
 	if (w->state != WORKER_DRAINING)
 		return;
 	w->private->drain_over = true;
-	worker_set_deadline(w, clock_ms() + ms);
+	set_due(w, clock_ms() + ms);
 	drain_check(w);
 }

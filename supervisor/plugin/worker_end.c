@@ -42,6 +42,8 @@ go_down(struct worker *w)
 		ev_timer_start(p->workers->loop, &p->soon);
 	}
 	flight_orphan(w);
+	if (w->conn_count && w->ops->on_conns_lost)
+		w->ops->on_conns_lost(w);
 }
 
 /* Takes the worker down by a fault; w->error must say why. */
@@ -304,7 +306,9 @@ worker_on_flushed(struct peer *peer)
 {
 	struct worker *w = peer->owner;
 
-	if (w->state == WORKER_SERVING && w->ops->on_room)
+	if ((w->state == WORKER_SERVING ||
+		    (w->state == WORKER_DRAINING && w->conn_count)) &&
+		w->ops->on_room)
 		w->ops->on_room(w);
 }
 

@@ -97,7 +97,7 @@ worker_send(struct worker *w, struct request *r)
 		fail_unsent(w, r);
 		return;
 	}
-	r->worker = w->id;
+	r->worker = r->last_worker = w->id;
 	r->where = REQUEST_SENT;
 	list_append(&w->in_flight, &r->node);
 	w->in_flight_count++;
@@ -389,6 +389,8 @@ flight_credit(struct worker *w, const struct message *m)
 
 	if (r && r->ops->credit)
 		r->ops->credit(r, m->params[1].via.u64);
+	else if (w->conn_count && w->ops->on_conn)
+		w->ops->on_conn(w, m);
 	else
 		w->private->stray_total++;
 }

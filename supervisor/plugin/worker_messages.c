@@ -263,6 +263,11 @@ on_notification(struct worker *w, const struct message *m)
 	case MESSAGE_LOG:
 		log_message(w, m);
 		break;
+	case MESSAGE_WS_MESSAGE:
+	case MESSAGE_WS_CLOSE:
+		if (w->ops->on_conn)
+			w->ops->on_conn(w, m);
+		break;
 	case MESSAGE_EMIT:
 		if (w->ops->on_emit)
 			w->ops->on_emit(w, m);

@@ -67,7 +67,8 @@ struct worker_private {
 	uint64_t stray_total; /* messages about ended requests */
 
 	uint64_t retired_ms;
-	bool drained_came, drain_over;
+	uint64_t drain_due_ms; /* when the deadline of the drain is */
+	bool drained_came, drain_over, drain_look;
 
 	struct request ping;
 	struct wheel_timer ping_due;
@@ -182,6 +183,7 @@ void drain_came(struct worker *w);  /* `drained` came */
 void drain_check(struct worker *w); /* a request ended */
 void drain_due(struct worker *w);   /* the deadline */
 void drain_left(struct worker *w);  /* an owner left */
+void drain_look(struct worker *w);  /* a connection was closed or moved */
 
 /* ---- worker_ping.c ---- */
 void ping_init(struct worker *w);

@@ -9,6 +9,7 @@
 #include "supervisor/reload/build.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
+#include "supervisor/gateway/ws_move.h"
 #include "supervisor/reload/transaction.h"
 #include "supervisor/schedule/schedule.h"
 
@@ -161,6 +162,7 @@ hand_over(struct reload *r)
 			worker_end_requests(old, "ended by a forced reload");
 	}
 	dispatch_release(r->gateway, p);
+	ws_move_pump(p);
 	build_note_proven(r);
 	r->figures.committed_us = clock_us();
 	services_serve(r->fresh);

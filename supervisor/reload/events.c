@@ -8,6 +8,7 @@
 #include "supervisor/event/services.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
+#include "supervisor/gateway/ws_move.h"
 #include "supervisor/reload/transaction.h"
 
 #include <stdio.h>
@@ -152,6 +153,25 @@ on_room(struct worker *w)
 
 	if (p->active == w)
 		dispatch_release(p->gateway, p);
+	ws_conns_uncongested(p->gateway);
+}
+
+static void
+on_conn(struct worker *w, const struct message *m)
+{
+	ws_conn_message(((struct plugin *)w->owner)->gateway, w, m);
+}
+
+static void
+on_conns_due(struct worker *w)
+{
+	ws_move_end_some(w->owner, w);
+}
+
+static void
+on_conns_lost(struct worker *w)
+{
+	ws_move_lose(w->owner, w);
 }
 
 static void
@@ -248,6 +268,9 @@ const struct worker_ops gateway_worker_ops = {
 	.on_quiet = on_quiet,
 	.on_call = on_call,
 	.on_offer = on_offer,
+	.on_conn = on_conn,
+	.on_conns_due = on_conns_due,
+	.on_conns_lost = on_conns_lost,
 	.on_emit = on_emit,
 	.on_exit = on_worker_exit,
 };

@@ -5,6 +5,7 @@
 #include "supervisor/event/services.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/keep.h"
+#include "supervisor/gateway/ws_move.h"
 #include "supervisor/reload/transaction.h"
 #include "supervisor/schedule/schedule.h"
 
@@ -39,8 +40,10 @@ retire(struct reload *r, struct worker *w)
 	r->figures.removed = account_counts(&w->registrations);
 	p->active = NULL;
 	list_append(&p->others, &w->node);
+	w->ends_pinned = true;
 	worker_retire(w);
 	services_retire(w, SERVICES_ALL);
+	ws_move_pump(p);
 	if (w->state == WORKER_STANDBY)
 		services_end(w);
 }

@@ -10,6 +10,7 @@
 #include "supervisor/event/services.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
+#include "supervisor/gateway/ws_move.h"
 #include "supervisor/reload/transaction.h"
 #include "supervisor/schedule/schedule.h"
 
@@ -129,6 +130,8 @@ end_now(struct plugin *p, struct reload *r)
 	struct worker *old = r->old;
 
 	worker_end_requests(old, "ended: too many old workers are retiring");
+	old->ends_pinned = true;
+	ws_move_pump(p);
 	if (find_by_old(p, old) == r)
 		finish(r);
 }
@@ -251,6 +254,7 @@ swap_back(struct reload *r, struct route_edit *edit)
 	services_serve(old);
 	schedule_follow(p);
 	dispatch_release(g, p);
+	ws_move_pump(p);
 	build_note_reverted(p, old);
 	news_routes_changed(p, &changes);
 	route_changes_finish(&changes);

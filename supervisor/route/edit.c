@@ -75,7 +75,8 @@ candidate_init(struct candidate *c, const struct preparation *p,
 	}
 	c->method = r->http.method;
 	c->path = memory_format("%s%s", p->mount, r->http.path);
-	c->name = memory_format("%s %s", c->method, c->path);
+	c->name = memory_format("%s %s%s", c->method, c->path,
+		r->http.websocket ? " websocket" : "");
 	if (path_parse_pattern(&c->pattern, c->path, p->err) == -1)
 		return error_prefix(p->err, "http %s: ", c->name);
 	if (first->kind == PATH_LITERAL && path_is_reserved(first->text))
@@ -127,9 +128,18 @@ is_leaving(const struct route_entry *e, const struct route_edit *edit)
 }
 
 static bool
-method_equal(const char *a, const char *b)
+is_websocket(const struct registration *r)
 {
-	return a && b ? !strcmp(a, b) : a == b;
+	return r->kind == REGISTRATION_HTTP && r->http.websocket;
+}
+
+static bool
+method_equal(const struct route_entry *e, const struct candidate *c)
+{
+	const char *a = e->row.method, *b = c->method;
+
+	return (a && b ? !strcmp(a, b) : a == b) &&
+	       e->row.websocket == is_websocket(c->declared);
 }
 
 /* Finds the row that has the candidate's node and method. *keep_out is the
@@ -145,7 +155,7 @@ candidate_check(const struct candidate *c, const struct preparation *p,
 		if (e->row.plugin != p->edit->plugin && c->kind->shared)
 			continue;
 		methods++;
-		if (!method_equal(e->row.method, c->method))
+		if (!method_equal(e, c))
 			continue;
 		if (e->row.plugin != p->edit->plugin) {
 			if (is_leaving(e, p->edit))
@@ -176,6 +186,7 @@ entry_create(struct candidate *c, uint32_t plugin)
 		.name = c->name,
 		.path = c->path,
 		.method = memory_copy_text(c->method),
+		.websocket = is_websocket(c->declared),
 		.plugin = plugin,
 	};
 	c->name = c->path = NULL;

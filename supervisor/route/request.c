@@ -125,16 +125,30 @@ request_table_replace(
 	heir->id = id;
 }
 
-struct request *
-request_table_find(const struct request_table *t, uint32_t id, uint32_t worker)
+static struct request *
+find_at(const struct request_table *t, uint32_t id, uint32_t worker,
+	enum request_where where)
 {
 	const struct request_slot *slot = &t->slots[id & (t->capacity - 1)];
 	struct request *r = slot->request;
 
 	if (!id || slot->id != id || !worker || r->worker != worker ||
-		r->where != REQUEST_SENT)
+		r->where != where)
 		return NULL;
 	return r;
+}
+
+struct request *
+request_table_find(const struct request_table *t, uint32_t id, uint32_t worker)
+{
+	return find_at(t, id, worker, REQUEST_SENT);
+}
+
+struct request *
+request_table_find_open(
+	const struct request_table *t, uint32_t id, uint32_t worker)
+{
+	return find_at(t, id, worker, REQUEST_OPEN);
 }
 
 uint32_t

@@ -74,7 +74,13 @@ struct request_ops {
 	void (*describe)(struct request *r, char *out, size_t size);
 };
 
-enum request_where { REQUEST_NOWHERE, REQUEST_HELD, REQUEST_SENT };
+enum request_where {
+	REQUEST_NOWHERE,
+	REQUEST_HELD,
+	REQUEST_SENT,
+	REQUEST_OPEN, /* it is no request, but keeps the number of an open
+			 connection at that worker */
+};
 
 struct request {
 	const struct request_ops *ops;
@@ -82,6 +88,7 @@ struct request {
 	uint32_t id; /* 0: not in the table */
 	uint32_t plugin;
 	uint32_t worker;       /* the worker it was sent to, else 0 */
+	uint32_t last_worker;  /* the same, but kept to the end */
 	uint32_t caller;       /* the worker that made it; 0: none */
 	uint32_t registration; /* index for that worker */
 	uint64_t routes;       /* generation of the route table then */
@@ -124,6 +131,9 @@ void request_table_replace(
 	struct request_table *t, uint32_t id, struct request *heir);
 /* NULL unless the id is in the table *and* was sent to that worker. */
 struct request *request_table_find(
+	const struct request_table *t, uint32_t id, uint32_t worker);
+/* NULL unless it is an open connection at that worker. */
+struct request *request_table_find_open(
 	const struct request_table *t, uint32_t id, uint32_t worker);
 uint32_t request_table_count(const struct request_table *t);
 /* The chain up to and including the request with this id, which must be in the

@@ -162,13 +162,17 @@ struct search {
 	const struct path *path;
 	struct bytes method;
 	struct route_match *out;
+	bool websocket;	   /* rows for WebSocket connections, or the others */
 	bool other_method; /* a node matched, but without the method */
+	bool upgrade;	   /* one of its rows is for WebSocket connections */
 };
 
 static bool
-method_is(const struct route_entry *e, struct bytes method)
+method_is(const struct route_entry *e, const struct search *s,
+	struct bytes method)
 {
-	return e->live && e->method_length == method.length &&
+	return e->live && e->row.websocket == s->websocket &&
+	       e->method_length == method.length &&
 	       !memcmp(e->row.method, method.at, method.length);
 }
 
@@ -202,19 +206,20 @@ static const struct route_entry *
 search_take(struct search *s, const struct route_node *node)
 {
 	for (const struct route_entry *e = node->entries; e; e = e->next)
-		if (method_is(e, s->method))
+		if (method_is(e, s, s->method))
 			return e;
 	if (bytes_equal(s->method, BYTES("HEAD")))
 		for (const struct route_entry *e = node->entries; e;
 			e = e->next)
-			if (method_is(e, BYTES("GET")))
+			if (method_is(e, s, BYTES("GET")))
 				return e;
 	for (const struct route_entry *e = node->entries; e; e = e->next) {
 		if (!e->live)
 			continue;
 		s->other_method = true;
+		s->upgrade |= e->row.websocket;
 		allow_add(s->out, e->row.method);
-		if (method_is(e, BYTES("GET")))
+		if (method_is(e, s, BYTES("GET")))
 			allow_add(s->out, "HEAD");
 	}
 	return NULL;
@@ -256,24 +261,60 @@ search_below(struct search *s, const struct route_node *at, unsigned depth)
 	return found;
 }
 
-enum route_verdict
-route_find_http(const struct route_table *t, struct bytes method,
-	const struct path *path, struct route_match *out)
+static enum route_verdict
+not_found(const struct search *s)
 {
-	struct search s = {&t->nodes, path, method, out, false};
+	if (!s->other_method)
+		return ROUTE_NONE;
+	if (s->upgrade && (bytes_equal(s->method, BYTES("GET")) ||
+				  bytes_equal(s->method, BYTES("HEAD"))))
+		return ROUTE_UPGRADE;
+	return ROUTE_WRONG_METHOD;
+}
+
+static enum route_verdict
+find_row(const struct route_table *t, struct search *s)
+{
+	struct route_match *out = s->out;
+	const struct path *path = s->path;
 	const struct route_entry *found = NULL;
 	const struct route_node *whole = route_nodes_find(
-		s.nodes, s.nodes->roots[REGISTRATION_HTTP], path->text);
+		s->nodes, s->nodes->roots[REGISTRATION_HTTP], path->text);
 
 	out->param_count = 0;
 	out->allow[0] = '\0';
 	if (whole)
-		found = search_take(&s, whole);
+		found = search_take(s, whole);
 	if (!found && t->nodes.patterns->uses)
-		found = search_below(&s, t->nodes.patterns, 0);
+		found = search_below(s, t->nodes.patterns, 0);
 	if (!found)
-		return s.other_method ? ROUTE_WRONG_METHOD : ROUTE_NONE;
+		return not_found(s);
 	for (unsigned i = 0; i < out->param_count; i++)
 		out->params[i].name = found->params[i];
 	return match_set(t, found, out);
+}
+
+enum route_verdict
+route_find_http(const struct route_table *t, struct bytes method,
+	const struct path *path, struct route_match *out)
+{
+	struct search s = {
+		.nodes = &t->nodes, .path = path, .method = method, .out = out};
+
+	return find_row(t, &s);
+}
+
+enum route_verdict
+route_find_websocket(const struct route_table *t, const struct path *path,
+	struct route_match *out)
+{
+	struct search s = {
+		.nodes = &t->nodes,
+		.path = path,
+		.method = BYTES("GET"),
+		.out = out,
+		.websocket = true,
+	};
+
+	return find_row(t, &s);
 }

@@ -30,9 +30,11 @@ void route_table_watch(struct route_table *t,
  * commits of sets that contain it. */
 struct route_row {
 	enum registration_kind kind;
-	char *name; /* "GET /bot-a/hook" or "bot-a.say": with mount/namespace */
-	char *method; /* http only, else NULL */
-	char *path;   /* http only: the full pattern */
+	char *name;	/* "GET /bot-a/hook", "GET /bot-a/chat websocket" or
+			   "bot-a.say": with mount/namespace */
+	char *method;	/* http only, else NULL */
+	char *path;	/* http only: the full pattern */
+	bool websocket; /* for WebSocket connections, not for other requests */
 	uint32_t plugin;
 	uint32_t registration; /* its index in the serving worker's set */
 	/* What the serving worker declared, without mount and namespace: the
@@ -40,7 +42,12 @@ struct route_row {
 	const struct registration *declared;
 };
 
-enum route_verdict { ROUTE_FOUND, ROUTE_NONE, ROUTE_WRONG_METHOD };
+enum route_verdict {
+	ROUTE_FOUND,
+	ROUTE_NONE,
+	ROUTE_WRONG_METHOD,
+	ROUTE_UPGRADE, /* GET of what takes WebSocket connections only */
+};
 
 struct route_match {
 	const struct route_row *row; /* valid until the next commit */
@@ -60,6 +67,9 @@ struct route_match {
  * methods of all that match. */
 enum route_verdict route_find_http(const struct route_table *t,
 	struct bytes method, const struct path *path, struct route_match *out);
+/* The same for a WebSocket connection; a row of another kind is never found. */
+enum route_verdict route_find_websocket(const struct route_table *t,
+	const struct path *path, struct route_match *out);
 /* tool, command, method by full name */
 enum route_verdict route_find_name(const struct route_table *t,
 	enum registration_kind kind, struct bytes name,

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "proto/util/clock.h"
@@ -63,6 +64,57 @@ bool
 gateway_is_ready(const struct gateway *g)
 {
 	return door.ready;
+}
+
+/* No path takes WebSocket connections, so the others are never called. */
+enum route_verdict
+dispatch_find_websocket(const struct gateway *g, const struct path *path,
+	struct route_match *out)
+{
+	return ROUTE_NONE;
+}
+
+void
+ws_conn_take_route(struct ws_conn *c, const struct route_match *match)
+{
+	abort();
+}
+
+void
+ws_conn_open(
+	struct ws_conn *c, struct gateway *g, const struct route_match *match)
+{
+	abort();
+}
+
+uint64_t
+ws_conn_room(struct ws_conn *c)
+{
+	abort();
+}
+
+void
+ws_conn_send(struct ws_conn *c, unsigned opcode, struct bytes piece, bool more)
+{
+	abort();
+}
+
+void
+ws_conn_taken(struct ws_conn *c)
+{
+	abort();
+}
+
+void
+ws_conn_closed(struct ws_conn *c, unsigned code, struct bytes reason)
+{
+	abort();
+}
+
+void
+ws_conn_finish(struct ws_conn *c)
+{
+	abort();
 }
 
 /* /none, POST only on /post, `{id}` below /p/, at most 10 bytes to /small. */

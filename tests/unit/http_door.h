@@ -8,6 +8,7 @@
 
 #include "supervisor/event/events.h"
 #include "supervisor/gateway/dispatch.h"
+#include "supervisor/gateway/ws_conn.h"
 #include "supervisor/http/server.h"
 
 #define DOOR_REQUESTS_MAX 512

@@ -83,6 +83,7 @@ static const struct key limit_keys[] = {
 	{"hold_max", "7", false},
 	{"hold_bytes", "7B", false},
 	{"max_in_flight", "7", false},
+	{"max_websockets", "7", false},
 	{"request_timeout", "7s", false},
 	{"ping_timeout", "7s", false},
 	{"probation", "7s", false},

@@ -81,6 +81,9 @@ static const char *const whole[] = {
 	"\"idempotent\":"
 	"true,\"method\":\"PUT\",\"path\":\"/a\",\"body_limit\":0,"
 	"\"streams_body\":true}",
+	"{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/w\","
+	"\"websocket\":true,\"protocols\":[\"b\",\"a\"],"
+	"\"message_limit\":7,\"pinned\":true}",
 	"{\"kind\":\"tool\",\"name\":\"t\",\"description\":\"d\\n\",\"help\":"
 	"\"h\",\"idempotent\":false,\"schema\":{\"type\":\"object\"},"
 	"\"validate\":true}",
@@ -284,6 +287,21 @@ Test(registration, refusals_name_index_and_field)
 		{"[{\"kind\":\"http\",\"method\":\"POST\",\"path\":\"/\","
 		 "\"streams_body\":1}]",
 			"streams_body is not a boolean"},
+		{"[{\"kind\":\"http\",\"method\":\"POST\",\"path\":\"/\","
+		 "\"websocket\":true}]",
+			"the method of a websocket must be GET"},
+		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
+		 "\"pinned\":true}]",
+			"pinned need websocket"},
+		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
+		 "\"websocket\":true,\"protocols\":\"a\"}]",
+			"protocols is not an array"},
+		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
+		 "\"websocket\":true,\"protocols\":[\"a b\"]}]",
+			"protocols must be tokens"},
+		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
+		 "\"websocket\":true,\"message_limit\":0}]",
+			"message_limit must be from 1"},
 		{"[{\"kind\":\"tool\",\"name\":\"a\"},"
 		 "{\"kind\":\"tool\",\"name\":\"a\"}]",
 			"registration 1: tool:a is registered twice"},
@@ -308,8 +326,9 @@ Test(registration, refusals_name_index_and_field)
 Test(registration, a_field_given_twice_is_refused_by_name)
 {
 	static const char *const fields[] = {"kind", "name", "method", "path",
-		"idempotent", "body_limit", "streams_body", "description",
-		"schema", "validate", "help", "unknown"};
+		"idempotent", "body_limit", "streams_body", "websocket",
+		"protocols", "message_limit", "pinned", "description", "schema",
+		"validate", "help", "unknown"};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
 		bool known = i + 1 < sizeof(fields) / sizeof(*fields);

@@ -58,6 +58,10 @@ declare_one(struct declared *d, const char *text)
 	*space = '\0';
 	r->http.method = copy;
 	r->http.path = space + 1;
+	space = strstr(r->http.path, " websocket");
+	if (space)
+		*space = '\0';
+	r->http.websocket = space != NULL;
 }
 
 static void
@@ -128,6 +132,8 @@ find(const char *request)
 	case ROUTE_WRONG_METHOD:
 		snprintf(text, sizeof(text), "!%s", match.allow);
 		return text;
+	case ROUTE_UPGRADE:
+		return "upgrade";
 	case ROUTE_FOUND:
 		break;
 	}
@@ -203,6 +209,38 @@ Test(table, prefers_literal_to_param_to_rest)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		cr_expect_str_eq(find(rows[i].request), rows[i].want, "%s: %s",
 			rows[i].request, find(rows[i].request));
+}
+
+static const char *
+find_websocket(const char *path_text)
+{
+	cr_assert_eq(path_split(&path, bytes_of(path_text), &err), 0);
+	return route_find_websocket(table, &path, &match) == ROUTE_FOUND
+		       ? match.row->name
+		       : "-";
+}
+
+Test(table, a_websocket_stands_beside_a_route_for_get)
+{
+	serve(1,
+		"GET /a,GET /a websocket,GET /b websocket,POST /b,"
+		"GET /c/{x} websocket",
+		5);
+	cr_expect_str_eq(find("GET /a"), "GET /a");
+	cr_expect_str_eq(find_websocket("/a"), "GET /a websocket");
+	cr_expect_str_eq(find("GET /b"), "upgrade");
+	cr_expect_str_eq(find("HEAD /b"), "upgrade");
+	cr_expect_str_eq(find("PUT /b"), "!GET, POST");
+	cr_expect_str_eq(find_websocket("/b"), "GET /b websocket");
+	cr_expect_str_eq(find("GET /c/d"), "upgrade");
+	cr_expect_str_eq(find_websocket("/c/d"), "GET /c/{x} websocket");
+	cr_expect_str_eq(find_websocket("/d"), "-");
+	cr_expect_null(prepare(2, "GET /a websocket", NULL, NULL));
+	cr_expect(strstr(err.text, "taken by plugin 'one'"), "%s", err.text);
+	serve(1, "GET /a", 6);
+	cr_expect_str_eq(find_websocket("/a"), "-");
+	serve(2, "GET /a websocket", 7);
+	cr_expect_str_eq(find_websocket("/a"), "GET /a websocket");
 }
 
 Test(table, a_match_names_plugin_worker_and_registration)
