@@ -11,6 +11,7 @@
 #include "proto/util/utf8.h"
 #include "proto/value.h"
 #include "worker/request.h"
+#include "worker/websocket.h"
 
 void
 request_expect(const struct sup_req *req, enum request_state expected)
@@ -71,13 +72,15 @@ answer_has_content(struct sup_req *req)
 	case MESSAGE_TAKE:
 	case MESSAGE_TICK:
 	case MESSAGE_CLI:
+	case MESSAGE_WS_MOVE:
 		break;
 	default:
 		return true;
 	}
 	request_answer_error(req, WIRE_FAILED,
-		req->message == MESSAGE_EXPORT
-			? "answer an export with sup_reply_state()"
+		req->message == MESSAGE_EXPORT ||
+				req->message == MESSAGE_WS_MOVE
+			? "answer this with sup_reply_state()"
 		: req->message == MESSAGE_CLI
 			? "end a command line with sup_exit()"
 			: "answer this with sup_ok() or sup_fail()");
@@ -147,6 +150,21 @@ answer_http(struct sup_req *req, int status, const char *content_type,
 	request_answer_end(req);
 }
 
+void
+answer_pack_ws(struct sup_req *req, int status, const char *protocol)
+{
+	msgpack_packer *out = link_begin(req->plugin->link);
+
+	codec_result(out, req->id);
+	msgpack_pack_array(out, 3);
+	msgpack_pack_int(out, status);
+	msgpack_pack_array(out, req->reply_header_count);
+	for (const struct request_pair *h = req->reply_headers; h; h = h->next)
+		answer_pack_header(out, h->name, h->value);
+	codec_text(out, protocol);
+	link_end(req->plugin->link);
+}
+
 /* ---- all kinds ---- */
 
 void
@@ -163,6 +181,11 @@ sup_reply(struct sup_req *req, int status, const char *content_type,
 		return;
 	if (req->message == MESSAGE_HTTP) {
 		answer_http(req, status, content_type, text);
+		return;
+	}
+	if (req->message == MESSAGE_WS_OPEN) {
+		answer_pack_ws(req, status, NULL);
+		request_finish(req);
 		return;
 	}
 	out = link_begin(req->plugin->link);
@@ -302,9 +325,13 @@ sup_ok(struct sup_req *req)
 		answer_http(req, 204, NULL, BYTES(""));
 		return;
 	}
+	if (req->message == MESSAGE_WS_OPEN) {
+		websocket_accept(req);
+		return;
+	}
 	if (req->message == MESSAGE_EXPORT) {
-		request_answer_error(req, WIRE_FAILED,
-			"answer an export with sup_reply_state()");
+		request_answer_error(
+			req, WIRE_FAILED, "answer this with sup_reply_state()");
 		return;
 	}
 	if (req->message == MESSAGE_CONFIGURE)

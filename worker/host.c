@@ -82,7 +82,7 @@ host_init(struct sup *p)
 	p->credit_bytes = WIRE_CREDIT_BYTES;
 	list_init(&p->free_requests);
 	for (size_t i = 0; i < REQUEST_BUCKETS; i++)
-		list_init(&p->requests[i]);
+		list_init(&p->requests[i]), list_init(&p->conns[i]);
 	list_init(&p->calls);
 	body_feed_init(p);
 	post_init(p);

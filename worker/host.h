@@ -23,6 +23,7 @@ struct offer {
 	/* of a service: the start that has no answer yet, if nobody cancelled
 	 * it, and the stop that waits for it */
 	struct sup_req *start, *stop;
+	struct sup_ws_offer ws; /* of WebSocket connections */
 };
 
 /* All offers together. A request keeps the set that it came under. */
@@ -72,6 +73,8 @@ struct sup {
 	uint32_t free_count;
 	struct list requests[REQUEST_BUCKETS]; /* those that outlived their
 						  handler, by id */
+
+	struct list conns[REQUEST_BUCKETS]; /* struct sup_ws, by number */
 
 	struct list feeding; /* requests with pieces of a body for the plugin */
 	ev_timer feed;	     /* never runs: carries the event that says so */

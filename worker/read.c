@@ -20,14 +20,23 @@ enum {
 	HTTP_HEADERS = 5,
 	HTTP_BODY = 6,
 	HTTP_PEER = 8,
+	WS_PEER = 6, /* of `ws.open`, which has the others at the same places */
+	WS_MOVED = 7,
 };
+
+bool
+request_is_of_client(const struct sup_req *req)
+{
+	return req->message == MESSAGE_HTTP || req->message == MESSAGE_WS_OPEN;
+}
 
 static const char *
 request_text(struct sup_req *req, enum message_name message, int param)
 {
 	struct bytes bytes;
 
-	if (req->message != message)
+	if (req->message != message &&
+		!(message == MESSAGE_HTTP && req->message == MESSAGE_WS_OPEN))
 		return "";
 	if (!req->texts[param]) {
 		bytes = codec_bytes(&req->params[param]);
@@ -50,7 +59,7 @@ request_copy_headers(struct sup_req *req)
 {
 	const msgpack_object_array *list;
 
-	if (req->headers || !req->params || req->message != MESSAGE_HTTP)
+	if (req->headers || !req->params || !request_is_of_client(req))
 		return;
 	list = &req->params[HTTP_HEADERS].via.array;
 	req->headers = arena_take(
@@ -72,7 +81,7 @@ request_copy_path_params(struct sup_req *req)
 {
 	const msgpack_object_map *map;
 
-	if (req->path_params || !req->params || req->message != MESSAGE_HTTP)
+	if (req->path_params || !req->params || !request_is_of_client(req))
 		return;
 	map = &req->params[HTTP_PATH_PARAMS].via.map;
 	req->path_params = arena_take(&req->arena,
@@ -82,6 +91,28 @@ request_copy_path_params(struct sup_req *req)
 			(struct request_pair){
 				.name = request_copy(req, &map->ptr[i].key),
 				.value = request_copy(req, &map->ptr[i].val)};
+}
+
+/* texts[WS_MOVED] becomes "move", "crash", or "" for neither; the blob is the
+ * body. */
+static void
+request_copy_moved(struct sup_req *req)
+{
+	const msgpack_object *moved, *blob;
+	struct bytes bytes;
+
+	if (req->texts[WS_MOVED] || !req->params ||
+		req->message != MESSAGE_WS_OPEN)
+		return;
+	moved = &req->params[WS_MOVED];
+	bytes = codec_bytes(codec_field(moved, "how"));
+	req->texts[WS_MOVED] = arena_text(&req->arena, bytes.at, bytes.length);
+	blob = codec_field(moved, "blob");
+	if (!blob || blob->type != MSGPACK_OBJECT_BIN)
+		return;
+	bytes = codec_bytes(blob);
+	req->body_at = arena_text(&req->arena, bytes.at, bytes.length);
+	req->body_bytes = bytes.length;
 }
 
 static void
@@ -166,7 +197,12 @@ request_keep(struct sup_req *req)
 
 	if (!req->params)
 		return;
-	if (req->message == MESSAGE_HTTP) {
+	if (req->message == MESSAGE_WS_OPEN) {
+		request_text(req, MESSAGE_WS_OPEN, HTTP_PATH);
+		request_text(req, MESSAGE_WS_OPEN, HTTP_QUERY);
+		request_text(req, MESSAGE_WS_OPEN, WS_PEER);
+		request_copy_moved(req);
+	} else if (req->message == MESSAGE_HTTP) {
 		for (size_t i = 0; i < sizeof(http) / sizeof(http[0]); i++)
 			request_text(req, MESSAGE_HTTP, http[i]);
 	} else if (request_is_named(req)) {
@@ -196,6 +232,8 @@ const char *
 sup_req_method(struct sup_req *req)
 {
 	HOST_NEEDS(req, "req");
+	if (req->message == MESSAGE_WS_OPEN)
+		return "GET";
 	return request_text(req, MESSAGE_HTTP, HTTP_METHOD);
 }
 
@@ -217,6 +255,8 @@ const char *
 sup_req_peer(struct sup_req *req)
 {
 	HOST_NEEDS(req, "req");
+	if (req->message == MESSAGE_WS_OPEN)
+		return request_text(req, MESSAGE_WS_OPEN, WS_PEER);
 	return request_text(req, MESSAGE_HTTP, HTTP_PEER);
 }
 
@@ -257,6 +297,20 @@ sup_req_header_at(struct sup_req *req, size_t index, const char **name_out,
 	if (value_out)
 		*value_out = req->headers[index].value;
 	return true;
+}
+
+const char *
+sup_req_moved(struct sup_req *req, const void **blob_out, size_t *bytes_out)
+{
+	HOST_NEEDS(req, "req");
+	if (req->message != MESSAGE_WS_OPEN)
+		host_abort("sup_req_moved() is for a websocket only");
+	request_copy_moved(req);
+	if (blob_out)
+		*blob_out = req->body_at;
+	if (bytes_out)
+		*bytes_out = req->body_bytes;
+	return *req->texts[WS_MOVED] ? req->texts[WS_MOVED] : NULL;
 }
 
 const void *

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "worker/websocket.h"
 
 #define REST_BEFORE_REUSE 16 /* so that a second answer is noticed */
 #define RESTING_MAX 64	     /* more than these are freed */
@@ -75,6 +76,8 @@ void
 request_finish(struct sup_req *req)
 {
 	req->state = REQUEST_FREE;
+	if (req->ws)
+		websocket_request_over(req);
 	req->plugin->in_flight--;
 	if (req->plugin->serving == req->id)
 		req->plugin->serving = 0;
@@ -169,7 +172,8 @@ request_take_http(struct sup *p, const struct message *m)
 
 	req->left_ms = m->params[9].via.u64;
 	if (number >= p->offer_count ||
-		p->offers[number].declared.kind != REGISTRATION_HTTP) {
+		p->offers[number].declared.kind != REGISTRATION_HTTP ||
+		p->offers[number].declared.http.websocket) {
 		request_answer_error(
 			req, WIRE_NOT_FOUND, "there is no such registration");
 		return;
@@ -233,6 +237,12 @@ request_take(struct sup *p, const struct message *m)
 		return;
 	case MESSAGE_HEALTH:
 		request_take_health(request_create(p, m));
+		return;
+	case MESSAGE_WS_OPEN:
+		websocket_take_open(request_create(p, m), m);
+		return;
+	case MESSAGE_WS_MOVE:
+		websocket_take_move(request_create(p, m), m);
 		return;
 	case MESSAGE_EXPORT:
 		state_take_export(request_create(p, m));

@@ -70,6 +70,8 @@ struct sup_req {
 
 	struct buffer queue; /* awaits credit */
 	int64_t credit;
+	struct sup_ws *ws; /* of ws.open and ws.move, until it is accepted or
+			      given away */
 	sup_handler *on_cancel, *on_writable;
 	void *on_cancel_user, *on_writable_user;
 };
@@ -122,7 +124,11 @@ void service_ended(struct sup_req *req);
 /* read.c: copies all that params still holds; params is NULL afterwards. */
 void request_keep(struct sup_req *req);
 json_t *request_args(struct sup_req *req); /* borrowed */
+/* read.c: whether it has a path, headers and so on. */
+bool request_is_of_client(const struct sup_req *req);
 /* answer.c */
+/* Packs and sends the answer to ws.open. */
+void answer_pack_ws(struct sup_req *req, int status, const char *protocol);
 void request_answer_error(
 	struct sup_req *req, enum wire_error code, const char *text);
 /* The last object of the answer is packed. */

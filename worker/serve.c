@@ -11,6 +11,7 @@
 #include "proto/util/memory.h"
 #include "proto/value.h"
 #include "worker/request.h"
+#include "worker/websocket.h"
 
 enum { HELLO_ID = 1, READY_ID = 2, FIRST_CALL_ID = 3 };
 
@@ -147,6 +148,8 @@ serve_on_request(struct sup *p, const struct message *m)
 	case MESSAGE_HOOK:
 	case MESSAGE_TICK:
 	case MESSAGE_CLI:
+	case MESSAGE_WS_OPEN:
+	case MESSAGE_WS_MOVE:
 	case MESSAGE_HEALTH:
 	case MESSAGE_EXPORT:
 	case MESSAGE_IMPORT:
@@ -183,8 +186,16 @@ serve_on_notification(struct sup *p, const struct message *m)
 			codec_bytes(&m->params[1]), m->params[2].via.boolean);
 		return;
 	case MESSAGE_CREDIT:
-		request_on_credit(p, (uint32_t)m->params[0].via.u64,
-			m->params[1].via.u64);
+		if (!websocket_on_credit(p, (uint32_t)m->params[0].via.u64,
+			    m->params[1].via.u64))
+			request_on_credit(p, (uint32_t)m->params[0].via.u64,
+				m->params[1].via.u64);
+		return;
+	case MESSAGE_WS_MESSAGE:
+		websocket_on_message(p, m);
+		return;
+	case MESSAGE_WS_CLOSE:
+		websocket_on_close(p, m);
 		return;
 	case MESSAGE_CANCEL:
 		request_on_cancel(p, (uint32_t)m->params[0].via.u64);

@@ -7,6 +7,7 @@
 #include "proto/util/sha256.h"
 #include "proto/value.h"
 #include "worker/request.h"
+#include "worker/websocket.h"
 
 static void
 state_hash(struct bytes blob, char hex_out[SHA256_HEX_BYTES])
@@ -55,10 +56,21 @@ sup_reply_state(struct sup_req *req, const void *bytes, size_t size)
 	char hash[SHA256_HEX_BYTES];
 	msgpack_packer *out;
 
-	if (req->message != MESSAGE_EXPORT)
-		host_abort("sup_reply_state() can only answer an export");
+	if (req->message != MESSAGE_EXPORT && req->message != MESSAGE_WS_MOVE)
+		host_abort("sup_reply_state() can only answer an export or a "
+			   "move");
 	if (!request_is_wanted(req))
 		return;
+	if (req->message == MESSAGE_WS_MOVE) {
+		if (size > SUP_WS_BLOB_MAX)
+			request_answer_error(req, WIRE_TOO_LARGE,
+				"the state of a connection is larger than "
+				"64 KiB");
+		else
+			websocket_moved(
+				req, (struct bytes){bytes ? bytes : "", size});
+		return;
+	}
 	if (size > SUP_STATE_MAX) {
 		request_answer_error(
 			req, WIRE_TOO_LARGE, "the state is larger than 16 MiB");

@@ -15,6 +15,7 @@
 #include "tests/system/harness/http.h"
 #include "tests/system/harness/run.h"
 #include "tests/system/harness/shell.h"
+#include "tests/system/harness/ws.h"
 
 TestSuite(languages, .fini = run_fini, .timeout = 120);
 
@@ -227,6 +228,105 @@ a_client_that_leaves_cancels(struct gateway_run *g)
 }
 IN_EVERY_LANGUAGE(a_client_that_leaves_cancels)
 
+/* ---- WebSocket connections ---- */
+
+static void
+a_connection_is_accepted_or_refused(struct gateway_run *g)
+{
+	struct ws w;
+	struct answer a;
+
+	ws_ask(&w, g->http, "/talk/a%20b",
+		"Sec-WebSocket-Protocol: other, scenario\r\n");
+	cr_expect_eq(w.status, 101);
+	cr_expect(strstr(w.head, "Sec-WebSocket-Protocol: scenario\r\n"), "%s",
+		w.head);
+	cr_expect(strstr(w.head, "X-Room: a b\r\n"), "%s", w.head);
+	ws_close(&w);
+	ws_ask(&w, g->http, "/talk/a", "X-Refuse: 418\r\n");
+	cr_expect_eq(w.status, 418);
+	ws_leave(&w);
+	ws_ask(&w, g->http, "/talk/a", "X-Fail: denied\r\n");
+	cr_expect_eq(w.status, 403);
+	ws_leave(&w);
+	a = http_get(g->http, "/talk/a");
+	cr_expect_str_eq(a.body, "the room a\n");
+	answer_finish(&a);
+	cr_expect_eq(http_status(g->http, "/pinned"), 426);
+}
+IN_EVERY_LANGUAGE(a_connection_is_accepted_or_refused)
+
+static void
+messages_go_both_ways(struct gateway_run *g)
+{
+	struct ws w;
+
+	ws_open(&w, g->http, "/talk/a");
+	ws_say(&w, "81:hello 82:%01%02");
+	ws_expect(&w, "T(hello) B(\x01\x02)");
+	ws_say(&w, "01:one 89:ping 80:two 81: 82*90000");
+	ws_expect(&w, "pong(ping) T(onetwo) T() B+[65536] C[24464]");
+	ws_say(&w, "81:big 81:close");
+	ws_expect(&w, "B+[65536] C[24464] close(4000 as asked)");
+	ws_leave(&w);
+}
+IN_EVERY_LANGUAGE(messages_go_both_ways)
+
+static void
+messages_have_a_limit_both_ways(struct gateway_run *g)
+{
+	struct ws w;
+
+	ws_open(&w, g->http, "/talk/a");
+	ws_say(&w, "82*100001");
+	ws_expect(&w, "close(1009 the message is too large)");
+	ws_leave(&w);
+	ws_open(&w, g->http, "/talk/a");
+	ws_say(&w, "81:large");
+	ws_expect(
+		&w, "B+[65536] close(1009 the plugin's message is too large)");
+	ws_leave(&w);
+}
+IN_EVERY_LANGUAGE(messages_have_a_limit_both_ways)
+
+static void
+a_connection_outlives_reloads_and_crashes(struct gateway_run *g)
+{
+	struct ws w;
+
+	ws_open(&w, g->http, "/talk/a");
+	ws_say(&w, "81:a 81:count");
+	ws_expect(&w, "T(a) T(2 in 1)");
+	ctl_destroy(
+		ctl_expect(g, 0, "reload", "it", "--wait", "settled", NULL));
+	ws_expect(&w, "T(moved move 2)");
+	ws_say(&w, "81:count");
+	ws_expect(&w, "T(3 in 2)");
+	cr_assert(!kill((pid_t)ctl_status_number(g, "it", "pid"), SIGKILL));
+	ws_expect(&w, "T(moved crash -)");
+	ws_say(&w, "81:count");
+	ws_expect(&w, "T(1 in 3)");
+	ws_close(&w);
+}
+IN_EVERY_LANGUAGE(a_connection_outlives_reloads_and_crashes)
+
+static void
+a_pinned_connection_stays_with_its_worker(struct gateway_run *g)
+{
+	struct ws old, new;
+
+	ws_open(&old, g->http, "/pinned");
+	ctl_destroy(ctl_expect(g, 0, "reload", "it", NULL));
+	ws_open(&new, g->http, "/pinned");
+	ws_say(&old, "81:a");
+	ws_expect(&old, "T(in 1)");
+	ws_say(&new, "81:a");
+	ws_expect(&new, "T(in 2)");
+	ws_close(&old);
+	ws_close(&new);
+}
+IN_EVERY_LANGUAGE(a_pinned_connection_stays_with_its_worker)
+
 /* ---- tools, methods, commands ---- */
 
 struct named {
@@ -295,7 +395,7 @@ what_is_registered_is_the_same(struct gateway_run *g)
 {
 	struct ctl *c = ctl_expect(g, 0, "reload", "it", NULL);
 
-	cr_expect_eq(ctl_number(c, "registered.httpRoutes"), 29);
+	cr_expect_eq(ctl_number(c, "registered.httpRoutes"), 32);
 	cr_expect_str_eq(ctl_text(c, "registered.tools.0"), "add");
 	cr_expect_str_eq(ctl_text(c, "registered.tools.1"), "fails");
 	cr_expect_str_eq(ctl_text(c, "registered.wsMethods.0"), "double");

@@ -17,6 +17,12 @@
 //   }
 //   plugin.http('GET', '/ticks', (req) => supd.events(ticks(req)));
 //
+//   plugin.websocket('/chat/{room}', {protocols: ['chat']}, {
+//     open(ws) { ws.count = Number(ws.moved?.blob ?? 0); },
+//     message(ws, data) { ws.count++; return ws.send(data); },
+//     move(ws) { return String(ws.count); }, // for the next worker
+//   });
+//
 //   plugin.run();
 //
 // with this plugin.yaml beside it:
@@ -1000,6 +1006,187 @@ function pieceOf(value) {
   throw new TypeError('a piece of a body must be a string or bytes');
 }
 
+// ---- WebSocket connections ----
+
+const TEXT = 1, BINARY = 2;
+const WS_PIECE = 64 * 1024; // bytes of a message that are sent at once
+const WS_CREDIT = 32 * 1024; // bytes that are confirmed together
+
+/** A client's connection. path, query (raw), params, headers and peer as in
+ * HttpRequest; protocol; moved: null, or {how: 'move' or 'crash', blob: a
+ * Buffer or null} when it comes from an earlier worker; isOpen. open() may set
+ * replyHeaders, an object: headers of the answer that accepts. */
+class WebSocket {
+  constructor(plugin, conn, params, offer) {
+    this.plugin = plugin;
+    this.id = conn;
+    this.path = params[2];
+    this.params = params[3];
+    this.query = params[4];
+    this.said = params[5];
+    this.peer = params[6];
+    this.moved = params[7];
+    this.protocol = null;
+    this.replyHeaders = {};
+    this.isOpen = true;
+    this.map = null;
+    this.offer = offer;
+    this.ask = null; // the id of a ws.open without an answer
+    this.credit = plugin.limits.credit;
+    this.inbox = []; // [data, cost], or [the id of a ws.move]
+    this.busy = true; // a handler is running
+    this.pieces = []; // of the message that is arriving
+    this.cost = 0;
+    this.owed = 0; // bytes received, not confirmed
+    this.outbox = []; // {opcode, bytes, at, done}
+  }
+
+  /** Sends a string or bytes. The promise is true once supd may have all of it:
+   * wait for it where the client may be slow. false: it is closed. */
+  send(data) {
+    const text = typeof data === 'string';
+    if (!text && !(data instanceof Uint8Array))
+      throw new TypeError('a message must be a string or bytes');
+    if (!this.isOpen) return Promise.resolve(false);
+    const bytes = text ? Buffer.from(data) : data;
+    if (!this.outbox.length && this.ask === null &&
+        bytes.length <= Math.min(this.credit, WS_PIECE)) {
+      this.piece(text ? TEXT : BINARY, bytes, false);
+      return SENT;
+    }
+    return new Promise((done) => {
+      this.outbox.push({opcode: text ? TEXT : BINARY, bytes, at: 0, done});
+      this.pump();
+    });
+  }
+
+  piece(opcode, bytes, more) {
+    this.credit -= bytes.length || 1;
+    this.plugin.notify('ws.message', [this.id, opcode, bytes, more]);
+  }
+
+  pump() {
+    while (this.outbox.length && this.credit > 0 && this.ask === null) {
+      const out = this.outbox[0];
+      const size = Math.min(out.bytes.length - out.at, WS_PIECE, this.credit);
+      const piece = out.bytes.subarray(out.at, out.at + size);
+      out.at += size;
+      this.piece(out.opcode, piece, out.at < out.bytes.length);
+      if (out.at < out.bytes.length) continue;
+      this.outbox.shift();
+      out.done(true);
+    }
+  }
+
+  /** Closes the connection; the handler close() is not called. */
+  close(code = 1000, reason = '') {
+    if (!this.isOpen) return;
+    this.plugin.notify('ws.close',
+      [this.id, code, String(reason).slice(0, 123)]);
+    this.end();
+  }
+
+  // Nothing more comes and nothing can be sent.
+  end() {
+    this.isOpen = false;
+    this.plugin.conns.delete(this.id);
+    for (const out of this.outbox) out.done(false);
+    this.outbox = [];
+    this.inbox = [];
+  }
+
+  // Runs a handler; the next one begins when it is done.
+  run(name, args, then) {
+    const handler = this.offer.handlers[name];
+    let inside = true;
+    const ended = (value, error) => {
+      this.busy = false;
+      then(value, error);
+      if (!inside) this.next();
+    };
+    this.busy = true;
+    settle(() => handler && handler(this, ...args),
+      (value) => ended(value, null), (error) => {
+        if (!isAnswer(error)) this.plugin.log('error',
+          `websocket ${this.path}: ${described(error)}`);
+        ended(null, error);
+      });
+    inside = false;
+  }
+
+  next() {
+    while (this.inbox.length && !this.busy) {
+      const item = this.inbox.shift();
+      if (item.length === 1) {
+        this.leave(item[0]);
+        continue;
+      }
+      this.run('message', [item[0]], (value, error) => {
+        this.confirm(item[1]);
+        if (error) this.close(1011);
+      });
+    }
+  }
+
+  confirm(cost) {
+    this.owed += cost;
+    if (!this.inbox.length) { // a long message must not wait for credit
+      this.owed += this.cost;
+      this.cost = 0;
+    }
+    if (this.owed < WS_CREDIT || !this.isOpen) return;
+    this.plugin.notify('credit', [this.id, this.owed]);
+    this.owed = 0;
+  }
+
+  arrive(opcode, piece, more) {
+    this.pieces.push(piece);
+    this.cost += piece.length || 1;
+    if (more) {
+      if (!this.inbox.length && !this.busy) this.confirm(0);
+      return;
+    }
+    const whole = this.pieces.length === 1 ? piece : Buffer.concat(this.pieces);
+    this.inbox.push([opcode === TEXT ? whole.toString() : whole, this.cost]);
+    this.pieces = [];
+    this.cost = 0;
+    this.next();
+  }
+
+  closed(code, reason) {
+    this.end();
+    if (this.offer.handlers.close)
+      settle(() => this.offer.handlers.close(this, code, reason), () => {},
+        (error) => this.plugin.log('error',
+          `websocket ${this.path}: ${described(error)}`));
+  }
+
+  // Another worker gets it.
+  leave(id) {
+    this.run('move', [], (value) => {
+      const blob = value === undefined || value === null ? null
+        : value instanceof Uint8Array ? value : Buffer.from(String(value));
+      if (this.plugin.moves.delete(id))
+        this.plugin.respond(id, blob && [blob]);
+      this.end();
+    });
+  }
+}
+
+for (const name of ['headerList', 'headers', 'searchParams'])
+  Object.defineProperty(WebSocket.prototype, name,
+    Object.getOwnPropertyDescriptor(HttpRequest.prototype, name));
+
+const SENT = Promise.resolve(true);
+
+// The first of the registration's protocols that the client offers.
+function protocolOf(ws) {
+  const offered = (ws.headers['sec-websocket-protocol'] ?? '').split(',')
+    .map((item) => item.trim());
+  return (ws.offer.protocols ?? []).find((own) => offered.includes(own)) ??
+    null;
+}
+
 // ---- the plugin ----
 
 // The request that is being served; what a handler starts has it too.
@@ -1045,6 +1232,9 @@ class Plugin {
     this.starters = [];
     this.calls = new Map(); // our own, by id
     this.requests = new Map(); // theirs that outlived their handler's call
+    this.conns = new Map(); // WebSocket connections, by number
+    this.moves = new Map(); // of ws.move without an answer: its connection
+    this.opens = new Map(); // of ws.open, likewise
     this.imports = new Map(); // state that is still coming, by request id
     this.nextId = 1;
     this.inFlight = 0;
@@ -1081,6 +1271,27 @@ class Plugin {
     const [options, handler] = optionsOf(rest);
     return this.offer('http', `${method} ${path}`, {method, path,
       idempotent: options.idempotent, body_limit: options.bodyLimit}, handler);
+  }
+
+  /** WebSocket connections. handlers, each may be async, and the next one of a
+   * connection waits for it: open(ws: WebSocket) accepts the connection, with
+   * the first of the protocols that the client offers, unless it returns a
+   * status or Response, or throws; message(ws, data: string or Buffer);
+   * close(ws, code, reason); move(ws) returns what the next worker gets as
+   * ws.moved.blob: bytes, a string, or nothing. options: {protocols (an
+   * array), messageLimit (bytes, of either side), pinned (over a reload a
+   * connection stays with its worker), idempotent} */
+  websocket(path, ...rest) {
+    const [options, handlers] = optionsOf(rest);
+    if (handlers === null || typeof handlers !== 'object')
+      throw new TypeError(`websocket ${path}: the handlers must be an object`);
+    const fields = {method: 'GET', path, websocket: true,
+      protocols: options.protocols, message_limit: options.messageLimit,
+      pinned: options.pinned, idempotent: options.idempotent};
+    this.offer('http', `websocket ${path}`, fields, () => {});
+    this.handlers.http[this.offers.length - 1] =
+      {handlers, protocols: options.protocols};
+    return this;
   }
 
   /** handler(args, call: Call) returns the result. options: {description,
@@ -1571,6 +1782,7 @@ class Plugin {
     if (!params) return; // unknown, or not as it should be
     const [id] = params;
     const req = this.requests.get(id);
+    if (this.onSocket(name, id, params)) return;
     if (name === 'chunk') {
       const incoming = req ? req.pieces : this.imports.get(id);
       if (incoming) incoming.push(params[1], params[2]);
@@ -1588,6 +1800,73 @@ class Plugin {
     } else if (name === 'resume') {
       this.draining = this.drained = false;
     }
+  }
+
+  // Takes what is about a WebSocket connection; false: it is about another.
+  onSocket(name, id, params) {
+    const ws = this.conns.get(id);
+    if (name === 'ws.message') {
+      if (ws) ws.arrive(params[1], params[2], params[3]);
+    } else if (name === 'ws.close') {
+      if (ws) ws.closed(params[1], params[2]);
+    } else if (name === 'credit') {
+      if (!ws) return false;
+      ws.credit += params[1];
+      ws.pump();
+    } else if (name === 'cancel') {
+      const asked = this.opens.get(id) ?? this.moves.get(id);
+      if (!asked) return false;
+      const opening = this.opens.delete(id);
+      this.moves.delete(id);
+      if (opening) this.refuse(id, fail('cancelled', 'cancelled'));
+      else this.respond(id, null);
+      asked.end();
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  onOpen(id, params) {
+    const offer = this.handlers.http[params[1]];
+    if (!offer || typeof offer === 'function') {
+      this.refuse(id, fail('not_found', 'there is no such registration'));
+      return;
+    }
+    const ws = new WebSocket(this, params[0], params, offer);
+    ws.ask = id;
+    this.opens.set(id, ws);
+    this.conns.set(ws.id, ws);
+    ws.run('open', [], (value, error) => {
+      if (!this.opens.delete(id)) return; // cancelled
+      const status = typeof value === 'number' ? new Response(value) : value;
+      ws.ask = null;
+      if (error) {
+        this.refuse(id, error);
+      } else if (status instanceof Response) {
+        this.respond(id, [status.status, headersOf(status.headers, null)
+          .map(([name, text]) => [name, Buffer.from(text)]), null]);
+      } else {
+        ws.protocol = protocolOf(ws);
+        this.respond(id, [101, headersOf(ws.replyHeaders, null)
+          .map(([name, text]) => [name, Buffer.from(text)]), ws.protocol]);
+        ws.pump();
+        return;
+      }
+      ws.end();
+    });
+    ws.next();
+  }
+
+  onMove(id, conn) {
+    const ws = this.conns.get(conn);
+    if (!ws) {
+      this.respond(id, null);
+      return;
+    }
+    this.moves.set(id, ws);
+    ws.inbox.push([id]);
+    ws.next();
   }
 
   onRequest(id, name, reader) {
@@ -1618,6 +1897,8 @@ class Plugin {
       case 'tick':
         return this.onCall(id, 'schedule', params[0], null,
           new Tick(this, id, params));
+      case 'ws.open': return this.onOpen(id, params);
+      case 'ws.move': return this.onMove(id, params[0]);
       case 'ping': return this.respond(id, null);
       case 'health': return this.answerWith(id, this.onHealth, []);
       case 'configure': return this.answerWith(id, async (settings) => {
@@ -1761,7 +2042,7 @@ class Plugin {
   onHttp(id, params) {
     const req = new HttpRequest(this, id, params, params[5]);
     const handler = this.handlers.http[params[0]];
-    if (!handler) {
+    if (typeof handler !== 'function') {
       this.refuse(id, fail('not_found', 'there is no such registration'));
       return;
     }
@@ -1943,12 +2224,11 @@ function wholeMs(timeout) {
 // o bool, m map, a array, x anything; further params are ignored.
 const REQUESTS = {http: 'ussmsabosu', tool: 'sxux', method: 'sxux',
   command: 'ssxu', cli: 'samu', tick: 'ssuuu', hook: 'ssxmu', ping: '',
-  health: '',
-  configure: 'm', export: '',
-  import: 'ib',
+  health: '', configure: 'm', export: '', import: 'ib', 'ws.open': 'uusmsasxu',
+  'ws.move': 'u',
   'service.start': 'su', 'service.stop': 'su', quiesce: 'u', take: 'uu'};
 const NOTIFICATIONS = {chunk: 'ubo', credit: 'uu', cancel: 'u', drain: '',
-  resume: '', limits: 'm'};
+  resume: '', limits: 'm', 'ws.message': 'uubo', 'ws.close': 'uus'};
 const FITS = {
   u: (v) => (typeof v === 'number' && v >= 0 && Number.isInteger(v)) ||
     (typeof v === 'bigint' && v >= 0n),
@@ -2096,6 +2376,6 @@ function bodyOf(body) {
   return [Buffer.from(toJson(body)), 'application/json'];
 }
 
-module.exports = {Plugin, Request, HttpRequest, Call, HookCall, Response, reply,
-  fail, Verdict, change, stop, claim,
+module.exports = {Plugin, Request, HttpRequest, Call, HookCall, WebSocket,
+  Response, reply, fail, Verdict, change, stop, claim,
   event, events, toJson, fromJson, NotJson, Writer, Reader, Malformed};

@@ -33,6 +33,13 @@
     def report(req):                            # no `async`: may block, since
         return supd.Response(200, {"Content-Type": "text/csv"}, slow_query())
 
+    @plugin.websocket("/chat/{room}", protocols=["chat"])
+    async def chat(ws):                         # one client's connection
+        state = (ws.moved or {}).get("blob") or b"0"   # after a reload
+        ws.on_move = lambda: state              # for the next worker
+        async for message in ws:                # str or bytes, in order
+            await ws.send(message)              # waits for a slow client
+
     @plugin.tool("add", "adds", schema={"type": "object"})
     async def add(args):
         if "a" not in args:
@@ -109,9 +116,9 @@ except ImportError:
     from contextvars import ContextVar, copy_context
 
 __version__ = "0.1.0"
-__all__ = ["Plugin", "Request", "Response", "Event", "Error", "NotJson",
-           "Cancelled", "events", "sleep", "ERRORS", "Verdict", "change",
-           "stop", "claim"]
+__all__ = ["Plugin", "Request", "Response", "Event", "WebSocket", "Error",
+           "NotJson", "Closed", "Cancelled", "events", "sleep", "ERRORS",
+           "Verdict", "change", "stop", "claim"]
 
 PROTOCOL = 1
 ERRORS = ("bad_message", "version", "denied", "not_found", "conflict", "busy",
@@ -145,6 +152,17 @@ class _LightCancelled(BaseException):
 Cancelled = _LightCancelled
 if "asyncio" in sys.modules:
     Cancelled = sys.modules["asyncio"].CancelledError
+
+
+class Closed(Exception):
+    """The WebSocket connection is closed, or another worker has it."""
+
+    def __init__(self, code, reason=""):
+        super().__init__(code, reason)
+        self.code, self.reason = code, reason
+
+    def __str__(self):
+        return "closed: %d %s" % (self.code, self.reason)
 
 
 class Malformed(ValueError):
@@ -1139,6 +1157,204 @@ class Request:
                 self._taken = waiting
 
 
+_ENDED = object()       # in an inbox: nothing follows
+_WS_PIECE = 64 * 1024   # bytes of a message that are sent at once
+_WS_CREDIT = 32 * 1024  # bytes that are confirmed together
+
+
+class WebSocket:
+    """One client's connection: path and query (raw), params (of the pattern),
+    headers and peer as in Request; protocol, once it is accepted; moved: None,
+    or a dict: how ("move" or "crash"), and blob (bytes or None), when the
+    connection comes from an earlier worker.
+
+    The handler's first receive(), send() or accept() accepts the connection;
+    raising Error, or returning a status, refuses it. When the handler returns,
+    the connection is closed. If on_move is set to a function (or async
+    function), it is called when another worker takes over, after all messages
+    that came before have been received, and returns bytes for it, or None;
+    then the handler sees the end."""
+
+    on_move = None
+    protocol = None
+    _task = None
+
+    def __init__(self, plugin, number, conn, offer, path, params, query,
+                 headers, peer, moved):
+        self.plugin, self.id, self.path, self.params = (
+            plugin, conn, path, params)
+        self.query, self.peer, self.moved = query, peer, moved
+        self._headers, self._offer, self._number = headers, offer, number
+        self._credit = plugin._credit_bytes
+        self._inbox = deque()   # (opcode, pieces, cost), a move, _ENDED
+        self._pieces, self._cost = [], 0  # of the message that is arriving
+        self._owed = 0          # bytes received, not confirmed
+        self._arrival = self._writable = self._turn = None
+        self._closed = None     # a Closed
+
+    headers, header = Request.headers, Request.header
+    query_args = Request.query_args
+
+    # ---- the end of the request ----
+
+    async def accept(self, protocol=None, headers=None):
+        """Accepts the connection, with the first of the registration's
+        protocols that the client offers, or another; headers of the answer."""
+        if self._number is None:
+            return
+        if protocol is None:
+            offered = [item.strip() for name, value in self.headers
+                       if name == "sec-websocket-protocol"
+                       for item in value.split(",")]
+            protocol = next((mine for mine in
+                             self._offer.fields.get("protocols") or ()
+                             if mine in offered), None)
+        self.protocol = protocol
+        self._answer([101, _headers_of(headers or (), None), protocol])
+
+    def _answer(self, result):
+        number, self._number = self._number, None
+        self.plugin._ws_asks.pop(number, None)
+        self.plugin._send([1, number, None, result])
+
+    def _refuse(self, status, headers=()):
+        if self._number is None:
+            return
+        self._answer([status, _headers_of(headers, None), None])
+        self._end(Closed(1008, "refused"))
+
+    def _end(self, closed):
+        """Nothing comes any more."""
+        if self._closed:
+            return
+        self._closed = closed
+        self.plugin._conns.pop(self.id, None)
+        self._inbox.append(_ENDED)
+        for future in (self._arrival, self._writable):
+            if future:
+                _resolve(future)
+
+    # ---- messages ----
+
+    def _arrive(self, opcode, piece, more):
+        self._pieces.append(piece)
+        self._cost += len(piece) or 1
+        if more:
+            self._confirm_part()
+            return
+        self._inbox.append((opcode, self._pieces, self._cost))
+        self._pieces, self._cost = [], 0
+        if self._arrival:
+            _resolve(self._arrival)
+
+    def _confirm_part(self):
+        """A long message must not wait for credit; but one that waits behind
+        others does."""
+        if not self._inbox:
+            self._owed += self._cost
+            self._cost = 0
+            self._confirm()
+
+    def _confirm(self):
+        if self._owed >= _WS_CREDIT and not self._closed:
+            self.plugin._notify("credit", self.id, self._owed)
+            self._owed = 0
+
+    async def receive(self):
+        """The next message: str or bytes. Closed at the end."""
+        await self.accept()
+        while True:
+            while not self._inbox:
+                self._arrival = self.plugin._loop.future()
+                await self._arrival
+                self._arrival = None
+            item = self._inbox.popleft()
+            if item is _ENDED:
+                self._inbox.append(_ENDED)
+                raise self._closed
+            if len(item) == 1:
+                await self._leave(item[0])
+                continue
+            opcode, pieces, cost = item
+            self._owed += cost
+            self._confirm()
+            self._confirm_part()
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            return data.decode() if opcode == 1 else data
+
+    async def __aiter__(self):
+        while True:
+            try:
+                message = await self.receive()
+            except Closed:
+                return
+            yield message
+
+    async def send(self, message):
+        """Sends a str or bytes; waits while the client does not read. Messages
+        of several tasks go out one after the other. Closed at the end."""
+        await self.accept()
+        text = isinstance(message, str)
+        data = message.encode() if text else bytes(message)
+        while self._turn:
+            await self._turn
+        if len(data) <= min(self._credit, _WS_PIECE) and not self._closed:
+            self._send_piece(1 if text else 2, data, False)
+            return
+        self._turn = self.plugin._loop.future()
+        try:
+            await self._send_pieces(1 if text else 2, data)
+        finally:
+            turn, self._turn = self._turn, None
+            _resolve(turn)
+
+    def _send_piece(self, opcode, piece, more):
+        self._credit -= len(piece) or 1
+        self.plugin._notify("ws.message", self.id, opcode, piece, more)
+
+    async def _send_pieces(self, opcode, data):
+        at, size = 0, len(data)
+        while True:
+            while self._credit <= 0 and not self._closed:
+                self._writable = self.plugin._loop.future()
+                await self._writable
+                self._writable = None
+            if self._closed:
+                raise self._closed
+            length = min(_WS_PIECE, self._credit, size - at)
+            self._send_piece(opcode, data[at:at + length], at + length < size)
+            at += length
+            if at == size:
+                return
+
+    async def close(self, code=1000, reason=""):
+        """Closes the connection."""
+        await self.accept()
+        self._close(code, reason)
+
+    def _close(self, code, reason):
+        if not self._closed:
+            self.plugin._notify("ws.close", self.id, code, reason[:123])
+            self._end(Closed(code, reason))
+
+    async def _leave(self, number):
+        """Answers ws.move."""
+        blob = None
+        try:
+            if self.on_move:
+                blob = self.on_move()
+                if _is_awaitable(blob):
+                    blob = await blob
+        except BaseException as problem:
+            self.plugin._log_problem("on_move", problem)
+            blob = None
+        if number in self.plugin._ws_asks:
+            del self.plugin._ws_asks[number]
+            self.plugin._send([1, number, None, None if blob is None
+                               else [bytes(blob)]])
+        self._end(Closed(1012, "moved to another worker"))
+
+
 class _Twice(ValueError):
     """A duplicate key of an object."""
 
@@ -1401,6 +1617,8 @@ class Plugin:
         self._loop = self._link = self._pool = self._logger = None
         self._loop_thread = None
         self._requests = {}  # id -> Request, until its last word
+        self._conns = {}     # id -> WebSocket
+        self._ws_asks = {}   # id of a ws.open or ws.move -> WebSocket
         self._calls = {}
         self._last_id = 0
         self._draining = self._drained = self._is_offered = False
@@ -1429,6 +1647,25 @@ class Plugin:
         return lambda function: self._offer(
             "http", "%s %s" % (method, path), function, inline, fields,
             body_limit)
+
+    def websocket(self, path, protocols=None, message_limit=None, pinned=None,
+                  idempotent=None):
+        """WebSocket connections: an async handler(ws) for each. protocols: the
+        subprotocols that it speaks; message_limit: bytes, of either side;
+        pinned: over a reload a connection stays with its worker until it is
+        closed, instead of being moved to the next one."""
+        fields = {"method": "GET", "path": path, "websocket": True,
+                  "protocols": list(protocols) if protocols else None,
+                  "message_limit": message_limit, "pinned": pinned,
+                  "idempotent": idempotent}
+
+        def register(function):
+            self._offer("http", "GET %s websocket" % path, function, False,
+                        fields)
+            if self._offers[-1].mode != _ASYNC:
+                raise TypeError("the handler of a websocket must be async")
+            return function
+        return register
 
     def tool(self, name, description=None, schema=None, idempotent=None,
              inline=False, validate=True):
@@ -1938,6 +2175,72 @@ class Plugin:
         else:
             self._dispatch(req, (req,))
 
+    def _take_ws_open(self, number, _, conn, registration, path, params, query,
+                      headers, peer, moved, deadline_ms, *_more):
+        offer = self._offers[registration] \
+            if 0 <= registration < len(self._offers) else None
+        if not offer or not offer.fields.get("websocket"):
+            self._send([1, number, [
+                "not_found", "there is no such registration"], None])
+            return
+        ws = WebSocket(self, number, conn, offer, path, params, query,
+                       headers, peer, moved)
+        self._ws_asks[number] = self._conns[conn] = ws
+        ws._task = self._loop.start(
+            self._serve_ws(ws), lambda problem: self._ws_ended(ws, problem))
+
+    async def _serve_ws(self, ws):
+        try:
+            got = ws._offer.function(ws)
+            if hasattr(got, "__aiter__"):
+                raise TypeError("the handler of a websocket must not yield")
+            got = await got
+        except (SystemExit, KeyboardInterrupt) as problem:
+            raise _no_end(problem) from problem
+        if ws._number is not None:
+            got = Response(*got) if isinstance(got, tuple) else got
+            if isinstance(got, Response):
+                ws._refuse(got.status, got.headers)
+            else:
+                ws._refuse(got if type(got) is int else 403)
+        ws._close(1000, "")
+
+    def _ws_ended(self, ws, problem):
+        ws._task = None
+        if problem is None:
+            return
+        if isinstance(problem, Error) and ws._number is not None:
+            number, ws._number = ws._number, None
+            self._ws_asks.pop(number, None)
+            self._send([1, number, [problem.code, str(problem.text)], None])
+            ws._end(Closed(1008, "refused"))
+            return
+        if not isinstance(problem, (Closed, Error, Cancelled,
+                                    _LightCancelled)):
+            self._log_problem("websocket %s" % ws.path, problem)
+        ws._refuse(500)
+        ws._close(1011, "")
+
+    def _take_ws_move(self, number, _, conn, *_more):
+        ws = self._conns.get(conn)
+        if not ws:
+            self._send([1, number, None, None])
+            return
+        self._ws_asks[number] = ws
+        ws._inbox.append((number,))
+        if ws._arrival:
+            _resolve(ws._arrival)
+
+    def _on_ws_message(self, conn, opcode, piece, more, *_):
+        ws = self._conns.get(conn)
+        if ws:
+            ws._arrive(opcode, piece, more)
+
+    def _on_ws_close(self, conn, code, reason, *_):
+        ws = self._conns.get(conn)
+        if ws:
+            ws._end(Closed(code, reason))
+
     def _take_named(self, number, kind, name, args, third, fourth, *_more):
         command = kind == "command"
         req = Request(self, kind, number, fourth if command else third)
@@ -2260,6 +2563,12 @@ class Plugin:
             req._arrive(piece, more)
 
     def _on_credit(self, number, size, *_):
+        ws = self._conns.get(number)
+        if ws:
+            ws._credit += size
+            if ws._writable:
+                _resolve(ws._writable)
+            return
         req = self._requests.get(number)
         if req and (req._state == _STREAMING or req.kind == "cli"):
             req._credit += size
@@ -2268,6 +2577,16 @@ class Plugin:
                 _resolve(writable)
 
     def _on_cancel(self, number, *_):
+        ws = self._ws_asks.pop(number, None)
+        if ws:  # of ws.open or ws.move: it is no longer ours
+            if ws._number == number:
+                ws._number = None
+                self._send([1, number, ["cancelled", "cancelled"], None])
+            else:
+                self._send([1, number, None, None])
+            ws._end(Closed(1006, "the client left" if not ws._inbox
+                           else "moved to another worker"))
+            return
         req = self._requests.get(number)
         if not req or req.cancelled:
             return
@@ -2474,6 +2793,9 @@ _REQUESTS = {
     "hook": (Plugin._take_event, (str, str, object, dict, int)),
     "cli": (Plugin._take_cli, (str, list, dict, int)),
     "tick": (Plugin._take_tick, (str, str, int, int, int)),
+    "ws.open": (Plugin._take_ws_open, (int, int, str, dict, str, list, str,
+                                       object, int)),
+    "ws.move": (Plugin._take_ws_move, (int,)),
     "ping": (Plugin._take_ping, ()), "health": (Plugin._take_health, ()),
     "configure": (Plugin._take_configure, (dict,)),
     "export": (Plugin._take_export, ()),
@@ -2485,6 +2807,8 @@ _REQUESTS = {
 _NOTIFICATIONS = {
     "chunk": (Plugin._on_chunk, (int, bytes, bool)),
     "credit": (Plugin._on_credit, (int, int)),
+    "ws.message": (Plugin._on_ws_message, (int, int, bytes, bool)),
+    "ws.close": (Plugin._on_ws_close, (int, int, str)),
     "cancel": (Plugin._on_cancel, (int,)), "drain": (Plugin._on_drain, ()),
     "resume": (Plugin._on_resume, ()),
     "limits": (Plugin._on_limits, (dict,))}

@@ -205,6 +205,46 @@ SUP_API int sup_schedule(struct sup *p, const char *name, const char *when,
  * (since ABI 4) */
 SUP_API int sup_cli(struct sup *p, const char *name, const char *help,
 	sup_handler *handler, void *user);
+
+/* WebSocket connections of clients. (since ABI 4) A connection begins with a
+ * request to `open`, which has the client's path, headers and so on: sup_ok()
+ * accepts it, with the headers of sup_reply_header() and the first of the
+ * protocols that the client offers; sup_reply() with a status, or sup_fail(),
+ * refuses it. sup_req_ws() is the connection, which may be sent to before it is
+ * accepted.
+ *
+ * Over a reload it moves to the next worker: when the messages that came before
+ * have been given to `message`, `move` is asked what that worker must know, and
+ * answers with sup_reply_state() (at most SUP_WS_BLOB_MAX bytes) or sup_ok().
+ * There `open` is called with the client's first request, and sup_req_moved()
+ * has the bytes. A connection is valid until close, the answer of move, or
+ * sup_ws_close() returns. */
+struct sup_ws;
+enum sup_ws_type { SUP_WS_TEXT = 1, SUP_WS_BINARY = 2 };
+#define SUP_WS_BLOB_MAX (64 * 1024)
+
+struct sup_ws_offer {
+	const char *path;      /* "/chat/{room}" */
+	const char *protocols; /* "chat.v2, chat"; NULL: none */
+	int64_t message_limit; /* bytes, of either side; 0: 1 MiB */
+	bool pinned;	       /* over a reload it stays with its worker */
+	int idempotent;	       /* whether `open` may be repeated: 1 yes, -1 no,
+				  0 yes */
+	sup_handler *open;     /* NULL: all are accepted */
+	/* A whole message; text is UTF-8, without a NUL behind it. */
+	void (*message)(struct sup_ws *ws, enum sup_ws_type type,
+		const void *bytes, size_t size, void *user);
+	/* The client closed it (1000, ...), or it is lost (1006). Not called
+	 * after sup_ws_close(). */
+	void (*close)(
+		struct sup_ws *ws, int code, const char *reason, void *user);
+	sup_handler *move; /* NULL: there is nothing to know */
+	/* All is sent that sup_ws_send() had to keep. */
+	void (*writable)(struct sup_ws *ws, void *user);
+	void *user;
+};
+SUP_API int sup_ws(struct sup *p, const struct sup_ws_offer *offer);
+
 /* The handler is called before the plugin takes over from an older one; it
  * answers with sup_ok() or sup_fail(). Without a handler, or with NULL, the
  * plugin counts as healthy. */
@@ -365,6 +405,30 @@ SUP_API const char *sup_req_argv(struct sup_req *req, size_t index);
  * text */
 SUP_API const char *sup_req_caller_json(struct sup_req *req);
 
+/* open and move of sup_ws(): the connection. */
+SUP_API struct sup_ws *sup_req_ws(struct sup_req *req);
+/* open: NULL for a new connection; "move" or "crash" for one that an earlier
+ * worker had, and the bytes that it left, NULL if none. */
+SUP_API const char *sup_req_moved(
+	struct sup_req *req, const void **blob_out, size_t *bytes_out);
+
+/* ---- WebSocket connections ---- */
+
+/* Always takes the message, and returns how many bytes more the client takes;
+ * at 0, stop until `writable` is called. -1: the connection is over. */
+SUP_API int64_t sup_ws_send(struct sup_ws *ws, enum sup_ws_type type,
+	const void *bytes, size_t size);
+/* reason NULL: none. Messages that wait are discarded. */
+SUP_API void sup_ws_close(struct sup_ws *ws, int code, const char *reason);
+/* Between the two `message` is not called, and the client waits. */
+SUP_API void sup_ws_pause(struct sup_ws *ws);
+SUP_API void sup_ws_resume(struct sup_ws *ws);
+SUP_API struct sup *sup_ws_plugin(const struct sup_ws *ws);
+SUP_API const char *sup_ws_protocol(const struct sup_ws *ws); /* or NULL */
+/* What the plugin keeps with the connection. */
+SUP_API void sup_ws_set_data(struct sup_ws *ws, void *data);
+SUP_API void *sup_ws_data(const struct sup_ws *ws);
+
 /* ---- answering: every request exactly once, now or later ----
  * A second answer ends the worker with a message. You must still answer a
  * cancelled request; the answer is discarded. Answers are copied. */
@@ -420,8 +484,8 @@ SUP_API const char *sup_json_error(const struct sup *p);
 /* Plain text, formatted as by printf. */
 SUP_API void sup_reply_text(struct sup_req *req, int status, const char *format,
 	...) __attribute__((format(printf, 3, 4)));
-/* export: the blob, in the version given to sup_state(). A blob larger than
- * SUP_STATE_MAX is a failure. */
+/* export: the blob, in the version given to sup_state(); move: the bytes. More
+ * than SUP_STATE_MAX or SUP_WS_BLOB_MAX is a failure. */
 SUP_API void sup_reply_state(
 	struct sup_req *req, const void *bytes, size_t size);
 /* An answer without content: 204 for http, null for others, success for

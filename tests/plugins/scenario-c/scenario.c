@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <ev.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -648,6 +649,126 @@ offer_services(struct sup *p)
 	return sup_http(p, "GET", "/rain", rain, NULL);
 }
 
+/* ---- WebSocket connections ---- */
+
+struct talk {
+	int count;
+};
+
+static void
+say(struct sup_ws *ws, const char *format, ...)
+{
+	char text[128];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	sup_ws_send(ws, SUP_WS_TEXT, text, strlen(text));
+}
+
+static void
+talk_open(struct sup_req *req, void *user)
+{
+	struct sup_ws *ws = sup_req_ws(req);
+	struct talk *talk;
+	const void *blob;
+	const char *how = sup_req_moved(req, &blob, NULL);
+
+	if (sup_req_header(req, "X-Refuse")) {
+		sup_reply(req, atoi(sup_req_header(req, "X-Refuse")), NULL, "",
+			0);
+		return;
+	}
+	if (sup_req_header(req, "X-Fail")) {
+		sup_fail(req, SUP_DENIED, "as asked");
+		return;
+	}
+	talk = calloc(1, sizeof(*talk));
+	if (!talk)
+		abort();
+	sup_ws_set_data(ws, talk);
+	talk->count = blob ? atoi(blob) : 0;
+	sup_reply_header(req, "X-Room", sup_req_param(req, "room"));
+	if (how)
+		say(ws, "moved %s %s", how, blob ? (const char *)blob : "-");
+	sup_ok(req);
+}
+
+static void
+talk_send(struct sup_ws *ws, size_t size)
+{
+	char *bytes = malloc(size);
+
+	if (!bytes)
+		abort();
+	memset(bytes, 'x', size);
+	sup_ws_send(ws, SUP_WS_BINARY, bytes, size);
+	free(bytes);
+}
+
+static void
+talk_message(struct sup_ws *ws, enum sup_ws_type type, const void *bytes,
+	size_t size, void *user)
+{
+	struct talk *talk = sup_ws_data(ws);
+	char word[8] = "";
+
+	if (size < sizeof(word))
+		memcpy(word, bytes, size);
+	talk->count++;
+	if (!strcmp(word, "close")) {
+		free(talk);
+		sup_ws_close(ws, 4000, "as asked");
+	} else if (!strcmp(word, "big")) {
+		talk_send(ws, 90000);
+	} else if (!strcmp(word, "large")) {
+		talk_send(ws, 100001);
+	} else if (!strcmp(word, "count")) {
+		say(ws, "%d in %u", talk->count,
+			sup_generation(sup_ws_plugin(ws)));
+	} else {
+		sup_ws_send(ws, type, bytes, size);
+	}
+}
+
+static void
+talk_close(struct sup_ws *ws, int code, const char *reason, void *user)
+{
+	free(sup_ws_data(ws));
+}
+
+static void
+talk_move(struct sup_req *req, void *user)
+{
+	struct talk *talk = sup_ws_data(sup_req_ws(req));
+	char text[16];
+
+	sup_reply_state(req, text,
+		(size_t)snprintf(text, sizeof(text), "%d", talk->count));
+	free(talk);
+}
+
+static void
+pinned_message(struct sup_ws *ws, enum sup_ws_type type, const void *bytes,
+	size_t size, void *user)
+{
+	say(ws, "in %u", sup_generation(sup_ws_plugin(ws)));
+}
+
+static void
+room(struct sup_req *req, void *user)
+{
+	sup_reply_text(req, 200, "the room %s\n", sup_req_param(req, "room"));
+}
+
+static const struct sup_ws_offer sockets[] = {
+	{"/talk/{room}", "scenario.v2, scenario", .message_limit = 100000,
+		.open = talk_open, .message = talk_message, .close = talk_close,
+		.move = talk_move},
+	{"/pinned", .pinned = true, .message = pinned_message},
+};
+
 /* ---- offers ---- */
 
 /* ---- command lines ---- */
@@ -850,6 +971,7 @@ static const struct sup_offer offers[] = {
 	{SUP_TOOL, .name = "bad-emit", .handler = bad_emit},
 	{SUP_TOOL, .name = "bad-call", .handler = bad_call},
 	{SUP_HTTP, .method = "POST", .path = "/mirror", .handler = mirror_body},
+	{SUP_HTTP, .method = "GET", .path = "/talk/{room}", .handler = room},
 	{SUP_HTTP, .method = "GET", .path = "/bad/{what}", .handler = bad},
 	{SUP_COMMAND, .name = "shout", .help = "Says it loudly.",
 		.handler = shout},
@@ -884,6 +1006,9 @@ init(struct sup *p)
 			return SUP_FAILED_TO_START;
 	if (offer_services(p) || offer_hooks(p))
 		return SUP_FAILED_TO_START;
+	for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++)
+		if (sup_ws(p, &sockets[i]))
+			return SUP_FAILED_TO_START;
 	sup_health(p, health, NULL);
 	sup_on_configure(p, configure, NULL);
 	sup_state(p, 2, export_state, import_state, NULL);

@@ -249,4 +249,33 @@ plugin.onStart(() => {
     plugin.serviceStatus('ticker', 'waiting', 'for rain'));
 });
 
+// ---- WebSocket connections ----
+
+plugin.websocket('/talk/{room}', {protocols: ['scenario.v2', 'scenario'],
+  messageLimit: 100000}, {
+  open(ws) {
+    if (ws.headers['x-refuse']) return Number(ws.headers['x-refuse']);
+    if (ws.headers['x-fail']) throw supd.fail(ws.headers['x-fail'], 'as asked');
+    ws.replyHeaders = {'X-Room': ws.params.room};
+    ws.count = Number(ws.moved?.blob ?? 0);
+    if (ws.moved) ws.send(`moved ${ws.moved.how} ${ws.moved.blob ?? '-'}`);
+    return undefined;
+  },
+  message(ws, data) {
+    ws.count++;
+    switch (data) {
+      case 'close': return ws.close(4000, 'as asked');
+      case 'big': return ws.send(Buffer.alloc(90000, 'x'));
+      case 'large': return ws.send(Buffer.alloc(100001, 'x'));
+      case 'count': return ws.send(`${ws.count} in ${plugin.generation}`);
+      default: return ws.send(data);
+    }
+  },
+  move: (ws) => String(ws.count),
+});
+plugin.websocket('/pinned', {pinned: true}, {
+  message: (ws) => ws.send(`in ${plugin.generation}`),
+});
+plugin.http('GET', '/talk/{room}', (req) => `the room ${req.params.room}\n`);
+
 plugin.run();

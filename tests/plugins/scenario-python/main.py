@@ -439,4 +439,46 @@ def offer_services():
         plugin.service_status("ticker", "waiting", "for rain")
 
 
+# ---- WebSocket connections ----
+
+@plugin.websocket("/talk/{room}", protocols=["scenario.v2", "scenario"],
+                  message_limit=100000)
+async def talk(ws):
+    if ws.header("x-refuse"):
+        return int(ws.header("x-refuse"))
+    if ws.header("x-fail"):
+        raise supd.Error(ws.header("x-fail"), "as asked")
+    count = int((ws.moved or {}).get("blob") or 0)
+    ws.on_move = lambda: b"%d" % count
+    await ws.accept(headers={"X-Room": ws.params["room"]})
+    if ws.moved:
+        blob = ws.moved["blob"]
+        await ws.send("moved %s %s" % (
+            ws.moved["how"], "-" if blob is None else blob.decode()))
+    async for message in ws:
+        count += 1
+        if message == "close":
+            await ws.close(4000, "as asked")
+        elif message == "big":
+            await ws.send(b"x" * 90000)
+        elif message == "large":
+            await ws.send(b"x" * 100001)
+        elif message == "count":
+            await ws.send("%d in %s" % (count, plugin.generation))
+        else:
+            await ws.send(message)
+    counters["closed"] = counters.get("closed", 0) + 1
+
+
+@plugin.websocket("/pinned", pinned=True)
+async def pinned(ws):
+    async for message in ws:
+        await ws.send("in %d" % plugin.generation)
+
+
+@plugin.http("GET", "/talk/{room}")
+async def room(req):
+    return "the room %s\n" % req.params["room"]
+
+
 plugin.run()

@@ -1,0 +1,65 @@
+/* websocket_offer: registers a path for WebSocket connections. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/buffer.h"
+#include "proto/util/memory.h"
+#include "worker/host.h"
+
+/* "a, b", whatever stands between them; NULL: none */
+static char *
+protocols_said(const char *said)
+{
+	struct buffer text = {0};
+	char *copy = memory_copy_text(said), *place, *joined;
+
+	for (char *word = copy ? strtok_r(copy, ", ", &place) : NULL; word;
+		word = strtok_r(NULL, ", ", &place)) {
+		if (buffer_length(&text))
+			buffer_append_text(&text, ", ");
+		buffer_append_text(&text, word);
+	}
+	joined = buffer_length(&text)
+			 ? memory_copy_bytes((const char *)buffer_bytes(&text),
+				   buffer_length(&text))
+			 : NULL;
+	free(copy);
+	buffer_finish(&text);
+	return joined;
+}
+
+/* Only supd's ws.open calls this; an http request does not find the offer. */
+static void
+no_handler(struct sup_req *req, void *user)
+{
+	sup_fail(req, SUP_NOT_FOUND, "this is a websocket");
+}
+
+int
+sup_ws(struct sup *p, const struct sup_ws_offer *offered)
+{
+	HOST_NEEDS(p, "p");
+	HOST_NEEDS(offered, "offered");
+
+	struct sup_offer whole = {
+		.kind = SUP_HTTP,
+		.method = "GET",
+		.path = offered->path,
+		.handler = no_handler,
+		.idempotent = offered->idempotent,
+	};
+	struct offer *offer;
+	struct registration *r;
+
+	if (sup_register(p, &whole))
+		return -1;
+	offer = &p->offers[p->offer_count - 1];
+	offer->ws = *offered;
+	r = &offer->declared;
+	r->http.websocket = true;
+	r->http.pinned = offered->pinned;
+	r->http.protocols = protocols_said(offered->protocols);
+	if (offered->message_limit > 0)
+		r->http.message_limit = offered->message_limit;
+	return 0;
+}

@@ -1,0 +1,44 @@
+/* websocket_private: what the files of websocket share. */
+#pragma once
+
+#include "worker/websocket.h"
+
+/* A message that waits: for the plugin, or for credit. */
+struct ws_message {
+	struct list node;
+	enum sup_ws_type type;
+	uint64_t cost; /* of those that came */
+	struct buffer bytes;
+};
+
+struct sup_ws {
+	struct list node; /* of a bucket */
+	struct sup *plugin;
+	struct offer_set *set; /* a reference: that of offer */
+	const struct offer *offer;
+	uint32_t id;
+	unsigned inside; /* callbacks of the plugin that run */
+	bool accepted;
+	bool over; /* nothing comes and nothing can be sent any more */
+	bool paused;
+	void *data;
+	char *protocol;
+	struct sup_req *asked; /* its ws.open or ws.move, not answered */
+
+	struct ws_message *part; /* that is arriving, or NULL */
+	struct list inbox;
+	uint64_t owed; /* bytes given to the plugin, not confirmed */
+
+	struct list outbox;
+	uint64_t credit;
+};
+
+/* Frees it, unless it is in use or its request has no answer yet. */
+void websocket_free_if_over(struct sup_ws *ws);
+/* NULL: no open connection has this number. */
+struct sup_ws *websocket_find(struct sup *p, uint64_t id);
+/* Sends what credit allows. */
+void websocket_pump(struct sup_ws *ws);
+/* Gives the plugin what waits for it, and then the connection away if that is
+ * asked. */
+void websocket_give_all(struct sup_ws *ws);
