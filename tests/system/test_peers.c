@@ -30,6 +30,7 @@ static const char *const samples[VERB_COUNT][4] = {
 	[VERB_SCAN] = {"scan"},
 	[VERB_LOGS] = {"logs", "hello"},
 	[VERB_CALL] = {"call", "tool", "hello"},
+	[VERB_X] = {"x", "hello", "none"},
 	[VERB_SCHEDULE] = {"schedule", "run", "none"},
 	[VERB_EMIT] = {"emit", "some.event"},
 	[VERB_HOOKS] = {"hooks"},
