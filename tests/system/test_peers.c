@@ -30,7 +30,6 @@ static const char *const samples[VERB_COUNT][4] = {
 	[VERB_SCAN] = {"scan"},
 	[VERB_LOGS] = {"logs", "hello"},
 	[VERB_CALL] = {"call", "tool", "hello"},
-	[VERB_X] = {"x", "hello", "none"},
 	[VERB_SCHEDULE] = {"schedule", "run", "none"},
 	[VERB_EMIT] = {"emit", "some.event"},
 	[VERB_HOOKS] = {"hooks"},
@@ -86,7 +85,9 @@ try_all(struct gateway_run *g, const struct person *who)
 		bool may = (int)verb_rows[verb].role <= who->role;
 		int code;
 
-		if (verb_rows[verb].local || (may && verb == VERB_SHUTDOWN))
+		/* x knows no --json; see test_x */
+		if (verb_rows[verb].local || verb == VERB_X ||
+			(may && verb == VERB_SHUTDOWN))
 			continue;
 		code = try_verb(g, who->uid, verb);
 		cr_expect_eq(code == 4, !may, "%s of uid %u: %d",
