@@ -78,9 +78,10 @@ answer_has_content(struct sup_req *req)
 		return true;
 	}
 	request_answer_error(req, WIRE_FAILED,
-		req->message == MESSAGE_EXPORT ||
-				req->message == MESSAGE_WS_MOVE
-			? "answer this with sup_reply_state()"
+		req->message == MESSAGE_EXPORT
+			? "answer an export with sup_reply_state()"
+		: req->message == MESSAGE_WS_MOVE
+			? "answer a move with sup_reply_state() or sup_ok()"
 		: req->message == MESSAGE_CLI
 			? "end a command line with sup_exit()"
 			: "answer this with sup_ok() or sup_fail()");
