@@ -103,6 +103,13 @@ try_hooks(struct gateway_run *g)
 	ctl_destroy(ctl_expect(g, 2, "hooks", "not.*", NULL));
 }
 
+/* Runs of command lines are in test_x. */
+static void
+try_x(struct gateway_run *g)
+{
+	ctl_destroy(ctl_expect(g, 0, "x", NULL));
+}
+
 static void
 try_schedule(struct gateway_run *g)
 {
@@ -414,6 +421,7 @@ static trial *const verb_trials[VERB_COUNT] = {
 	[VERB_LOGS] = try_logs,
 	[VERB_CALL] = try_call,
 	[VERB_EMIT] = try_emit,
+	[VERB_X] = try_x,
 	[VERB_SCHEDULE] = try_schedule,
 	[VERB_HOOKS] = try_hooks,
 	[VERB_EVENTS] = try_events,

@@ -39,6 +39,7 @@ static const char *const samples[VERB_COUNT][4] = {
 	[VERB_SCAN] = {"scan"},
 	[VERB_LOGS] = {"logs", "fault"},
 	[VERB_CALL] = {"call", "tool", "fault"},
+	[VERB_X] = {"x"},
 	[VERB_SCHEDULE] = {"schedule", "run", "none"},
 	[VERB_EMIT] = {"emit", "some.event"},
 	[VERB_HOOKS] = {"hooks"},
