@@ -288,7 +288,8 @@ static const struct key limits[] = {
 	{"hold_timeout", "7s", "\"7s\"", NULL, false},
 	{"hold_max", "7", NULL, NULL, false},
 	{"hold_bytes", "7KiB", "\"7KiB\"", NULL, false},
-	{"max_in_flight", "7", NULL, NULL, false}, /* test_keys */
+	{"max_in_flight", "7", NULL, NULL, false},  /* test_keys */
+	{"max_websockets", "7", NULL, NULL, false}, /* test_ws_paths */
 	{"request_timeout", "100ms", "\"100ms\"", is_slow_to_nobody, true},
 	{"ping_timeout", "7s", "\"7s\"", NULL, false}, /* test_keys */
 	{"probation", "7s", "\"7s\"", NULL, false},

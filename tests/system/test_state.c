@@ -298,7 +298,7 @@ Test(state, waits_for_the_single_answers_in_flight)
 	struct background slow;
 	struct ctl *c;
 
-	post_in_background(&slow, g, "/a/count?later=700");
+	post_in_background(&slow, g, "/a/count?later=2500");
 	ctl_await_number(g, "a", "inFlight", 1);
 	c = reload(g, 0);
 	cr_expect_gt(json_number_value(ctl_at(c, "phases.state")), 100., "%s",
