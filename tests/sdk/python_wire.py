@@ -174,7 +174,7 @@ class Wire(unittest.TestCase):
                       self.fake.offers)
 
     def test_unknown_requests_are_errors_and_unknown_news_is_nothing(self):
-        error, _ = self.fake.ask("tick", 1, 2)
+        error, _ = self.fake.ask("tock", 1, 2)
         self.assertEqual(error[0], "not_found")
         self.fake.send([2, "weather", ["fine"]])
         self.fake.send([2, "chunk", [9, b"x", False]])
@@ -497,23 +497,24 @@ class Wire(unittest.TestCase):
     # ---- the gateway ----
 
     def test_it_logs_emits_and_answers_commands(self):
-        error, text = self.fake.ask("command", "says", "hey", {"c": 1}, 0)
-        self.assertEqual((error, text), (None, "HEY"))
+        number = self.fake.begin("command", "says", "hey", {"c": 1}, 0)
+        self.assertEqual(self.fake.answer(number), (None, "HEY"))
         self.assertEqual([m[2] for m in self.fake.aside], [
             ["error", "hey"], ["warn", "hey"], ["info", "hey"],
             ["debug", "hey"], ["warn", "from logging"],
-            ["said", {"text": "hey", "context": {"c": 1}}]])
+            ["said", {"text": "hey", "context": {"c": 1}}, number]])
         self.fake.aside.clear()
-        self.assertEqual(self.fake.ask("command", "says-plain", "ho", {}, 0),
-                         (None, "17"))
+        number = self.fake.begin("command", "says-plain", "ho", {}, 0)
+        self.assertEqual(self.fake.answer(number), (None, "17"))
         self.assertEqual([m[2] for m in self.fake.aside],
-                         [["info", "ho"], ["said", "ho"]])
+                         [["info", "ho"], ["said", "ho", number]])
 
     def call(self, method, answer, timeout_ms):
         number = self.fake.begin(
             "method", method, {"name": "t", "args": [1]}, 0, None)
         asked = self.fake.until(lambda m: m[0] == 0)
-        self.assertEqual(asked[2:], ["call", ["tool", "t", [1], timeout_ms]])
+        self.assertEqual(
+            asked[2:], ["call", ["tool", "t", [1], timeout_ms, number]])
         self.fake.send([1, asked[1]] + answer)
         return self.fake.answer(number)
 
