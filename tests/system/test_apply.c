@@ -231,7 +231,7 @@ Test(apply, the_verdict_waits_for_a_plugin_that_was_busy)
 
 	run_add_fault(g);
 	run_start(g);
-	run_fault(g, "fault", "slow_start", "start_ms: 700");
+	run_fault(g, "fault", "slow_start", "start_ms: 3000");
 	mark = capture_length(&g->log);
 	reload = ctl_begin(g, 0, args);
 	run_await_log(g, mark, "starting in mode 'slow_start'");

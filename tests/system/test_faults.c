@@ -313,7 +313,7 @@ Test(faults, a_retired_worker_that_is_killed_in_its_drain_replays_gets)
 
 	cr_assert(client_open(&c, g->http));
 	cr_assert(client_say(
-		&c, "GET /fault/slow?1000 HTTP/1.1\r\nHost: x\r\n\r\n"));
+		&c, "GET /fault/slow?4000 HTTP/1.1\r\nHost: x\r\n\r\n"));
 	ctl_await_number(g, "fault", "inFlight", 1);
 	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
 	kill(pid, SIGKILL);

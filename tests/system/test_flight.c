@@ -99,7 +99,7 @@ Test(flight, clients_that_leave_are_not_counted_as_aborted_nor_streams_that_end)
 	struct answer a;
 	struct ctl *c;
 
-	ask_all(g, clients, 3, "/fault/slow?2000");
+	ask_all(g, clients, 3, "/fault/slow?6000");
 	ask_all(g, &stream, 1, "/fault/stream?4096");
 	ctl_await_number(g, "fault", "inFlight", 4);
 	c = ctl_begin(g, 0, args);

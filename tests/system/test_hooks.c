@@ -223,7 +223,7 @@ Test(hooks, events_wait_for_a_plugin_without_a_time_limit)
 
 	run_defaults(g, "hold_timeout: 20ms");
 	run_plugin(g, "it",
-		"use: hooks, settings: {event: test.it, slow_start: 400}");
+		"use: hooks, settings: {event: test.it, slow_start: 3000}");
 	run_start(g);
 	run_announce(g, "killed by signal 9");
 	kill((pid_t)ctl_status_number(g, "it", "pid"), SIGKILL);
