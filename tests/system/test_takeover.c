@@ -11,7 +11,7 @@
 #include "tests/system/harness/http.h"
 #include "tests/system/taker.h"
 
-TestSuite(takeover, .fini = run_fini, .timeout = 120);
+TestSuite(takeover, .fini = run_fini, .timeout = 280);
 
 #define EXCLUSIVE "reload: exclusive\n"
 
@@ -433,7 +433,7 @@ can_connect(int port)
 }
 
 /* A TCP port that only one process can bind; the locks find two holders. */
-Test(takeover, of_a_port_over_many_reloads, .timeout = 280)
+Test(takeover, of_a_port_over_many_reloads)
 {
 	int port = http_free_port();
 	char *settings = memory_format("services: \"one,two\", port: %d, "
