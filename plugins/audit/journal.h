@@ -27,7 +27,7 @@ struct journal;
 /* The path must outlive it. NULL: no memory. Opens nothing. */
 struct journal *journal_create(const struct journal_options *options);
 void journal_destroy(struct journal *j); /* NULL is fine */
-/* Opens the file, makes it if need be. -1 with errno. */
+/* Opens the file, or creates it. -1 with errno. */
 int journal_try(struct journal *j);
 /* Adds a line, which ends in a newline. */
 enum journal_result journal_append(

@@ -41,7 +41,7 @@ void command_tell(struct command_call *call, json_t *event);
 
 /* Names that are compared for a "did you mean". */
 #define NEAR_LOOKS_MAX 1000
-/* Ids that a call may name. */
+/* The most plugin ids in one call. */
 #define IDS_MAX 2048
 
 /* The plugin of that id, or the only plugin that uses a package of that name.

@@ -12,7 +12,7 @@ struct spawn_order {
 	const char *program;	 /* absolute path; NULL: argv[0] is that */
 	const char *const *argv; /* argv[0]: what `ps` shows */
 	const char *const *env;
-	const char *dir;       /* working directory, NULL: as supd's */
+	const char *dir;       /* working directory; NULL: that of supd */
 	const char *input;     /* path of its stdin, NULL: /dev/null */
 	int output, errors;    /* its stdout and stderr */
 	int cgroup;	       /* folder of its cgroup; 0: supd's */
