@@ -1,5 +1,5 @@
 /* hook: one registration of kind hook while its plugin has it, with its queue
- * and its counters. For event/ and those who show hooks. */
+ * and its counters. Used by event/ and by the views of hooks. */
 #pragma once
 
 #include "proto/registration.h"
