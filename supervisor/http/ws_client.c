@@ -320,7 +320,7 @@ on_answer(struct ws_conn *conn, const struct message *m)
 	struct answer a;
 	struct error err;
 	char text[600];
-	bool accepts;
+	bool accepts = false;
 
 	if (m->error) {
 		enum wire_error code =
