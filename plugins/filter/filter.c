@@ -143,7 +143,7 @@ read_settings(struct sup *p, char why[WHY_BYTES])
 {
 	json_t *json = json_loads(sup_settings_json(p), JSON_ALLOW_NUL, NULL);
 	struct node *all = node_from_json(json, why);
-	const char *from;
+	const char *from = "";
 	int result = -1;
 
 	if (all)

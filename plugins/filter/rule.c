@@ -220,7 +220,7 @@ read_limit(struct rule *r, const struct node *n, size_t *keys_left,
 	const struct node *rate, *key, *reason;
 	const char *defect = "must be a rate such as 5/10s";
 	struct limit_rate read;
-	size_t keys;
+	size_t keys = 0;
 
 	if (node_check_keys(n, known, why))
 		return -1;

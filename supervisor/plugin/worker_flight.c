@@ -2,18 +2,8 @@
  * ends and orphans them. It reads no content. Sending and answering a request
  * needs no malloc and no log line. */
 #include <assert.h>
-#include <stdlib.h>
 
-#include "proto/util/memory.h"
 #include "supervisor/plugin/worker_private.h"
-
-/* Stand in for owners that left: the id stays taken until the worker's answer,
- * whose form is still needed. */
-static const struct request_ops left_ops[] = {
-	[WIRE_ANSWER_SINGLE] = {.answer_form = WIRE_ANSWER_SINGLE},
-	[WIRE_ANSWER_HTTP] = {.answer_form = WIRE_ANSWER_HTTP},
-	[WIRE_ANSWER_STATE] = {.answer_form = WIRE_ANSWER_STATE},
-};
 
 static struct request *
 request_of(struct list *node)
@@ -46,13 +36,6 @@ worker_note_waiting(struct worker *w, struct request *r, bool waits)
 		w->ops->on_room(w);
 }
 
-static bool
-is_left(const struct request *r)
-{
-	return r->ops >= left_ops &&
-	       r->ops < left_ops + sizeof(left_ops) / sizeof(*left_ops);
-}
-
 /* Its end is not soon. */
 static bool
 is_stream(const struct request *r)
@@ -61,17 +44,6 @@ is_stream(const struct request *r)
 }
 
 /* ---- sending ---- */
-
-static void
-notify_id(struct worker *w, enum message_name name, uint32_t id)
-{
-	struct peer *peer = &w->private->peer;
-	msgpack_packer *packer = peer_begin(peer);
-
-	codec_notification(packer, name, 1);
-	msgpack_pack_uint32(packer, id);
-	worker_end_message(w);
-}
 
 static void
 fail_unsent(struct worker *w, struct request *r)
@@ -144,37 +116,6 @@ worker_send_credit(struct worker *w, struct request *r, uint64_t bytes)
 
 /* ---- owners that leave ---- */
 
-/* Puts a placeholder in the table, which keeps `id` taken until the worker's
- * final answer to `was`. */
-static void
-leave_behind(struct worker *w, uint32_t id, const struct request *was)
-{
-	struct worker_private *p = w->private;
-	struct request *placeholder;
-
-	if (list_is_empty(&p->spare)) {
-		placeholder = memory_alloc(sizeof(*placeholder));
-		list_init(&placeholder->node);
-	} else {
-		placeholder = request_of(p->spare.next);
-		list_remove(&placeholder->node);
-	}
-	*placeholder = (struct request){
-		.ops = &left_ops[was->ops->answer_form],
-		.plugin = w->plugin,
-		.worker = w->id,
-		.registration = was->ops->name ? UINT32_MAX : was->registration,
-		.where = REQUEST_SENT,
-		.answered = was->answered,
-		.due_ms = was->due_ms,
-		.cancelled = true,
-	};
-	request_table_replace(p->workers->requests, id, placeholder);
-	list_append(&p->left, &placeholder->node);
-	w->left_count++;
-	notify_id(w, MESSAGE_CANCEL, id);
-}
-
 void
 worker_cancel(struct worker *w, struct request *r)
 {
@@ -193,33 +134,11 @@ worker_cancel(struct worker *w, struct request *r)
 	} else {
 		chain_before_leaving(w, r);
 		r->id = 0;
-		leave_behind(w, id, r);
+		left_put(w, id, r);
 		drain_left(w);
 	}
 	r->where = REQUEST_NOWHERE;
 	r->worker = 0;
-}
-
-static void
-end_left(struct worker *w, struct request *placeholder)
-{
-	struct worker_private *p = w->private;
-
-	p->ended_ids[p->ended_count++ % ENDED_IDS] = placeholder->id;
-	request_table_remove(p->workers->requests, placeholder);
-	list_remove(&placeholder->node);
-	list_append(&p->spare, &placeholder->node);
-	w->left_count--;
-	w->in_flight_count--;
-}
-
-static bool
-has_left(const struct worker *w, uint32_t id)
-{
-	for (unsigned i = 0; i < ENDED_IDS; i++)
-		if (w->private->ended_ids[i] == id)
-			return true;
-	return false;
 }
 
 /* ---- answers ---- */
@@ -310,7 +229,7 @@ first_of_stream(struct worker *w, struct request *r, const struct message *m)
 		if (goes_on)
 			list_append(&w->in_flight, &r->node);
 		else
-			leave_behind(w, id, &was);
+			left_put(w, id, &was);
 	}
 	if (w->state >= WORKER_STOPPING)
 		flight_orphan(w);
@@ -324,17 +243,17 @@ flight_response(struct worker *w, const struct message *m)
 	struct request *r =
 		request_table_find(p->workers->requests, m->id, w->id);
 
-	if (!r && has_left(w, m->id)) {
+	if (!r && left_has_ended(w, m->id)) {
 		p->stray_total++;
-	} else if (!r || (r->answered && !is_left(r))) {
+	} else if (!r || (r->answered && !left_is_placeholder(r))) {
 		worker_fail(w, "the worker answered request %u, which is %s",
 			m->id, r ? "answered already" : "unknown");
-	} else if (is_left(r)) {
+	} else if (left_is_placeholder(r)) {
 		if (!r->answered &&
 			codec_answer_goes_on(m, r->ops->answer_form))
 			r->answered = true;
 		else
-			end_left(w, r);
+			left_end(w, r);
 		after_end(w, before);
 	} else {
 		wheel_clear(p->workers->wheel, &r->deadline);
@@ -367,9 +286,9 @@ flight_chunk(struct worker *w, const struct message *m)
 			"the worker sent a piece of answer %u before "
 			"its head",
 			r->id);
-	} else if (is_left(r)) {
+	} else if (left_is_placeholder(r)) {
 		if (!more)
-			end_left(w, r);
+			left_end(w, r);
 		after_end(w, before);
 	} else {
 		if (!more) {
@@ -428,8 +347,8 @@ flight_give_up(struct worker *w, const struct message *m)
 			"the worker cancelled request %u instead of "
 			"answering it",
 			r->id);
-	} else if (is_left(r)) {
-		end_left(w, r);
+	} else if (left_is_placeholder(r)) {
+		left_end(w, r);
 		after_end(w, before);
 	} else {
 		take_out(w, r);
@@ -478,19 +397,10 @@ worker_end_requests(struct worker *w, const char *notice)
 		drain_check(w);
 }
 
-static void
-drop_left(struct worker *w)
-{
-	struct worker_private *p = w->private;
-
-	while (!list_is_empty(&p->left))
-		end_left(w, request_of(p->left.next));
-}
-
 void
 flight_orphan(struct worker *w)
 {
-	drop_left(w);
+	left_end_all(w);
 	while (!list_is_empty(&w->in_flight)) {
 		struct request *r = request_of(w->in_flight.next);
 
@@ -506,10 +416,6 @@ flight_orphan(struct worker *w)
 void
 flight_finish(struct worker *w)
 {
-	struct worker_private *p = w->private;
-
-	drop_left(w);
 	assert(list_is_empty(&w->in_flight));
-	list_for_each_safe (node, &p->spare)
-		free(request_of(node));
+	left_finish(w);
 }

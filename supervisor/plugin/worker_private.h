@@ -162,6 +162,18 @@ bool flight_is_quiet(struct worker *w);
 /* r's owner leaves, and its chain with it. */
 void chain_before_leaving(struct worker *w, const struct request *r);
 
+/* ---- worker_left.c ---- */
+bool left_is_placeholder(const struct request *r);
+/* Puts a placeholder in the table, which keeps `id` taken until the worker's
+ * final answer to `was`, and sends cancel. */
+void left_put(struct worker *w, uint32_t id, const struct request *was);
+/* The final answer to a placeholder came. */
+void left_end(struct worker *w, struct request *placeholder);
+/* Whether that answer came lately: a second one is then no fault. */
+bool left_has_ended(const struct worker *w, uint32_t id);
+void left_end_all(struct worker *w);
+void left_finish(struct worker *w);
+
 /* ---- worker_ask.c, worker_export.c ---- */
 void ask_clear(struct worker *w); /* frees the request of worker_ask */
 struct worker *ask_worker(struct request *r);

@@ -501,8 +501,9 @@ start_browser(struct gateway_run *g)
 	if (!pid) {
 		setpgid(0, 0);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		freopen("/dev/null", "w", stderr);
-		freopen("/dev/null", "w", stdout);
+		if (!freopen("/dev/null", "w", stderr) ||
+			!freopen("/dev/null", "w", stdout))
+			_exit(126);
 		setenv("HOME", g->dir, 1);
 		execl("/usr/bin/chromium", "chromium", "--headless",
 			"--no-sandbox", "--disable-gpu",
