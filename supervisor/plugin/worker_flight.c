@@ -160,7 +160,7 @@ worker_unanswered(const struct worker *w)
 		count += !is_own(p, request_of(node)) &&
 			 !is_stream(request_of(node));
 	list_for_each (node, &p->left)
-		count += !request_of(node)->answered &&
+		count += !is_stream(request_of(node)) &&
 			 !request_of(node)->is_task;
 	return count;
 }

@@ -57,6 +57,8 @@ left_put(struct worker *w, uint32_t id, const struct request *was)
 		.where = REQUEST_SENT,
 		.answered = was->answered,
 		.due_ms = was->due_ms,
+		.is_task = was->is_task,
+		.is_long = was->is_long,
 		.cancelled = true,
 	};
 	request_table_replace(p->workers->requests, id, placeholder);

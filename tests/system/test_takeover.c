@@ -243,6 +243,20 @@ Test(takeover, a_start_that_is_deaf_does_not_keep_a_reload)
 	hung_start("deaf");
 }
 
+/* Its time is over, and the worker still owes the answer. */
+Test(takeover, a_start_that_was_given_up_does_not_keep_a_reload)
+{
+	struct gateway_run *g =
+		start("services: \"one,two\", only: one, start: deaf", "",
+			"start_timeout: 3s, drain_timeout: 200ms");
+
+	taker_await(g, "a", "1 runs two\n", 1);
+	taker_manifest(g, "a", "services: \"one,two\"", "");
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	cr_expect_eq(taker_count(g, "a", "2 runs one\n"), 1);
+	run_end(g);
+}
+
 Test(takeover, a_stop_in_the_middle_ends_it_at_once)
 {
 	static const char *const reload[] = {"reload", "a", NULL};
