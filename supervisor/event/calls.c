@@ -250,17 +250,52 @@ begins(struct invoke *v)
 
 /* ---- after ---- */
 
+/* Of data without a result. */
+static int
+check_error(const json_t *data, struct error *err)
+{
+	const json_t *error = json_object_get(data, "error");
+	const json_t *code = json_object_get(error, "code");
+
+	if (!error)
+		return error_set(
+			err, "its data has neither a result nor an error");
+	if (!json_is_string(json_object_get(error, "text")) ||
+		(code && !json_is_string(code)))
+		return error_set(err, "its error must have a text, and may "
+				      "have a code");
+	return 0;
+}
+
 static int
 check_after(struct filter_run *f, enum hook_verdict verdict, json_t *data,
 	struct error *err)
 {
 	if (verdict != HOOK_VERDICT_CHANGE)
 		return 0;
-	if (!json_object_get(data, "result") && !json_object_get(data, "error"))
-		return error_set(
-			err, "its data has neither a result nor an error");
+	if (!json_object_get(data, "result") && check_error(data, err))
+		return -1;
 	keep_facts(container_of(f, struct call_watch, filter), data, true);
 	return 0;
+}
+
+/* The call fails as a filter says. */
+static void
+change_error(struct call_watch *w, const json_t *error)
+{
+	struct bytes code =
+		bytes_of(json_string_value(json_object_get(error, "code")));
+	char *text = memory_copy_text(
+		json_string_value(json_object_get(error, "text")));
+	enum wire_error now = code.at ? wire_error_by_text(code.at, code.length)
+				      : WIRE_FAILED;
+
+	/* a failure of supd has a status of its own, such as 503 */
+	if (w->end.ok || w->end.code != now)
+		w->end = (struct invoke_end){
+			.code = now, .http_status = wire_error_status(now)};
+	free(w->text);
+	w->end.text = w->text = text;
 }
 
 static void
@@ -283,6 +318,8 @@ after_done(struct filter_run *f, const struct filter_end *end)
 		json_decref(w->value);
 		w->value = json_incref(result);
 		w->end = (struct invoke_end){.ok = true, .value = w->value};
+	} else if (end->verdict == HOOK_VERDICT_CHANGE) {
+		change_error(w, json_object_get(end->data, "error"));
 	}
 	if (end->verdict == HOOK_VERDICT_CLAIM)
 		tell(w, f->data, "claimed", who(end));

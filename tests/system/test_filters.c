@@ -245,6 +245,41 @@ Test(filters, may_change_results)
 	run_end(g);
 }
 
+/* The error that a tool ends with, as the caller and observers get it. */
+Test(filters, may_change_errors)
+{
+	struct gateway_run *g = create();
+	struct ctl *c;
+
+	add_filter(g, "a", "tool.after",
+		"verdict: change, data: '{\"error\": {\"code\": \"busy\", "
+		"\"text\": \"redacted\"}}'");
+	run_plugin(g, "log",
+		"use: hooks, settings: {prefix: /l, event: "
+		"tool.after, match: '{\"name\": \"fault\"}'}");
+	run_start(g);
+	c = ctl_run(g, "call", "tool", "fault", "{\"fail\": 9}", NULL);
+	cr_expect(strstr(c->out, "redacted"), "%s", c->out);
+	cr_expect(!strstr(c->out, "told to fail"), "%s", c->out);
+	ctl_destroy(c);
+	await_call(g, "log", "\"text\":\"redacted\"");
+	run_end(g);
+}
+
+Test(filters, refuse_errors_that_are_none)
+{
+	struct gateway_run *g = create();
+	struct ctl *c;
+
+	add_filter(g, "a", "tool.after",
+		"verdict: change, stop_on_error: true, data: '{\"error\": 5}'");
+	run_start(g);
+	c = ctl_run(g, "call", "tool", "fault", "{}", NULL);
+	cr_expect(strstr(c->out, "its error must have a text"), "%s", c->out);
+	ctl_destroy(c);
+	run_end(g);
+}
+
 Test(filters, change_what_commands_are_given)
 {
 	struct gateway_run *g = create();

@@ -17,6 +17,7 @@
  *   verdict            "change", "stop" or "claim" instead of "pass"
  *   key, mark          "change" puts the mark behind the text at KEY.marks, or
  *                      at KEY itself if `plain`
+ *   data               JSON text that "change" answers with instead
  *   slow_start         milliseconds until it is ready
  *   prefix             of the paths below, "" */
 #include <ev.h>
@@ -75,8 +76,13 @@ change(struct sup_req *req)
 	struct sup *p = sup_req_plugin(req);
 	const char *key = sup_setting_string(p, "key", "args");
 	bool plain = sup_setting_bool(p, "plain", false);
+	const char *data = sup_setting_string(p, "data", NULL);
 	char path[64], marks[256];
 
+	if (data) {
+		sup_change_value(req, data);
+		return;
+	}
 	snprintf(path, sizeof(path), "%s%s", key, plain ? "" : ".marks");
 	snprintf(marks, sizeof(marks), "%s%s",
 		sup_req_arg_string(req, path, ""),
