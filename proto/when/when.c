@@ -136,14 +136,17 @@ parse_item(const struct field_row *row, const char *text, uint64_t *bits,
 			return bad_field(row, text, "is not in its range", err);
 	}
 	if (*at == '/') {
+		long number = 0;
 		char *end;
 
 		if (!is_range)
 			return bad_field(row, text,
 				"needs a range before its step", err);
-		step = is_digit(at[1]) ? (int)strtol(at + 1, &end, 10) : 0;
-		if (step < 1 || step > 999 || *end)
+		if (is_digit(at[1]))
+			number = strtol(at + 1, &end, 10);
+		if (number < 1 || number > 999 || *end)
 			return bad_field(row, text, "has a bad step", err);
+		step = (int)number;
 	} else if (*at) {
 		return bad_field(row, text, "is not understood", err);
 	}

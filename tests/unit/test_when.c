@@ -156,6 +156,7 @@ Test(when, what_is_refused_and_why)
 		{"* * * * sat-mon", "day of the week \"sat-mon\" is not"},
 		{"5/10 * * * *", "needs a range before its step"},
 		{"*/0 * * * *", "bad step"},
+		{"*/4294967297 * * * *", "bad step"},
 		{"*/ * * * *", "bad step"},
 		{"*/5x * * * *", "bad step"},
 		{"1,,2 * * * *", "minute \"\""},
