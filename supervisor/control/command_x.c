@@ -240,8 +240,9 @@ take_input(struct command_call *call, struct bytes piece, bool more)
 {
 	struct x_job *j = job_of_call(call);
 
-	if (!j->has_input || piece.length > j->input_credit) {
-		fail(j, true, "the caller sent more than it had credit for");
+	if (!j->is_sent || !j->has_input || piece.length > j->input_credit) {
+		fail(j, j->is_sent,
+			"the caller sent more than it had credit for");
 		return;
 	}
 	j->input_credit -= piece.length;
