@@ -258,6 +258,9 @@ save_is_due(struct wheel_timer *timer)
 					"%s; retrying every %d s", err.text,
 					RETRY_MS / 1000);
 			set->is_unsaved = true;
+			/* the others may be saved before the next try */
+			list_remove(&set->dirty_node);
+			list_append(&all->dirty, &set->dirty_node);
 			save_later(all, RETRY_MS);
 			return;
 		}
