@@ -295,7 +295,8 @@ dispatch_deadline_ms(const struct request *r)
 {
 	uint64_t now = clock_ms();
 
-	return r->due_ms > now ? r->due_ms - now : 0;
+	/* 0 would mean that there is none */
+	return r->due_ms > now ? r->due_ms - now : 1;
 }
 
 /* Looks up a request that is with no worker again if the routes have changed.

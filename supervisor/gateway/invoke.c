@@ -342,6 +342,7 @@ invoke_go_on(struct invoke *v, json_t *args)
 	}
 	if (args) {
 		json_decref(v->value);
+		v->value = NULL;
 		buffer_clear(&v->args);
 		if (invoke_pack_args(v, v->kind, args, &err) < 0) {
 			end_with(v, WIRE_BAD_MESSAGE, 400, err.text);
