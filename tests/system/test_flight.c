@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "proto/util/clock.h"
+#include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
+#include "tests/system/harness/deadline.h"
 #include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
 #include "tests/system/harness/load.h"
@@ -66,9 +68,10 @@ Test(flight, requests_at_the_swap_are_answered_by_the_generation_that_took_them)
 	struct gateway_run *g = start_fault("", "", NULL);
 	struct client clients[IN_FLIGHT];
 	int old = http_pid(g->http, "/fault");
+	char *slow = memory_format("/fault/slow?%d", DEADLINE_MS(1500));
 	struct ctl *c;
 
-	ask_all(g, clients, IN_FLIGHT, "/fault/slow?1500");
+	ask_all(g, clients, IN_FLIGHT, slow);
 	ctl_await_number(g, "fault", "inFlight", IN_FLIGHT);
 	c = ctl_expect(g, 0, "reload", "--wait", "settled", "fault", NULL);
 	cr_expect_eq(ctl_number(c, "drained"), IN_FLIGHT);
@@ -86,6 +89,7 @@ Test(flight, requests_at_the_swap_are_answered_by_the_generation_that_took_them)
 		client_close(&clients[i]);
 	}
 	ctl_destroy(c);
+	free(slow);
 	run_end(g);
 }
 

@@ -19,6 +19,7 @@
 #include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
 #include "tests/system/harness/process.h"
+#include "tests/system/harness/plan.h"
 #include "tests/system/harness/run.h"
 
 TestSuite(observe, .fini = run_fini, .timeout = 200);
@@ -29,13 +30,6 @@ TestSuite(observe, .fini = run_fini, .timeout = 200);
 	"\"2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\"" \
 	"}]}\n"
 #define TOKEN "Authorization: Bearer secret\r\n"
-
-static void
-set_extra(struct gateway_run *g, const char *text)
-{
-	free(g->extra);
-	g->extra = memory_copy_text(text);
-}
 
 /* ---- figures ---- */
 
@@ -329,7 +323,7 @@ Test(observe, a_stream_goes_on_where_its_client_left)
 	char id[32], *field;
 
 	run_add_hello(g);
-	set_extra(g, ADMIN);
+	plan_extra(g, ADMIN);
 	run_start(g);
 	stream_open(&s, g, "?lines=1", "");
 	cr_assert(stream_await(&s, "event: gateway.ready\ndata: {"));
@@ -369,7 +363,7 @@ Test(observe, a_stream_ends_when_supd_stops)
 	uint64_t begun;
 
 	run_add_hello(g);
-	set_extra(g, ADMIN);
+	plan_extra(g, ADMIN);
 	run_start(g);
 	stream_open(&s, g, "", "");
 	cr_assert(stream_await(&s, ": events\n\n"));
@@ -391,7 +385,7 @@ Test(observe, a_client_that_does_not_read_costs_little_and_is_told)
 	double missed;
 
 	run_add_hello(g);
-	set_extra(g, ADMIN);
+	plan_extra(g, ADMIN "limits: {write_timeout: 5m}\n");
 	run_start(g);
 	stream_open(&s, g, "", "");
 	cr_assert(stream_await(&s, ": events\n\n"));
@@ -426,7 +420,7 @@ Test(observe, a_client_that_reads_nothing_at_all_is_closed)
 	struct stream s;
 
 	run_add_hello(g);
-	set_extra(g, ADMIN "limits: {write_timeout: 200ms}\n");
+	plan_extra(g, ADMIN "limits: {write_timeout: 200ms}\n");
 	run_start(g);
 	stream_open(&s, g, "", "");
 	cr_assert(stream_await(&s, ": events\n\n"));
@@ -449,7 +443,7 @@ Test(observe, what_a_worker_emits_is_told_with_its_plugin)
 	size_t mark;
 
 	run_add_fault(g);
-	set_extra(g, ADMIN);
+	plan_extra(g, ADMIN);
 	run_start(g);
 	a = http_post(g->http, "/fault/emit?3", "job.done");
 	cr_expect_eq(a.status, 200);
@@ -525,7 +519,7 @@ Test(observe, a_revert_and_a_plugin_given_up_are_told)
 
 	run_add_fault(g);
 	run_defaults(g, "probation: 20s, crash: {early_max: 2, within: 5m}");
-	set_extra(g, ADMIN);
+	plan_extra(g, ADMIN);
 	run_start(g);
 	run_announce(g, "plugin failed");
 	run_fault(g, "fault", "exit_after_swap", "");
@@ -561,7 +555,7 @@ Test(observe, what_becomes_of_a_configuration_is_told_and_counted)
 	json_t *data;
 
 	run_add_hello(g);
-	set_extra(g, ADMIN);
+	plan_extra(g, ADMIN);
 	run_start(g);
 	good = files_read(path);
 	run_signal(g, SIGHUP);
@@ -783,7 +777,7 @@ Test(observe, metrics_count_what_happened)
 	const char *text;
 
 	run_add_fault(g);
-	set_extra(g, "");
+	plan_extra(g, "");
 	run_defaults(g, "probation: 50ms");
 	run_start(g);
 	for (int i = 0; i < 3; i++)
@@ -859,7 +853,7 @@ Test(observe, metrics_are_for_a_token_if_the_config_says_so)
 	int code;
 
 	run_add_hello(g);
-	set_extra(g, ADMIN);
+	plan_extra(g, ADMIN);
 	run_start(g);
 	a = scrape(g, "");
 	cr_expect_eq(a.status, 401);

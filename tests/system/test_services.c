@@ -24,23 +24,6 @@ start(const char *settings, const char *manifest)
 	return g;
 }
 
-/* Waits until the value at a path of `show` is this text. */
-static void
-await_shown(struct gateway_run *g, const char *path, const char *text)
-{
-	uint64_t until = clock_ms() + CTL_DEADLINE_MS;
-
-	for (;;) {
-		struct ctl *c = ctl_expect(g, 0, "show", "a", NULL);
-		bool is_there = !strcmp(ctl_text(c, path), text);
-
-		cr_assert(is_there || clock_ms() < until, "%s", c->out);
-		ctl_destroy(c);
-		if (is_there)
-			return;
-	}
-}
-
 static void
 expect_journal(struct gateway_run *g, const char *expected)
 {
@@ -55,7 +38,7 @@ Test(services, are_started_and_stopped_in_the_order_of_registration)
 	struct gateway_run *g = start("services: \"one,two\"", "");
 	struct ctl *c;
 
-	await_shown(g, "services.1.state", "running");
+	ctl_await_shown(g, "a", "services.1.state", "running");
 	c = ctl_expect(g, 0, "show", "a", NULL);
 	cr_expect_str_eq(ctl_text(c, "services.0.name"), "one");
 	cr_expect_str_eq(ctl_text(c, "services.0.state"), "running");
@@ -109,7 +92,7 @@ Test(services, that_fail_to_start_are_tried_again_and_the_plugin_serves)
 	taker_await(g, "a", "1 runs one\n", 1);
 	cr_expect_eq(taker_count(g, "a", "1 start one\n"), 3);
 	cr_expect_eq(taker_count(g, "a", "1 start two\n"), 1);
-	await_shown(g, "services.0.state", "running");
+	ctl_await_shown(g, "a", "services.0.state", "running");
 	cr_expect_eq(ctl_status_number(g, "a", "generation"), 1);
 	run_end(g);
 }
@@ -120,8 +103,9 @@ Test(services, that_never_start_are_shown_with_the_reason)
 	struct ctl *c;
 	char *out;
 
-	await_shown(g, "services.0.text", "start of one fails as asked");
-	await_shown(g, "services.0.state", "waiting");
+	ctl_await_shown(
+		g, "a", "services.0.text", "start of one fails as asked");
+	ctl_await_shown(g, "a", "services.0.state", "waiting");
 	taker_await(g, "a", "1 start one\n", 3);
 	c = ctl_expect(g, 0, "status", "a", NULL);
 	cr_expect_str_eq(ctl_text(c, "plugins.0.state"), "serving");
@@ -157,7 +141,7 @@ Test(services, that_say_they_failed_are_stopped_and_started)
 
 	taker_await(g, "a", "1 runs one\n", 3);
 	cr_expect_eq(taker_count(g, "a", "1 stopped one\n"), 2);
-	await_shown(g, "services.0.state", "running");
+	ctl_await_shown(g, "a", "services.0.state", "running");
 	run_end(g);
 }
 
@@ -166,11 +150,11 @@ Test(services, are_shown_as_they_say)
 	struct gateway_run *g = start("services: one", "");
 	struct ctl *c;
 
-	await_shown(g, "services.0.state", "running");
+	ctl_await_shown(g, "a", "services.0.state", "running");
 	cr_expect_eq(
 		http_status(g->http, "/a/say/waiting/for%20a%20server"), 204);
-	await_shown(g, "services.0.text", "for a server");
-	await_shown(g, "services.0.state", "waiting");
+	ctl_await_shown(g, "a", "services.0.text", "for a server");
+	ctl_await_shown(g, "a", "services.0.state", "waiting");
 	c = ctl_expect(g, 0, "events", NULL);
 	cr_expect(strstr(c->out, "service.status"), "%s", c->out);
 	ctl_destroy(c);

@@ -10,6 +10,7 @@
 
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
+#include "tests/system/harness/deadline.h"
 #include "tests/system/harness/http.h"
 #include "tests/system/harness/load.h"
 #include "tests/system/harness/process.h"
@@ -332,10 +333,11 @@ Test(state, of_a_worker_that_does_not_get_quiet_stays_where_it_is)
 {
 	struct gateway_run *g = start("", EXPORTS, "drain_timeout: 600ms");
 	struct background slow, held;
+	char *later = memory_format("/a/count?later=%d", DEADLINE_MS(3000));
 	struct ctl *c;
 	static const char *const args[] = {"reload", "a", NULL};
 
-	post_in_background(&slow, g, "/a/count?later=3000");
+	post_in_background(&slow, g, later);
 	ctl_await_number(g, "a", "inFlight", 1);
 	c = ctl_begin(g, 0, args);
 	ctl_await_state(g, "a", "reloading");
@@ -351,6 +353,7 @@ Test(state, of_a_worker_that_does_not_get_quiet_stays_where_it_is)
 	ctl_destroy(c);
 	cr_expect_eq(end_background(&slow), 504);
 	cr_expect_eq(look(g, "count"), 2);
+	free(later);
 	run_end(g);
 }
 

@@ -16,6 +16,7 @@
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
+#include "tests/system/harness/plan.h"
 #include "tests/system/harness/process.h"
 #include "tests/system/harness/run.h"
 
@@ -75,6 +76,7 @@ start(const char *settings)
 	run_package(g, "static", "static");
 	run_plugin(g, "static", "mount: /s, settings: {root: \"%s/site\"%s%s}",
 		g->dir, *settings ? ", " : "", settings);
+	plan_extra(g, "limits: {write_timeout: 5m}\n");
 	run_start(g);
 	return g;
 }

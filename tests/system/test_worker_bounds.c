@@ -172,6 +172,7 @@ Test(worker_bounds, states_of_services_cost_the_others_little)
 	unsigned events;
 	struct ctl *c;
 
+	ctl_await_shown(g, "hostile", "services.0.state", "running");
 	expect_harmless(g, "status");
 	c = ctl_expect(g, 0, "events", "--plugin", "hostile", NULL);
 	events = 0;

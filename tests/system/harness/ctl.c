@@ -239,3 +239,20 @@ ctl_await_number(
 		pause_ms = pause_ms < 200 ? pause_ms * 2 : 200;
 	}
 }
+
+void
+ctl_await_shown(struct gateway_run *g, const char *id, const char *path,
+	const char *text)
+{
+	uint64_t until = clock_ms() + CTL_DEADLINE_MS;
+
+	for (;;) {
+		struct ctl *c = ctl_expect(g, 0, "show", id, NULL);
+		bool is_there = !strcmp(ctl_text(c, path), text);
+
+		cr_assert(is_there || clock_ms() < until, "%s", c->out);
+		ctl_destroy(c);
+		if (is_there)
+			return;
+	}
+}

@@ -46,3 +46,6 @@ char *ctl_status_text(struct gateway_run *g, const char *id, const char *key);
 void ctl_await_state(struct gateway_run *g, const char *id, const char *state);
 void ctl_await_number(
 	struct gateway_run *g, const char *id, const char *key, long number);
+/* The same for the text at a path of `show`. */
+void ctl_await_shown(struct gateway_run *g, const char *id, const char *path,
+	const char *text);
