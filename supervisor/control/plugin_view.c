@@ -106,6 +106,7 @@ plugin_view_status(const struct plugin *p)
 		json_object_set_new(row, "uptimeSeconds", json_null());
 	put_number(row, "restarts", p->counters.restarts);
 	put_number(row, "inFlight", plugin_in_flight(p));
+	put_number(row, "unanswered", w ? w->left_count : 0);
 	put_number(row, "websockets", p->conns.count);
 	put_number(row, "held", p->hold.count);
 	put_text(row, "digest", w ? w->digest : p->store.proven_digest);
@@ -178,6 +179,7 @@ worker_view(const struct worker *w, const char *role)
 	put_text(row, "version", w->version);
 	put_text(row, "sdk", w->sdk);
 	put_number(row, "inFlight", w->in_flight_count);
+	put_number(row, "unanswered", w->left_count);
 	put_number(row, "websockets", w->conn_count);
 	put_number(row, "answered", w->answered_total);
 	put_number(row, "ageSeconds", (clock_ms() - w->spawned_ms) / 1000);

@@ -118,6 +118,7 @@ worker_new(struct workers *workers, const struct worker_start *start,
 	task_init(w);
 	ping_init(w);
 	unread_init(w);
+	owed_init(w);
 	ev_timer_init(&p->soon, worker_soon, 0., 0.);
 	return w;
 }

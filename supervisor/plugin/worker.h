@@ -195,7 +195,8 @@ struct worker_start {
 #define WORKER_CUTS(X)                                                         \
 	X(NOT, "")                                                             \
 	X(UNREAD, "unread") /* it does not read its socket */                  \
-	X(PING, "ping")	    /* it does not answer pings */
+	X(PING, "ping")	    /* it does not answer pings */                     \
+	X(OWED, "requests") /* it does not answer cancelled requests */
 
 enum worker_cut {
 #define X(name, text) WORKER_CUT_##name,

@@ -29,6 +29,7 @@ go_down(struct worker *w)
 	task_end(w);
 	ping_end(w);
 	unread_end(w);
+	owed_end(w);
 	endpoint_close(&p->endpoint);
 	if (p->connected)
 		peer_close(&p->peer);

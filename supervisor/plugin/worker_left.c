@@ -64,7 +64,9 @@ left_put(struct worker *w, uint32_t id, const struct request *was)
 	request_table_replace(p->workers->requests, id, placeholder);
 	list_append(&p->left, &placeholder->node);
 	w->left_count++;
+	p->left_tasks += was->is_task;
 	send_cancel(w, id);
+	owed_more(w);
 }
 
 void
@@ -77,7 +79,9 @@ left_end(struct worker *w, struct request *placeholder)
 	list_remove(&placeholder->node);
 	list_append(&p->spare, &placeholder->node);
 	w->left_count--;
+	p->left_tasks -= placeholder->is_task;
 	w->in_flight_count--;
+	owed_less(w);
 }
 
 bool

@@ -64,7 +64,11 @@ struct worker_private {
 	 * ignored, because answer and cancel may have crossed. */
 	uint32_t ended_ids[ENDED_IDS];
 	unsigned ended_count;
-	uint64_t stray_total; /* messages about ended requests */
+	uint64_t stray_total;	     /* messages about ended requests */
+	uint32_t left_tasks;	     /* of `left`, those that were tasks */
+	struct wheel_timer owed_due; /* see worker_owed.c */
+	uint64_t owed_since_ms;	     /* of the last answer to one of `left` */
+	bool owed_reported;
 
 	uint64_t retired_ms;
 	uint64_t drain_due_ms; /* when the deadline of the drain is */
@@ -217,6 +221,12 @@ void unread_end(struct worker *w);
 bool unread_fail(struct worker *w, uint64_t since_ms);
 /* peer_end(), and a check of the backlog. */
 int worker_end_message(struct worker *w);
+
+/* ---- worker_owed.c ---- */
+void owed_init(struct worker *w);
+void owed_more(struct worker *w); /* a request was added to `left` */
+void owed_less(struct worker *w); /* the worker answered one of `left` */
+void owed_end(struct worker *w);
 
 /* ---- worker_proof.c ---- */
 void proof_begin(struct worker *w); /* CHECKING has begun */

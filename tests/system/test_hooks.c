@@ -401,6 +401,28 @@ Test(hooks, one_that_hangs_loses_its_time_and_hurts_no_other)
 	run_end(g);
 }
 
+/* What it was called for keeps its places at the worker. */
+Test(hooks, one_that_never_answers_gets_its_worker_restarted)
+{
+	struct gateway_run *g = create();
+	long pid;
+
+	run_plugin(g, "it",
+		"use: hooks, max_in_flight: 4, ping_timeout: 500ms, "
+		"request_timeout: 500ms, settings: {event: test.it, "
+		"mode: hang, timeout_ms: 100}");
+	run_start(g);
+	pid = ctl_status_number(g, "it", "pid");
+	emit(g, "test.it", "{\"n\":0}");
+	emit(g, "test.it", "{\"n\":1}");
+	ctl_await_number(g, "it", "unanswered", 2);
+	run_await_log(g, 0, "the worker does not answer requests that timed");
+	ctl_await_number(g, "it", "restarts", 1);
+	ctl_await_state(g, "it", "serving");
+	cr_expect_neq(ctl_status_number(g, "it", "pid"), pid);
+	run_end(g);
+}
+
 static long
 lost_of(struct gateway_run *g, const char *id)
 {

@@ -453,6 +453,49 @@ Test(worker_process, a_worker_that_answers_pings_lives)
 	bed_clear(&bed);
 }
 
+Test(worker_process, a_worker_that_answers_no_cancelled_request_goes_down)
+{
+	struct worker *w;
+	struct ask never, late;
+	uint64_t begun;
+
+	make("max_in_flight: 2, ping_timeout: 300ms, request_timeout: 400ms");
+	w = bed_start_proven(&bed);
+	begun = clock_ms();
+	ask_begin(&never, &bed, w, "/fault/slow", "60000");
+	worker_cancel(w, &never.request);
+	ask_begin(&late, &bed, w, "/fault/slow", "200");
+	worker_cancel(w, &late.request);
+	bed_await(&bed, &bed.downs, 1);
+	/* one answer gives it time again */
+	cr_expect_geq(clock_ms() - begun, 600);
+	cr_expect_str_eq(bed.error,
+		"the worker does not answer requests that timed out or were "
+		"cancelled: 1 of them are open, and none was answered for "
+		"400ms");
+	cr_expect_eq(w->cut, WORKER_CUT_OWED);
+	bed_await(&bed, &bed.exits, 1);
+	bed_clear(&bed);
+}
+
+Test(worker_process, few_cancelled_requests_without_an_answer_end_no_worker)
+{
+	struct worker *w;
+	struct ask never, later;
+
+	make("max_in_flight: 3, ping_timeout: 60ms, request_timeout: 60ms");
+	w = bed_start_proven(&bed);
+	ask_begin(&never, &bed, w, "/fault/slow", "60000");
+	worker_cancel(w, &never.request);
+	ask_begin(&later, &bed, w, "/fault/slow", "500");
+	bed_await(&bed, &later.ended, 1);
+	cr_expect(later.answered && bed.downs == 0);
+	cr_expect_eq(w->left_count, 1);
+	bed_stop(&bed, w);
+	ask_finish(&later);
+	bed_clear(&bed);
+}
+
 /* Its answer to a ping may wait, but nothing else. */
 Test(worker_process, an_idle_worker_is_read_as_soon_as_it_is_asked)
 {
