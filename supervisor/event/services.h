@@ -70,5 +70,9 @@ void services_on_task(
 /* [{"name", "state", "text"}]: running, waiting or failed; at most that many.
  */
 json_t *services_view(const struct worker *w, uint32_t most);
+/* The same of those that do not run; NULL: there are none. */
+json_t *services_idle_view(const struct worker *w, uint32_t most);
 /* {"epoch", "state", "text"} of the take of an exclusive worker; else null. */
 json_t *services_take_view(const struct worker *w);
+/* The same if the worker has not taken yet; else NULL. */
+json_t *services_idle_take_view(const struct worker *w);

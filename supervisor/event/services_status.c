@@ -36,19 +36,47 @@ view_of(const struct service *service)
 		*service->text ? value_text(service->text) : json_null());
 }
 
+json_t *
+services_idle_view(const struct worker *w, uint32_t most)
+{
+	const struct services *s = w ? w->services : NULL;
+	json_t *rows = NULL;
+
+	for (uint32_t i = 1; s && i < s->count; i++) {
+		if (state_text(&s->items[i]) == running.at ||
+			json_array_size(rows) >= most)
+			continue;
+		if (!rows)
+			rows = json_array();
+		json_array_append_new(rows, view_of(&s->items[i]));
+	}
+	return rows;
+}
+
 /* If there are too many, those that run are left out. */
 json_t *
 services_view(const struct worker *w, uint32_t most)
 {
 	const struct services *s = w ? w->services : NULL;
-	bool all = s && s->count - 1 <= most;
-	json_t *rows = json_array();
+	json_t *rows =
+		s && s->count - 1 > most ? services_idle_view(w, most) : NULL;
 
-	for (uint32_t i = 1; s && i < s->count; i++)
-		if ((all || state_text(&s->items[i]) != running.at) &&
-			json_array_size(rows) < most)
-			json_array_append_new(rows, view_of(&s->items[i]));
+	if (rows)
+		return rows;
+	rows = json_array();
+	for (uint32_t i = 1; s && s->count - 1 <= most && i < s->count; i++)
+		json_array_append_new(rows, view_of(&s->items[i]));
 	return rows;
+}
+
+json_t *
+services_idle_take_view(const struct worker *w)
+{
+	const struct services *s = w ? w->services : NULL;
+
+	return s && s->is_exclusive && state_text(&s->items[0]) != running.at
+		       ? services_take_view(w)
+		       : NULL;
 }
 
 json_t *

@@ -82,6 +82,8 @@ receipt_unref(struct receipt *r)
 	json_decref(r->dropped);
 	json_decref(r->added);
 	json_decref(r->log);
+	json_decref(r->take);
+	json_decref(r->services);
 	json_decref(r->view);
 	free(r->plugin_id);
 	free(r->fallback);
@@ -106,6 +108,8 @@ receipt_copy(const struct receipt *r)
 	json_incref(copy->dropped);
 	json_incref(copy->added);
 	json_incref(copy->log);
+	json_incref(copy->take);
+	json_incref(copy->services);
 	return copy;
 }
 
@@ -250,6 +254,10 @@ put_more(json_t *view, const struct receipt *r)
 	}
 	if (r->is_unchanged)
 		put(view, "unchanged", json_true());
+	if (r->take)
+		put(view, "take", json_incref(r->take));
+	if (r->services)
+		put(view, "services", json_incref(r->services));
 }
 
 static json_t *

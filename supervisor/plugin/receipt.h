@@ -15,6 +15,7 @@
 	X(DONE, "done", DONE)                                                  \
 	X(SETTLED, "settled", DONE)                                            \
 	X(ROLLED_BACK, "rolled_back", FAILED)                                  \
+	X(FAILED, "failed", FAILED) /* and nothing could be given back */      \
 	X(REVERTED, "reverted", FAILED)                                        \
 	X(REFUSED, "refused", REFUSED)
 
@@ -83,7 +84,10 @@ struct receipt {
 	json_t *removed, *registered; /* by kind */
 	json_t *dropped, *added;      /* labels */
 	json_t *log;		      /* lines */
-	json_t *view;		      /* see receipt_view() */
+	/* What the worker has yet to take, and those of its services that do
+	 * not run; NULL: none. */
+	json_t *take, *services;
+	json_t *view; /* see receipt_view() */
 };
 
 /* Creates a receipt with the outcome of its state; all else is empty or

@@ -6,9 +6,11 @@
 #include "proto/util/memory.h"
 #include "proto/util/text.h"
 #include "proto/value.h"
+#include "supervisor/event/services.h"
 #include "supervisor/reload/transaction.h"
 
 #define LOG_TAIL_LINES 20
+#define SERVICES_MAX 16
 
 /* ---- figures ---- */
 
@@ -29,6 +31,7 @@ figures_finish(struct figures *f)
 	json_decref(f->dropped);
 	json_decref(f->added);
 	receipt_worker_finish(&f->judged);
+	registration_set_finish(&f->before);
 }
 
 json_t *
@@ -86,6 +89,25 @@ account_dropped(const struct registration_set *before,
 	return dropped;
 }
 
+void
+account_note_old(struct reload *r, const struct worker *old)
+{
+	struct figures *f = &r->figures;
+
+	f->previous_generation = old->generation;
+	f->previous_pid = old->pid;
+	json_decref(f->removed);
+	f->removed = account_counts(&old->registrations);
+}
+
+void
+account_keep_old(struct reload *r, const struct worker *old)
+{
+	account_note_old(r, old);
+	registration_set_finish(&r->figures.before);
+	registration_set_copy(&r->figures.before, &old->registrations);
+}
+
 /* ---- the receipt ---- */
 
 static char *
@@ -118,10 +140,24 @@ take_worker(struct receipt *receipt, const struct reload *r)
 	to->digest = copy_or_null(w->digest);
 }
 
+/* A start that succeeded is no promise that all services run. */
+static void
+take_services(struct receipt *receipt, const struct reload *r)
+{
+	const struct worker *w = plugin_serving(r->plugin);
+
+	if (receipt->is_proof || (r->fresh && r->fresh != w))
+		return;
+	receipt->take = services_idle_take_view(w);
+	receipt->services = services_idle_view(w, SERVICES_MAX);
+}
+
 static void
 take_success(struct receipt *receipt, const struct reload *r)
 {
 	const struct figures *f = &r->figures;
+
+	take_services(receipt, r);
 
 	receipt->removed = json_incref(f->removed);
 	receipt->registered = json_incref(f->registered);
@@ -151,12 +187,22 @@ kind_text(const struct reload *r)
 	return reload_kind_texts[r->asked];
 }
 
+/* What was taken from the old worker is not back if that worker is gone. */
+static enum receipt_state
+state_of(const struct reload *r)
+{
+	if (reload_has_ended_early(r))
+		return RECEIPT_DONE;
+	if (r->state == RELOAD_ROLLED_BACK && r->takeover.begun &&
+		!plugin_serving(r->plugin))
+		return RECEIPT_FAILED;
+	return reload_row(r)->receipt;
+}
+
 struct receipt *
 account_receipt(const struct reload *r)
 {
-	struct receipt *receipt = receipt_create(
-		reload_has_ended_early(r) ? RECEIPT_DONE
-					  : reload_row(r)->receipt);
+	struct receipt *receipt = receipt_create(state_of(r));
 	const struct figures *f = &r->figures;
 	uint64_t end_us = f->committed_us ? f->committed_us : clock_us();
 

@@ -111,16 +111,14 @@ prepare_all(struct reload **members, struct route_wish *wishes, size_t count)
 static void
 note_change(struct reload *r)
 {
-	struct worker *old = plugin_serving(r->plugin);
+	const struct worker *old = plugin_serving(r->plugin);
 
-	if (old) { /* else a restart has noted the worker that it stopped */
-		r->figures.previous_generation = old->generation;
-		r->figures.previous_pid = old->pid;
-		r->figures.removed = account_counts(&old->registrations);
-	}
+	if (old)
+		account_note_old(r, old);
 	r->figures.registered = account_counts(&r->fresh->registrations);
-	r->figures.dropped = account_dropped(
-		old ? &old->registrations : NULL, &r->fresh->registrations);
+	r->figures.dropped =
+		account_dropped(old ? &old->registrations : &r->figures.before,
+			&r->fresh->registrations);
 }
 
 static void

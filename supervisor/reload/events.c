@@ -81,6 +81,8 @@ active_down(struct plugin *p, struct worker *w)
 	reverted = !(p->reload && p->reload->takeover.begun) &&
 		   settle_revert(p, w);
 	if (p->reload)
+		account_keep_old(p->reload, w);
+	if (p->reload)
 		tell_old_down(p->reload, reverted);
 	else if (!reverted)
 		crash_restart(p, served);

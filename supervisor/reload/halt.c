@@ -35,9 +35,7 @@ retire(struct reload *r, struct worker *w)
 	struct plugin *p = r->plugin;
 
 	r->old = w;
-	r->figures.previous_generation = w->generation;
-	r->figures.previous_pid = w->pid;
-	r->figures.removed = account_counts(&w->registrations);
+	account_keep_old(r, w);
 	p->active = NULL;
 	list_append(&p->others, &w->node);
 	w->ends_pinned = true;

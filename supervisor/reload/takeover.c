@@ -149,8 +149,6 @@ takeover_hold(struct reload *r)
 	}
 	r->takeover.begun = true;
 	r->takeover.begun_us = clock_us();
-	r->figures.previous_generation = old->generation;
-	r->figures.previous_pid = old->pid;
 	p->is_held = p->keeps_held = true;
 	p->hold_passes = old->id;
 	services_excuse(r->fresh, old);
@@ -258,13 +256,29 @@ end_giving(struct reload *r)
 }
 
 static void
-lose(struct reload *r, const char *why)
+add_reason(struct reload *r, const char *why)
 {
 	size_t length = strlen(r->error.text);
 
 	text_format(r->error.text + length, sizeof(r->error.text) - length,
 		"; giving back to the old worker failed: %s", why);
+}
+
+static void
+lose(struct reload *r, const char *why)
+{
+	add_reason(r, why);
 	r->takeover.is_lost = true;
+	end_giving(r);
+}
+
+/* The old worker died: a crash restart follows. */
+static void
+end_without_old(struct reload *r)
+{
+	const char *why = r->plugin->last_crash;
+
+	add_reason(r, why ? why : "it is gone");
 	end_giving(r);
 }
 
@@ -281,8 +295,7 @@ gave_back(struct worker *w, const struct error *err)
 	end_giving(r);
 }
 
-/* The last step: the old worker takes. Without it there is nobody to give back
- * to, and a crash restart follows. */
+/* The last step: the old worker takes. */
 void
 takeover_give(struct reload *r)
 {
@@ -294,7 +307,7 @@ takeover_give(struct reload *r)
 	struct error err;
 
 	if (!old)
-		end_giving(r);
+		end_without_old(r);
 	else if (keep_next_epoch(r->plugin, &job.epoch, &err) < 0)
 		lose(r, err.text);
 	else
@@ -370,7 +383,7 @@ takeover_on_taker_down(struct reload *r, bool reverted)
 	(void)reverted;
 	if (r->takeover.tried && r->fresh)
 		return; /* the candidate's end is awaited */
-	end_giving(r);
+	end_without_old(r);
 }
 
 /* Neither worker has it: ends the plugin's worker, and all that waits. */

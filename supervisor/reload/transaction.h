@@ -38,8 +38,9 @@ struct figures {
 	uint64_t finished_at_swap, left_at_swap;	/* of the old worker */
 	int64_t drained, aborted;			/* -1: unknown yet */
 	json_t *removed, *registered, *dropped, *added; /* NULL: empty */
-	bool is_judged;		      /* the verdict was given */
-	struct receipt_worker judged; /* the worker at the verdict */
+	struct registration_set before; /* of an old worker that is gone */
+	bool is_judged;			/* the verdict was given */
+	struct receipt_worker judged;	/* the worker at the verdict */
 };
 
 struct reload {
@@ -347,6 +348,10 @@ void figures_init(struct figures *f); /* begins now; no phase is reached */
 void figures_finish(struct figures *f);
 struct receipt *account_receipt(
 	const struct reload *r); /* the present receipt */
+/* Notes whom r replaces, for the receipt. */
+void account_note_old(struct reload *r, const struct worker *old);
+/* The same of a worker that will be gone at the verdict. */
+void account_keep_old(struct reload *r, const struct worker *old);
 /* For a receipt: names by kind. */
 json_t *account_counts(const struct registration_set *set);
 /* The next registration from *at on that is in `before` but not in `after`;

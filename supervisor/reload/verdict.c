@@ -8,12 +8,13 @@
 /* ---- the log ---- */
 
 static void
-log_rolled_back(const struct reload *r, double ms)
+log_failure(const struct reload *r, enum receipt_state state, double ms)
 {
 	struct log_subject subject = {.plugin = r->plugin->id};
 
-	log_write(LOG_WARN, &subject, "%s rolled back (%s) in %.1f ms: %s; %s",
-		r->id, r->trigger, ms, r->error.text,
+	log_write(LOG_WARN, &subject, "%s %s (%s) in %.1f ms: %s; %s", r->id,
+		state == RECEIPT_FAILED ? "failed" : "rolled back", r->trigger,
+		ms, r->error.text,
 		plugin_serving(r->plugin) ? "the old generation serves on"
 					  : "nothing serves it");
 }
@@ -64,12 +65,12 @@ verdict_log_swapped(const struct reload *r, double ms)
 }
 
 static void
-log_verdict(const struct reload *r)
+log_verdict(const struct reload *r, enum receipt_state state)
 {
 	double ms = (double)(clock_us() - r->figures.begun_us) / 1000;
 
 	if (reload_row(r)->has_failed)
-		log_rolled_back(r, ms);
+		log_failure(r, state, ms);
 	else
 		reload_program(r)->log_done(r, ms);
 }
@@ -124,7 +125,7 @@ reload_give_verdict(struct reload *r)
 
 	r->is_untold = !news_takes(r);
 	if (!is_repetition(r) && !r->is_untold)
-		log_verdict(r);
+		log_verdict(r, receipt->state);
 	p->reload = NULL;
 	if (!proof)
 		remember(p, receipt);

@@ -289,6 +289,9 @@ Test(takeover, of_what_the_old_one_never_had_fails_no_reload)
 	taker_await(g, "a", "1 take take\n", 1);
 	c = ctl_expect(g, 0, "reload", "a", NULL);
 	cr_expect_str_eq(ctl_text(c, "mode"), "exclusive");
+	cr_expect_str_eq(ctl_text(c, "take.state"), "waiting", "%s", c->out);
+	cr_expect(*ctl_text(c, "take.text"), "%s", c->out);
+	cr_expect_str_eq(ctl_text(c, "services.0.state"), "waiting");
 	ctl_destroy(c);
 	cr_expect_eq(taker_count(g, "a", " start one\n"), 0);
 	c = ctl_expect(g, 0, "show", "a", NULL);

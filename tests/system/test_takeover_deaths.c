@@ -79,6 +79,10 @@ the_candidate_takes(const char *settings)
 	cr_expect_str_eq(ctl_text(c, "mode"), "exclusive");
 	cr_expect_eq(ctl_number(c, "generation"), 2);
 	cr_expect_eq(ctl_number(c, "previousGeneration"), 1);
+	cr_expect_str_eq(
+		ctl_text(c, "removed.services.1"), "two", "%s", c->out);
+	cr_expect_eq(ctl_number(c, "removed.httpRoutes"),
+		ctl_number(c, "registered.httpRoutes"));
 	ctl_destroy(c);
 	cr_expect_eq(taker_count(g, "a", "2 runs two\n"), 1);
 	end(g);
@@ -126,6 +130,11 @@ Test(takeover_deaths, of_the_old_one_while_it_takes_back)
 		g, "a", "services: one, start: \"fail,fail,fail,ok\"", "");
 	c = ctl_expect(g, 1, "reload", "a", NULL);
 	cr_expect(strstr(ctl_text(c, "error"), "taking: "), "%s", c->out);
+	cr_expect(strstr(ctl_text(c, "error"),
+			  "; giving back to the old worker failed: the "
+			  "worker"),
+		"%s", c->out);
+	cr_expect_str_eq(ctl_text(c, "state"), "failed");
 	ctl_destroy(c);
 	taker_await(g, "a", "3 runs one\n", 1); /* of the proven copy */
 	ctl_await_state(g, "a", "serving");
@@ -287,6 +296,7 @@ Test(takeover_deaths, giving_back_that_fails_makes_the_plugin_failed)
 	cr_expect(strstr(ctl_text(c, "error"),
 			  "; giving back to the old worker failed: "),
 		"%s", c->out);
+	cr_expect_str_eq(ctl_text(c, "state"), "failed");
 	ctl_destroy(c);
 	cr_assert(client_read(&waiting, &a, false, HTTP_DEADLINE_MS));
 	cr_expect_eq(a.status, 503, "%d %s", a.status, a.body);

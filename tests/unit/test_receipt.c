@@ -36,6 +36,7 @@ Test(receipt, comes_to_the_outcome_of_its_state)
 		{RECEIPT_DONE, "done", OUTCOME_DONE, true},
 		{RECEIPT_SETTLED, "settled", OUTCOME_DONE, true},
 		{RECEIPT_ROLLED_BACK, "rolled_back", OUTCOME_FAILED, false},
+		{RECEIPT_FAILED, "failed", OUTCOME_FAILED, false},
 		{RECEIPT_REVERTED, "reverted", OUTCOME_FAILED, false},
 		{RECEIPT_REFUSED, "refused", OUTCOME_REFUSED, false},
 	};

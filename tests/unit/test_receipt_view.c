@@ -33,6 +33,27 @@ static const struct {
 		"\"takeMs\":7.24,\"held\":2}",
 		"hello: reloaded 3 -> 4 in 24 ms (pid 1 -> 2), taken over in "
 		"7.2 ms, 2 held"},
+	{VERB_RELOAD,
+		"{" DONE ",\"generation\":4,\"previousGeneration\":3,"
+		"\"pid\":2,\"previousPid\":1,\"durationMs\":24,"
+		"\"take\":{\"state\":\"waiting\",\"text\":\"no port\"},"
+		"\"services\":[{\"name\":\"one\",\"state\":\"failed\","
+		"\"text\":\"no net\"},{\"name\":\"two\","
+		"\"state\":\"waiting\",\"text\":\"later\"}]}",
+		"hello: reloaded 3 -> 4 in 24 ms (pid 1 -> 2); take waits: no "
+		"port; service one failed: no net; service two waits: later"},
+	{VERB_START,
+		"{" DONE ",\"generation\":1,\"pid\":7,\"durationMs\":10,"
+		"\"take\":{\"state\":\"waiting\",\"text\":null},"
+		"\"services\":[{\"name\":\"one\",\"state\":\"waiting\","
+		"\"text\":null}]}",
+		"hello: started generation 1 in 10 ms (pid 7); 2 of its "
+		"services are being started"},
+	{VERB_RELOAD,
+		"{\"pluginId\":\"hello\",\"success\":false,\"state\":"
+		"\"failed\",\"error\":\"taking: no; giving back failed\"}",
+		"hello: reload failed: taking: no; giving back failed; nothing "
+		"serves"},
 	{VERB_START,
 		"{" DONE ",\"generation\":1,\"pid\":7,\"durationMs\":1500}",
 		"hello: started generation 1 in 1.5 s (pid 7)"},

@@ -167,6 +167,38 @@ put_takeover(struct buffer *out, const json_t *receipt)
 	buffer_format(out, ", taken over in %s", time);
 }
 
+/* What of it does not run, and why; without a reason it is being started. */
+static void
+put_idle(struct buffer *out, const json_t *receipt)
+{
+	const json_t *take = json_object_get(receipt, "take");
+	const json_t *services = json_object_get(receipt, "services");
+	const char *why = text_of(take, "text");
+	unsigned starting = json_is_object(take) && !why;
+
+	if (why)
+		buffer_format(out, "; take waits: %s", why);
+	for (size_t i = 0; i < json_array_size(services); i++) {
+		const json_t *row = json_array_get(services, i);
+		const char *name = text_of(row, "name");
+
+		why = text_of(row, "text");
+		if (why)
+			buffer_format(out, "; service %s %s: %s",
+				name ? name : "?",
+				text_of(row, "state") &&
+						!strcmp(text_of(row, "state"),
+							"failed")
+					? "failed"
+					: "waits",
+				why);
+		starting += !why;
+	}
+	if (starting)
+		buffer_format(out, "; %u of its services %s started", starting,
+			starting > 1 ? "are being" : "is being");
+}
+
 static void
 put_success(struct buffer *out, const json_t *receipt, enum verb verb)
 {
@@ -207,6 +239,7 @@ put_success(struct buffer *out, const json_t *receipt, enum verb verb)
 	put_count(out, receipt, "held");
 	put_count(out, receipt, "drained");
 	put_count(out, receipt, "aborted");
+	put_idle(out, receipt);
 }
 
 static void
