@@ -3,19 +3,17 @@
 #include "supervisor/event/guards.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "proto/json_text.h"
 #include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
+#include "supervisor/event/guards_file.h"
 #include "supervisor/event/hook.h"
 #include "supervisor/ops/own_file.h"
 
-#define FILE_BYTES_MAX (1024 * 1024)
 #define RETRY_MS 5000
 
 static char *
@@ -26,61 +24,95 @@ path_of(const struct events *e)
 
 /* ---- the file ---- */
 
+/* What was noted since counts; the rest is as the file says. */
+static void
+merge(struct events *e, json_t *stored)
+{
+	const char *id;
+	json_t *list;
+	void *next;
+
+	json_object_update_missing(e->guards, stored);
+	json_object_foreach_safe(
+		e->guards, next, id, list) if (!json_array_size(list))
+		json_object_del(e->guards, id);
+	json_decref(stored);
+}
+
+/* A file that cannot be read now is kept; one with other content is put aside.
+ * -1: it has to be read again. */
+static int
+load(struct events *e)
+{
+	char *path = path_of(e);
+	struct error err;
+	json_t *stored = guards_file_read(path, &err);
+	int number = errno, result = 0;
+
+	if (stored) {
+		merge(e, stored);
+	} else if (number == EINVAL) {
+		log_warn("%s is damaged: %s; filters are back when their "
+			 "plugins have started",
+			path, err.text);
+		own_file_put_aside(path, NULL, NULL);
+	} else {
+		if (!e->guards_unread)
+			log_error("%s: it is read again every 5 s; until then "
+				  "filters are back when their plugins have "
+				  "started",
+				err.text);
+		result = -1;
+	}
+	e->guards_unread = result < 0;
+	free(path);
+	return result;
+}
+
+/* The file was read late. */
+static void
+add_late(struct events *e, json_t *known)
+{
+	struct gateway *g = e->gateway;
+
+	for (uint32_t i = 0; i < g->plugin_count; i++)
+		if (g->plugins[i] && !g->plugins[i]->removed &&
+			!json_object_get(known, g->plugins[i]->id))
+			events_add_plugin(e, g->plugins[i]);
+	json_decref(known);
+}
+
 static void
 save_due(struct wheel_timer *t)
 {
 	struct events *e = container_of(t, struct events, guards_save);
-	char *path = path_of(e), *text = json_text(e->guards, JSON_TEXT_SORTED);
-	struct error err;
+	char *path = path_of(e);
+	struct error err = {.text = ""};
+	json_t *known = e->guards_unread ? json_copy(e->guards) : NULL;
+	int result = known ? load(e) : 0;
 
-	if (own_file_replace(path, text, strlen(text), &err) < 0) {
-		log_warn("cannot save the guards: %s", err.text);
+	if (known && result == 0)
+		add_late(e, known);
+	else
+		json_decref(known);
+	if (result == 0)
+		result = guards_file_write(path, e->guards, &err);
+	if (result < 0)
 		wheel_set(&e->gateway->wheel, &e->guards_save,
 			clock_ms() + RETRY_MS);
-	}
-	free(text);
+	if (*err.text)
+		log_warn("cannot save the guards: %s", err.text);
 	free(path);
-}
-
-static json_t *
-read_file(const char *path)
-{
-	char *text = memory_alloc(FILE_BYTES_MAX);
-	struct error err = {.text = ""};
-	int fd = own_file_open(path, O_RDONLY, 0, &err);
-	bool is_there = fd >= 0 || errno != ENOENT;
-	json_t *value = NULL;
-	ssize_t size;
-
-	size = fd >= 0 ? read(fd, text, FILE_BYTES_MAX) : -1;
-	if (size > 0)
-		value = json_text_read(
-			(struct bytes){text, (size_t)size}, NULL, &err);
-	if (fd >= 0)
-		close(fd);
-	free(text);
-	if (json_is_object(value))
-		return value;
-	json_decref(value);
-	if (!is_there)
-		return NULL;
-	log_warn("%s is damaged: filters are back when their plugins have "
-		 "started",
-		path);
-	own_file_put_aside(path, NULL, NULL);
-	return NULL;
 }
 
 void
 guards_load(struct events *e)
 {
-	char *path = path_of(e);
-
 	wheel_timer_init(&e->guards_save, save_due);
-	e->guards = read_file(path);
-	if (!e->guards)
-		e->guards = json_object();
-	free(path);
+	e->guards = json_object();
+	if (load(e) < 0)
+		wheel_set(&e->gateway->wheel, &e->guards_save,
+			clock_ms() + RETRY_MS);
 }
 
 void
@@ -141,11 +173,13 @@ guards_note(struct events *e, uint32_t plugin)
 		return;
 	now = guards_of(plugin < e->owner_count ? e->owners[plugin] : NULL);
 	if (json_equal(now, json_object_get(e->guards, p->id)) ||
-		(!json_array_size(now) && !json_object_get(e->guards, p->id))) {
+		(!e->guards_unread && !json_array_size(now) &&
+			!json_object_get(e->guards, p->id))) {
 		json_decref(now);
 		return;
 	}
-	if (json_array_size(now)) {
+	/* an empty list replaces what the file may say */
+	if (json_array_size(now) || e->guards_unread) {
 		json_object_set_new(e->guards, p->id, now);
 	} else {
 		json_decref(now);

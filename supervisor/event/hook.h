@@ -60,7 +60,8 @@ struct events {
 	/* The configuration whose places the owners have: a reference, or
 	 * NULL. */
 	struct config *places_of;
-	json_t *guards; /* by id of plugin: guards.h */
+	json_t *guards;	    /* by id of plugin: guards.h */
+	bool guards_unread; /* the file could not be read yet */
 	struct wheel_timer guards_save;
 	struct list ready;
 	ev_timer pump;		  /* runs what is ready, in the next turn */
