@@ -85,9 +85,10 @@ struct schedule_set {
 	 * by_name, too. */
 	struct list dirty_node;
 	uint64_t sequence;
-	bool is_stored;	  /* just read, from a supd that followed them */
-	bool is_unsaved;  /* the last save failed */
-	double news_left; /* a token bucket of events */
+	bool is_stored;	     /* just read, from a supd that followed them */
+	bool is_unsaved;     /* the last save failed */
+	bool clock_reported; /* within schedule_follow() */
+	double news_left;    /* a token bucket of events */
 	uint64_t news_at_ms;
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/util/clock.h"
+#include "proto/util/log.h"
 #include "proto/util/memory.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/schedule/parts.h"
@@ -69,6 +70,28 @@ begin_at(struct schedule *s, int64_t now_ms)
 		s->settles_ms = now_ms;
 }
 
+/* The record is of a time that is yet to come: the clock was set back while
+ * supd was down. It is followed as it would have been then. Logged once for all
+ * of a plugin. */
+static void
+follow_clock(struct schedule *s, int64_t now_ms)
+{
+	struct schedule_set *set = s->set;
+	int64_t change_ms = now_ms - s->settled_ms;
+
+	if (change_ms >= 0)
+		return;
+	if (!set->clock_reported)
+		log_write(LOG_WARN,
+			&(struct log_subject){.plugin = set->plugin->id},
+			"schedule %s was last due at a time that is %lld s "
+			"ahead of the clock, which was set back while supd was "
+			"down",
+			s->name, (long long)(-change_ms / 1000));
+	set->clock_reported = true;
+	tick_step(s, change_ms, now_ms);
+}
+
 /* What was due in the meantime is caught up, or counted. */
 static void
 resume(struct schedule *s, int64_t now_ms)
@@ -78,6 +101,7 @@ resume(struct schedule *s, int64_t now_ms)
 
 	s->seen_ms = s->settled_ms;
 	s->fell = true;
+	follow_clock(s, now_ms);
 	if (s->catches_up)
 		return;
 	missed = when_count(&s->when, s->zone, s->anchor_ms, s->seen_ms, now_ms,
@@ -209,7 +233,7 @@ follow_all(struct schedule_set *set, const struct registration_set *now)
 			leave_one(s);
 	}
 	set->is_active = now != NULL;
-	set->is_stored = false;
+	set->is_stored = set->clock_reported = false;
 	forget_some(set);
 	ledger_touch(set);
 	alarm_arm(set->schedules);

@@ -516,6 +516,62 @@ Test(schedule, after_a_kill_of_supd_no_due_time_is_skipped)
 	run_end(g);
 }
 
+/* As if the clock had been set back by that much: the record is of later times.
+ */
+static void
+move_record(struct gateway_run *g, long long ms)
+{
+	for (char copy = 'a'; copy <= 'b'; copy++) {
+		char *path = memory_format(
+			"%s/state/schedules/clock.%c", g->dir, copy);
+		char *text = files_read(path), *line = text, *whole;
+		char name[64], rest[128];
+		long long anchor, settled, last;
+		unsigned long long sum = 14695981039346656037ull;
+
+		if (!text) {
+			free(path);
+			continue; /* it was saved only once */
+		}
+		strsep(&line, "\n");
+		cr_assert_eq(sscanf(line, "%63s %lld %lld %lld %127[^\n]", name,
+				     &anchor, &settled, &last, rest),
+			5, "%s", line);
+		whole = memory_format("%s\n%s %lld %lld %lld %s\n", text, name,
+			anchor + ms, settled + ms, last + ms, rest);
+		for (const char *at = whole; *at; at++)
+			sum = (sum ^ (unsigned char)*at) * 1099511628211ull;
+		files_write(path, "%send %016llx\n", whole, sum);
+		free(whole);
+		free(text);
+		free(path);
+	}
+}
+
+Test(schedule, a_clock_set_back_while_supd_was_down_silences_none)
+{
+	static const char *const whens[] = {
+		"when: every 100ms", "when: '* * * * * *'"};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct gateway_run *g = start(whens[i]);
+		struct ticks t = await_ticks(g, "clock", 2);
+		size_t count;
+
+		ticks_finish(&t);
+		run_signal(g, SIGTERM);
+		cr_assert_eq(run_wait(g), 0);
+		count = count_ticks(g, "clock");
+		move_record(g, 4 * 3600 * 1000);
+		start_again(g);
+		t = await_ticks(g, "clock", count + 2);
+		ticks_finish(&t);
+		run_await_log(g, 0,
+			"ahead of the clock, which was set back while supd");
+		run_end(g);
+	}
+}
+
 Test(schedule, a_plugin_that_was_stopped_catches_nothing_up)
 {
 	struct gateway_run *g = start("when: every 100ms");
