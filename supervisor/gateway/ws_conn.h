@@ -81,7 +81,8 @@ struct ws_conn {
 	enum ws_how how;
 	struct buffer blob; /* of ws.move */
 	bool has_blob;
-	uint64_t since_ms; /* WS_WAITING */
+	uint64_t since_ms;    /* WS_WAITING */
+	const char *must_end; /* WS_WAITING: why it may not move, or NULL */
 
 	uint64_t message_limit;
 	uint64_t credit;	/* that the worker has given */

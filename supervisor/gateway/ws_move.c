@@ -10,6 +10,8 @@
 #include "proto/util/text.h"
 #include "supervisor/gateway/dispatch.h"
 
+#define WORKER_STOPPED "the worker that has it is stopped"
+
 static struct ws_conn *
 conn_of(struct list *node)
 {
@@ -23,6 +25,7 @@ ws_move_wait(struct plugin *p, struct ws_conn *c, enum ws_how how)
 {
 	c->state = WS_WAITING;
 	c->how = how;
+	c->must_end = NULL;
 	c->since_ms = clock_ms();
 	list_append(&p->conns.moving, &c->node);
 }
@@ -200,8 +203,8 @@ step_waiting(struct plugin *p)
 
 	if (list_is_empty(&p->conns.moving))
 		return false;
-	if (c->in_half)
-		cut(p, c, "a message was cut by a reload");
+	if (c->must_end)
+		cut(p, c, c->must_end);
 	else if (!plugin_will_be_back(p))
 		cut(p, c, "the plugin is not running");
 	else if (plugin_serving(p) && p->conns.reopening < WS_MOVES_MAX)
@@ -228,7 +231,7 @@ step_retired(struct plugin *p)
 		c = conn_of(may_ask && !list_is_empty(&w->conns)
 				    ? w->conns.next
 				    : w->pinned.next);
-		cut(p, c, "the plugin is stopped or restarted");
+		cut(p, c, all ? "the plugin is stopped" : WORKER_STOPPED);
 		return true;
 	}
 	c = conn_of(w->conns.next);
@@ -313,8 +316,12 @@ take_all(struct plugin *p, struct list *of, bool may_move)
 
 		lost(p, c);
 		ws_conn_detach(c);
-		c->in_half |= c->out_half || !may_move;
 		ws_move_wait(p, c, WS_HOW_CRASH);
+		if (c->in_half || c->out_half)
+			c->must_end = "a message was cut by the end of its "
+				      "worker";
+		else if (!may_move)
+			c->must_end = WORKER_STOPPED;
 	}
 }
 

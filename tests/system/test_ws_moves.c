@@ -171,6 +171,21 @@ Test(ws_moves, a_route_that_is_gone_closes)
 	run_end(g);
 }
 
+/* Until the worker has taken a part of a message. */
+static void
+await_half(struct gateway_run *g)
+{
+	bool some = false;
+
+	while (!some) {
+		struct answer a = http_get(g->http, "/taken");
+
+		cr_assert_eq(a.status, 200);
+		some = atol(a.body) > 0;
+		answer_finish(&a);
+	}
+}
+
 Test(ws_moves, half_a_message_closes)
 {
 	struct gateway_run *g = start("move: half");
@@ -180,18 +195,11 @@ Test(ws_moves, half_a_message_closes)
 	ws_open(&from_worker, g->http, "/echo");
 	ws_say(&from_client, "01*100000");
 	ws_say(&from_worker, "01:half");
-	while (http_status(g->http, "/taken") == 200) {
-		struct answer a = http_get(g->http, "/taken");
-		bool some = atol(a.body) > 0;
-
-		answer_finish(&a);
-		if (some)
-			break;
-	}
+	await_half(g);
 	reload(g);
-	expect_close(&from_client, "close(1012");
+	expect_close(&from_client, "close(1012 a message was cut by a reload)");
 	ws_expect(&from_worker, "T+(half)");
-	expect_close(&from_worker, "close(1012");
+	expect_close(&from_worker, "close(1012 a message was cut by a reload)");
 	run_end(g);
 }
 
@@ -263,7 +271,7 @@ Test(ws_moves, too_many_old_workers_end_the_oldest_connections)
 	reload(g);
 	ws_open(&second, g->http, "/pinned");
 	reload(g);
-	expect_close(&first, "close(1012");
+	expect_close(&first, "close(1012 the worker that has it is stopped)");
 	ws_say(&second, "81:gen");
 	ws_expect(&second, "T(2)");
 	ws_close(&second);
@@ -286,6 +294,20 @@ Test(ws_moves, after_a_crash_the_successor_opens_it)
 	ws_expect(&w, "T(2)");
 	ws_close(&w);
 	ws_close(&pinned);
+	run_end(g);
+}
+
+Test(ws_moves, after_a_crash_half_a_message_closes)
+{
+	struct gateway_run *g = start("");
+	struct ws w;
+
+	ws_open(&w, g->http, "/echo");
+	ws_say(&w, "01*100000");
+	await_half(g);
+	kill_worker(g);
+	expect_close(
+		&w, "close(1012 a message was cut by the end of its worker)");
 	run_end(g);
 }
 
