@@ -107,6 +107,7 @@ rpc_leave_events(struct rpc_session *s)
 	rpc_fanout_leave(s);
 	slice_leave(&s->slice);
 	s->catches_up = false;
+	s->missed = 0;
 	while (s->pattern_count)
 		drop_pattern(s, s->pattern_count - 1);
 	free(s->patterns);

@@ -86,6 +86,14 @@ rpc_end_unread(struct rpc_session *s)
 		BYTES("the client does not read what it asked for"));
 }
 
+/* Ends it in a stop if no message and no call is left. */
+static void
+end_if_over(struct rpc_session *s)
+{
+	if (s->stops && !s->call_count && !s->waits)
+		rpc_end(s, WEBSOCKET_GOING_AWAY, "supd stops");
+}
+
 /* ---- who it is ---- */
 
 int
@@ -189,6 +197,7 @@ run_message(struct api_waiter *w)
 		json_decref(document);
 	}
 	buffer_finish(&s->message);
+	end_if_over(s);
 	pause_or_resume(s);
 }
 
@@ -230,13 +239,6 @@ on_closed(struct websocket *w, int code, struct bytes reason)
 }
 
 /* ---- a stop ---- */
-
-static void
-end_if_over(struct rpc_session *s)
-{
-	if (s->stops && !s->call_count && !s->waits)
-		rpc_end(s, WEBSOCKET_GOING_AWAY, "supd stops");
-}
 
 /* Calls that it waits for are answered first. */
 static void

@@ -858,6 +858,31 @@ Test(rpc, each_call_has_its_own_past)
 	cr_expect_str_eq(heard_events(), "b a b c ");
 }
 
+/* What a subscription missed ends with it. */
+Test(rpc, a_new_subscription_has_missed_nothing)
+{
+	json_t *all = json_pack("{s:[s],s:i}", "patterns", "a", "since", 0);
+	json_t *new = json_pack("{s:[s]}", "patterns", "a");
+	struct rpc_session *s;
+	struct error err;
+
+	for (int i = 0; i < JOURNAL_EVENTS_MAX + 10; i++)
+		journal_note(door.gateway.journal, "b", NULL, NULL);
+	join();
+	s = container_of(
+		door.server->sessions.sessions.next, struct rpc_session, node);
+	json_decref(rpc_subscribe(s, all, &err));
+	json_decref(rpc_unsubscribe(s, NULL, &err));
+	json_object_set_new(new, "since",
+		json_integer((json_int_t)journal_seq(door.gateway.journal)));
+	json_decref(rpc_subscribe(s, new, &err));
+	rpc_catch_up(s);
+	emit("a", 1);
+	cr_expect_str_eq(heard_events(), "a ");
+	json_decref(all);
+	json_decref(new);
+}
+
 /* Patterns that are there already do not count twice. */
 Test(rpc, all_patterns_may_ask_for_their_past)
 {
@@ -1037,4 +1062,51 @@ Test(rpc, a_session_lives_through_pings_and_ends_with_a_stop)
 	door.pending->on_done(door.pending, OUTCOME_DONE, json_null());
 	door_turn();
 	expect(NULL, "T(" ANSWER("null") ") close(1001 supd stops)");
+}
+
+static void
+stop_server(struct api_waiter *w)
+{
+	(void)w;
+	door.now_ms += 10; /* no time is left for others in this turn */
+	http_server_drain(door.server, NULL, NULL);
+}
+
+static void
+use_up_turn(struct api_waiter *w)
+{
+	door.now_ms += 10;
+	w->run = stop_server;
+	list_append(&door.server->api_turn.waiting, &w->node);
+}
+
+/* The message is read in one turn, supd stops in the next, and the message is
+ * run in the one after. */
+static void
+expect_end_after(const char *said, const char *wanted)
+{
+	struct api_waiter other = {.run = use_up_turn};
+
+	join();
+	list_append(&door.server->api_turn.waiting, &other.node);
+	expect(said, wanted);
+}
+
+Test(rpc, a_stop_ends_a_session_behind_its_last_message)
+{
+	expect_end_after(
+		CALL("ping", ""), "T(" ERROR("1",
+					  "{\"code\":-32000,\"message\":\"supd "
+					  "is "
+					  "stopping\",\"data\":{\"code\":"
+					  "\"busy\"}}") ") close(1001 supd "
+							"stops)");
+}
+
+Test(rpc, a_stop_ends_a_session_behind_a_malformed_message)
+{
+	expect_end_after(
+		"", "T(" ERROR("null",
+			    "{\"code\":-32700,\"message\":\"the "
+			    "message is empty\"}") ") close(1001 supd stops)");
 }
