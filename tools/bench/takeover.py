@@ -12,31 +12,21 @@ from report import median, percentile
 HELD = 10000
 
 
-class Supd(peers.Supd):
-    """With a plugin whose service listens on a port, and places for HELD
-    clients of one address."""
-
-    def configure(self):
-        super().configure()
-        with open(self.config, encoding="utf-8") as file:
-            config = json.load(file)
-        config["limits"] = {"connections": 4 * HELD}
-        self.rig.write(self.name + "/supd.yaml",
-                       json.dumps(config, indent=1) + "\n")
-
-
 def start(rig, link, start_script="ok"):
+    """supd with a plugin whose service listens on a port, and places for HELD
+    clients of one address."""
     package = rig.path("packages")
     os.makedirs(package + "/taker", exist_ok=True)
     with open(package + "/taker/plugin.yaml", "w", encoding="utf-8") as file:
         file.write("name: taker\nversion: 1.0.0\nrun: taker.so\n")
     subprocess.run(["cp", r.PACKAGES + "/taker/taker.so", package + "/taker/"],
                    check=True)
-    return Supd(rig, link, packages=[package], plugins={"taker": {
+    return peers.Supd(rig, link, packages=[package], plugins={"taker": {
         "settings": {"services": "one", "port": r.free_port(),
                      "locks": rig.path("lock"), "start": start_script}}},
         defaults={"hold_timeout": "2m", "request_timeout": "2m",
-                  "probation": "0ms"})
+                  "probation": "0ms"},
+        more={"limits": {"connections": 4 * HELD}})
 
 
 def takeover(options, report):
