@@ -7,8 +7,6 @@
 #include "supervisor/http/rpc_session.h"
 #include "supervisor/http/server.h"
 
-#define VISITS_PER_SLICE 200 /* sessions that a slice looks at */
-
 /* ---- frames ---- */
 
 struct websocket_frame *
@@ -123,26 +121,30 @@ concerns(const struct rpc_fanout *f, struct rpc_session *s)
 	return true;
 }
 
-static void
+/* Returns how many bytes it sent. */
+static size_t
 visit(struct rpc_fanout *f, struct rpc_session *s)
 {
 	if (!concerns(f, s))
-		return;
+		return 0;
 	if (f->missed) {
 		rpc_count_missed(s, f->missed_count);
 		send_event(s, f->missed);
 	}
-	if (s->socket && rpc_wants(s, bytes_of(f->name),
-				 f->is_transient ? UINT64_MAX : f->frame_seq))
-		send_event(s, f->frame);
+	if (!s->socket || !rpc_wants(s, bytes_of(f->name),
+				  f->is_transient ? UINT64_MAX : f->frame_seq))
+		return 0;
+	send_event(s, f->frame);
+	return websocket_frame_bytes(f->frame);
 }
 
 static bool
 fan_out(struct slice *slice)
 {
 	struct rpc_fanout *f = container_of(slice, struct rpc_fanout, slice);
+	size_t sent = 0;
 
-	for (int i = 0; i < VISITS_PER_SLICE; i++) {
+	for (int i = 0; i < RPC_FANOUT_VISITS && sent < RPC_FANOUT_BYTES; i++) {
 		struct list *node;
 
 		if (!f->frame && !begin_event(f))
@@ -151,8 +153,8 @@ fan_out(struct slice *slice)
 		if (!list_is_empty(&f->due)) {
 			list_remove(node);
 			list_append(&f->subscribers, node);
-			visit(f, container_of(
-					 node, struct rpc_session, subscriber));
+			sent += visit(f, container_of(node, struct rpc_session,
+						 subscriber));
 		}
 		if (list_is_empty(&f->due))
 			end_event(f);

@@ -24,6 +24,11 @@
 	(4 * 1024 * 1024) /* the same for answers; and the                     \
 			     longest answer */
 #define RPC_PATTERNS_MAX 64
+/* Of the fan-out, per slice: sessions visited, and bytes queued for them. Each
+ * of these is written to its socket in the same turn, which costs far more than
+ * the visit. */
+#define RPC_FANOUT_VISITS 200
+#define RPC_FANOUT_BYTES ((size_t)256 * 1024)
 
 struct rpc_pattern {
 	char *text;

@@ -930,6 +930,61 @@ Test(rpc, a_subscriber_that_does_not_read_is_closed_with_1013)
 	cr_expect(strstr(text, "close(1013 "), "%s", text);
 }
 
+#define MANY 40
+
+/* Bytes that the clients have received since the last call. */
+static size_t
+count_received(const int clients[MANY])
+{
+	static char bytes[256 * 1024];
+	size_t count = 0;
+
+	for (int i = 0; i < MANY; i++) {
+		ssize_t n = recv(clients[i], bytes, sizeof(bytes), 0);
+
+		count += n > 0 ? (size_t)n : 0;
+	}
+	return count;
+}
+
+/* The work of one turn does not grow with the number of sessions, so others are
+ * served meanwhile. */
+Test(rpc, an_event_for_many_is_written_over_several_turns)
+{
+	int clients[MANY], other = door_client();
+	char *text = memory_alloc(60001);
+	size_t all = 0, most = 0;
+	char first;
+
+	door.config.limits.connections = 4 * MANY;
+	for (int i = 0; i < MANY; i++) {
+		client = clients[i] = door_client();
+		buffer_clear(&input);
+		join();
+		subscribe(SUBSCRIBE("\"patterns\":[\"*\"]"));
+	}
+	memset(text, 'd', 60000);
+	journal_note(door.gateway.journal, "large", NULL, json_string(text));
+	free(text);
+	door_send(other, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+	for (int turns = 0; turns < 10 * MANY && all < MANY * 60000; turns++) {
+		size_t received;
+
+		ev_run(door.gateway.loop, EVRUN_NOWAIT);
+		received = count_received(clients);
+		all += received;
+		most = received > most ? received : most;
+		if (turns == 1)
+			cr_expect_gt(recv(other, &first, 1, MSG_PEEK), 0);
+	}
+	cr_expect_geq(all, MANY * 60000);
+	/* a slice when the event comes, and one at the end of the turn */
+	cr_expect_lt(most, 3 * RPC_FANOUT_BYTES, "%zu", most);
+	for (int i = 1; i < MANY; i++)
+		close(clients[i - 1]);
+	close(other);
+}
+
 Test(rpc, a_storm_is_missed_and_not_kept)
 {
 	join();
@@ -1094,13 +1149,12 @@ expect_end_after(const char *said, const char *wanted)
 
 Test(rpc, a_stop_ends_a_session_behind_its_last_message)
 {
-	expect_end_after(
-		CALL("ping", ""), "T(" ERROR("1",
-					  "{\"code\":-32000,\"message\":\"supd "
-					  "is "
-					  "stopping\",\"data\":{\"code\":"
-					  "\"busy\"}}") ") close(1001 supd "
-							"stops)");
+	expect_end_after(CALL("ping", ""),
+		"T(" ERROR("1", "{\"code\":-32000,\"message\":\"supd "
+				"is "
+				"stopping\",\"data\":{\"code\":"
+				"\"busy\"}}") ") close(1001 supd "
+					      "stops)");
 }
 
 Test(rpc, a_stop_ends_a_session_behind_a_malformed_message)
