@@ -1,7 +1,8 @@
-/* audit: every event as a line of a file, of syslog, or both. An event counts
- * as handled once it is written; one that supd sends again, because a worker
- * died with it, is known by its id. What cannot be written is an error that
- * supd counts, and the next line that can says how many are missing. */
+/* audit: writes every event as a line to a file, to syslog, or both. An event
+ * counts as handled once it is written; an event that supd sends again, because
+ * a worker died with it, is recognised by its id. An event that cannot be
+ * written is an error that supd counts, and the next line that can be written
+ * follows one that says how many are missing. */
 #include <errno.h>
 #include <ev.h>
 #include <signal.h>
@@ -16,13 +17,14 @@
 #include "settings.h"
 #include "syslog_link.h"
 
-#define TROUBLE_S 60 /* between two lines of the log about the same */
+#define TROUBLE_S 60 /* between two log lines about the same trouble */
 
-/* Something that may fail with each event. */
+/* Something that may fail with each event, but is not logged for each. */
 struct trouble {
 	const char *what;
-	time_t said;
-	uint64_t count; /* since the last success */
+	time_t logged_at; /* 0: never */
+	uint64_t count;	  /* failures since the last success */
+	bool is_logged;	  /* any of these */
 };
 
 static struct sup *self;
@@ -32,32 +34,52 @@ static struct syslog_link syslog_link;
 static ev_timer sync_timer;
 static struct trouble no_file = {.what = "the file"};
 static struct trouble no_syslog = {.what = "syslog"};
+static struct trouble no_rotation, no_sync;
 static char reason[128]; /* why the last line was not written */
 
 /* ---- troubles ---- */
 
-static void
-trouble_add(struct trouble *t, const char *where, int error)
+/* Counts a failure; true: it is to be logged. */
+static bool
+trouble_add(struct trouble *t)
 {
 	time_t now = time(NULL);
 
 	t->count++;
-	if (t->count > 1 && now - t->said < TROUBLE_S)
-		return;
-	t->said = now;
-	sup_log(self, SUP_ERROR,
-		"%s takes no events: %s: %s (%llu are not in it)", t->what,
-		where, strerror(error), (unsigned long long)t->count);
+	if (t->logged_at && now - t->logged_at < TROUBLE_S)
+		return false;
+	t->logged_at = now;
+	t->is_logged = true;
+	return true;
 }
 
 static void
-trouble_end(struct trouble *t)
+lose_event(struct trouble *t, const char *where, int error)
 {
-	if (t->count)
+	if (trouble_add(t))
+		sup_log(self, SUP_ERROR,
+			"%s takes no events: %s: %s (%llu are not in it)",
+			t->what, where, strerror(error),
+			(unsigned long long)t->count);
+}
+
+static void
+end_losses(struct trouble *t)
+{
+	if (t->is_logged)
 		sup_log(self, SUP_WARN,
 			"%s takes events again; %llu are not in it", t->what,
 			(unsigned long long)t->count);
 	t->count = 0;
+	t->is_logged = false;
+}
+
+static void
+log_trouble(struct trouble *t, const char *what, int error)
+{
+	if (trouble_add(t))
+		sup_log(self, SUP_ERROR, "%s %s: %s", settings.file, what,
+			strerror(error));
 }
 
 /* ---- the file ---- */
@@ -67,8 +89,7 @@ sync_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)loop, (void)timer, (void)events;
 	if (journal_sync(journal))
-		sup_log(self, SUP_ERROR, "%s cannot be synced: %s",
-			settings.file, strerror(errno));
+		log_trouble(&no_sync, "cannot be synced", errno);
 }
 
 static void
@@ -81,45 +102,62 @@ sync_later(void)
 	ev_timer_start(sup_loop(self), &sync_timer);
 }
 
-/* Before the first line after a time in which none could be written. */
-static int
-write_losses(void)
+/* The line, behind one that says how many events before it are missing. Both
+ * are written or neither, so no loss is reported twice. The caller frees. */
+static char *
+add_losses(const char *line, size_t *bytes)
 {
 	struct timespec now;
-	size_t bytes;
-	char *line;
-	int result;
+	char *losses, *both = NULL;
+	size_t more;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	losses = line_of_losses(no_file.count, reason,
+		(int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &more);
+	if (losses && asprintf(&both, "%s%s", losses, line) < 0)
+		both = NULL;
+	free(losses);
+	*bytes += more;
+	return both;
+}
+
+static enum journal_result
+append(uint64_t id, const char *line, size_t bytes)
+{
+	enum journal_result result;
+	char *both;
 
 	if (!no_file.count)
-		return 0;
-	clock_gettime(CLOCK_REALTIME, &now);
-	line = line_of_losses(no_file.count, reason,
-		(int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &bytes);
-	if (!line)
-		return -1;
-	result = journal_append(journal, 0, line, bytes) == JOURNAL_WRITTEN
-			 ? 0
-			 : -1;
-	free(line);
+		return journal_append(journal, id, line, bytes);
+	both = add_losses(line, &bytes);
+	if (!both)
+		return JOURNAL_FAILED;
+	result = journal_append(journal, id, both, bytes);
+	free(both);
 	return result;
 }
 
 static bool
 write_to_file(uint64_t id, const char *line, size_t bytes)
 {
-	int error;
+	enum journal_result result = append(id, line, bytes);
+	int error = errno;
 
-	if (write_losses() ||
-		journal_append(journal, id, line, bytes) == JOURNAL_FAILED) {
-		snprintf(reason, sizeof(reason), "%s", strerror(errno));
-		trouble_add(&no_file, settings.file, errno);
+	if (result == JOURNAL_FAILED) {
+		snprintf(reason, sizeof(reason), "%s", strerror(error));
+		lose_event(&no_file, settings.file, error);
 		return false;
 	}
-	trouble_end(&no_file);
+	if (result != JOURNAL_KNOWN)
+		end_losses(&no_file);
+	if (result == JOURNAL_UNSYNCED) {
+		log_trouble(&no_sync, "cannot be synced", error);
+		return false;
+	}
 	error = journal_rotate_error(journal);
 	if (error)
-		sup_log(self, SUP_ERROR, "%s cannot be rotated, and grows: %s",
-			settings.file, strerror(error));
+		log_trouble(
+			&no_rotation, "cannot be rotated, and grows", error);
 	sync_later();
 	return true;
 }
@@ -143,10 +181,10 @@ write_to_syslog(const json_t *context, const char *event, const char *line,
 	result = syslog_send(&syslog_link, line, bytes, time(NULL));
 	free(shorter);
 	if (result) {
-		trouble_add(&no_syslog, settings.socket, errno);
+		lose_event(&no_syslog, settings.socket, errno);
 		return false;
 	}
-	trouble_end(&no_syslog);
+	end_losses(&no_syslog);
 	return true;
 }
 

@@ -255,13 +255,30 @@ sync_folder(const char *path)
 	close(fd);
 }
 
-/* PATH.2 becomes PATH.3 and so on, and PATH becomes PATH.1. */
+/* The first number whose name is free, or the oldest file's, which goes. */
+static unsigned
+first_free(const struct journal *j)
+{
+	char path[PATH_MAX];
+	struct stat s;
+	unsigned i = 1;
+
+	for (; i < j->options.keep; i++) {
+		snprintf(path, sizeof(path), "%s.%u", j->options.path, i);
+		if (lstat(path, &s))
+			break;
+	}
+	return i;
+}
+
+/* PATH.2 becomes PATH.3 and so on, and PATH becomes PATH.1. If only the last
+ * step fails, PATH.1 is free for the next try, which then moves no others. */
 static int
 shift_names(const struct journal *j)
 {
 	char from[PATH_MAX], to[PATH_MAX];
 
-	for (unsigned i = j->options.keep; i; i--) {
+	for (unsigned i = first_free(j); i; i--) {
 		snprintf(to, sizeof(to), "%s.%u", j->options.path, i);
 		if (i > 1)
 			snprintf(from, sizeof(from), "%s.%u", j->options.path,
@@ -319,15 +336,19 @@ write_line(struct journal *j, const char *line, size_t bytes)
 }
 
 static enum journal_result
+sync_each(struct journal *j, enum journal_result result)
+{
+	return j->options.sync_each && journal_sync(j) ? JOURNAL_UNSYNCED
+						       : result;
+}
+
+static enum journal_result
 append_locked(struct journal *j, uint64_t id, const char *line, size_t bytes)
 {
 	if (catch_up(j))
 		return JOURNAL_FAILED;
-	if (recent_has(&j->recent, id)) {
-		if (j->options.sync_each && journal_sync(j))
-			return JOURNAL_FAILED;
-		return JOURNAL_KNOWN;
-	}
+	if (recent_has(&j->recent, id))
+		return sync_each(j, JOURNAL_KNOWN);
 	if (j->known && (uint64_t)j->known + bytes > j->options.rotate_bytes &&
 		rotate(j))
 		return JOURNAL_FAILED;
@@ -336,8 +357,7 @@ append_locked(struct journal *j, uint64_t id, const char *line, size_t bytes)
 	j->known += (off_t)bytes;
 	j->is_synced = false;
 	recent_add(&j->recent, id);
-	return j->options.sync_each && journal_sync(j) ? JOURNAL_FAILED
-						       : JOURNAL_WRITTEN;
+	return sync_each(j, JOURNAL_WRITTEN);
 }
 
 enum journal_result

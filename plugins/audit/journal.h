@@ -18,8 +18,9 @@ struct journal_options {
 
 enum journal_result {
 	JOURNAL_WRITTEN,
-	JOURNAL_KNOWN,	/* it is in the file already */
-	JOURNAL_FAILED, /* errno */
+	JOURNAL_KNOWN,	  /* it is in the file already */
+	JOURNAL_UNSYNCED, /* it is in the file, perhaps not on disk; errno */
+	JOURNAL_FAILED,	  /* it is not in the file; errno */
 };
 
 struct journal;
@@ -29,7 +30,8 @@ struct journal *journal_create(const struct journal_options *options);
 void journal_destroy(struct journal *j); /* NULL is fine */
 /* Opens the file, or creates it. -1 with errno. */
 int journal_try(struct journal *j);
-/* Adds a line, which ends in a newline. */
+/* Adds a line, which ends in a newline; lines of no id may be before it. All of
+ * the text is added, or nothing. */
 enum journal_result journal_append(
 	struct journal *j, uint64_t id, const char *line, size_t bytes);
 /* Whether a line of that id is among the last ones. -1 with errno. */
@@ -37,6 +39,6 @@ int journal_knows(struct journal *j, uint64_t id);
 /* What was written is on the disk. -1 with errno. */
 int journal_sync(struct journal *j);
 bool journal_is_synced(const struct journal *j);
-/* Why the file could not be rotated, and grew instead; 0: it could. It is told
- * once. */
+/* Why the last rotation failed, so that the file grew instead: an errno, or 0.
+ * Reading it resets it. */
 int journal_rotate_error(struct journal *j);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -336,6 +337,71 @@ Test(audit, a_full_disk_is_reported_and_holds_nobody_up)
 	cr_expect(strstr(text, "\"reason\":\"File too large\""), "%s", text);
 	cr_expect_eq(count_of(text, "\"event\":\"test.before\""), 3);
 	free(text);
+	run_end(g);
+}
+
+/* Waits until so many events could not be written. */
+static void
+await_failed(struct gateway_run *g, long count)
+{
+	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+	long now;
+
+	do {
+		struct ctl *c = ctl_expect(g, 0, "hooks", "test.it", NULL);
+
+		now = ctl_number(c, "hooks.0.hook.calls.failed");
+		ctl_destroy(c);
+	} while (now < count && clock_ms() < until);
+	cr_assert_eq(now, count);
+}
+
+/* The line about the losses fits, the event behind it does not. */
+Test(audit, what_a_full_disk_cost_is_reported_once)
+{
+	struct gateway_run *g = create("events: 'test.*'");
+	char *text;
+
+	run_start(g);
+	run_announce(g, "the file takes no events");
+	run_announce(g, "the event could not be written");
+	take(g, "test.before", 1);
+	await_lines(g, "test.before", 1);
+	limit_files(g, 1);
+	take(g, "test.full", 1);
+	await_failed(g, 1);
+	text = all_lines(g);
+	limit_files(g, strlen(text) + 180);
+	free(text);
+	take(g, "test.full", 3);
+	await_failed(g, 4);
+	limit_files(g, RLIM_INFINITY);
+	take(g, "test.after", 1);
+	await_lines(g, "test.after", 1);
+	text = all_lines(g);
+	cr_expect_eq(count_of(text, "\"event\":\"audit.lost\""), 1, "%s", text);
+	cr_expect(strstr(text, "\"lost\":4,"), "%s", text);
+	free(text);
+	run_end(g);
+}
+
+Test(audit, a_rotation_that_fails_is_logged_once)
+{
+	struct gateway_run *g =
+		create("events: 'test.*', rotate: {size: 200B, keep: 1}");
+	char *taken = file_path(g, ".1");
+
+	run_start(g);
+	run_announce(g, "cannot be rotated");
+	take(g, "test.one", 1);
+	await_lines(g, "test.one", 1);
+	cr_assert_eq(mkdir(taken, 0755), 0);
+	take(g, "test.more", 50);
+	await_lines(g, "test.more", 50);
+	run_await_log(g, 0, "cannot be rotated");
+	cr_expect_eq(capture_count(&g->log, 0, "cannot be rotated"), 1);
+	cr_assert_eq(rmdir(taken), 0);
+	free(taken);
 	run_end(g);
 }
 

@@ -215,6 +215,26 @@ Test(audit_journal, grows_if_it_cannot_be_rotated)
 	expect_ids("", "1 2");
 }
 
+/* A rotation that fails again and again pushes none of them out. */
+Test(audit_journal, is_rotated_into_the_first_name_that_is_free)
+{
+	struct journal *j = create(20, 3);
+	char other[100];
+
+	append(j, 1);
+	append(j, 2);
+	append(j, 3);
+	append(j, 4);
+	snprintf(other, sizeof(other), "%s.1", path);
+	cr_assert_eq(unlink(other), 0);
+	cr_expect_eq(append(j, 5), JOURNAL_WRITTEN);
+	journal_destroy(j);
+	expect_ids("", "5");
+	expect_ids(".1", "4");
+	expect_ids(".2", "2");
+	expect_ids(".3", "1");
+}
+
 Test(audit_journal, is_a_plain_file_in_a_folder_that_is_there)
 {
 	struct journal *j = create(1000, 2);
