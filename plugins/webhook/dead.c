@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,34 @@ make_room(const char *path, const char *dir, uint64_t limit, size_t bytes)
 	return rc;
 }
 
+/* Whether the last line is whole; one that a crash or a full disk cut short is
+ * not. */
+static bool
+ends_line(int fd, off_t size)
+{
+	char last;
+
+	return !size || (pread(fd, &last, 1, size - 1) == 1 && last == '\n');
+}
+
+/* All of the line, or nothing if the disk lets it be taken back. */
+static int
+append(int fd, const char *line)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+	size_t bytes = strlen(line);
+	ssize_t wrote;
+
+	if (!ends_line(fd, size) && write(fd, "\n", 1) == 1)
+		size++;
+	wrote = write(fd, line, bytes);
+	if (wrote == (ssize_t)bytes)
+		return 0;
+	if (wrote >= 0 && !ftruncate(fd, size))
+		errno = ENOSPC;
+	return -1;
+}
+
 int
 dead_write(const char *dir, uint64_t limit_bytes, const struct letter *l)
 {
@@ -52,15 +81,9 @@ dead_write(const char *dir, uint64_t limit_bytes, const struct letter *l)
 
 	if (line && asprintf(&path, "%s/dead-letters.jsonl", dir) >= 0 &&
 		!make_room(path, dir, limit_bytes, strlen(line)))
-		fd = open(
-			path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+		fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	if (fd >= 0) {
-		size_t bytes = strlen(line);
-		ssize_t wrote = write(fd, line, bytes);
-
-		if (wrote >= 0 && wrote != (ssize_t)bytes)
-			errno = ENOSPC;
-		rc = wrote == (ssize_t)bytes ? 0 : -1;
+		rc = append(fd, line);
 		close(fd);
 	}
 	free(path);

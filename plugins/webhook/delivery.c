@@ -11,10 +11,13 @@
 
 /* ---- what it is ---- */
 
+#define VALID_ID "1 to 200 printable characters without spaces"
+
 struct sender {
 	const char *id_header, *type_header;
-	bool needs_id; /* without one, nothing tells a repetition */
-	const char *missing;
+	/* The refusal without a valid id; NULL: none is needed to recognise a
+	 * repetition. */
+	const char *no_id;
 };
 
 static const struct sender senders[SIGN_SCHEMES] = {
@@ -22,11 +25,11 @@ static const struct sender senders[SIGN_SCHEMES] = {
 		.type_header = "X-Event-Type"},
 	[SIGN_GITHUB] = {.id_header = "X-GitHub-Delivery",
 		.type_header = "X-GitHub-Event",
-		.needs_id = true,
-		.missing = "400 the header X-GitHub-Delivery is missing"},
+		.no_id = "400 the request must have one header "
+			 "X-GitHub-Delivery, of " VALID_ID},
 	[SIGN_SLACK] = {.id_header = NULL},
-	[SIGN_STRIPE] = {.needs_id = true,
-		.missing = "400 the event has no id"},
+	[SIGN_STRIPE] =
+		{.no_id = "400 the event's id must be a string of " VALID_ID},
 };
 
 static const char *
@@ -38,7 +41,7 @@ text_at(const json_t *map, const char *key)
 	return text && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
-/* Printable and without blanks, as all of them are. */
+/* Takes the id if it is valid. */
 static void
 take_id(struct delivery *d, const char *id)
 {
@@ -53,8 +56,8 @@ take_id(struct delivery *d, const char *id)
 }
 
 /* https://api.slack.com/apis/events-api: a form (a slash command) has no id,
- * but its signature has a time in it, and so is one of a kind. */
-static void
+ * but its signature covers a time, so no other delivery has the same. */
+static const char *
 read_slack(struct delivery *d, const char *digest)
 {
 	const char *type = text_at(d->json, "type");
@@ -65,21 +68,25 @@ read_slack(struct delivery *d, const char *digest)
 		take_id(d, digest);
 	if (type && !strcmp(type, "event_callback"))
 		d->type = text_at(json_object_get(d->json, "event"), "type");
-	if (type && !strcmp(type, "url_verification"))
-		d->challenge = text_at(d->json, "challenge");
+	if (!type || strcmp(type, "url_verification") != 0)
+		return NULL;
+	d->challenge = text_at(d->json, "challenge");
+	return d->challenge ? NULL
+			    : "400 url_verification must have a string as its "
+			      "challenge";
 }
 
 const char *
 delivery_read(struct delivery *d, const char *digest)
 {
 	const struct sender *s = &senders[d->endpoint->sign];
-	const char *own = d->endpoint->id_header;
+	const char *own = d->endpoint->id_header, *wrong = NULL;
 
 	if (d->body_bytes <= PARSED_BYTES_MAX)
 		d->json = json_loadb(d->body, d->body_bytes,
 			JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	if (d->endpoint->sign == SIGN_SLACK) {
-		read_slack(d, digest);
+		wrong = read_slack(d, digest);
 	} else if (d->endpoint->sign == SIGN_STRIPE) {
 		take_id(d, text_at(d->json, "id"));
 		d->type = text_at(d->json, "type");
@@ -90,12 +97,12 @@ delivery_read(struct delivery *d, const char *digest)
 	if (own) {
 		*d->id = 0;
 		take_id(d, d->header(d->source, own));
-		return *d->id || d->challenge
-			       ? NULL
-			       : "400 the header with the delivery's id is "
-				 "missing";
 	}
-	return s->needs_id && !*d->id ? s->missing : NULL;
+	if (wrong || d->challenge || *d->id)
+		return wrong;
+	return own ? "400 the request must have one header with the "
+		     "delivery's id, of " VALID_ID
+		   : s->no_id;
 }
 
 void

@@ -23,8 +23,8 @@ struct delivery {
 	char id[DELIVERY_ID_BYTES]; /* "": the sender gives none */
 	const char *type;	    /* NULL: the sender gives none */
 	const char *file;	    /* where the body is, for DELIVERY_FILE */
-	const char *challenge; /* Slack asks for this back, and it is no event
-				*/
+	/* what Slack asks for in an answer, instead of an event; else NULL */
+	const char *challenge;
 };
 
 /* How the body is in the data. */
@@ -36,11 +36,11 @@ enum delivery_form {
 };
 
 /* Fills in what the body and the headers say; the fields before `json` are the
- * caller's. digest: what sign_check() found. NULL, or what is missing, for the
- * sender. Finish it in either case. */
+ * caller's. digest: what sign_check() found. NULL, or why the delivery cannot
+ * be taken, for the sender. Finish it in either case. */
 const char *delivery_read(struct delivery *d, const char *digest);
 void delivery_finish(struct delivery *d);
 
 /* The data of the event as JSON text; the caller frees. NULL: the body cannot
- * be told in this form, or not in an event of supd. */
+ * be in this form, or the data is too large for an event. */
 char *delivery_data(const struct delivery *d, enum delivery_form form);

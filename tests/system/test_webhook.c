@@ -341,6 +341,9 @@ Test(webhook, slacks_challenge_is_given_back)
 	cr_expect_str_eq(a.body, "3eZbrw");
 	answer_finish(&a);
 	cr_expect_eq(post(g, "slack", "", body), 401);
+	cr_expect_eq(post_timed(g, SIGN_SLACK, time(NULL),
+			     "{\"type\":\"url_verification\"}"),
+		400);
 	expect_events(g, "webhook.slack", 0);
 	free(lines);
 	run_end(g);

@@ -71,24 +71,39 @@ Test(webhook_delivery, each_sender_has_its_id_and_type)
 	expect_read(SIGN_NONE, "x", no_headers, "", NULL);
 }
 
-Test(webhook_delivery, an_id_that_is_missing_is_said)
-{
-	static const char *const blank[] = {"X-GitHub-Delivery", "a b", NULL};
-	struct endpoint e;
-	struct delivery d = delivery_of(&e, SIGN_GITHUB, "{}", no_headers);
+#define VALID_ID "1 to 200 printable characters without spaces"
 
-	cr_expect(strstr(delivery_read(&d, ""), "X-GitHub-Delivery"));
+static void
+expect_refusal(enum sign_scheme sign, const char *body,
+	const char *const *headers, const char *refusal)
+{
+	struct endpoint e;
+	struct delivery d = delivery_of(&e, sign, body, headers);
+	const char *wrong = delivery_read(&d, "digest");
+
+	cr_expect(wrong && !strcmp(wrong, refusal), "%s: %s", body, wrong);
 	delivery_finish(&d);
-	d = delivery_of(&e, SIGN_GITHUB, "{}", blank);
-	cr_expect(strstr(delivery_read(&d, ""), "X-GitHub-Delivery"));
-	delivery_finish(&d);
-	d = delivery_of(&e, SIGN_STRIPE, "{\"id\":7}", no_headers);
-	cr_expect(strstr(delivery_read(&d, ""), "has no id"));
-	delivery_finish(&d);
-	d = delivery_of(
-		&e, SIGN_STRIPE, "{\"id\":\"a\",\"id\":\"b\"}", no_headers);
-	cr_expect(strstr(delivery_read(&d, ""), "has no id"));
-	delivery_finish(&d);
+}
+
+/* header() says nothing of one that is repeated, either. */
+Test(webhook_delivery, an_id_must_be_valid)
+{
+	static const char github[] =
+		"400 the request must have one header X-GitHub-Delivery, "
+		"of " VALID_ID;
+	static const char stripe[] =
+		"400 the event's id must be a string of " VALID_ID;
+	char large[202] = "";
+	const char *const blank[] = {"X-GitHub-Delivery", "a b", NULL};
+	const char *const long_one[] = {"X-GitHub-Delivery", large, NULL};
+
+	memset(large, 'a', 201);
+	expect_refusal(SIGN_GITHUB, "{}", no_headers, github);
+	expect_refusal(SIGN_GITHUB, "{}", blank, github);
+	expect_refusal(SIGN_GITHUB, "{}", long_one, github);
+	expect_refusal(SIGN_STRIPE, "{\"id\":7}", no_headers, stripe);
+	expect_refusal(
+		SIGN_STRIPE, "{\"id\":\"a\",\"id\":\"b\"}", no_headers, stripe);
 }
 
 Test(webhook_delivery, another_header_may_have_the_id)
@@ -118,6 +133,12 @@ Test(webhook_delivery, slack_asks_for_its_challenge)
 	cr_expect_null(delivery_read(&d, "digest"));
 	cr_expect_str_eq(d.challenge, "3eZb");
 	delivery_finish(&d);
+	expect_refusal(SIGN_SLACK, "{\"type\":\"url_verification\"}",
+		no_headers,
+		"400 url_verification must have a string as its challenge");
+	expect_refusal(SIGN_SLACK,
+		"{\"type\":\"url_verification\",\"challenge\":7}", no_headers,
+		"400 url_verification must have a string as its challenge");
 }
 
 static void

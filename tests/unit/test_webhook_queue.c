@@ -1,9 +1,12 @@
 /* What waits for a target on disk: through restarts, torn lines and a full
  * queue; when the next attempt is due; and what is given up. */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -311,4 +314,32 @@ Test(webhook_queue, dead_letters_are_lines_and_bounded)
 	cr_assert(!stat(path_of("dead-letters.1.jsonl"), &file));
 	cr_expect_leq(file.st_size, 2000);
 	cr_expect_eq(dead_write("/no/such/folder", 4000, &letter), -1);
+}
+
+Test(webhook_queue, a_dead_letter_begins_a_line_whatever_was_before)
+{
+	static const char torn[] = "{\"target\":\"t\",\"id";
+	const struct letter letter = {
+		.target = "t", .id = "1", .reason = "r", .body = "1"};
+	struct rlimit limit = {sizeof(torn) - 1 + 10, RLIM_INFINITY};
+	char *text, *line;
+
+	/* as a crash leaves it, and then a full disk */
+	files_write(path_of("dead-letters.jsonl"), "%s", torn);
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	cr_expect_eq(dead_write(dir, 4000, &letter), -1);
+	cr_expect_eq(errno, ENOSPC);
+	limit.rlim_cur = RLIM_INFINITY;
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	cr_assert(!dead_write(dir, 4000, &letter));
+	text = files_read(path_of("dead-letters.jsonl"));
+	line = strchr(text, '\n');
+	cr_assert(line, "%s", text);
+	*line++ = '\0';
+	cr_expect_str_eq(text, torn);
+	cr_expect(!strncmp(line, "{\"target\":\"t\",\"id\":\"1\",", 23), "%s",
+		line);
+	cr_expect_eq(strchr(line, '\n') - line, (ptrdiff_t)strlen(line) - 1);
+	free(text);
 }
