@@ -1,10 +1,13 @@
 /* webhook: deliveries that others sign become events (receive.c), and events
  * become deliveries that are signed (outgoing.c). Settings: see plugin.yaml. */
+#include <ev.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sup/plugin.h>
+#include <unistd.h>
 
 #include "outgoing.h"
 #include "receive.h"
@@ -98,7 +101,24 @@ status(struct sup_req *req, void *user)
 	json_decref(all);
 }
 
-/* ---- start ---- */
+/* ---- start and end ---- */
+
+/* Ends the worker between two callbacks, so that no file is cut within a line.
+ * supd sends TERM when it stops the worker. */
+static void
+on_term(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	_exit(0); /* as sup-worker ends; libcurl's threads may be running */
+}
+
+static void
+watch_term(struct sup *p)
+{
+	static ev_signal term;
+
+	ev_signal_init(&term, on_term, SIGTERM);
+	ev_signal_start(sup_loop(p), &term);
+}
 
 static int
 register_endpoints(struct sup *p)
@@ -128,6 +148,7 @@ init(struct sup *p)
 		fprintf(stderr, "webhook: no memory\n");
 		return SUP_FAILED_TO_START;
 	}
+	watch_term(p);
 	sup_state(p, STATE_VERSION, export_state, import_state, NULL);
 	sup_on_configure(p, configure, NULL);
 	if (outgoing_start(p, &settings, why)) {

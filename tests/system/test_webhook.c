@@ -501,6 +501,28 @@ Test(webhook, deliveries_are_remembered_over_a_restart_of_supd)
 }
 
 /* The old worker exported before the new one took it. */
+/* It ends between two callbacks, not within one. Several times, because its
+ * link, which ends it too, is closed at the same moment. */
+Test(webhook, a_stop_of_supd_does_not_interrupt_it)
+{
+	struct gateway_run *g = start(GITHUB);
+	size_t before;
+
+	for (int i = 0; i < 5; i++) {
+		cr_expect_eq(post_github(g, "1"), 200);
+		run_signal(g, SIGTERM);
+		cr_assert_eq(run_wait(g), 0);
+		cr_expect_eq(capture_count(&g->log, 0, "killed by signal"), 0);
+		run_start(g);
+	}
+	before = capture_length(&g->log);
+	run_announce(g, "exit status 0");
+	kill((pid_t)ctl_status_number(g, "webhook", "pid"), SIGTERM);
+	run_await_log(g, before, "stopping->dead exit status 0");
+	ctl_await_state(g, "webhook", "serving");
+	run_end(g);
+}
+
 Test(webhook, a_revert_knows_what_the_new_worker_took)
 {
 	struct gateway_run *g = run_create();
