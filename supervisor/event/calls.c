@@ -124,7 +124,9 @@ refuse(struct invoke *v, const struct filter_end *end)
 		how.code = WIRE_TIMEOUT;
 		text_format(text, sizeof(text), "%s", end->reason);
 	} else {
-		if (end->by_error)
+		if (end->is_too_large)
+			how.code = WIRE_TOO_LARGE;
+		else if (end->by_error)
 			how.code = WIRE_FAILED;
 		text_format(text, sizeof(text),
 			"stopped by the hook %s of plugin '%s'%s%s", end->hook,

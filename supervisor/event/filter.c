@@ -55,7 +55,8 @@ end_at(struct filter_run *f, enum hook_verdict verdict, json_t *data,
 		.plugin_id = p ? p->id : "?",
 		.hook = step->hook,
 		.reason = reason,
-		.by_error = by_error};
+		.by_error = by_error,
+		.is_too_large = f->is_too_large};
 
 	end(f, &how);
 }
@@ -126,6 +127,7 @@ on_error(struct filter_run *f, enum hook_call outcome, const char *text)
 			text);
 	if (!step->stops) {
 		f->at++;
+		f->is_too_large = false;
 		return true;
 	}
 	text_format(reason, sizeof(reason), "the filter failed: %s", text);
@@ -290,6 +292,31 @@ static const struct request_ops ops = {
 
 /* ---- the chain ---- */
 
+#define HEAD_MAX 64 /* bytes of a `hook` message besides its strings and data  \
+		     */
+
+/* Refuses data that does not fit into one message, such as arguments and a
+ * result that only fit into one each. */
+static bool
+is_too_large(struct filter_run *f)
+{
+	size_t data = buffer_length(&f->packed);
+
+	f->is_too_large = HEAD_MAX + strlen(f->steps[f->at].hook) +
+				  strlen(f->name) + data +
+				  buffer_length(&f->context) >
+			  WIRE_MESSAGE_MAX;
+	if (!f->is_too_large)
+		return false;
+	text_format(f->size_text, sizeof(f->size_text),
+		"%s has %zu bytes of data, and a message at most %d", f->name,
+		data, WIRE_MESSAGE_MAX);
+	f->is_refused = true;
+	f->refusal = REQUEST_FAILED;
+	f->refusal_text = f->size_text;
+	return true;
+}
+
 /* Asks the filter whose turn it is. False: it has no say any more. */
 static bool
 ask(struct filter_run *f, uint64_t now)
@@ -302,6 +329,8 @@ ask(struct filter_run *f, uint64_t now)
 
 	if (!h || !event_match_holds(step->match, f->data))
 		return false;
+	if (is_too_large(f))
+		return true;
 	match = (struct route_match){
 		.plugin = step->plugin, .registration = h->index};
 	if (ms > f->due_ms - now)

@@ -26,7 +26,9 @@ struct filter_end {
 	/* STOP and CLAIM: who; STOP: why. They may be NULL if is_late. */
 	const char *plugin_id, *hook, *reason;
 	bool by_error; /* STOP: the filter failed, and stops what it fails at */
-	bool is_late;  /* STOP: the deadline of the event itself has passed */
+	bool is_too_large; /* STOP: the data does not fit into a message to it
+			    */
+	bool is_late; /* STOP: the deadline of the event itself has passed */
 };
 
 struct filter_run {
@@ -42,8 +44,10 @@ struct filter_run {
 	uint64_t due_ms;	       /* of the whole chain */
 	uint64_t limit_ms;	       /* deadline of the event, or 0 */
 	bool is_asking, is_refused;    /* while it is submitted */
+	bool is_too_large;	       /* for a message to the filter */
 	enum request_failure refusal;
-	const char *refusal_text; /* static */
+	const char *refusal_text; /* static, or size_text */
+	char size_text[160];
 	int (*check)(struct filter_run *f, enum hook_verdict verdict,
 		json_t *data, struct error *err);
 	void (*done)(struct filter_run *f, const struct filter_end *end);

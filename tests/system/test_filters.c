@@ -310,8 +310,8 @@ Test(filters, are_asked_about_what_they_match)
 /* ---- ways in ---- */
 
 static void
-call_over_http(
-	struct gateway_run *g, const char *path, int status, const char *text)
+call_with(struct gateway_run *g, const char *path, const char *body, int status,
+	const char *text)
 {
 	struct client c;
 	struct answer a;
@@ -320,13 +320,21 @@ call_over_http(
 	cr_assert(client_say(&c,
 		"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
 		"op-token\r\nContent-Type: application/json\r\n"
-		"Content-Length: 4\r\n\r\n\"ab\"",
-		path));
+		"Content-Length: %zu\r\n\r\n",
+		path, strlen(body)));
+	cr_assert(client_send(&c, body, strlen(body)));
 	cr_assert(client_read(&c, &a, false, HTTP_DEADLINE_MS + 60000));
 	cr_expect_eq(a.status, status, "%s: %d %s", path, a.status, a.body);
 	cr_expect(strstr(a.body, text), "%s", a.body);
 	answer_finish(&a);
 	client_close(&c);
+}
+
+static void
+call_over_http(
+	struct gateway_run *g, const char *path, int status, const char *text)
+{
+	call_with(g, path, "\"ab\"", status, text);
 }
 
 Test(filters, are_asked_on_every_way_in)
@@ -399,6 +407,38 @@ Test(filters, that_fail_stop_the_call_if_they_say_so)
 	stops_with("mode: hang, timeout_ms: 100",
 		"the filter failed: no answer in time");
 	stops_with("mode: die_always", "the filter failed: the worker died");
+}
+
+/* Arguments and result fit into a message each, but not together. */
+static void
+call_with_much(const char *settings, int status, const char *text)
+{
+	char *body = memory_alloc(600003);
+	struct gateway_run *g = create();
+
+	memset(body, 'x', 600002);
+	body[0] = body[600001] = '"';
+	free(g->extra);
+	g->extra = memory_copy_text(TOKENS);
+	add_filter(g, "guard", "tool.after", settings);
+	run_start(g);
+	call_with(g, "/api/tools/fault", body, status, text);
+	free(body);
+	run_end(g);
+}
+
+Test(filters, that_cannot_be_asked_about_so_much_stop_the_call)
+{
+	call_with_much("stop_on_error: true", 413,
+		"stopped by the hook h0 of plugin 'guard': the filter failed: "
+		"tool.after has 12");
+	call_with_much("stop_on_error: true", 413,
+		" bytes of data, and a message at most 1048576");
+}
+
+Test(filters, that_cannot_be_asked_about_so_much_are_skipped)
+{
+	call_with_much("", 200, "xxxx");
 }
 
 /* Fail closed: a plugin that is not there guards nevertheless. */
