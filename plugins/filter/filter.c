@@ -5,16 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sup/plugin.h>
+#include <time.h>
 
 #include "rules.h"
 
-#define WORK_MS 500 /* of all rules on one event */
+#define WORK_MS 500 /* of the processor's time, for all rules on one event */
 
 static struct rules rules;
 static int64_t priority;
 static bool stops_on_error = true;
 
 /* ---- events ---- */
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 static void
 answer_change(struct sup_req *req, struct outcome *out)
@@ -40,8 +50,7 @@ on_event(struct sup_req *req, void *user)
 
 	(void)user;
 	if (data && event >= 0)
-		out = rules_run(&rules, (enum rule_event)event, data,
-			work_clock_ms(),
+		out = rules_run(&rules, (enum rule_event)event, data, now_ms(),
 			left_ms < WORK_MS ? (uint64_t)left_ms : WORK_MS);
 	if (out.verdict == VERDICT_PASS)
 		sup_pass(req);

@@ -138,7 +138,7 @@ replace(const struct redact *r, const char *text, size_t bytes,
 struct redaction {
 	struct redact *redact;
 	struct work *work;
-	bool any;
+	bool has_replaced;
 };
 
 static int
@@ -150,7 +150,7 @@ redact_string(struct redaction *job, json_t *value, json_t **replaced_out)
 
 	if (result > 0) {
 		*replaced_out = json_stringn(draft.text, draft.bytes);
-		job->any = true;
+		job->has_replaced = true;
 	}
 	free(draft.text);
 	return result < 0 ? -1 : 0;
@@ -190,7 +190,7 @@ redact_value(json_t *value, json_t **replaced_out, void *user)
 	if (job->redact->pattern)
 		return redact_below(job, value, replaced_out);
 	*replaced_out = json_incref(job->redact->with);
-	job->any = true;
+	job->has_replaced = true;
 	return 0;
 }
 
@@ -202,5 +202,5 @@ redact_run(struct redact *r, json_t **data, struct work *work)
 	for (size_t i = 0; i < r->field_count; i++)
 		if (field_each(&r->fields[i], data, redact_value, &job))
 			return -1;
-	return job.any;
+	return job.has_replaced;
 }

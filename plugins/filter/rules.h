@@ -25,7 +25,8 @@ struct outcome {
  * reason; finish them in either case. */
 int rules_read(struct rules *all, const struct node *n, char why[WHY_BYTES]);
 void rules_finish(struct rules *all);
-/* The data is borrowed and stays as it is. now_ms: of limits. */
+/* The data is borrowed and stays as it is. now_ms: the time for limits.
+ * work_ms: the processor's time that all rules together may use. */
 struct outcome rules_run(struct rules *all, enum rule_event event, json_t *data,
 	uint64_t now_ms, uint64_t work_ms);
 /* What they have done, for people and as JSON. */

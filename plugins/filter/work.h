@@ -10,17 +10,19 @@
 #define WORK_BYTES_MAX ((size_t)4 * 1024 * 1024) /* of all of them */
 
 struct work {
-	uint64_t until_ms; /* of work_clock_ms() */
+	uint64_t until_ms; /* on work_clock_ms() */
 	size_t made_bytes; /* of texts */
 	const char *why;   /* static text */
 };
 
+/* Counts what this thread has worked. The time that other processes use does
+ * not make its rules late. */
 static inline uint64_t
 work_clock_ms(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 

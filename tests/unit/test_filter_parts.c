@@ -1,6 +1,7 @@
-/* Two parts of filter: searches in long texts, and how often something may
- * happen. */
+/* Three parts of filter: searches in long texts, the limit of work, and how
+ * often something may happen. */
 #include <criterion/criterion.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +29,18 @@ Test(filter_pattern, finds_what_begins_anywhere_in_a_long_text)
 	memset(text, 'x', BYTES);
 	cr_expect_eq(pattern_find(p, text, BYTES, 0, &span, &work), 0);
 	pattern_destroy(p);
+}
+
+/* A busy machine makes nothing late. */
+Test(filter_work, is_limited_in_time_of_its_own_thread)
+{
+	struct work work = {.until_ms = work_clock_ms() + 20};
+
+	poll(NULL, 0, 100); /* others use the processor */
+	cr_expect(!work_is_late(&work));
+	while (!work_is_late(&work))
+		continue;
+	cr_expect_str_eq(work.why, "the rules take too long");
 }
 
 static bool
