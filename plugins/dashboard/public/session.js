@@ -67,16 +67,16 @@ export class Session {
     this.#socket.onclose = ({code}) => this.#closed(code);
   }
 
+  /* No batch is sent, so no array comes. */
   #take(message) {
-    for (const one of Array.isArray(message) ? message : [message]) {
-      const waiting = this.#calls.get(one.id);
-      if (one.method) {
-        this.#handlers.onNotification(one.method, one.params);
-      } else if (waiting) {
-        this.#calls.delete(one.id);
-        if (one.error) waiting.reject(new CallError(one.error));
-        else waiting.resolve(one.result);
-      }
+    const waiting = this.#calls.get(message.id);
+
+    if (message.method) {
+      this.#handlers.onNotification(message.method, message.params);
+    } else if (waiting) {
+      this.#calls.delete(message.id);
+      if (message.error) waiting.reject(new CallError(message.error));
+      else waiting.resolve(message.result);
     }
   }
 
