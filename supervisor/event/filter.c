@@ -292,8 +292,7 @@ static const struct request_ops ops = {
 
 /* ---- the chain ---- */
 
-#define HEAD_MAX 64 /* bytes of a `hook` message besides its strings and data  \
-		     */
+#define HEAD_MAX 64 /* bytes of a message beside strings and data */
 
 /* Refuses data that does not fit into one message, such as arguments and a
  * result that only fit into one each. */
