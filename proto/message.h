@@ -16,7 +16,9 @@
 #define WIRE_INLINE_BODY (64 * 1024)   /* larger bodies go in chunks */
 #define WIRE_CREDIT_BYTES (256 * 1024) /* per stream at the start */
 #define WIRE_CREDIT_MAX (1024 * 1024)  /* for a client that keeps up */
-#define SERVICE_TEXT_MAX 256 /* of a service.status; the rest is cut */
+/* Of a service.status or channel.status; the rest is cut. */
+#define SERVICE_TEXT_MAX 256
+#define CHANNEL_CURSOR_MAX 4096 /* bytes of a cursor */
 /* Longer deadlines are shortened to this. */
 #define WIRE_DEADLINE_MAX_MS (24 * 60 * 60 * 1000ull)
 
@@ -55,6 +57,11 @@
  *   `not_found`, which is fine unless its manifest says `reload: exclusive`.
  * - `service.status` has one of the states running, waiting, failed, and a text
  *   of at most SERVICE_TEXT_MAX bytes. supd starts a failed service again.
+ * - A channel is started and stopped like a service, and goes from worker to
+ *   worker like one. `cursor` is nil, or the bytes that the plugin gave last:
+ *   the position at the platform from which it goes on. `channel.status` has
+ *   one of the states connecting, up, waiting, down, login, failed. supd starts
+ *   a failed channel again.
  * - `limits` comes when a limit in hello's answer has changed: the same map,
  *   with the values in force from now on.
  * - `offer` replaces all registrations of the worker that serves, in one step.
@@ -137,6 +144,12 @@
 		"name, deadline_ms; answer: nil or an error")                  \
 	X(SERVICE_STATUS, "service.status", NOTIFICATION, TO_SUPD, "sss",      \
 		"name, state, text")                                           \
+	X(CHANNEL_START, "channel.start", REQUEST, TO_WORKER, "suxu",          \
+		"name, epoch, cursor, deadline_ms; answer: nil or an error")   \
+	X(CHANNEL_STOP, "channel.stop", REQUEST, TO_WORKER, "su",              \
+		"name, deadline_ms; answer: [cursor] or an error")             \
+	X(CHANNEL_STATUS, "channel.status", NOTIFICATION, TO_SUPD, "sss",      \
+		"name, state, text")                                           \
 	X(QUIESCE, "quiesce", REQUEST, TO_WORKER, "u",                         \
 		"deadline_ms; answer: nil or an error")                        \
 	X(TAKE, "take", REQUEST, TO_WORKER, "uu",                              \
@@ -163,7 +176,7 @@
 	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \
 		"id of the call, what happened (control socket only)")
 
-/* Not supported yet: probe, channel.*. */
+/* Not supported yet: probe. */
 
 enum message_name {
 #define X(name, ...) MESSAGE_##name,

@@ -50,6 +50,13 @@ struct registration {
 			bool overlap; /* may run in two workers at a time */
 		} service;
 		struct {
+			char *can; /* "text, reply": words of the contract */
+			char *ack; /* "stored", "handled" or NULL: stored */
+			bool overlap;
+			int64_t text_limit; /* bytes; -1: none */
+			bool announce;
+		} channel;
+		struct {
 			char *when_text, *zone_name; /* zone may be NULL */
 			char *catch_up;		     /* "one", "none" or NULL */
 			int64_t timeout_ms;	     /* -1: the plugin's */
@@ -72,6 +79,24 @@ void registration_copy(
 /* Both declare the same, to the last field. */
 bool registration_equal(
 	const struct registration *a, const struct registration *b);
+/* A service or a channel: it runs on its own in a worker. */
+static inline bool
+registration_runs(const struct registration *r)
+{
+	return r->kind == REGISTRATION_SERVICE ||
+	       r->kind == REGISTRATION_CHANNEL;
+}
+
+/* Of one that runs: whether it may do so in two workers at a time. */
+static inline bool
+registration_overlaps(const struct registration *r)
+{
+	return r->kind == REGISTRATION_SERVICE ? r->service.overlap
+					       : r->channel.overlap;
+}
+
+/* Of a channel: whether its `can` has the word. */
+bool registration_can(const struct registration *r, const char *ability);
 /* The map that registration_read() reads. */
 void registration_pack(const struct registration *r, msgpack_packer *out);
 void registration_finish(struct registration *r);
@@ -93,7 +118,7 @@ struct registration_set {
 #define REGISTRATION_TEXT_MAX (16 * 1024) /* of a description or help */
 
 /* Reads the second param of `ready`. Fails naming the index and field: a kind
- * unknown or not supported yet, a missing or ill-formed name (names are
+ * unknown, a missing or ill-formed name (names are
  * [A-Za-z0-9_.:/-]{1,128}), method or path, a field
  * that is given twice, the same registration twice. */
 int registration_set_read(struct registration_set *set,

@@ -41,8 +41,7 @@ int
 registration_kind_by_message(enum message_name message)
 {
 	for (int i = 0; i < REGISTRATION_KIND_COUNT; i++)
-		if (registration_kind_is_supported(i) &&
-			registration_kinds[i]->message == message)
+		if (registration_kinds[i]->message == message)
 			return i;
 	return -1;
 }
@@ -118,9 +117,6 @@ read_kind(const msgpack_object *item, struct error *err)
 			(int)(text.length < 40 ? text.length : 40), text.at);
 	if (kind < 0)
 		return error_set(err, "its kind must be a string");
-	if (!registration_kind_is_supported(kind))
-		return error_set(err, "kind \"%s\" is not supported yet",
-			registration_kinds[kind]->wire);
 	return kind;
 }
 

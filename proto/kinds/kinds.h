@@ -41,8 +41,7 @@ struct registration_kind_row {
 	bool shared;		    /* several plugins may have the same name */
 	const struct field *fields; /* besides those that all kinds have */
 	size_t field_count;
-	/* Checks what was read and completes it, its name at least. NULL: the
-	 * kind is not supported yet. */
+	/* Checks what was read and completes it, its name at least. */
 	int (*check)(struct registration *r, struct error *err);
 	/* What check made besides the fields, in a copy of the struct and at
 	 * the end; NULL: nothing. */
@@ -62,11 +61,6 @@ struct registration_kind_row {
 extern const struct registration_kind_row
 	*const registration_kinds[REGISTRATION_KIND_COUNT];
 
-static inline bool
-registration_kind_is_supported(int kind)
-{
-	return registration_kinds[kind]->check;
-}
 /* -1 if there is none */
 int registration_kind_by_wire(const char *text, size_t length);
 int registration_kind_by_message(enum message_name message);

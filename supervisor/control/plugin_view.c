@@ -83,6 +83,15 @@ cannot_start(const struct plugin *p, enum plugin_state state)
 	return state == PLUGIN_FAILED || (is_coming && p->crash.starved);
 }
 
+static void
+put_running(json_t *row, const struct worker *w, uint32_t most)
+{
+	json_object_set_new(
+		row, "services", services_view(w, REGISTRATION_SERVICE, most));
+	json_object_set_new(
+		row, "channels", services_view(w, REGISTRATION_CHANNEL, most));
+}
+
 json_t *
 plugin_view_status(const struct plugin *p)
 {
@@ -118,7 +127,7 @@ plugin_view_status(const struct plugin *p)
 	put_text(row, "stageDamaged", p->stage_damaged);
 	put_text(row, "runsOlder",
 		plugin_runs_older(p) ? p->older_reason : NULL);
-	json_object_set_new(row, "services", services_view(w, SERVICES_MAX));
+	put_running(row, w, SERVICES_MAX);
 	json_object_set_new(row, "take", services_take_view(w));
 	return row;
 }
@@ -316,8 +325,7 @@ plugin_view_all(const struct gateway *g, const struct plugin *p)
 		services_are_exclusive(p->active) ? "exclusive" : "overlap");
 	put_text(all, "link",
 		config_link_name(plugin_link(p->config, manifest)));
-	json_object_set_new(
-		all, "services", services_view(p->active, SERVICES_ALL_MAX));
+	put_running(all, p->active, SERVICES_ALL_MAX);
 	json_object_set_new(all, "workers", workers_view(p));
 	json_object_set_new(all, "limits", limits_view(&p->config->limits));
 	json_object_set_new(all, "counters", counters_view(p));

@@ -13,6 +13,8 @@ static const uint64_t pauses_ms[] = {100, 400, 1600, 6400, 25600};
 #define PAUSE_LAST_MS 60000
 /* A service that ran for so long begins with the first pause again. */
 #define LASTING_MS 60000
+/* The next look whether the cursor of a channel is known, if nobody says so. */
+#define CURSOR_MS 1000
 
 static void go_on(struct services *s);
 
@@ -24,7 +26,9 @@ describe(const struct service *service, char *out, size_t size)
 	if (service_is_take(service))
 		text_format(out, size, "what only one worker may have");
 	else
-		text_format(out, size, "service '%s'", service->name);
+		text_format(out, size, "%s '%s'",
+			service->is_channel ? "channel" : "service",
+			service->name);
 }
 
 static void
@@ -152,41 +156,87 @@ time_left(const struct services *s)
 	return s->job.due_ms > now ? s->job.due_ms - now : 1;
 }
 
-/* The epoch of a take: the job's, or the next one. */
+/* The epoch of a take and of what starts after it: the job's, or the next one.
+ */
 static int
 choose_epoch(struct services *s, struct error *err)
 {
-	if (s->goal != SERVICES_SERVE)
+	if (s->goal != SERVICES_SERVE && s->job.epoch)
 		s->epoch = s->job.epoch;
 	else if (!s->epoch)
 		return keep_next_epoch(s->plugin, &s->epoch, err);
 	return 0;
 }
 
-static int
-ask(struct services *s, struct service *service, bool stops, struct error *err)
+static enum worker_task
+task_of(const struct service *service, bool stops)
 {
-	struct worker_task_order order = {
-		.what = service_is_take(service)
-				? stops ? WORKER_TASK_QUIESCE : WORKER_TASK_TAKE
-			: stops ? WORKER_TASK_STOP
-				: WORKER_TASK_START,
-		.name = service->name,
-		.ms = time_left(s),
-	};
+	if (service_is_take(service))
+		return stops ? WORKER_TASK_QUIESCE : WORKER_TASK_TAKE;
+	if (service->is_channel)
+		return stops ? WORKER_TASK_CHANNEL_STOP
+			     : WORKER_TASK_CHANNEL_START;
+	return stops ? WORKER_TASK_STOP : WORKER_TASK_START;
+}
 
-	if (service_is_take(service) && !stops && choose_epoch(s, err) < 0)
-		return -1;
-	order.epoch = s->epoch;
+/* Whether a channel may be asked to start now; else it is looked at again. */
+static bool
+may_start(struct services *s, struct service *service,
+	struct worker_task_order *order)
+{
+	const struct channel_life *life = services_channel_life(s);
+	const char *text;
+
+	order->epoch = s->epoch;
+	if (!life || life->starts(s->worker, service_declared(s, service),
+			     &order->epoch, &order->cursor, &text)) {
+		service->epoch = order->epoch;
+		return true;
+	}
+	service->again_ms = clock_ms() + CURSOR_MS;
+	service->is_unready = true;
+	service_show_wait(s, service, text);
+	return false;
+}
+
+/* The worker will do what it is asked for, or may do so. */
+static void
+note_asked(struct services *s, struct service *service, bool stops)
+{
+	const struct channel_life *life = services_channel_life(s);
+
+	if (service->is_channel && stops && life)
+		life->stops(s->worker, service_declared(s, service));
 	service->state = stops ? SERVICE_STOPPING : SERVICE_STARTING;
 	s->asked = service;
 	service->has_spoken = false;
+}
+
+enum asking { ASKED, NOT_ASKED, NOT_YET };
+
+static enum asking
+ask(struct services *s, struct service *service, bool stops, struct error *err)
+{
+	struct worker_task_order order = {
+		.what = task_of(service, stops),
+		.name = service->name,
+		.ms = time_left(s),
+	};
+	bool needs_epoch =
+		!stops && (service_is_take(service) || service->is_channel);
+
+	if (needs_epoch && choose_epoch(s, err) < 0)
+		return NOT_ASKED;
+	order.epoch = s->epoch;
+	if (service->is_channel && !stops && !may_start(s, service, &order))
+		return NOT_YET;
+	note_asked(s, service, stops);
 	if (worker_task_begin(s->worker, &order, err) == 0)
-		return 0;
+		return ASKED;
 	s->asked = NULL;
 	service->state = stops ? SERVICE_UNSURE : SERVICE_OFF;
 	service->stop_first = false;
-	return -1;
+	return NOT_ASKED;
 }
 
 /* Asks for the next task, waits for the next try, or ends the job. */
@@ -210,7 +260,7 @@ go_on(struct services *s)
 			return;
 		}
 		stops = stops || next->stop_first;
-		if (ask(s, next, stops, &err) < 0)
+		if (ask(s, next, stops, &err) == NOT_ASKED)
 			failed(s, next,
 				stops ? "was not stopped" : "did not start",
 				&err);
@@ -223,6 +273,20 @@ services_again_due(struct wheel_timer *t)
 	go_on(container_of(t, struct services, again));
 }
 
+void
+services_look(struct worker *w)
+{
+	struct services *s = w->services;
+
+	for (uint32_t i = 1; s && i < s->count; i++)
+		if (s->items[i].is_unready) {
+			s->items[i].is_unready = false;
+			s->items[i].again_ms = 0;
+		}
+	if (s)
+		go_on(s);
+}
+
 /* Whether it is fine that the worker does not know take and quiesce. */
 static bool
 is_optional(const struct services *s, const struct service *service)
@@ -231,18 +295,45 @@ is_optional(const struct services *s, const struct service *service)
 	       s->worker->manifest->reload != RELOAD_EXCLUSIVE;
 }
 
+static struct bytes
+cursor_of(const msgpack_object *result)
+{
+	struct bytes cursor = {0};
+
+	if (result && result->type == MSGPACK_OBJECT_ARRAY &&
+		result->via.array.size)
+		cursor = codec_bytes(&result->via.array.ptr[0]);
+	return cursor.length <= CHANNEL_CURSOR_MAX ? cursor : (struct bytes){0};
+}
+
+/* It does not run: it was stopped, or did not start. */
+static void
+ended(struct services *s, struct service *service, const msgpack_object *result)
+{
+	const struct channel_life *life = services_channel_life(s);
+
+	service->state = SERVICE_OFF;
+	if (service->is_channel && life)
+		life->ended(s->worker, service_declared(s, service),
+			service->epoch, cursor_of(result));
+}
+
 static void
 started(struct services *s, struct service *service)
 {
+	const struct channel_life *life = services_channel_life(s);
+
 	service->state = SERVICE_ON;
 	service->started_ms = clock_ms();
 	service->again_ms = 0;
 	service_show_start(s, service);
+	if (service->is_channel && life)
+		life->runs(s->worker, service_declared(s, service));
 }
 
 void
-services_on_task(
-	struct worker *w, enum worker_task_end end, const struct error *err)
+services_on_task(struct worker *w, enum worker_task_end end,
+	const struct error *err, const msgpack_object *result)
 {
 	struct services *s = w->services;
 	struct service *service = s->asked;
@@ -254,13 +345,14 @@ services_on_task(
 	if (end == WORKER_TASK_UNKNOWN && is_optional(s, service))
 		end = WORKER_TASK_DONE;
 	if (end == WORKER_TASK_DONE && stopped) {
-		service->state = SERVICE_OFF;
+		ended(s, service, result);
 	} else if (end == WORKER_TASK_DONE) {
 		started(s, service);
 	} else {
-		service->state = stopped || end == WORKER_TASK_LATE
-					 ? SERVICE_UNSURE
-					 : SERVICE_OFF;
+		if (stopped || end == WORKER_TASK_LATE)
+			service->state = SERVICE_UNSURE;
+		else
+			ended(s, service, NULL);
 		failed(s, service,
 			stopped ? "was not stopped" : "did not start", err);
 	}

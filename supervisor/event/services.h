@@ -1,14 +1,36 @@
-/* services: what a worker runs on its own: its services, and before them the
- * take of what only one worker may have. A job starts or stops them one after
- * the other, in the order of registration; reload/ gives such jobs for a
- * take-over. Without a job of reload/, services_serve() keeps them running.
- * A worker that has neither a service nor `reload: exclusive` in its manifest
- * has no struct services, and all functions do nothing for it. */
+/* services: what a worker runs on its own: its services and channels, and
+ * before them the take of what only one worker may have. A job starts or stops
+ * them one after the other, in the order of registration; reload/ gives such
+ * jobs for a take-over. Without a job of reload/, services_serve() keeps them
+ * running. A channel is a service with other messages: its start has an epoch
+ * and the cursor from which it goes on. In this house "service" means both. A
+ * worker that has neither of them nor `reload: exclusive` in its manifest has
+ * no struct services, and all functions do nothing for it. */
 #pragma once
 
 #include <jansson.h>
 
 #include "supervisor/plugin/plugin.h"
+
+/* What the room of channels has to do with their life; g->channel_life, NULL in
+ * tests of other rooms. The registration is the worker's. */
+struct channel_life {
+	/* The channel is about to be started: its epoch, at least as great as
+	 * it is, and its cursor, borrowed until the next call. False: they are
+	 * not known yet, which text_out (static) explains; services_look() says
+	 * when it may be asked again. */
+	bool (*starts)(struct worker *w, const struct registration *r,
+		uint64_t *epoch, struct bytes *cursor_out,
+		const char **text_out);
+	void (*runs)(struct worker *w, const struct registration *r);
+	/* It is about to be asked to stop. */
+	void (*stops)(struct worker *w, const struct registration *r);
+	/* It does not run any more; cursor: as the worker says, at NULL if it
+	 * says none. */
+	void (*ended)(struct worker *w, const struct registration *r,
+		uint64_t epoch, struct bytes cursor);
+	void (*down)(struct worker *w); /* the worker, with all its channels */
+};
 
 /* Which of them a job is about. */
 enum services_which {
@@ -20,7 +42,7 @@ enum services_which {
 struct services_job {
 	bool stops; /* false: starts */
 	enum services_which which;
-	uint64_t epoch;	 /* for `take` */
+	uint64_t epoch;	 /* for `take` and channels; 0: the next one */
 	unsigned tries;	 /* of a start; the pauses between them grow */
 	uint64_t due_ms; /* clock_ms() by which it must be done */
 	/* Goes on after a failure, and never fails. */
@@ -60,18 +82,33 @@ void services_retire(struct worker *w, enum services_which which);
 /* worker_stop(), after what runs was stopped, or after stop_timeout. */
 void services_end(struct worker *w);
 
-/* `service.status` came. */
+/* What kept a channel from its start may be over. */
+void services_look(struct worker *w);
+/* The epoch of a channel that the worker may run, by its registration; 0: it
+ * does not run. */
+uint64_t services_channel_epoch(
+	const struct worker *w, const struct registration *r);
+/* Whether it runs for certain. */
+bool services_channel_is_up(
+	const struct worker *w, const struct registration *r);
+
+/* `service.status` or `channel.status` came. */
 void services_on_status(struct worker *w, const struct message *m);
 /* worker_ops.on_task */
-void services_on_task(
-	struct worker *w, enum worker_task_end end, const struct error *err);
+void services_on_task(struct worker *w, enum worker_task_end end,
+	const struct error *err, const msgpack_object *result);
 
 /* ---- views ---- */
-/* [{"name", "state", "text"}]: running, waiting or failed; at most that many.
- */
-json_t *services_view(const struct worker *w, uint32_t most);
+/* [{"name", "state", "text"}] of its services or of its channels; at most that
+ * many, and if there are more, only those that do not run. */
+json_t *services_view(
+	const struct worker *w, enum registration_kind kind, uint32_t most);
 /* The same of those that do not run; NULL: there are none. */
-json_t *services_idle_view(const struct worker *w, uint32_t most);
+json_t *services_idle_view(
+	const struct worker *w, enum registration_kind kind, uint32_t most);
+/* The state of a channel in a word, and the text about it ("" if none). */
+const char *services_channel_state(const struct worker *w,
+	const struct registration *r, const char **text_out);
 /* {"epoch", "state", "text"} of the take of an exclusive worker; else null. */
 json_t *services_take_view(const struct worker *w);
 /* The same if the worker has not taken yet; else NULL. */

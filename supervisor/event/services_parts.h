@@ -14,7 +14,8 @@ enum service_state {
 
 /* A service; the first one of a worker is its take. */
 struct service {
-	char *name;	       /* NULL: the take */
+	char *name; /* NULL: the take */
+	bool is_channel;
 	uint32_t registration; /* its index in the worker's set */
 	bool overlap;
 	bool is_excused; /* services_excuse() */
@@ -25,8 +26,11 @@ struct service {
 	unsigned failures;   /* since it ran for long, or since the job began */
 	uint64_t again_ms;   /* the next try; 0: at once */
 	uint64_t started_ms; /* clock_ms() */
-	/* What is shown: the worker's word, or why it does not run. */
-	bool has_failed, waits;
+	uint64_t epoch;	     /* of the last start of a channel */
+	bool is_unready;     /* a channel: see services_look() */
+	/* What is shown: the worker's word, one of services_status.c, or why it
+	 * does not run. NULL: nothing was said. */
+	const char *word;
 	bool has_spoken; /* the worker, since supd asked for its start */
 	bool is_new;	 /* its start is to be reported */
 	char text[SERVICE_TEXT_MAX + 1];
@@ -81,6 +85,13 @@ void services_again_due(struct wheel_timer *t);
 void service_broke(struct services *s, struct service *service);
 
 /* ---- services_set.c ---- */
+/* Of a channel or service. */
+const struct registration *service_declared(
+	const struct services *s, const struct service *service);
+const struct channel_life *services_channel_life(const struct services *s);
+/* By its kind and name; NULL: it has none. */
+struct service *services_find_declared(
+	const struct services *s, const struct registration *r);
 struct wheel *services_wheel(const struct services *s);
 /* By its index in the worker's set; NULL: it is none. */
 struct service *services_find(const struct services *s, uint32_t registration);
@@ -88,6 +99,9 @@ struct service *services_find(const struct services *s, uint32_t registration);
 /* ---- services_status.c ---- */
 /* It runs. */
 void service_show_start(struct services *s, struct service *service);
+/* It is not asked to start yet. */
+void service_show_wait(
+	struct services *s, struct service *service, const char *why);
 /* what: "did not start" */
 void service_show_failure(struct services *s, struct service *service,
 	const char *what, const char *why);

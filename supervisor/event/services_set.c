@@ -12,10 +12,22 @@ services_wheel(const struct services *s)
 	return &g->wheel;
 }
 
+const struct registration *
+service_declared(const struct services *s, const struct service *service)
+{
+	return &s->worker->registrations.items[service->registration];
+}
+
+const struct channel_life *
+services_channel_life(const struct services *s)
+{
+	return s->plugin->gateway->channel_life;
+}
+
 static bool
 is_exclusive(const struct registration *r)
 {
-	return r->kind == REGISTRATION_SERVICE && !r->service.overlap;
+	return registration_runs(r) && !registration_overlaps(r);
 }
 
 static uint32_t
@@ -26,7 +38,7 @@ count_services(const struct worker *w, bool *any_exclusive_out)
 
 	*any_exclusive_out = w->manifest->reload == RELOAD_EXCLUSIVE;
 	for (uint32_t i = 0; i < set->count; i++) {
-		count += set->items[i].kind == REGISTRATION_SERVICE;
+		count += registration_runs(&set->items[i]);
 		*any_exclusive_out =
 			*any_exclusive_out || is_exclusive(&set->items[i]);
 	}
@@ -41,11 +53,12 @@ fill(struct services *s)
 	for (uint32_t i = 0; i < set->count; i++) {
 		const struct registration *r = &set->items[i];
 
-		if (r->kind == REGISTRATION_SERVICE)
+		if (registration_runs(r))
 			s->items[s->count++] = (struct service){
 				.name = memory_copy_text(r->name),
+				.is_channel = r->kind == REGISTRATION_CHANNEL,
 				.registration = i,
-				.overlap = r->service.overlap,
+				.overlap = registration_overlaps(r),
 			};
 	}
 }
@@ -78,14 +91,18 @@ services_are_in(const struct worker *w, const struct registration_set *set)
 	uint32_t before = 0, after = 0;
 
 	for (uint32_t i = 0; i < now->count; i++)
-		before += now->items[i].kind == REGISTRATION_SERVICE;
+		before += registration_runs(&now->items[i]);
 	for (uint32_t i = 0; i < set->count; i++) {
 		const struct registration *r = &set->items[i], *same;
 
-		if (r->kind != REGISTRATION_SERVICE)
+		if (!registration_runs(r))
 			continue;
 		same = registration_find(now, r->kind, r->name);
-		if (!same || same->service.overlap != r->service.overlap)
+		if (!same ||
+			registration_overlaps(same) != registration_overlaps(r))
+			return false;
+		if (r->kind == REGISTRATION_CHANNEL &&
+			!registration_equal(same, r))
 			return false;
 		after++;
 	}
@@ -124,8 +141,10 @@ services_renumber(struct worker *w)
 	char *asked = s && s->asked ? s->asked->name : NULL;
 
 	for (uint32_t i = 1; s && i < s->count; i++) {
-		r = registration_find(
-			set, REGISTRATION_SERVICE, s->items[i].name);
+		r = registration_find(set,
+			s->items[i].is_channel ? REGISTRATION_CHANNEL
+					       : REGISTRATION_SERVICE,
+			s->items[i].name);
 		s->items[i].registration = (uint32_t)(r - set->items);
 	}
 	if (s)
@@ -143,6 +162,8 @@ services_down(struct worker *w)
 
 	if (!s)
 		return;
+	if (services_channel_life(s))
+		services_channel_life(s)->down(w);
 	s->goal = SERVICES_REST;
 	s->asked = NULL;
 	s->serves = false;
@@ -182,17 +203,24 @@ services_overlap(const struct worker *w)
 	return false;
 }
 
+struct service *
+services_find_declared(const struct services *s, const struct registration *r)
+{
+	const struct registration_set *set = &s->worker->registrations;
+	const struct registration *own =
+		registration_find(set, r->kind, r->name);
+
+	return own ? services_find(s, (uint32_t)(own - set->items)) : NULL;
+}
+
 /* Whether `old` has the service and it does not run. */
 static bool
-did_not_run(const struct worker *old, const char *name)
+did_not_run(const struct worker *old, const struct registration *r)
 {
-	const struct registration *r = registration_find(
-		&old->registrations, REGISTRATION_SERVICE, name);
+	const struct service *service =
+		old->services ? services_find_declared(old->services, r) : NULL;
 
-	return r && old->services &&
-	       services_find(
-		       old->services, (uint32_t)(r - old->registrations.items))
-			       ->state != SERVICE_ON;
+	return service && service->state != SERVICE_ON;
 }
 
 void
@@ -205,5 +233,24 @@ services_excuse(struct worker *w, const struct worker *old)
 	s->items[0].is_excused = old->services && old->services->is_exclusive &&
 				 old->services->items[0].state != SERVICE_ON;
 	for (uint32_t i = 1; i < s->count; i++)
-		s->items[i].is_excused = did_not_run(old, s->items[i].name);
+		s->items[i].is_excused =
+			did_not_run(old, service_declared(s, &s->items[i]));
+}
+
+uint64_t
+services_channel_epoch(const struct worker *w, const struct registration *r)
+{
+	const struct service *service =
+		w->services ? services_find_declared(w->services, r) : NULL;
+
+	return service && service_may_run(service) ? service->epoch : 0;
+}
+
+bool
+services_channel_is_up(const struct worker *w, const struct registration *r)
+{
+	const struct service *service =
+		w->services ? services_find_declared(w->services, r) : NULL;
+
+	return service && service->state == SERVICE_ON;
 }

@@ -1,6 +1,6 @@
-/* services_status: what is shown of services: the worker's word while they run,
- * and why they do not run else. Events are bounded: the first change is
- * reported at once, later ones once a second, TELL_MAX at a time. */
+/* services_status: what is shown of services and channels: the worker's word
+ * while they run, and why they do not run else. Events are bounded: the first
+ * change is reported at once, later ones once a second, TELL_MAX at a time. */
 #include <string.h>
 
 #include "proto/util/clean.h"
@@ -15,17 +15,49 @@
 
 /* ---- states ---- */
 
-/* X: the words of service.status */
-static const struct bytes running = {"running", 7}, waiting = {"waiting", 7},
-			  has_failed = {"failed", 6};
+static const char running[] = "running", waiting[] = "waiting",
+		  has_failed[] = "failed", up[] = "up",
+		  connecting[] = "connecting";
 
+/* The words of service.status, and those of channel.status. */
+static const char *const service_words[] = {running, waiting, has_failed, NULL};
+static const char *const channel_words[] = {
+	up, connecting, waiting, "down", "login", has_failed, NULL};
+
+/* NULL: it is none that may be used. */
+static const char *
+word_of(const struct service *service, struct bytes text)
+{
+	const char *const *words =
+		service->is_channel ? channel_words : service_words;
+
+	for (; *words; words++)
+		if (bytes_equal(text, bytes_of(*words)))
+			return *words;
+	return NULL;
+}
+
+/* While it runs, the worker's word counts. */
 static const char *
 state_text(const struct service *service)
 {
-	if (service->has_failed)
-		return has_failed.at;
-	return service->state == SERVICE_ON && !service->waits ? running.at
-							       : waiting.at;
+	const char *runs = service->is_channel ? up : running;
+
+	if (service->word == has_failed)
+		return has_failed;
+	if (service->state == SERVICE_ON)
+		return service->word ? service->word : runs;
+	if (service->is_channel && service->state == SERVICE_STARTING)
+		return connecting;
+	return waiting;
+}
+
+static bool
+is_fine(const struct service *service)
+{
+	const char *state = state_text(service);
+
+	return state == running || state == up;
 }
 
 static json_t *
@@ -36,14 +68,21 @@ view_of(const struct service *service)
 		*service->text ? value_text(service->text) : json_null());
 }
 
+static bool
+is_viewed(const struct service *service, enum registration_kind kind)
+{
+	return service->is_channel == (kind == REGISTRATION_CHANNEL);
+}
+
 json_t *
-services_idle_view(const struct worker *w, uint32_t most)
+services_idle_view(
+	const struct worker *w, enum registration_kind kind, uint32_t most)
 {
 	const struct services *s = w ? w->services : NULL;
 	json_t *rows = NULL;
 
 	for (uint32_t i = 1; s && i < s->count; i++) {
-		if (state_text(&s->items[i]) == running.at ||
+		if (!is_viewed(&s->items[i], kind) || is_fine(&s->items[i]) ||
 			json_array_size(rows) >= most)
 			continue;
 		if (!rows)
@@ -53,19 +92,24 @@ services_idle_view(const struct worker *w, uint32_t most)
 	return rows;
 }
 
-/* If there are too many, those that run are left out. */
 json_t *
-services_view(const struct worker *w, uint32_t most)
+services_view(
+	const struct worker *w, enum registration_kind kind, uint32_t most)
 {
 	const struct services *s = w ? w->services : NULL;
-	json_t *rows =
-		s && s->count - 1 > most ? services_idle_view(w, most) : NULL;
+	json_t *rows = NULL;
+	uint32_t count = 0;
 
+	for (uint32_t i = 1; s && i < s->count; i++)
+		count += is_viewed(&s->items[i], kind);
+	if (count > most)
+		rows = services_idle_view(w, kind, most);
 	if (rows)
 		return rows;
 	rows = json_array();
-	for (uint32_t i = 1; s && s->count - 1 <= most && i < s->count; i++)
-		json_array_append_new(rows, view_of(&s->items[i]));
+	for (uint32_t i = 1; s && count <= most && i < s->count; i++)
+		if (is_viewed(&s->items[i], kind))
+			json_array_append_new(rows, view_of(&s->items[i]));
 	return rows;
 }
 
@@ -74,7 +118,7 @@ services_idle_take_view(const struct worker *w)
 {
 	const struct services *s = w ? w->services : NULL;
 
-	return s && s->is_exclusive && state_text(&s->items[0]) != running.at
+	return s && s->is_exclusive && !is_fine(&s->items[0])
 		       ? services_take_view(w)
 		       : NULL;
 }
@@ -92,6 +136,17 @@ services_take_view(const struct worker *w)
 		*take->text ? value_text(take->text) : json_null());
 }
 
+const char *
+services_channel_state(const struct worker *w, const struct registration *r,
+	const char **text_out)
+{
+	const struct service *service =
+		w->services ? services_find_declared(w->services, r) : NULL;
+
+	*text_out = service ? service->text : "";
+	return service ? state_text(service) : waiting;
+}
+
 /* ---- events ---- */
 
 static void
@@ -105,7 +160,10 @@ tell_some(struct services *s)
 		if (!service->is_untold)
 			continue;
 		service->is_untold = false;
-		news_plugin(s->plugin, "service.status", view_of(service));
+		news_plugin(s->plugin,
+			service->is_channel ? "channel.status"
+					    : "service.status",
+			view_of(service));
 		told++;
 	}
 	if (told)
@@ -134,19 +192,18 @@ services_tell_all(struct services *s)
 }
 
 static void
-set(struct services *s, struct service *service, bool failed, bool waits,
+set(struct services *s, struct service *service, const char *word,
 	const char *text)
 {
 	char now[SERVICE_TEXT_MAX + 1];
 
 	text_format(now, sizeof(now), "%s", text ? text : "");
 	clean_text(now, "");
-	if (service->has_failed == failed && service->waits == waits &&
-		!strcmp(now, service->text) && !service->is_new)
+	if (service->word == word && !strcmp(now, service->text) &&
+		!service->is_new)
 		return;
 	service->is_new = false;
-	service->has_failed = failed;
-	service->waits = waits;
+	service->word = word;
 	memcpy(service->text, now, sizeof(now));
 	service->is_untold = true;
 	tell_soon(s);
@@ -157,10 +214,15 @@ service_show_start(struct services *s, struct service *service)
 {
 	service->is_new = true; /* that it runs is news */
 	if (service->has_spoken)
-		set(s, service, service->has_failed, service->waits,
-			service->text);
+		set(s, service, service->word, service->text);
 	else
-		set(s, service, false, false, NULL);
+		set(s, service, NULL, NULL);
+}
+
+void
+service_show_wait(struct services *s, struct service *service, const char *why)
+{
+	set(s, service, waiting, why);
 }
 
 void
@@ -170,9 +232,10 @@ service_show_failure(struct services *s, struct service *service,
 	struct log_subject subject = {
 		.plugin = s->plugin->id, .generation = s->worker->generation};
 
-	set(s, service, false, true, why);
+	set(s, service, waiting, why);
 	if (service->name)
-		log_write(LOG_WARN, &subject, "service '%s' %s: %s",
+		log_write(LOG_WARN, &subject, "%s '%s' %s: %s",
+			service->is_channel ? "channel" : "service",
 			service->name, what, service->text);
 	else
 		log_write(LOG_WARN, &subject,
@@ -191,26 +254,28 @@ services_on_status(struct worker *w, const struct message *m)
 	char own_text[SERVICE_TEXT_MAX + 1];
 	const struct registration *r;
 	struct service *service;
+	const char *word;
 
-	if (!w->services || name.length > REGISTRATION_NAME_BYTES ||
-		(!bytes_equal(state, running) && !bytes_equal(state, waiting) &&
-			!bytes_equal(state, has_failed)))
+	if (!w->services || name.length > REGISTRATION_NAME_BYTES)
 		return;
 	text_format(
 		own_name, sizeof(own_name), "%.*s", (int)name.length, name.at);
-	r = registration_find(
-		&w->registrations, REGISTRATION_SERVICE, own_name);
+	r = registration_find(&w->registrations,
+		m->name == MESSAGE_CHANNEL_STATUS ? REGISTRATION_CHANNEL
+						  : REGISTRATION_SERVICE,
+		own_name);
 	if (!r)
 		return;
 	service = services_find(
 		w->services, (uint32_t)(r - w->registrations.items));
-	if (service->state != SERVICE_ON && service->state != SERVICE_STARTING)
+	word = word_of(service, state);
+	if (!word || (service->state != SERVICE_ON &&
+			     service->state != SERVICE_STARTING))
 		return;
 	text_format(own_text, sizeof(own_text), "%.*s",
 		(int)text_fit(text.at, text.length, SERVICE_TEXT_MAX), text.at);
 	service->has_spoken = true;
-	set(w->services, service, bytes_equal(state, has_failed),
-		bytes_equal(state, waiting), own_text);
-	if (service->has_failed)
+	set(w->services, service, word, own_text);
+	if (word == has_failed)
 		service_broke(w->services, service);
 }

@@ -15,6 +15,7 @@
 struct journal;
 struct history;
 struct call_watcher;
+struct channel_life;
 struct events;
 struct page_press;
 struct slices;
@@ -164,6 +165,8 @@ struct gateway {
 	void (*on_worker_gone)(struct gateway *g, struct plugin *p);
 	/* Of invoke.h, from event/: somebody listens to calls. NULL: nobody. */
 	const struct call_watcher *watcher;
+	/* Of event/services.h, from channel/; NULL in tests. */
+	const struct channel_life *channel_life;
 	/* Upcall to event/, or NULL: the plugin may have room for requests. */
 	void (*on_release)(struct gateway *g, struct plugin *p);
 	/* Upcalls to the supervisor; may be NULL. */

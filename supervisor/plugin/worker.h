@@ -73,17 +73,21 @@ void state_blob_finish(struct state_blob *b);
 
 /* What worker_task_begin() asks for. */
 enum worker_task {
-	WORKER_TASK_START,   /* service.start */
-	WORKER_TASK_STOP,    /* service.stop */
-	WORKER_TASK_TAKE,    /* take */
-	WORKER_TASK_QUIESCE, /* quiesce */
+	WORKER_TASK_START,	   /* service.start */
+	WORKER_TASK_STOP,	   /* service.stop */
+	WORKER_TASK_CHANNEL_START, /* channel.start */
+	WORKER_TASK_CHANNEL_STOP,  /* channel.stop */
+	WORKER_TASK_TAKE,	   /* take */
+	WORKER_TASK_QUIESCE,	   /* quiesce */
 };
 
 struct worker_task_order {
 	enum worker_task what;
-	const char *name; /* of a service: borrowed until the end */
-	uint64_t epoch;	  /* of a take */
-	uint64_t ms;	  /* time for the answer */
+	/* Of a service or channel: borrowed until the end. */
+	const char *name;
+	uint64_t epoch;	     /* of a take, or of the start of a channel */
+	struct bytes cursor; /* of that start; at NULL: none */
+	uint64_t ms;	     /* time for the answer */
 };
 
 enum worker_task_end {
@@ -133,11 +137,11 @@ struct worker_ops {
 	 * the callee) or failed. Not called after the worker went down. */
 	void (*on_asked)(struct worker *w, struct state_blob *state,
 		const struct error *err);
-	/* A worker_task_begin() ended; err says why, unless it is done. Not
-	 * called after the worker went down. */
+	/* A worker_task_begin() ended; err says why, unless it is done: then
+	 * `result` is the answer. Not called after the worker went down. */
 	void (*on_task)(struct worker *w, enum worker_task_end end,
-		const struct error *err);
-	/* `service.status` from the worker. */
+		const struct error *err, const msgpack_object *result);
+	/* `service.status` or `channel.status` from the worker. */
 	void (*on_status)(struct worker *w, const struct message *m);
 	/* The wait of worker_await_quiet() is over. */
 	void (*on_quiet)(struct worker *w);

@@ -273,6 +273,7 @@ on_notification(struct worker *w, const struct message *m)
 			w->ops->on_emit(w, m);
 		break;
 	case MESSAGE_SERVICE_STATUS:
+	case MESSAGE_CHANNEL_STATUS:
 		if (w->ops->on_status)
 			w->ops->on_status(w, m);
 		break;

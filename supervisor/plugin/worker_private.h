@@ -103,6 +103,7 @@ struct worker_private {
 		enum worker_task what;
 		const char *name;
 		uint64_t epoch, ms;
+		struct bytes cursor; /* only while it is sent */
 		bool is_sending;
 	} task; /* see worker_task.c */
 	struct wheel_timer unread_due;

@@ -1,6 +1,6 @@
 /* worker_task: starts and stops what a worker runs on its own, besides
- * requests: services, and what `quiesce` and `take` stand for. One task at a
- * time; the order of tasks is decided in event/. */
+ * requests: services, channels, and what `quiesce` and `take` stand for. One
+ * task at a time; the order of tasks is decided in event/. */
 #include "proto/util/text.h"
 #include "supervisor/plugin/worker_private.h"
 
@@ -16,6 +16,10 @@ static const struct {
 } tasks[] = {
 	[WORKER_TASK_START] = {MESSAGE_SERVICE_START, "the start of service"},
 	[WORKER_TASK_STOP] = {MESSAGE_SERVICE_STOP, "the stop of service"},
+	[WORKER_TASK_CHANNEL_START] = {MESSAGE_CHANNEL_START,
+		"the start of channel"},
+	[WORKER_TASK_CHANNEL_STOP] = {MESSAGE_CHANNEL_STOP,
+		"the stop of channel"},
 	[WORKER_TASK_TAKE] = {MESSAGE_TAKE, "take"},
 	[WORKER_TASK_QUIESCE] = {MESSAGE_QUIESCE, "quiesce"},
 };
@@ -25,23 +29,31 @@ task_encode(struct request *r, msgpack_packer *packer, uint32_t wire_id)
 {
 	struct worker_private *p = private_of(r);
 	enum worker_task what = p->task.what;
+	bool starts_channel = what == WORKER_TASK_CHANNEL_START;
 
 	codec_request(packer, wire_id, tasks[what].message,
-		what == WORKER_TASK_QUIESCE ? 1 : 2);
-	if (what == WORKER_TASK_TAKE)
-		msgpack_pack_uint64(packer, p->task.epoch);
-	else if (what != WORKER_TASK_QUIESCE)
+		what == WORKER_TASK_QUIESCE ? 1
+		: starts_channel	    ? 4
+					    : 2);
+	if (what != WORKER_TASK_TAKE && what != WORKER_TASK_QUIESCE)
 		codec_text(packer, p->task.name);
+	if (what == WORKER_TASK_TAKE || starts_channel)
+		msgpack_pack_uint64(packer, p->task.epoch);
+	if (starts_channel && p->task.cursor.at)
+		codec_bin(packer, p->task.cursor);
+	else if (starts_channel)
+		msgpack_pack_nil(packer);
 	msgpack_pack_uint64(packer, p->task.ms);
 }
 
 static void
-tell(struct worker *w, enum worker_task_end end, const char *text)
+tell(struct worker *w, enum worker_task_end end, const char *text,
+	const msgpack_object *result)
 {
 	struct error err;
 
 	error_set(&err, "%s", text ? text : "");
-	w->ops->on_task(w, end, end == WORKER_TASK_DONE ? NULL : &err);
+	w->ops->on_task(w, end, end == WORKER_TASK_DONE ? NULL : &err, result);
 }
 
 static bool
@@ -51,14 +63,14 @@ task_answer(struct request *r, const struct message *m)
 	char text[256];
 
 	if (!m->error) {
-		tell(w, WORKER_TASK_DONE, NULL);
+		tell(w, WORKER_TASK_DONE, NULL, m->result);
 		return false;
 	}
 	tell(w,
 		codec_read_error(m->error, text, sizeof(text)) == WIRE_NOT_FOUND
 			? WORKER_TASK_UNKNOWN
 			: WORKER_TASK_REFUSED,
-		text);
+		text, NULL);
 	return false;
 }
 
@@ -69,7 +81,7 @@ task_fail(struct request *r, enum request_failure why, const char *text)
 
 	if (!p->task.is_sending) /* else worker_task_begin() returns it */
 		tell(p->worker, WORKER_TASK_LATE,
-			text ? text : request_failures[why].text);
+			text ? text : request_failures[why].text, NULL);
 }
 
 static void
@@ -98,7 +110,7 @@ task_due(struct wheel_timer *timer)
 	text_format(text, sizeof(text), "no answer within %s",
 		worker_duration(p->task.ms, time));
 	worker_cancel(p->worker, r);
-	tell(p->worker, WORKER_TASK_LATE, text);
+	tell(p->worker, WORKER_TASK_LATE, text, NULL);
 }
 
 void
@@ -125,12 +137,14 @@ worker_task_begin(struct worker *w, const struct worker_task_order *order,
 	p->task.what = order->what;
 	p->task.name = order->name;
 	p->task.epoch = order->epoch;
+	p->task.cursor = order->cursor;
 	p->task.ms = order->ms ? order->ms : 1; /* 0 would be no deadline */
 	if (!request_table_add(p->workers->requests, r))
 		return error_set(err, "too many requests are in progress");
 	p->task.is_sending = true;
 	worker_send(w, r);
 	p->task.is_sending = false;
+	p->task.cursor = (struct bytes){0};
 	if (!r->id)
 		return error_set(err, "the message could not be sent");
 	wheel_set(p->workers->wheel, &r->deadline, clock_ms() + p->task.ms);

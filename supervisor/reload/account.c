@@ -149,7 +149,8 @@ take_services(struct receipt *receipt, const struct reload *r)
 	if (receipt->is_proof || (r->fresh && r->fresh != w))
 		return;
 	receipt->take = services_idle_take_view(w);
-	receipt->services = services_idle_view(w, SERVICES_MAX);
+	receipt->services =
+		services_idle_view(w, REGISTRATION_SERVICE, SERVICES_MAX);
 }
 
 static void

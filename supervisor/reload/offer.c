@@ -73,8 +73,9 @@ check(const struct worker *w, const struct registration_set *set,
 	struct error *err)
 {
 	if (!services_are_in(w, set))
-		return error_set(err, "an offer must have the same services as "
-				      "before; only a reload changes them");
+		return error_set(err,
+			"an offer must have the same services and channels as "
+			"before; only a reload changes them");
 	return reload_check_kept(w->manifest, set, err);
 }
 

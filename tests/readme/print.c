@@ -44,18 +44,10 @@ print_kinds(void)
 {
 	const char *join = "";
 
-	for (int i = 0; i < REGISTRATION_KIND_COUNT; i++)
-		if (registration_kind_is_supported(i)) {
-			printf("%s`%s`", join, registration_kinds[i]->wire);
-			join = ", ";
-		}
-	fputs("; refused as not supported yet: ", stdout);
-	join = "";
-	for (int i = 0; i < REGISTRATION_KIND_COUNT; i++)
-		if (!registration_kind_is_supported(i)) {
-			printf("%s`%s`", join, registration_kinds[i]->wire);
-			join = ", ";
-		}
+	for (int i = 0; i < REGISTRATION_KIND_COUNT; i++) {
+		printf("%s`%s`", join, registration_kinds[i]->wire);
+		join = ", ";
+	}
 	puts(".");
 }
 

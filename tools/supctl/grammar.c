@@ -16,10 +16,8 @@ static void
 put_kinds(struct buffer *texts)
 {
 	for (int i = 0; i < REGISTRATION_KIND_COUNT; i++)
-		if (registration_kind_is_supported(i))
-			buffer_format(texts, "%s%s",
-				buffer_length(texts) ? " " : "",
-				registration_kinds[i]->wire);
+		buffer_format(texts, "%s%s", buffer_length(texts) ? " " : "",
+			registration_kinds[i]->wire);
 }
 
 static enum word_kind

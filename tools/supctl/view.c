@@ -98,7 +98,8 @@ print_idle(const json_t *row, const json_t *idle, const char *what)
 	const char *state = supctl_text(idle, "state");
 	char *why;
 
-	if (!json_is_object(idle) || !strcmp(state, "running"))
+	if (!json_is_object(idle) || !strcmp(state, "running") ||
+		!strcmp(state, "up"))
 		return;
 	why = supctl_clean(memory_copy_text(supctl_text(idle, "text")));
 	printf("%s: %s%s %s%s%s\n", supctl_text(row, "id"), what,
@@ -108,17 +109,24 @@ print_idle(const json_t *row, const json_t *idle, const char *what)
 	free(why);
 }
 
-/* Services that do not run. */
+static void
+print_each_idle(const json_t *row, const char *key, const char *what)
+{
+	const json_t *list = json_object_get(row, key);
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		print_idle(row, json_array_get(list, i), what);
+}
+
+/* Services and channels that do not run. */
 static void
 print_services(const json_t *row)
 {
-	const json_t *services = json_object_get(row, "services");
-
 	if (strcmp(supctl_text(row, "state"), "serving") != 0)
 		return;
 	print_idle(row, json_object_get(row, "take"), "take");
-	for (size_t i = 0; i < json_array_size(services); i++)
-		print_idle(row, json_array_get(services, i), "service ");
+	print_each_idle(row, "services", "service ");
+	print_each_idle(row, "channels", "channel ");
 }
 
 void

@@ -118,7 +118,8 @@ except ImportError:
 __version__ = "0.1.0"
 __all__ = ["Plugin", "Request", "Response", "Event", "WebSocket", "Error",
            "NotJson", "Closed", "Cancelled", "events", "sleep", "ERRORS",
-           "Verdict", "change", "stop", "claim"]
+           "Verdict", "change", "stop", "claim", "Channel", "Stopped",
+           "NotSent", "Retry"]
 
 PROTOCOL = 1
 ERRORS = ("bad_message", "version", "denied", "not_found", "conflict", "busy",
@@ -163,6 +164,24 @@ class Closed(Exception):
 
     def __str__(self):
         return "closed: %d %s" % (self.code, self.reason)
+
+
+class Stopped(Exception):
+    """The channel is stopped: the message was not taken, and must not be
+    acknowledged; the platform gives it to the next worker."""
+
+
+class NotSent(Exception):
+    """From the send of a channel: it certainly did not go out."""
+
+
+class Retry(Exception):
+    """From the send of a channel: it did not go out, and is to be sent again
+    after that many seconds."""
+
+    def __init__(self, seconds=1, text=""):
+        super().__init__(seconds, text)
+        self.seconds = seconds
 
 
 class Malformed(ValueError):
@@ -1596,6 +1615,116 @@ class _Service:
         return function
 
 
+CHANNEL_PAUSES = (0.05, 2)  # seconds between two tries of a busy supd
+
+
+class Channel(_Service):
+    """A channel as its decorator leaves it. epoch grows with each start; cursor
+    is where to go on: what stop() returned, or receive() was given, last."""
+
+    def __init__(self, plugin, name, start):
+        super().__init__(start)
+        self.plugin, self.name = plugin, name
+        self.epoch, self.cursor = 0, None
+        self._send = self._find = None
+        self._is_open = False   # from its start to its stop
+        self._receiving = 0     # messages without an answer
+        self._quiet = None      # future of a stop that waits for them
+
+    def send(self, function):
+        """function(target, content, send_id) sends a message and returns its
+        ids at the platform: a str, a list, or a dict with more. It raises
+        NotSent or Retry; after any other exception supd does not know whether
+        the message went out."""
+        self._send = _Offer(function)
+        return function
+
+    def find(self, function):
+        """function(send_id, target, since) says whether a message went out that
+        is not older than `since` (seconds since 1970): it returns its ids, or
+        raises NotSent. Only for channels with "find" in `can`."""
+        self._find = _Offer(function)
+        return function
+
+    def status(self, state, text=""):
+        """Reports how the channel is: "connecting", "up", "waiting", "down",
+        "login" (it needs a person) or "failed" (supd stops it and starts it
+        again). From any thread."""
+        if state not in CHANNEL_STATES:
+            raise ValueError("a state is one of %s" % ", ".join(CHANNEL_STATES))
+        text = str(text)[:256].encode("utf-8", "replace").decode()
+        self.plugin.post(self.plugin._notify, "channel.status", self.name,
+                         state, text)
+
+    def receive(self, message, acknowledge=None):
+        """Gives a message to supd, and asks again while supd is busy. Returns
+        "new", "seen" or "refused": only then may the message be acknowledged
+        at the platform, which acknowledge() does if it is given. Raises
+        Stopped when the channel is stopped. Awaited on the loop; elsewhere it
+        waits. Messages of one lane come one after the other."""
+        receiving = self._receive(dict(message), acknowledge)
+        if self.plugin._on_loop():
+            return receiving
+        return self.plugin._wait_for(receiving)
+
+    async def _receive(self, message, acknowledge):
+        cursor, epoch = message.get("cursor"), self.epoch
+        if isinstance(cursor, str):
+            message["cursor"] = cursor.encode()
+        pause = CHANNEL_PAUSES[0]
+        while True:
+            if not self._is_open or self.epoch != epoch:
+                raise Stopped("the channel is stopped")
+            self._receiving += 1
+            try:
+                answer = await self._ask(message)
+                if answer is not None:
+                    await self._acknowledge(acknowledge)
+                    return answer
+            finally:
+                self._receiving -= 1
+                if not self._receiving and self._quiet:
+                    quiet, self._quiet = self._quiet, None
+                    _resolve(quiet)
+            await sleep(pause)
+            pause = min(pause * 2, CHANNEL_PAUSES[1])
+
+    async def _ask(self, message):
+        """None: supd is busy."""
+        try:
+            return await self.plugin._ask(
+                "channel.message", [self.name, message])
+        except Error as problem:
+            if problem.code == "busy":
+                return None
+            if problem.code == "conflict":
+                raise Stopped(problem.text) from problem
+            raise
+
+    async def _acknowledge(self, function):
+        if function:
+            await self.plugin._run_offer(_Offer(function))
+
+    async def _settled(self):
+        """All messages have been answered; none comes after."""
+        self._is_open = False
+        if self._receiving:
+            self._quiet = self.plugin._loop.future()
+            await self._quiet
+
+
+CHANNEL_STATES = ("connecting", "up", "waiting", "down", "login", "failed")
+
+
+def _receipt_of(value):
+    if isinstance(value, dict):
+        return value
+    if value is None:
+        return {"ids": []}
+    ids = value if isinstance(value, (list, tuple)) else [value]
+    return {"ids": [str(each) for each in ids]}
+
+
 class Plugin:
     """One plugin: register with the decorators, then run().
 
@@ -1612,6 +1741,7 @@ class Plugin:
         self._offers = []   # in the order of `ready`
         self._named = {}    # (kind, name) -> offer
         self._services = {}  # name -> _Service
+        self._channels = {}  # name -> Channel
         self._hooks = {}    # health, export, import, configure, start, take...
         self._state_version = 1
         self._loop = self._link = self._pool = self._logger = None
@@ -1746,6 +1876,47 @@ class Plugin:
         _check_name(name)
         text = str(text)[:256].encode("utf-8", "replace").decode()
         self.post(self._notify, "service.status", name, state, text)
+
+    def channel(self, name, can=("text",), ack=None, overlap=False,
+                text_limit=None, announce=False):
+        """A connection to a platform where people write:
+
+            @plugin.channel("chat")
+            async def chat(channel): ...    # returns once it is connected
+
+            @chat.send
+            async def chat_send(target, content, send_id): ...
+
+            @chat.stop
+            async def chat_stop(): ...      # returns the cursor, or None
+
+        supd starts and stops it like a service; at most one worker has it,
+        unless overlap says otherwise. What comes from the platform goes to
+        channel.receive(). can: what it can do, of text, media, reply, thread,
+        edit, delete, react, typing, find. ack: "stored" (a message may be
+        acknowledged once supd has stored it) or "handled"; text_limit: bytes
+        of one text; announce: people hear of a restart before it."""
+        def register(function):
+            self._offer("channel", name, function, False,
+                        {"can": list(can), "ack": ack,
+                         "overlap": overlap or None, "text_limit": text_limit,
+                         "announce": announce or None})
+            channel = Channel(self, name, function)
+            self._channels[name] = channel
+            return channel
+        return register
+
+    def send(self, channel, chat, content, key=None, timeout=0, **target):
+        """Sends to a chat of a channel, of any plugin. content: a str, or a dict
+        of text, format and media; target: thread, reply_to. Returns (send_id,
+        state, receipt); state is "sent", "not_sent" or "unknown". With the
+        same key it is sent once. Awaited on the loop; elsewhere it waits."""
+        if isinstance(content, str):
+            content = {"text": content, "format": "plain"}
+        args = {"target": dict(target, chat=chat), "content": content}
+        if key is not None:
+            args["key"] = key
+        return self.call("channel", channel, args, timeout)
 
     def on_quiesce(self, function):
         """With `reload: exclusive` in the manifest: function() lets go of what
@@ -2706,10 +2877,98 @@ class Plugin:
             self._answer(req, None)
         self._begin_service(number, service, "service.stop", name, stop)
 
+    async def _ask(self, name, parameters):
+        """The answer of supd to a request of this worker."""
+        future = self._loop.future()
+
+        def answered(value, problem):
+            if problem:
+                _fail(future, problem)
+            else:
+                _resolve(future, value)
+        try:
+            self._request_own(name, parameters, answered)
+        except (TypeError, ValueError, OverflowError) as problem:
+            self._calls.pop(self._last_id, None)
+            raise Error("bad_message", str(problem)) from problem
+        return await future
+
+    def _take_channel_start(self, number, _, name, epoch, cursor, *_more):
+        channel = self._channels.get(name)
+
+        async def start(req):
+            channel.epoch, channel.cursor = epoch, cursor
+            channel._is_open = True
+            channel._starts += 1
+            try:
+                await self._run_offer(self._named["channel", name], channel)
+            except BaseException:
+                channel._is_open = False
+                raise
+            finally:
+                channel._starts -= 1
+                if not channel._starts and channel._ended:
+                    ended, channel._ended = channel._ended, None
+                    _resolve(ended)
+            self._answer(req, None)
+        self._begin_service(number, channel, "channel.start", name, start)
+
+    def _take_channel_stop(self, number, _, name, *_more):
+        channel = self._channels.get(name)
+
+        async def stop(req):
+            if channel._starts:
+                channel._ended = self._loop.future()
+                await channel._ended
+            await channel._settled()
+            cursor = None
+            if channel._stop:
+                cursor = await self._run_offer(channel._stop)
+            if isinstance(cursor, str):
+                cursor = cursor.encode()
+            if not isinstance(cursor, (bytes, type(None))):
+                raise TypeError("a cursor is bytes, str or None")
+            if req.cancelled:
+                raise Error("cancelled", "cancelled")
+            self._send([1, req.id, None, [cursor]])
+            self._finish(req)
+        self._begin_service(number, channel, "channel.stop", name, stop)
+
+    def _take_channel_send(self, number, _, name, send_id, target, content,
+                           *_more):
+        self._take_outbound(number, name, "_send", "channel.send", target,
+                            content, send_id)
+
+    def _take_channel_find(self, number, _, name, send_id, target, since_ms,
+                           *_more):
+        self._take_outbound(number, name, "_find", "channel.find", send_id,
+                            target, since_ms / 1000)
+
+    def _take_outbound(self, number, name, what, kind, *arguments):
+        channel = self._channels.get(name)
+        function = getattr(channel, what, None)
+
+        async def run(req):
+            try:
+                got = await self._run_offer(function, *arguments)
+                self._answer(req, ["sent", _receipt_of(got)])
+            except NotSent as problem:
+                self._answer(req, ["not_sent", {"text": str(problem)}])
+            except Retry as problem:
+                self._answer(req, ["retry", {
+                    "after_ms": int(problem.seconds * 1000)}])
+        if function is None:
+            self._send([1, number, [
+                "not_found", "the plugin has no %s for this channel" %
+                what[1:]], None])
+        else:
+            self._begin_inner(number, kind, run)
+
     def _begin_service(self, number, service, kind, name, coroutine_of):
         if service is None:
             self._send([1, number, [
-                "not_found", "there is no service of this name"], None])
+                "not_found", "there is no %s of this name"
+                % kind.split(".")[0]], None])
         else:
             self._begin_inner(number, kind, coroutine_of)
 
@@ -2801,6 +3060,10 @@ _REQUESTS = {
     "export": (Plugin._take_export, ()),
     "service.start": (Plugin._take_start, (str, int)),
     "service.stop": (Plugin._take_stop, (str, int)),
+    "channel.start": (Plugin._take_channel_start, (str, int, object, int)),
+    "channel.stop": (Plugin._take_channel_stop, (str, int)),
+    "channel.send": (Plugin._take_channel_send, (str, str, dict, dict, int)),
+    "channel.find": (Plugin._take_channel_find, (str, str, dict, int)),
     "quiesce": (Plugin._take_quiesce, (int,)),
     "take": (Plugin._take_take, (int, int)),
     "import": (Plugin._take_import, (int, bytes))}

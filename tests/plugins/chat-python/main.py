@@ -1,0 +1,158 @@
+"""chat: a channel whose outside server is a folder of the test. Whoever holds
+its lock is connected. DIR/inbox has a message a line, as JSON; what is sent is a
+line of DIR/outbox; DIR/journal says what happened, a line each with the
+generation in front. Files that change what happens:
+
+refuse      connecting fails while it exists
+sends       a word for each send, taken from its front: retry, not_sent, fail,
+            die (before it goes out), late (dies after it went out)
+"""
+import fcntl
+import json
+import os
+
+import supd
+
+plugin = supd.Plugin("chat-python", "1.0.0")
+lock = None
+reader = None
+position = 0
+DEFAULTS = {"at": 1700000000000, "lane": "room",
+            "from": {"id": "ann", "name": "Ann", "verified": True},
+            "chat": {"id": "room", "type": "group"}}
+
+
+def path(name):
+    return os.path.join(plugin.setting("dir", "."), name)
+
+
+def note(text):
+    with open(path("journal"), "a", encoding="utf-8") as journal:
+        journal.write("%d %s\n" % (plugin.generation, text))
+
+
+class Outside:
+    """The one connection."""
+
+    def __init__(self):
+        self.file = open(path("lock"), "a", encoding="utf-8")
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            note("two-holders")
+            raise
+
+    def close(self):
+        self.file.close()
+
+
+def lines():
+    if not os.path.exists(path("inbox")):
+        return []
+    with open(path("inbox"), encoding="utf-8") as inbox:
+        return [line for line in inbox.read().split("\n")[:-1]]
+
+
+async def read(channel):
+    global position
+    while True:
+        waiting = lines()[position:]
+        for line in waiting:
+            message = dict(DEFAULTS, **json.loads(line))
+            message.setdefault("cursor", str(position + 1))
+            try:
+                answer = await channel.receive(message)
+            except supd.Stopped:
+                note("stopped-with %s" % message["id"])
+                return
+            except supd.Error as problem:
+                answer = problem.code + ": " + problem.text
+            position += 1
+            note("%s %s" % (answer, message["id"]))
+        await supd.sleep(0.01)
+
+
+async def connect(channel):
+    global lock, reader, position
+    note("start %d %s" % (channel.epoch, (channel.cursor or b"nil").decode()))
+    if plugin.setting("refuses", False) or os.path.exists(path("refuse")):
+        raise supd.Error("failed", "the server refuses")
+    if not plugin.setting("overlap", False):
+        lock = Outside()
+    position = int(channel.cursor or b"0")
+    reader = plugin.spawn(read(channel))
+    note("connected %d" % channel.epoch)
+
+
+async def disconnect():
+    global lock
+    note("stop")
+    if plugin.setting("stop", "") == "fail":
+        raise RuntimeError("it does not stop")
+    reader.cancel()
+    if lock:
+        lock.close()
+        lock = None
+    note("stopped")
+    return None if plugin.setting("cursor", "") == "none" else str(position)
+
+
+def next_word():
+    if not os.path.exists(path("sends")):
+        return ""
+    with open(path("sends"), encoding="utf-8") as file:
+        words = file.read().split()
+    with open(path("sends"), "w", encoding="utf-8") as file:
+        file.write(" ".join(words[1:]))
+    return words[0] if words else ""
+
+
+def put_out(send_id, target, content):
+    with open(path("outbox"), "a", encoding="utf-8") as outbox:
+        outbox.write(json.dumps({"send": send_id, "to": target["chat"],
+                                 "reply_to": target.get("reply_to"),
+                                 "text": content.get("text"),
+                                 "gen": plugin.generation}) + "\n")
+
+
+async def send(target, content, send_id):
+    word = next_word()
+    note("send %s %s" % (word or "ok", content.get("text")))
+    if word == "retry":
+        raise supd.Retry(0.05)
+    if word == "not_sent":
+        raise supd.NotSent("nobody is there")
+    if word == "fail":
+        raise RuntimeError("who knows")
+    if word == "die":
+        os._exit(9)
+    put_out(send_id, target, content)
+    if word == "late":
+        os._exit(9)
+    return "m-" + send_id
+
+
+async def find(send_id, target, since):
+    note("find %s" % target["chat"])
+    if os.path.exists(path("outbox")):
+        with open(path("outbox"), encoding="utf-8") as outbox:
+            for line in outbox:
+                if json.loads(line)["send"] == send_id:
+                    return "m-" + send_id
+    raise supd.NotSent("it is not there")
+
+
+@plugin.on_start
+def register():
+    can = plugin.setting("can", "text,find").split(",")
+    channel = plugin.channel(
+        plugin.setting("name", "chat"), can=can,
+        ack=plugin.setting("ack", "stored"),
+        overlap=plugin.setting("overlap", False))(connect)
+    channel.stop(disconnect)
+    channel.send(send)
+    if "find" in can:
+        channel.find(find)
+
+
+plugin.run()
