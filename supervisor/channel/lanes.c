@@ -1,0 +1,115 @@
+/* lanes: a list of items for each key, and a list of the keys that may begin.
+ */
+#include "supervisor/channel/lanes.h"
+
+#include <stdlib.h>
+
+#include "proto/util/memory.h"
+
+void
+lanes_init(struct lanes *l, uint32_t busy_max)
+{
+	*l = (struct lanes){.busy_max = busy_max};
+	list_init(&l->ready);
+}
+
+void
+lanes_finish(struct lanes *l)
+{
+	map_finish(&l->by_key);
+}
+
+static struct lane *
+lane_of(struct lanes *l, struct bytes key)
+{
+	struct lane *lane = map_get(&l->by_key, key.at, key.length);
+
+	if (lane)
+		return lane;
+	lane = memory_alloc(sizeof(*lane));
+	lane->lanes = l;
+	list_init(&lane->items);
+	list_init(&lane->turn);
+	lane->key = memory_copy_bytes(key.at, key.length);
+	lane->key_length = key.length;
+	map_set(&l->by_key, key.at, key.length, lane);
+	return lane;
+}
+
+static void
+queue_up(struct lane *lane)
+{
+	if (!lane->is_busy && !list_is_empty(&lane->items) &&
+		list_is_empty(&lane->turn))
+		list_append(&lane->lanes->ready, &lane->turn);
+}
+
+void
+lanes_push(struct lanes *l, struct bytes key, struct lane_item *item)
+{
+	item->lane = lane_of(l, key);
+	list_append(&item->lane->items, &item->node);
+	l->count++;
+	queue_up(item->lane);
+}
+
+struct lane_item *
+lanes_begin(struct lanes *l)
+{
+	struct lane *lane;
+
+	if (list_is_empty(&l->ready) || l->busy >= l->busy_max)
+		return NULL;
+	lane = container_of(l->ready.next, struct lane, turn);
+	list_remove(&lane->turn);
+	lane->is_busy = true;
+	l->busy++;
+	return container_of(lane->items.next, struct lane_item, node);
+}
+
+static bool
+is_in_progress(const struct lane_item *item)
+{
+	return item->lane->is_busy && item->lane->items.next == &item->node;
+}
+
+static void
+rest(struct lane *lane)
+{
+	lane->is_busy = false;
+	lane->lanes->busy--;
+}
+
+void
+lanes_return(struct lane_item *item)
+{
+	rest(item->lane);
+	queue_up(item->lane);
+}
+
+static void
+free_if_empty(struct lane *lane)
+{
+	if (!list_is_empty(&lane->items))
+		return;
+	list_remove(&lane->turn);
+	map_remove(&lane->lanes->by_key, lane->key, lane->key_length);
+	free(lane->key);
+	free(lane);
+}
+
+void
+lanes_remove(struct lane_item *item)
+{
+	struct lane *lane = item->lane;
+
+	if (!lane)
+		return;
+	if (is_in_progress(item))
+		rest(lane);
+	list_remove(&item->node);
+	item->lane = NULL;
+	lane->lanes->count--;
+	queue_up(lane);
+	free_if_empty(lane);
+}
