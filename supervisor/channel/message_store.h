@@ -14,6 +14,7 @@
 
 #include "proto/peer.h"
 #include "proto/util/bytes.h"
+#include "supervisor/channel/store/stored.h"
 #include "supervisor/plugin/child.h"
 
 /* Requests that are not answered: beyond this they are refused at once. Changes
@@ -23,79 +24,14 @@
 /* While the process cannot work (it does not start, or the database cannot be
  * opened), requests wait for it this long and are then answered with BUSY. */
 #define STORE_PATIENCE_MS 5000
-/* Lengths in bytes of the parts of a message. */
-#define STORE_NAME_MAX 256 /* of a channel */
-#define STORE_ID_MAX 4096  /* of an id, and of a lane */
-#define STORE_NOTE_MAX (64 * 1024)
-#define STORE_CURSOR_MAX (64 * 1024)
-#define STORE_BODY_MAX WIRE_MESSAGE_MAX
-/* A page of messages ends after this many, or with the message that brings its
- * bodies to that many bytes. */
-#define STORE_PAGE_ROWS 256
-#define STORE_PAGE_BYTES ((size_t)512 * 1024)
-
-/* The states of a message in the store. X(ENUM, "name") */
-#define STORED_STATES(X)                                                       \
-	X(PENDING, "pending") /* not handled; outbound: not sent */            \
-	X(ACTIVE, "active")   /* outbound: a worker has it */                  \
-	X(DONE, "done")	      /* handled; outbound: sent */                    \
-	X(DEAD, "dead")	      /* a dead letter; outbound: certainly not sent */ \
-	X(UNKNOWN, "unknown") /* outbound: nobody knows whether it was sent */ \
-	X(DROPPED, "dropped") /* by a user */
-
-enum stored_state {
-#define X(name, ...) STORED_##name,
-	STORED_STATES(X)
-#undef X
-		STORED_STATE_COUNT,
-};
-
-const char *stored_state_name(enum stored_state state);
-/* STORED_STATE_COUNT for an unknown name. */
-enum stored_state stored_state_by_name(struct bytes name);
-
-struct stored_message {
-	uint64_t seq; /* given by the store; grows, never used twice */
-	bool outbound;
-	/* The id is unique among the messages of a channel in one direction:
-	 * the platform's own, or the caller's for what is sent. */
-	struct bytes channel, id, lane;
-	struct bytes body; /* as it came; empty where a query leaves it out */
-	uint64_t body_bytes;
-	enum stored_state state;
-	struct bytes note; /* why it is dead, its receipt, or nothing */
-	uint32_t tries;
-	uint64_t at_ms; /* wall clock, when it was put */
-};
-
-/* Messages that ever were in the store, by the class that they are in or ended
- * in; those that have been removed since are included. So the sum is the number
- * of messages that were ever answered with NEW. */
-struct stored_counts {
-	struct bytes channel;
-	bool outbound;
-	uint64_t states[STORED_STATE_COUNT];
-	uint64_t kept; /* in the store now */
-};
-
-enum store_answer {
-	STORE_OK,
-	STORE_NEW,  /* put: it is on the disk now, and was not before */
-	STORE_SEEN, /* put: it was there before; messages[0] says its state */
-	/* Not done, and not kept: too many requests, the disk is full, or the
-	 * store cannot be opened. The same request may succeed later. */
-	STORE_BUSY,
-	STORE_NOT_FOUND,
-	STORE_CONFLICT,	 /* see the function */
-	STORE_TOO_LARGE, /* put, set_state, set_cursor: see the limits above */
-};
 
 /* Borrowed; valid during done(). */
 struct store_result {
 	enum store_answer answer;
 	const struct stored_message *messages;
 	size_t message_count;
-	bool more; /* the next page goes on after the last message */
+	bool more;	   /* of a query: there are further pages */
+	uint64_t next_seq; /* where they begin: their after_seq */
 	/* Of message_store_open_channel(). */
 	uint64_t epoch;
 	struct bytes cursor; /* empty: none yet */
@@ -156,9 +92,9 @@ void message_store_forget(struct message_store *s, struct store_call *call);
 
 /* ---- requests. Where it says so, call may be NULL: nobody wants to know ---- */
 
-/* Keeps a message as PENDING: NEW, SEEN, BUSY or TOO_LARGE. messages[0] has all
- * but the body. Of the message, seq, state, note, tries and at_ms are ignored.
- * Of several puts with one id, exactly one is answered with NEW. */
+/* Keeps a message as PENDING: NEW, SEEN, BUSY or TOO_LARGE. With NEW and SEEN,
+ * messages[0] has its seq, state, note, tries and at_ms, which are ignored in
+ * `message`. Of several puts with one id, exactly one is answered with NEW. */
 void message_store_put(struct message_store *s, struct store_call *call,
 	const struct stored_message *message);
 
@@ -166,12 +102,6 @@ void message_store_put(struct message_store *s, struct store_call *call,
  * TOO_LARGE (the note), or BUSY beyond the bounds above. A full disk does not
  * make it BUSY: supd keeps the change, in order, and writes it as soon as there
  * is room; done() comes then. call may be NULL. */
-struct stored_change {
-	uint64_t seq;
-	enum stored_state state;
-	struct bytes note;
-	uint32_t tries;
-};
 void message_store_set_state(struct message_store *s, struct store_call *call,
 	const struct stored_change *change);
 
@@ -185,18 +115,9 @@ void message_store_open_channel(struct message_store *s,
 void message_store_set_cursor(struct message_store *s, struct store_call *call,
 	struct bytes channel, uint64_t epoch, struct bytes cursor);
 
-/* OK with a page of messages, in the order of seq. For what is left of an
- * earlier supd: states PENDING and ACTIVE, with bodies. */
-#define STORED_STATE_BIT(state) (1u << (state))
-enum store_direction { STORE_BOTH, STORE_INBOUND, STORE_OUTBOUND };
-struct store_query {
-	struct bytes channel; /* empty: all */
-	enum store_direction direction;
-	unsigned states;    /* STORED_STATE_BIT()s; 0: all */
-	uint64_t after_seq; /* newest_first: before it, 0: from the newest on */
-	bool newest_first, bodies;
-	uint32_t limit; /* 0 or more than STORE_PAGE_ROWS: that many */
-};
+/* OK with a page of messages, in the order of seq; a page may be empty and have
+ * more, because the work on one is bounded. For what is left of an earlier
+ * supd: states PENDING and ACTIVE, with bodies. */
 void message_store_query(struct message_store *s, struct store_call *call,
 	const struct store_query *query);
 /* OK with the message and its body, or NOT_FOUND. */
