@@ -81,11 +81,14 @@ limit_files(const struct child *c, uint64_t nofile)
 }
 
 static int
-open_pipes(struct child *c, int ends[CHILD_STREAMS], struct error *err)
+open_pipes(struct child *c, const struct child_start *start,
+	int ends[CHILD_STREAMS], struct error *err)
 {
 	for (unsigned i = 0; i < CHILD_STREAMS; i++) {
 		int both[2];
 
+		if (i == CHILD_STDOUT && start->output)
+			continue;
 		if (pipe2(both, O_CLOEXEC) < 0)
 			return error_set_errno(
 				err, errno, "cannot make a pipe");
@@ -194,9 +197,10 @@ child_start(struct child *c, struct children *all,
 	*c = (struct child){.loop = all->loop, .ops = ops, .pidfd = -1};
 	list_init(&c->node);
 	c->pipes[CHILD_STDOUT].fd = c->pipes[CHILD_STDERR].fd = -1;
-	failed = open_pipes(c, ends, err);
+	failed = open_pipes(c, start, ends, err);
 	if (!failed) {
-		order.output = ends[CHILD_STDOUT];
+		order.output =
+			start->output ? start->output : ends[CHILD_STDOUT];
 		order.errors = ends[CHILD_STDERR];
 		pid = spawn(&order, err);
 		failed = pid < 0;
@@ -215,7 +219,8 @@ child_start(struct child *c, struct children *all,
 	limit_files(c, start->nofile);
 	list_append(&all->list, &c->node);
 	for (unsigned i = 0; i < CHILD_STREAMS; i++)
-		ev_io_start(c->loop, &c->pipes[i].readable);
+		if (c->pipes[i].child)
+			ev_io_start(c->loop, &c->pipes[i].readable);
 	return 0;
 }
 

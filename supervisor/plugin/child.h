@@ -46,6 +46,9 @@ struct child_start {
 	const char *input; /* path of its stdin, NULL: /dev/null */
 	uint64_t nofile;   /* soft RLIMIT_NOFILE, 0: as supd's */
 	int cgroup;	   /* folder of its cgroup; 0: supd's */
+	/* Its stdout, which stays the caller's; 0: a pipe, whose bytes go to
+	 * on_output. */
+	int output;
 };
 
 struct child {
