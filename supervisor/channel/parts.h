@@ -1,0 +1,177 @@
+/* parts: the inside of the room, for its own files. */
+#pragma once
+
+#include <ev.h>
+
+#include "proto/util/buffer.h"
+#include "proto/util/list.h"
+#include "proto/util/map.h"
+#include "supervisor/channel/channel.h"
+#include "supervisor/channel/lanes.h"
+#include "supervisor/channel/window.h"
+#include "supervisor/event/event.h"
+#include "supervisor/event/filter.h"
+#include "supervisor/gateway/invoke.h"
+#include "supervisor/ops/time_text.h"
+
+/* Messages of a channel that are not handled yet, in memory. */
+#define INBOUND_MAX 10000
+#define INBOUND_BYTES_MAX ((size_t)16 << 20)
+#define INBOUND_LANES_MAX 64 /* of a channel, that are handled at a time */
+#define INBOUND_TRIES_MAX 2  /* deaths of a worker with a message */
+
+/* How a message that was new ended: X(ENUM, "class in metrics") */
+#define INBOUND_ENDS(X)                                                        \
+	X(OBSERVED, "observed") /* passed on to whoever listens */             \
+	X(COMMAND, "command")	/* a command answered it */                    \
+	X(CLAIMED, "claimed")	/* by a filter */                              \
+	X(STOPPED, "stopped")	/* by a filter */                              \
+	X(DEAD, "dead")		/* a dead letter */                            \
+	X(DROPPED, "dropped")	/* by a user */
+
+enum inbound_end {
+#define X(name, text) INBOUND_##name,
+	INBOUND_ENDS(X)
+#undef X
+		INBOUND_END_COUNT,
+};
+
+/* What a channel.message was answered: X(ENUM, "answer in metrics") */
+#define INBOUND_ANSWERS(X)                                                     \
+	X(NEW, "new")                                                          \
+	X(SEEN, "seen")                                                        \
+	X(REFUSED, "refused")                                                  \
+	X(BUSY, "busy")                                                        \
+	X(CONFLICT, "conflict")                                                \
+	X(WRONG, "bad_message")                                                \
+	X(LOST, "lost") /* the worker went down before the answer */
+
+enum inbound_answer {
+#define X(name, text) INBOUND_ANSWER_##name,
+	INBOUND_ANSWERS(X)
+#undef X
+		INBOUND_ANSWER_COUNT,
+};
+
+/* A worker that may have a channel, from its start to its stop. */
+struct channel_owner {
+	struct list node; /* in channel.owners, oldest first */
+	struct channel *channel;
+	uint32_t plugin, worker;
+	uint64_t epoch;
+	bool is_stopping; /* it was asked to stop */
+	struct window window;
+	struct list askers; /* struct asker.of_owner */
+};
+
+/* Somebody who waits for the answer to a channel.message. */
+struct asker {
+	struct list of_owner, of_message;
+	struct channel_owner *owner;
+	struct inbound *message;
+	struct window_entry *entry;
+	uint32_t wire_id;
+};
+
+/* A message from its arrival to its end. */
+struct inbound {
+	struct lane_item item;
+	struct channel *channel;
+	struct list node; /* in channel.messages */
+	char *id, *lane;
+	size_t id_length, lane_length;
+	char *body; /* MessagePack, as it came */
+	size_t body_length;
+	uint64_t seq;	      /* in the store; 0: not kept yet */
+	unsigned tries;	      /* deaths of workers with it */
+	bool is_dropped;      /* by a user, while it is handled */
+	struct list askers;   /* struct asker.of_message, first come first */
+	struct store_call call;
+
+	/* ---- while it is handled ---- */
+	json_t *data; /* as it is now: a reference */
+	char at[TIME_TEXT_BYTES];
+	struct event_source source;
+	struct filter_run filter;
+	bool is_filtered; /* filter is in use */
+	struct invoke invoke;
+	bool is_invoked; /* invoke is in use */
+	char *command;	 /* the word, or NULL */
+	struct event_watch watch;
+	enum inbound_end end;
+};
+
+struct channel {
+	struct channels *all;
+	char *name;	 /* full */
+	uint32_t plugin; /* that registered it last */
+	char *own_name;	 /* as its worker calls it */
+	bool acks_handled;
+	uint64_t epoch; /* of its last start */
+	struct list owners;
+
+	/* The next start: asked of the store. */
+	struct store_call open;
+	bool is_opening, is_open;
+	uint32_t open_worker; /* for whom */
+	uint64_t open_epoch;
+	char *open_cursor; /* NULL: none */
+	size_t open_cursor_length;
+
+	struct lanes lanes;
+	struct map by_id;      /* struct inbound in memory */
+	struct list messages;  /* struct inbound.node */
+	uint32_t count;
+	size_t bytes;
+	struct list ready; /* in channels.ready */
+
+	uint64_t ends[INBOUND_END_COUNT];
+	uint64_t answers[INBOUND_ANSWER_COUNT];
+	uint64_t last_in_ms, refused_told_ms;
+};
+
+struct channels {
+	struct gateway *gateway;
+	struct message_store *store; /* NULL: not needed yet */
+	struct map by_name;
+	struct list ready; /* struct channel.ready: lanes may go on */
+	ev_timer pump;
+	/* What an earlier supd had not finished. */
+	enum { RECALL_NOT_BEGUN, RECALL_UNDER_WAY, RECALL_DONE } recall;
+	struct store_call recalling;
+	uint64_t recalled_seq;
+	struct wheel_timer recall_again;
+};
+
+/* ---- channels.c ---- */
+/* NULL: not known. */
+struct channel *channels_find(const struct channels *all, struct bytes name);
+struct channel *channels_claim(struct channels *all, struct bytes name);
+/* By the worker's own registration. */
+struct channel *channel_of(
+	const struct worker *w, const struct registration *r);
+/* The owner of an epoch, by worker; NULL: it is none. */
+struct channel_owner *channel_owner_of(
+	const struct channel *c, const struct worker *w);
+struct plugin *channel_plugin(const struct channel *c);
+/* Its lanes, and what waits to be sent, are looked at in the next turn. */
+void channel_look(struct channel *c);
+/* The cursor of an owner has moved, perhaps. */
+void channel_keep_cursor(struct channel_owner *o);
+
+/* ---- inbound.c ---- */
+/* A message that an earlier supd kept, or that is to be tried once more. */
+void inbound_recall(struct channels *all, const struct stored_message *m);
+/* It has ended: what follows, and its end. */
+void inbound_finish(struct inbound *i, enum inbound_end end, const char *note);
+/* The owner is about to be asked to stop: nobody waits for handling. */
+void inbound_let_go(struct channel_owner *o);
+/* The owner is gone, with all that wait. */
+void inbound_forget_owner(struct channel_owner *o);
+void inbound_destroy_all(struct channel *c);
+struct bytes inbound_lane(const struct inbound *i);
+
+/* ---- handle.c ---- */
+void handle_begin(struct inbound *i);
+/* Ends what is under way, without a word. */
+void handle_abandon(struct inbound *i);
