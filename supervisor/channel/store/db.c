@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "proto/util/memory.h"
@@ -17,7 +18,12 @@ static const char *const statement_texts[DB_STATEMENT_COUNT] = {
 void
 db_init(struct db *db, const char *path)
 {
-	*db = (struct db){.path = memory_copy_text(path)};
+	/* A connection stays in its thread, and nobody asks for statistics:
+	 * so SQLite needs no locks. They fail once it is in use, as in a test
+	 * that opens several. */
+	sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	*db = (struct db){.path = memory_copy_text(path), .lock = -1};
 }
 
 void
@@ -208,13 +214,13 @@ db_cancel(struct db *db)
 	if (!sqlite3_get_autocommit(db->handle))
 		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 	db->in_group = false;
+	memset(db->recent, 0, sizeof(db->recent));
 	return db_load(db);
 }
 
 int
 db_checkpoint(struct db *db)
 {
-	db->wal_pages = 0;
 	if (sqlite3_wal_checkpoint_v2(db->handle, NULL,
 		    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK)
 		return 0;

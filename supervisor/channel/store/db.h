@@ -18,14 +18,15 @@
 #define DB_SCHEMA 1		  /* PRAGMA user_version */
 #define DB_APPLICATION 0x73757064 /* "supd", PRAGMA application_id */
 #define DB_ASIDE_MAX 9		  /* damaged ones kept; then the oldest goes */
-#define DB_LOCK_WAIT_MS 2000 /* for the store of a supd that has just died */
+#define DB_BUSY_WAIT_MS 2000	  /* for a person's sqlite3 that writes */
 
 /* How SQLite failed. */
 enum db_failure {
 	DB_FINE,
 	DB_FULL,    /* no room on the disk; nothing else is wrong */
 	DB_DAMAGED, /* the file is not what was written to it */
-	DB_BROKEN,  /* not readable or writable, locked, or of a newer supd */
+	DB_BROKEN,  /* not readable or writable, or of a newer supd */
+	DB_LOCKED,  /* another process has it open */
 };
 
 /* X(NAME, sql): prepared when first used. A state is stored as its enum plus
@@ -83,9 +84,19 @@ enum db_statement {
 		DB_STATEMENT_COUNT,
 };
 
+/* The states of the last messages that were added or changed, so that a change
+ * need not look one up. */
+#define DB_RECENT 8192
+struct db_recent {
+	uint64_t seq; /* 0: none */
+	uint64_t line;
+	enum stored_state state;
+};
+
 struct db {
 	char *path;
 	sqlite3 *handle; /* NULL: not open */
+	int lock;	 /* PATH.lock, locked while it is open; else -1 */
 	sqlite3_stmt *statements[DB_STATEMENT_COUNT];
 	enum db_failure failure;
 	struct error reason; /* of the last failure */
@@ -93,7 +104,8 @@ struct db {
 	bool in_group;
 	uint64_t next_seq, epoch_base;
 	struct channels *channels;
-	int wal_pages;	 /* not yet in the database itself */
+	struct db_recent recent[DB_RECENT]; /* by seq */
+	int wal_pages;			    /* not yet in the database itself */
 	int64_t changes; /* of rows, as far as db_has_written() has seen */
 	uint64_t device, inode; /* of the file */
 };
@@ -116,7 +128,8 @@ int db_commit(struct db *db);
 /* Undoes the group; also what is in memory of it. -1: it cannot be read again;
  * close it. */
 int db_cancel(struct db *db);
-/* Moves what the groups have written into the database itself. */
+/* Moves what the groups have written into the database itself; it waits for the
+ * disk. */
 int db_checkpoint(struct db *db);
 /* Whether anything was written since the last time that this was asked. */
 bool db_has_written(struct db *db);

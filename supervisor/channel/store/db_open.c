@@ -1,9 +1,11 @@
 /* db_open: a database is opened and proven to be ours and writable, or made. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -184,6 +186,36 @@ db_close(struct db *db)
 	sqlite3_close(db->handle);
 	db->handle = NULL;
 	db->in_group = false;
+	memset(db->recent, 0, sizeof(db->recent));
+	if (db->lock >= 0)
+		close(db->lock);
+	db->lock = -1;
+}
+
+/* What a group needs to know is in memory, so there must be no other writer.
+ * The file stays: removing it would let two have the lock. */
+static int
+take_lock(struct db *db)
+{
+	char *path = memory_format("%s.lock", db->path);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int result = 0;
+
+	if (fd < 0) {
+		db->failure = errno == ENOSPC || errno == EDQUOT ? DB_FULL
+								 : DB_BROKEN;
+		result = error_set_errno(
+			&db->reason, errno, "cannot open %s", path);
+	} else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		db->failure = DB_LOCKED;
+		result = error_set(
+			&db->reason, "%s is open in another process", db->path);
+		close(fd);
+		fd = -1;
+	}
+	db->lock = fd;
+	free(path);
+	return result;
 }
 
 static int
@@ -273,11 +305,12 @@ open_file(struct db *db)
 			&db->reason, "%s is not a regular file", db->path);
 	}
 	if (sqlite3_open_v2(db->path, &db->handle,
-		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+			    SQLITE_OPEN_NOMUTEX,
 		    NULL) != SQLITE_OK)
 		return db_fail(db, "open");
 	sqlite3_extended_result_codes(db->handle, 1);
-	sqlite3_busy_timeout(db->handle, DB_LOCK_WAIT_MS);
+	sqlite3_busy_timeout(db->handle, DB_BUSY_WAIT_MS);
 	return 0;
 }
 
@@ -288,8 +321,7 @@ open_once(struct db *db)
 	bool is_new;
 
 	if (open_file(db) < 0 ||
-		execute(db, "PRAGMA locking_mode = EXCLUSIVE;"
-			    "PRAGMA cell_size_check = ON;"
+		execute(db, "PRAGMA cell_size_check = ON;"
 			    "PRAGMA cache_size = -16384;"
 			    "PRAGMA temp_store = MEMORY") < 0 ||
 		recognise(db, &is_new) < 0)
@@ -318,11 +350,13 @@ db_open(struct db *db)
 	free(db->aside);
 	db->aside = NULL;
 	db->failure = DB_FINE;
+	if (take_lock(db) < 0)
+		return -1;
 	if (open_once(db) == 0)
 		return 0;
 	if (db->failure == DB_DAMAGED) {
 		db_put_aside(db);
-		if (db->aside && open_once(db) == 0)
+		if (db->aside && take_lock(db) == 0 && open_once(db) == 0)
 			return 0;
 	}
 	db_close(db);

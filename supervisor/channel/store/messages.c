@@ -20,6 +20,12 @@ state_of(uint64_t number)
 					   : STORED_STATE_COUNT;
 }
 
+static void
+remember(struct db *db, uint64_t seq, uint64_t line, enum stored_state state)
+{
+	db->recent[seq % DB_RECENT] = (struct db_recent){seq, line, state};
+}
+
 /* ---- put ---- */
 
 static int
@@ -94,6 +100,8 @@ messages_put(struct db *db, const struct stored_message *m, uint64_t token,
 			.at_ms = now_ms};
 		channels_note(
 			db, c, m->outbound, STORED_STATE_COUNT, STORED_PENDING);
+		remember(db, found_out->seq, channel_line(c, m->outbound),
+			STORED_PENDING);
 		return STORE_NEW;
 	}
 	result = find(db, c, m, &its_token, found_out);
@@ -108,24 +116,27 @@ messages_put(struct db *db, const struct stored_message *m, uint64_t token,
 
 /* 1: found. */
 static int
-look_up(struct db *db, uint64_t seq, struct channel **channel_out,
-	bool *outbound_out, enum stored_state *state_out)
+look_up(struct db *db, uint64_t seq, uint64_t *line_out,
+	enum stored_state *state_out)
 {
-	sqlite3_stmt *s = db_statement(db, DB_STATE_OF);
+	const struct db_recent *recent = &db->recent[seq % DB_RECENT];
+	sqlite3_stmt *s;
 	int more;
 
+	*line_out = recent->line;
+	*state_out = recent->state;
+	if (seq && recent->seq == seq)
+		return 1;
+	s = db_statement(db, DB_STATE_OF);
 	if (!s)
 		return -1;
 	db_bind(s, 1, seq);
 	more = db_step(db, s);
 	if (more <= 0)
 		return more;
-	*channel_out = channels_of_line(db, db_number(s, 0));
-	*outbound_out = db_number(s, 0) % 2;
+	*line_out = db_number(s, 0);
 	*state_out = state_of(db_number(s, 1));
 	sqlite3_reset(s);
-	if (!*channel_out || *state_out == STORED_STATE_COUNT)
-		return damaged(db, "a message of no channel, or in no state");
 	return 1;
 }
 
@@ -134,12 +145,15 @@ messages_set_state(struct db *db, const struct stored_change *change)
 {
 	struct channel *c;
 	enum stored_state from;
-	bool outbound;
-	int result = look_up(db, change->seq, &c, &outbound, &from);
+	uint64_t line;
+	int result = look_up(db, change->seq, &line, &from);
 	sqlite3_stmt *s;
 
 	if (result <= 0)
 		return result < 0 ? -1 : STORE_NOT_FOUND;
+	c = channels_of_line(db, line);
+	if (!c || from == STORED_STATE_COUNT)
+		return damaged(db, "a message of no channel, or in no state");
 	s = db_statement(db, DB_SET_STATE);
 	if (!s)
 		return -1;
@@ -149,8 +163,11 @@ messages_set_state(struct db *db, const struct stored_change *change)
 	db_bind_bytes(s, 4, change->note);
 	if (db_run(db, s) < 0)
 		return -1;
+	if (!sqlite3_changes(db->handle))
+		return STORE_NOT_FOUND; /* removed since */
 	if (from != change->state)
-		channels_note(db, c, outbound, from, change->state);
+		channels_note(db, c, line % 2, from, change->state);
+	remember(db, change->seq, line, change->state);
 	return STORE_OK;
 }
 

@@ -12,7 +12,9 @@
 #include "supervisor/channel/store/serve_parts.h"
 
 #define PEER_QUEUED_MAX ((size_t)8 * 1024 * 1024)
-#define WAL_PAGES_MAX 1000 /* then they go into the database itself */
+/* For the store of a supd that has just died. */
+#define LOCK_WAIT_S 0.05
+#define LOCK_WAITS_MAX 40
 
 /* ---- trouble ---- */
 
@@ -60,17 +62,35 @@ report_aside(struct serve *s)
 		send_news(s, STORE_NEWS_DAMAGED, s->db.aside);
 }
 
+/* Its requests wait for the lock. */
+static bool
+waits_for_lock(struct serve *s)
+{
+	bool waits =
+		s->db.failure == DB_LOCKED && s->lock_waits++ < LOCK_WAITS_MAX;
+
+	peer_pause(&s->peer, waits);
+	return waits;
+}
+
 static void
 open_database(struct serve *s)
 {
+	bool waits;
+
 	if (db_open(&s->db) < 0 || db_set_sync(&s->db, s->full_sync) < 0) {
 		db_close(&s->db);
+		waits = waits_for_lock(s);
 		s->refuses_changes = true;
-		set_first_trouble(s, s->db.reason.text);
-		ev_timer_set(&s->reopen, SERVE_REOPEN_S, 0.);
+		if (!waits)
+			set_first_trouble(s, s->db.reason.text);
+		ev_timer_set(
+			&s->reopen, waits ? LOCK_WAIT_S : SERVE_REOPEN_S, 0.);
 		ev_timer_start(s->loop, &s->reopen);
 		return;
 	}
+	waits_for_lock(s);
+	s->refuses_changes = false;
 	report_aside(s);
 	set_first_trouble(s, "");
 	serve_prune_start(s);
@@ -121,6 +141,7 @@ lose_group(struct serve *s)
 
 	s->group_failed = false;
 	if (failure == DB_DAMAGED) {
+		checkpoint_finish(&s->checkpoint);
 		db_put_aside(&s->db);
 		report_aside(s);
 		db_open(&s->db); /* the new one gets the cursors of the old */
@@ -169,10 +190,8 @@ on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 	serve_end_group(s);
 	if (!s->db.handle || s->status)
 		return;
-	if (s->db.wal_pages < WAL_PAGES_MAX)
-		return;
 	peer_flush(&s->peer);
-	if (db_checkpoint(&s->db) < 0 && s->db.failure != DB_FULL)
+	if (checkpoint_look(&s->checkpoint) < 0 && s->db.failure != DB_FULL)
 		serve_give_up(s, s->db.reason.text);
 }
 
@@ -220,6 +239,7 @@ serve_run(int socket, const char *path)
 
 	s.loop = ev_default_loop(EVFLAG_AUTO);
 	db_init(&s.db, path);
+	checkpoint_init(&s.checkpoint, s.loop, &s.db);
 	peer_group_init(&s.peers, s.loop);
 	peer_init(&s.peer, &s.peers, socket, &peer_ops, &s);
 	s.peer.bounds = (struct peer_bounds){.objects = GROUP_REQUESTS_MAX,
@@ -237,6 +257,7 @@ serve_run(int socket, const char *path)
 	peer_group_finish(&s.peers);
 	group_finish(&s.group);
 	buffer_finish(&s.parts);
+	checkpoint_finish(&s.checkpoint);
 	db_finish(&s.db);
 	return s.status;
 }

@@ -4,6 +4,7 @@
 #include <ev.h>
 
 #include "proto/peer.h"
+#include "supervisor/channel/store/checkpoint.h"
 #include "supervisor/channel/store/db.h"
 #include "supervisor/channel/store/group.h"
 #include "supervisor/channel/store/messages.h"
@@ -15,6 +16,8 @@ struct serve {
 	struct peer_group peers;
 	struct peer peer;
 	struct db db;
+	struct checkpoint checkpoint;
+	unsigned lock_waits;
 	struct group group;
 	bool is_configured, full_sync;
 	uint64_t keep_ms, max_bytes;
