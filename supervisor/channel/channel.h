@@ -16,7 +16,6 @@
 
 #include <jansson.h>
 
-#include "supervisor/channel/message_store.h"
 #include "supervisor/gateway/gateway.h"
 
 struct channels;
@@ -30,7 +29,46 @@ void channels_destroy(struct channels *all);
 void channels_stop(struct channels *all, uint64_t limit_ms,
 	void (*stopped)(void *user), void *user);
 /* `messages` of the configuration may have changed. */
-void channels_configure(struct channels *all);
+void channels_configure(struct channels *all, const struct config *config);
 
 /* A request `channel.message` came. */
 void channels_take(struct worker *w, const struct message *m);
+
+/* ---- sending ---- */
+
+struct outbound;
+
+/* How a message ended; all borrowed. */
+struct channel_sent {
+	enum wire_error code; /* if error */
+	const char *error;    /* it was never kept; NULL: it was */
+	const char *send_id;
+	const char *state; /* "sent", "not_sent" or "unknown" */
+	json_t *receipt;   /* an object of the platform's, or NULL */
+};
+
+/* Who waits for the end of a message, in the caller's memory. */
+struct channel_send {
+	/* Once, unless it is left; possibly before channels_send() returns. */
+	void (*done)(struct channel_send *s, const struct channel_sent *sent);
+	struct list node;
+	struct outbound *outbound; /* NULL: it is over */
+};
+
+/* What is to be sent; all borrowed. */
+struct channel_order {
+	struct bytes channel;
+	json_t *target;	 /* {chat, thread?, reply_to?} */
+	json_t *content; /* {text?, format?, media?} */
+	const char *key; /* a message with this key is sent once; or NULL */
+	uint64_t deadline_ms;  /* time for it; 0: a default */
+	uint64_t limit_ms;     /* clock_ms(), a deadline of others; or 0 */
+	uint32_t caller;       /* the worker that sends it; 0: none */
+	const char *plugin_id; /* its plugin, or NULL */
+	struct chain *chain;   /* or NULL */
+};
+
+void channels_send(struct channels *all, const struct channel_order *order,
+	struct channel_send *s);
+/* The message is sent nevertheless. */
+void channels_leave_send(struct channel_send *s);

@@ -8,9 +8,11 @@
 #include "proto/util/memory.h"
 #include "supervisor/channel/parts.h"
 #include "supervisor/event/services.h"
+#include "supervisor/gateway/news.h"
 
 #define PUMP_US 2000 /* of a turn, for what begins to be handled */
 #define RECALL_RETRY_MS 1000
+#define SETTLED_LOOK_MS 50
 
 static void on_opened(
 	struct store_call *call, const struct store_result *result);
@@ -38,7 +40,10 @@ channels_claim(struct channels *all, struct bytes name)
 	list_init(&c->owners);
 	list_init(&c->messages);
 	list_init(&c->ready);
+	list_init(&c->sends);
+	list_init(&c->replies);
 	lanes_init(&c->lanes, INBOUND_LANES_MAX);
+	lanes_init(&c->send_lanes, OUTBOUND_LANES_MAX);
 	map_set(&all->by_name, name.at, name.length, c);
 	return c;
 }
@@ -94,8 +99,7 @@ add_owner(struct channel *c, const struct worker *w,
 	c->plugin = w->plugin;
 	free(c->own_name);
 	c->own_name = memory_copy_text(r->name);
-	c->acks_handled =
-		r->channel.ack && !strcmp(r->channel.ack, "handled");
+	c->acks_handled = r->channel.ack && !strcmp(r->channel.ack, "handled");
 }
 
 void
@@ -152,7 +156,9 @@ on_recalled(struct store_call *call, const struct store_result *result)
 		return;
 	}
 	for (size_t i = 0; i < result->message_count; i++)
-		if (!result->messages[i].outbound)
+		if (result->messages[i].outbound)
+			outbound_recall(all, &result->messages[i]);
+		else
 			inbound_recall(all, &result->messages[i]);
 	all->recalled_seq = result->next_seq;
 	if (result->more)
@@ -182,14 +188,12 @@ recall_again_due(struct wheel_timer *t)
 /* ---- the store ---- */
 
 static struct message_store_settings
-settings_of(const struct gateway *g)
+settings_of(const struct config *config)
 {
-	const struct config *config = g->config;
-
 	return (struct message_store_settings){
-		.full_sync = config->messages_full_sync,
-		.keep_ms = config->messages_keep_ms,
-		.max_bytes = config->messages_max_bytes,
+		.full_sync = config->messages.sync == MESSAGES_SYNC_FULL,
+		.keep_ms = config->messages.keep_ms,
+		.max_bytes = config->messages.max_bytes,
 	};
 }
 
@@ -212,11 +216,11 @@ on_damaged(void *user, const char *path)
 		json_pack("{s:s}", "movedTo", path));
 }
 
-static void
-need_store(struct channels *all)
+void
+channels_need_store(struct channels *all)
 {
 	struct gateway *g = all->gateway;
-	struct message_store_settings settings = settings_of(g);
+	struct message_store_settings settings = settings_of(g->config);
 	struct message_store_owner owner = {.group = &g->peers,
 		.children = &g->workers.children,
 		.user = all,
@@ -235,13 +239,13 @@ need_store(struct channels *all)
 }
 
 void
-channels_configure(struct channels *all)
+channels_configure(struct channels *all, const struct config *config)
 {
 	struct message_store_settings settings;
 
 	if (!all || !all->store)
 		return;
-	settings = settings_of(all->gateway);
+	settings = settings_of(config);
 	message_store_configure(all->store, &settings);
 }
 
@@ -284,7 +288,7 @@ starts(struct worker *w, const struct registration *r, uint64_t *epoch,
 	struct channel *c = channel_of(w, r);
 	struct channels *all = c->all;
 
-	need_store(all);
+	channels_need_store(all);
 	*text_out = message_store_trouble(all->store)
 			    ? "the message store is not available"
 			    : "the message store is being asked";
@@ -385,6 +389,28 @@ channel_look(struct channel *c)
 	}
 }
 
+static bool
+may_handle(struct channels *all)
+{
+	struct gateway *g = all->gateway;
+
+	all->is_settled = all->is_settled || gateway_is_settled(g);
+	if (!all->is_settled && !wheel_timer_is_set(&all->settled_again))
+		wheel_set(&g->wheel, &all->settled_again,
+			clock_ms() + SETTLED_LOOK_MS);
+	return all->is_settled;
+}
+
+static void
+settled_again_due(struct wheel_timer *t)
+{
+	struct channels *all = container_of(t, struct channels, settled_again);
+	const struct map_entry *entry;
+
+	for (size_t i = 0; (entry = map_next(&all->by_name, &i));)
+		channel_look(entry->value);
+}
+
 /* Channels take turns; what is left goes on in the next turn. */
 static void
 pump(struct ev_loop *loop, ev_timer *timer, int events)
@@ -398,7 +424,8 @@ pump(struct ev_loop *loop, ev_timer *timer, int events)
 	while (!list_is_empty(&all->ready) && clock_us() < until_us) {
 		c = container_of(all->ready.next, struct channel, ready);
 		list_remove(&c->ready);
-		item = lanes_begin(&c->lanes);
+		send_pump(c);
+		item = may_handle(all) ? lanes_begin(&c->lanes) : NULL;
 		if (!item)
 			continue;
 		list_append(&all->ready, &c->ready);
@@ -408,6 +435,21 @@ pump(struct ev_loop *loop, ev_timer *timer, int events)
 		return;
 	ev_timer_set(timer, 0, 0);
 	ev_timer_start(loop, timer);
+}
+
+/* The plugin has a worker, or one with room. */
+static void
+on_sends(struct gateway *g, struct plugin *p)
+{
+	const struct map_entry *entry;
+
+	p->sends_wait = false;
+	for (size_t i = 0; (entry = map_next(&g->channels->by_name, &i));) {
+		struct channel *c = entry->value;
+
+		if (c->plugin == p->number && c->send_lanes.count)
+			channel_look(c);
+	}
 }
 
 /* ---- all ---- */
@@ -422,8 +464,11 @@ channels_create(struct gateway *g)
 	list_init(&all->ready);
 	ev_timer_init(&all->pump, pump, 0, 0);
 	wheel_timer_init(&all->recall_again, recall_again_due);
+	wheel_timer_init(&all->settled_again, settled_again_due);
+	all->started_ms = clock_wall_ms();
 	g->channels = all;
 	g->channel_life = &life;
+	g->on_sends = on_sends;
 }
 
 static void
@@ -432,7 +477,10 @@ destroy(struct channel *c)
 	list_for_each_safe (node, &c->owners)
 		remove_owner(container_of(node, struct channel_owner, node));
 	inbound_destroy_all(c);
+	outbound_destroy_all(c);
 	lanes_finish(&c->lanes);
+	lanes_finish(&c->send_lanes);
+	map_finish(&c->sends_by_id);
 	map_finish(&c->by_id);
 	forget_open(c);
 	list_remove(&c->ready);
@@ -461,6 +509,7 @@ channels_destroy(struct channels *all)
 		return;
 	g = all->gateway;
 	g->channel_life = NULL;
+	g->on_sends = NULL;
 	message_store_destroy(all->store); /* no call is under way any more */
 	all->store = NULL;
 	for (size_t i = 0; (entry = map_next(&all->by_name, &i));)
@@ -468,6 +517,7 @@ channels_destroy(struct channels *all)
 	map_finish(&all->by_name);
 	ev_timer_stop(g->loop, &all->pump);
 	wheel_clear(&g->wheel, &all->recall_again);
+	wheel_clear(&g->wheel, &all->settled_again);
 	g->channels = NULL;
 	free(all);
 }

@@ -46,8 +46,8 @@ tell_inbound(struct inbound *i, const char *key, json_t *more)
 
 	if (key)
 		json_object_set_new(data, key, more);
-	events_pass(gateway_of(i)->events,
-		new_event(i, "message.inbound", data));
+	events_pass(
+		gateway_of(i)->events, new_event(i, "message.inbound", data));
 	json_decref(data);
 }
 
@@ -55,16 +55,16 @@ static void
 tell_failed(struct inbound *i, const char *why)
 {
 	struct plugin *p = channel_plugin(i->channel);
-	json_t *data = json_pack("{s:s,s:I,s:o,s:o,s:o}", "channel",
-		i->channel->name, "seq", (json_int_t)i->seq, "id",
-		value_text(i->id), "lane", value_text(i->lane), "reason",
-		value_text(why));
+	json_t *data =
+		json_pack("{s:s,s:I,s:o,s:o,s:o}", "channel", i->channel->name,
+			"seq", (json_int_t)i->seq, "id", value_text(i->id),
+			"lane", value_text(i->lane), "reason", value_text(why));
 
 	log_write(LOG_WARN, &(struct log_subject){.plugin = p ? p->id : NULL},
 		"channel %s: message %llu is a dead letter: %s",
 		i->channel->name, (unsigned long long)i->seq, why);
-	events_pass(gateway_of(i)->events,
-		new_event(i, "message.failed", data));
+	events_pass(
+		gateway_of(i)->events, new_event(i, "message.failed", data));
 	json_decref(data);
 }
 
@@ -89,8 +89,8 @@ observed(struct event_watch *watch, const char *lost)
 		inbound_finish(i, i->end, NULL);
 		return;
 	}
-	text_format(text, sizeof(text), "a hook of message.received lost it: %s",
-		lost);
+	text_format(text, sizeof(text),
+		"a hook of message.received lost it: %s", lost);
 	fail(i, text);
 }
 
@@ -101,8 +101,7 @@ observe(struct inbound *i)
 
 	i->end = i->command ? INBOUND_COMMAND : INBOUND_OBSERVED;
 	if (i->command)
-		json_object_set_new(
-			i->data, "command", value_text(i->command));
+		json_object_set_new(i->data, "command", value_text(i->command));
 	i->watch.ended = observed;
 	source = new_event(i, "message.received", i->data);
 	i->source.watch = &i->watch;
@@ -134,8 +133,8 @@ static json_t *
 context_of(const struct inbound *i)
 {
 	static const char *const keys[] = {"id", "from", "chat", "thread"};
-	json_t *context = json_pack("{s:s,s:s}", "door", "channel", "channel",
-		i->channel->name);
+	json_t *context = json_pack(
+		"{s:s,s:s}", "door", "channel", "channel", i->channel->name);
 
 	for (size_t k = 0; k < sizeof(keys) / sizeof(*keys); k++)
 		if (json_object_get(i->data, keys[k]))
@@ -147,8 +146,7 @@ context_of(const struct inbound *i)
 static const char *
 rest_of(const struct inbound *i)
 {
-	const char *text =
-		json_string_value(json_object_get(i->data, "text"));
+	const char *text = json_string_value(json_object_get(i->data, "text"));
 
 	text += 1 + strlen(i->command);
 	return text + strspn(text, " \t\r\n");
@@ -189,8 +187,8 @@ reply(struct inbound *i, const json_t *value)
 	const char *text = json_string_value(value);
 
 	if (text && *text)
-		outbound_reply(i, json_pack("{s:s,s:s}", "text", text,
-					  "format", "plain"));
+		outbound_reply(i, json_pack("{s:s,s:s}", "text", text, "format",
+					  "plain"));
 }
 
 static void
@@ -229,8 +227,8 @@ run_command(struct inbound *i, const char *rest)
 	i->is_invoked = true;
 	invoke_init(&i->invoke, gateway_of(i), commanded);
 	invoke_pack_caller_value(&i->invoke, context);
-	if (invoke_pack_args(
-		    &i->invoke, REGISTRATION_COMMAND, text, &err) < 0) {
+	if (invoke_pack_args(&i->invoke, REGISTRATION_COMMAND, text, &err) <
+		0) {
 		i->is_invoked = false;
 		invoke_finish(&i->invoke);
 		reply_error(i, err.text);

@@ -19,8 +19,8 @@
 static struct worker *
 worker_of(const struct channel_owner *o)
 {
-	struct plugin *p = gateway_plugin_by_number(
-		o->channel->all->gateway, o->plugin);
+	struct plugin *p =
+		gateway_plugin_by_number(o->channel->all->gateway, o->plugin);
 
 	return p ? plugin_worker(p, o->worker) : NULL;
 }
@@ -105,8 +105,8 @@ static void
 tell_all_busy(struct inbound *i, const char *text)
 {
 	while (!list_is_empty(&i->askers))
-		tell_busy(container_of(i->askers.next, struct asker,
-				  of_message),
+		tell_busy(
+			container_of(i->askers.next, struct asker, of_message),
 			text);
 }
 
@@ -212,6 +212,7 @@ inbound_recall(struct channels *all, const struct stored_message *m)
 		return; /* it has come again, and waits */
 	i = create(c, m->id, m->lane, m->body);
 	i->seq = m->seq;
+	i->kept_ms = m->at_ms;
 	i->tries = m->tries;
 	begin_handling(i);
 }
@@ -283,7 +284,7 @@ put(struct inbound *i)
 		.id = {i->id, i->id_length},
 		.lane = inbound_lane(i),
 		.body = {i->body, i->body_length},
-		.at_ms = clock_wall_ms(),
+		.at_ms = i->kept_ms = clock_wall_ms(),
 	};
 
 	i->call.done = on_put;
@@ -312,8 +313,8 @@ static void
 turn_away(struct channel_owner *o, struct worker *w, uint32_t wire_id,
 	const struct incoming *in, const char *text)
 {
-	window_refuse(&o->window,
-		window_arrive(&o->window, in->id, in->cursor));
+	window_refuse(
+		&o->window, window_arrive(&o->window, in->id, in->cursor));
 	refuse(o->channel, w, wire_id, INBOUND_ANSWER_BUSY, text);
 }
 
@@ -434,8 +435,7 @@ owner_now(const struct channel *c, const struct worker *w,
 void
 channels_take(struct worker *w, const struct message *m)
 {
-	const struct registration *r =
-		declared(w, codec_bytes(&m->params[0]));
+	const struct registration *r = declared(w, codec_bytes(&m->params[0]));
 	struct channel_owner *o;
 	struct channel *c;
 	struct error err;

@@ -14,13 +14,11 @@
 #include "supervisor/event/events.h"
 #include "supervisor/gateway/dispatch.h"
 
-#define KEY_MAX 256	     /* bytes of a key */
-#define NAME_BYTES_MAX 512   /* of a chat, thread or reply_to */
-#define REPLY_MS 300000	     /* until a reply is given up */
-#define DEFAULT_MS 30000     /* until another message is */
-#define RECALLED_MS 30000    /* the least for what an earlier supd had begun */
-
-static void keep(struct outbound *o);
+#define KEY_MAX 256	   /* bytes of a key */
+#define NAME_BYTES_MAX 512 /* of a chat, thread or reply_to */
+#define REPLY_MS 300000	   /* until a reply is given up */
+#define DEFAULT_MS 30000   /* until another message is */
+#define RECALLED_MS 30000  /* the least for what an earlier supd had begun */
 
 static struct gateway *
 gateway_of(const struct outbound *o)
@@ -117,6 +115,7 @@ destroy(struct outbound *o)
 	json_decref(o->data);
 	buffer_finish(&o->packed_target);
 	buffer_finish(&o->packed_content);
+	chain_unref(o->chain);
 	free(o->plugin_id);
 	free(o->error);
 	free(o->id);
@@ -128,6 +127,8 @@ outbound_destroy_all(struct channel *c)
 {
 	list_for_each_safe (node, &c->sends)
 		destroy(container_of(node, struct outbound, node));
+	list_for_each_safe (node, &c->replies)
+		free(container_of(node, struct channel_reply, node));
 }
 
 /* ---- the end ---- */
@@ -135,7 +136,7 @@ outbound_destroy_all(struct channel *c)
 const char *
 outbound_state_word(enum stored_state state)
 {
-	return state == STORED_DONE   ? "sent"
+	return state == STORED_DONE				 ? "sent"
 	       : state == STORED_DEAD || state == STORED_DROPPED ? "not_sent"
 								 : "unknown";
 }
@@ -204,9 +205,8 @@ outbound_end(struct outbound *o, enum stored_state state, const json_t *receipt,
 	channel_look(c);
 	o->call.done = on_ended;
 	message_store_set_state(c->all->store, &o->call,
-		&(struct stored_change){.seq = o->seq,
-			.state = state,
-			.note = bytes_of(note)});
+		&(struct stored_change){
+			.seq = o->seq, .state = state, .note = bytes_of(note)});
 	tell_waiters(o, &(struct channel_sent){.send_id = o->id,
 				.state = outbound_state_word(state),
 				.receipt = said});
@@ -221,9 +221,8 @@ static void
 tell_seen(struct outbound *o, const struct stored_message *m)
 {
 	struct error err;
-	json_t *receipt = m->note.length
-				  ? json_text_read(m->note, NULL, &err)
-				  : NULL;
+	json_t *receipt =
+		m->note.length ? json_text_read(m->note, NULL, &err) : NULL;
 
 	tell_waiters(o, &(struct channel_sent){.send_id = o->id,
 				.state = outbound_state_word(m->state),
@@ -265,9 +264,9 @@ pack_body(const struct outbound *o, struct buffer *b)
 	msgpack_pack_map(&p, 3);
 	for (int i = 0; i < 2; i++) {
 		codec_text(&p, names[i]);
-		codec_raw(&p, (struct bytes){(const char *)buffer_bytes(
-						     parts[i]),
-				      buffer_length(parts[i])});
+		codec_raw(
+			&p, (struct bytes){(const char *)buffer_bytes(parts[i]),
+				    buffer_length(parts[i])});
 	}
 	codec_text(&p, "until_ms");
 	msgpack_pack_uint64(&p, o->until_ms);
@@ -312,8 +311,8 @@ keep(struct outbound *o)
 /* ---- what is sent ---- */
 
 static int
-check_name(const json_t *target, const char *key, bool required,
-	struct error *err)
+check_name(
+	const json_t *target, const char *key, bool required, struct error *err)
 {
 	const json_t *value = json_object_get(target, key);
 	size_t length = json_string_length(value);
@@ -339,8 +338,7 @@ declared(const struct channel *c)
 }
 
 static int
-check_content(
-	const struct channel *c, const json_t *content, struct error *err)
+check_content(const struct channel *c, const json_t *content, struct error *err)
 {
 	const struct registration *r = declared(c);
 	const json_t *text = json_object_get(content, "text");
@@ -359,8 +357,8 @@ check_content(
 	if (json_object_get(content, "format") &&
 		(!format || (strcmp(format, "plain") != 0 &&
 				    strcmp(format, "markdown") != 0)))
-		return error_set(err,
-			"format of the content must be plain or markdown");
+		return error_set(
+			err, "format of the content must be plain or markdown");
 	if (media && r && !registration_can(r, "media"))
 		return error_set(
 			err, "the channel '%s' cannot send media", c->name);
@@ -376,8 +374,7 @@ check_content(
 }
 
 static int
-check_order(
-	const struct channel *c, const struct channel_order *order,
+check_order(const struct channel *c, const struct channel_order *order,
 	struct error *err)
 {
 	if (!json_is_object(order->target))
@@ -388,10 +385,8 @@ check_order(
 		return -1;
 	if (value_is_deeper(order->target, VALUE_DEPTH_MAX - 2))
 		return error_set(err, "the target is nested too deeply");
-	if (order->key &&
-		(!*order->key || strlen(order->key) > KEY_MAX))
-		return error_set(
-			err, "a key must have 1 to %d bytes", KEY_MAX);
+	if (order->key && (!*order->key || strlen(order->key) > KEY_MAX))
+		return error_set(err, "a key must have 1 to %d bytes", KEY_MAX);
 	return check_content(c, order->content, err);
 }
 
@@ -448,7 +443,7 @@ stopped(struct outbound *o, const struct filter_end *end)
 		end->plugin_id, *end->reason ? ": " : "", end->reason);
 	json_object_set_new(more, "reason", value_text(end->reason));
 	tell_sending(o, "stopped", more);
-	o->channel->stopped++;
+	o->channel->sends_stopped++;
 	fail(o, end->by_error ? WIRE_FAILED : WIRE_DENIED, text);
 }
 
@@ -459,10 +454,10 @@ claimed(struct outbound *o, const struct filter_end *end)
 	json_t *receipt = json_incref(end->data);
 
 	tell_sending(o, "claimed", who(end));
-	o->channel->claimed++;
-	tell_waiters(o, &(struct channel_sent){.send_id = o->id,
-				.state = "sent",
-				.receipt = receipt});
+	o->channel->sends_claimed++;
+	tell_waiters(o,
+		&(struct channel_sent){
+			.send_id = o->id, .state = "sent", .receipt = receipt});
 	json_decref(receipt);
 	destroy(o);
 }
@@ -545,8 +540,7 @@ id_of(struct channels *all, const struct channel_order *order)
 {
 	if (order->key)
 		return memory_format("k-%s", order->key);
-	return memory_format("s-%llx-%llx",
-		(unsigned long long)all->started_ms,
+	return memory_format("s-%llx-%llx", (unsigned long long)all->started_ms,
 		(unsigned long long)++all->sends);
 }
 
@@ -573,8 +567,8 @@ channels_send(struct channels *all, const struct channel_order *order,
 
 	if (!c) {
 		error_set(&err, "no plugin has the channel '%.*s'",
-			(int)text_fit(order->channel.at, order->channel.length,
-				128),
+			(int)text_fit(
+				order->channel.at, order->channel.length, 128),
 			order->channel.at);
 		refuse(s, WIRE_NOT_FOUND, err.text);
 		return;
@@ -616,23 +610,23 @@ static json_t *
 target_of(const struct inbound *i)
 {
 	const struct registration *r = declared(i->channel);
-	json_t *chat = json_object_get(
-		json_object_get(i->data, "chat"), "id");
+	json_t *chat = json_object_get(json_object_get(i->data, "chat"), "id");
 	json_t *thread = json_object_get(i->data, "thread");
 	json_t *target = json_pack("{s:O}", "chat", chat);
 
 	if (json_is_string(thread))
 		json_object_set(target, "thread", thread);
 	if (r && registration_can(r, "reply"))
-		json_object_set_new(target, "reply_to",
-			json_stringn(i->id, i->id_length));
+		json_object_set_new(
+			target, "reply_to", json_stringn(i->id, i->id_length));
 	return target;
 }
 
 static void
 replied(struct channel_send *s, const struct channel_sent *sent)
 {
-	struct channel_reply *reply = container_of(s, struct channel_reply, send);
+	struct channel_reply *reply =
+		container_of(s, struct channel_reply, send);
 	struct channel *c = reply->channel;
 	struct plugin *p = channel_plugin(c);
 
@@ -653,8 +647,7 @@ outbound_reply(struct inbound *i, json_t *content)
 	struct channel *c = i->channel;
 	struct channel_reply *reply = memory_alloc(sizeof(*reply));
 	json_t *target = target_of(i);
-	char *key = memory_format(
-		"reply-%llu-%llu", (unsigned long long)i->seq,
+	char *key = memory_format("reply-%llu-%llu", (unsigned long long)i->seq,
 		(unsigned long long)i->kept_ms);
 
 	reply->channel = c;
@@ -705,8 +698,8 @@ outbound_recall(struct channels *all, const struct stored_message *m)
 		json_object_get(body, "content"));
 	o->seq = m->seq;
 	o->at_ms = m->at_ms;
-	o->until_ms = (uint64_t)json_integer_value(
-		json_object_get(body, "until_ms"));
+	o->until_ms =
+		(uint64_t)json_integer_value(json_object_get(body, "until_ms"));
 	if (o->until_ms < now_ms + RECALLED_MS)
 		o->until_ms = now_ms + RECALLED_MS;
 	o->due_ms = clock_ms() + (o->until_ms - now_ms);

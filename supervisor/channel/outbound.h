@@ -46,6 +46,7 @@ struct outbound {
 	json_t *data; /* of message.sending */
 	char at[TIME_TEXT_BYTES];
 	struct event_source source;
+	struct chain *chain; /* a reference, or NULL */
 	struct filter_run filter;
 	bool is_filtered; /* filter is in use */
 };
@@ -60,8 +61,6 @@ const char *outbound_state_word(enum stored_state state);
 /* ---- send.c ---- */
 /* It is in the store: it waits for its turn. */
 void send_wait(struct outbound *o);
-/* Begins what may begin now. */
-void send_pump(struct channel *c);
 void send_due(struct wheel_timer *t);
 /* Ends what is under way, without a word. */
 void send_abandon(struct outbound *o);

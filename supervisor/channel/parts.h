@@ -8,6 +8,7 @@
 #include "proto/util/map.h"
 #include "supervisor/channel/channel.h"
 #include "supervisor/channel/lanes.h"
+#include "supervisor/channel/message_store.h"
 #include "supervisor/channel/window.h"
 #include "supervisor/event/event.h"
 #include "supervisor/event/filter.h"
@@ -20,14 +21,15 @@
 #define INBOUND_LANES_MAX 64 /* of a channel, that are handled at a time */
 #define INBOUND_TRIES_MAX 2  /* deaths of a worker with a message */
 
+#define OUTBOUND_LANES_MAX 64 /* the same of what is sent */
+
 /* How a message that was new ended: X(ENUM, "class in metrics") */
 #define INBOUND_ENDS(X)                                                        \
 	X(OBSERVED, "observed") /* passed on to whoever listens */             \
 	X(COMMAND, "command")	/* a command answered it */                    \
 	X(CLAIMED, "claimed")	/* by a filter */                              \
 	X(STOPPED, "stopped")	/* by a filter */                              \
-	X(DEAD, "dead")		/* a dead letter */                            \
-	X(DROPPED, "dropped")	/* by a user */
+	X(DEAD, "dead")		/* a dead letter */
 
 enum inbound_end {
 #define X(name, text) INBOUND_##name,
@@ -82,10 +84,10 @@ struct inbound {
 	size_t id_length, lane_length;
 	char *body; /* MessagePack, as it came */
 	size_t body_length;
-	uint64_t seq;	      /* in the store; 0: not kept yet */
-	unsigned tries;	      /* deaths of workers with it */
-	bool is_dropped;      /* by a user, while it is handled */
-	struct list askers;   /* struct asker.of_message, first come first */
+	uint64_t seq;	    /* in the store; 0: not kept yet */
+	uint64_t kept_ms;   /* wall clock: when it was given to the store */
+	unsigned tries;	    /* deaths of workers with it */
+	struct list askers; /* struct asker.of_message, first come first */
 	struct store_call call;
 
 	/* ---- while it is handled ---- */
@@ -119,15 +121,33 @@ struct channel {
 	size_t open_cursor_length;
 
 	struct lanes lanes;
-	struct map by_id;      /* struct inbound in memory */
-	struct list messages;  /* struct inbound.node */
+	struct map by_id;     /* struct inbound in memory */
+	struct list messages; /* struct inbound.node */
 	uint32_t count;
 	size_t bytes;
 	struct list ready; /* in channels.ready */
 
+	/* What goes out. */
+	struct lanes send_lanes;
+	struct map sends_by_id; /* struct outbound in memory */
+	struct list sends;	/* struct outbound.node */
+	struct list replies;	/* struct channel_reply.node */
+	uint32_t send_count;
+	size_t send_bytes;
+	uint64_t sent[STORED_STATE_COUNT];     /* how they ended */
+	uint64_t sends_stopped, sends_claimed; /* by filters; never kept */
+	uint64_t retries;
+
 	uint64_t ends[INBOUND_END_COUNT];
 	uint64_t answers[INBOUND_ANSWER_COUNT];
 	uint64_t last_in_ms, refused_told_ms;
+};
+
+/* A reply of supd: nobody else waits for its end. */
+struct channel_reply {
+	struct channel_send send;
+	struct list node; /* in channel.replies */
+	struct channel *channel;
 };
 
 struct channels {
@@ -136,10 +156,16 @@ struct channels {
 	struct map by_name;
 	struct list ready; /* struct channel.ready: lanes may go on */
 	ev_timer pump;
+	uint64_t started_ms; /* wall clock: part of what is sent's ids */
+	uint64_t sends;
 	/* What an earlier supd had not finished. */
 	enum { RECALL_NOT_BEGUN, RECALL_UNDER_WAY, RECALL_DONE } recall;
 	struct store_call recalling;
 	uint64_t recalled_seq;
+	/* Every plugin has been ready, or has failed, once: until then nothing
+	 * is handled, because who handles it may not be there yet. */
+	bool is_settled;
+	struct wheel_timer settled_again;
 	struct wheel_timer recall_again;
 };
 
@@ -154,6 +180,8 @@ struct channel *channel_of(
 struct channel_owner *channel_owner_of(
 	const struct channel *c, const struct worker *w);
 struct plugin *channel_plugin(const struct channel *c);
+/* From here on there is a store. */
+void channels_need_store(struct channels *all);
 /* Its lanes, and what waits to be sent, are looked at in the next turn. */
 void channel_look(struct channel *c);
 /* The cursor of an owner has moved, perhaps. */
@@ -170,6 +198,17 @@ void inbound_let_go(struct channel_owner *o);
 void inbound_forget_owner(struct channel_owner *o);
 void inbound_destroy_all(struct channel *c);
 struct bytes inbound_lane(const struct inbound *i);
+
+/* ---- outbound.c ---- */
+/* Sends to the chat of a message; the content's reference is taken. */
+void outbound_reply(struct inbound *i, json_t *content);
+/* What an earlier supd kept. */
+void outbound_recall(struct channels *all, const struct stored_message *m);
+void outbound_destroy_all(struct channel *c);
+
+/* ---- send.c ---- */
+/* Begins what may begin now. */
+void send_pump(struct channel *c);
 
 /* ---- handle.c ---- */
 void handle_begin(struct inbound *i);

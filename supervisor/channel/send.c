@@ -27,8 +27,7 @@ gateway_of(const struct outbound *o)
 static struct bytes
 bytes_in(const struct buffer *b)
 {
-	return (struct bytes){
-		(const char *)buffer_bytes(b), buffer_length(b)};
+	return (struct bytes){(const char *)buffer_bytes(b), buffer_length(b)};
 }
 
 /* ---- waiting ---- */
@@ -46,7 +45,8 @@ set_timer(struct outbound *o)
 void
 send_wait(struct outbound *o)
 {
-	const char *chat = json_string_value(json_object_get(o->target, "chat"));
+	const char *chat =
+		json_string_value(json_object_get(o->target, "chat"));
 	const char *thread =
 		json_string_value(json_object_get(o->target, "thread"));
 	char *lane = memory_format(
@@ -86,9 +86,8 @@ send_due(struct wheel_timer *t)
 	if (o->step != OUTBOUND_WAITING && o->step != OUTBOUND_PAUSING)
 		return; /* the worker's answer has its own limit */
 	if (clock_ms() >= o->due_ms)
-		outbound_end(o,
-			o->may_be_out ? STORED_UNKNOWN : STORED_DEAD, NULL,
-			why_late(o));
+		outbound_end(o, o->may_be_out ? STORED_UNKNOWN : STORED_DEAD,
+			NULL, why_late(o));
 	else if (o->step == OUTBOUND_PAUSING)
 		wait_again(o);
 }
@@ -100,9 +99,8 @@ sender(const struct channel *c, struct route_match *match_out)
 	struct gateway *g = c->all->gateway;
 	struct worker *w;
 
-	if (g->stopping ||
-		dispatch_find_name(g, REGISTRATION_CHANNEL, bytes_of(c->name),
-			match_out) != ROUTE_FOUND)
+	if (g->stopping || dispatch_find_name(g, REGISTRATION_CHANNEL,
+				   bytes_of(c->name), match_out) != ROUTE_FOUND)
 		return NULL;
 	w = plugin_serving(gateway_plugin_by_number(g, match_out->plugin));
 	return w && services_channel_is_up(w, match_out->row->declared) ? w
@@ -122,8 +120,7 @@ is_awaited(struct lane_item *first, uint32_t worker)
 		struct lane_item *item =
 			container_of(node, struct lane_item, node);
 
-		if (container_of(item, struct outbound, item)->caller ==
-			worker)
+		if (container_of(item, struct outbound, item)->caller == worker)
 			return true;
 	}
 	return false;
@@ -155,8 +152,7 @@ begin(struct outbound *o)
 	o->step = OUTBOUND_MARKING;
 	o->call.done = on_marked;
 	message_store_set_state(o->channel->all->store, &o->call,
-		&(struct stored_change){
-			.seq = o->seq, .state = STORED_ACTIVE});
+		&(struct stored_change){.seq = o->seq, .state = STORED_ACTIVE});
 }
 
 void
@@ -251,8 +247,8 @@ note_unknown(struct outbound *o, const char *text)
 static void
 retry_later(struct outbound *o, const json_t *receipt)
 {
-	json_int_t after = json_integer_value(
-		json_object_get(receipt, "after_ms"));
+	json_int_t after =
+		json_integer_value(json_object_get(receipt, "after_ms"));
 
 	if (after < RETRY_LEAST_MS)
 		after = RETRY_LEAST_MS;
@@ -269,8 +265,7 @@ retry_later(struct outbound *o, const json_t *receipt)
 static void
 not_sent(struct outbound *o, const json_t *receipt)
 {
-	const char *text =
-		json_string_value(json_object_get(receipt, "text"));
+	const char *text = json_string_value(json_object_get(receipt, "text"));
 
 	if (o->finds) { /* so it may be sent */
 		o->may_be_out = false;
@@ -291,8 +286,7 @@ take_state(struct outbound *o, const msgpack_object *result)
 
 	if (result->type == MSGPACK_OBJECT_ARRAY && list->size) {
 		state = codec_bytes(&list->ptr[0]);
-		if (list->size > 1 &&
-			list->ptr[1].type == MSGPACK_OBJECT_MAP)
+		if (list->size > 1 && list->ptr[1].type == MSGPACK_OBJECT_MAP)
 			receipt = value_from(&list->ptr[1], &err);
 	}
 	if (bytes_equal(state, BYTES("sent")))

@@ -186,8 +186,7 @@ static void
 died(struct hook *h)
 {
 	hook_count_call(h, HOOK_CALL_DIED);
-	if (!h->is_gone &&
-		(h->declared->idempotent > 0 || h->current->watch) &&
+	if (!h->is_gone && (h->declared->idempotent > 0 || h->current->watch) &&
 		h->sends < SENDS_MAX) {
 		h->repeats++;
 		put_back(h);

@@ -1673,14 +1673,14 @@ class Channel(_Service):
             message["cursor"] = cursor.encode()
         pause = CHANNEL_PAUSES[0]
         while True:
-            if not self._is_open or self.epoch != epoch:
-                raise Stopped("the channel is stopped")
+            self._need_open(epoch)
             self._receiving += 1
             try:
                 answer = await self._ask(message)
                 if answer is not None:
                     await self._acknowledge(acknowledge)
                     return answer
+                self._need_open(epoch)
             finally:
                 self._receiving -= 1
                 if not self._receiving and self._quiet:
@@ -1688,6 +1688,10 @@ class Channel(_Service):
                     _resolve(quiet)
             await sleep(pause)
             pause = min(pause * 2, CHANNEL_PAUSES[1])
+
+    def _need_open(self, epoch):
+        if not self._is_open or self.epoch != epoch:
+            raise Stopped("the channel is stopped")
 
     async def _ask(self, message):
         """None: supd is busy."""
