@@ -34,6 +34,79 @@ void channels_configure(struct channels *all, const struct config *config);
 /* A request `channel.message` came. */
 void channels_take(struct worker *w, const struct message *m);
 
+/* How a message that was new ended: X(ENUM, "class in metrics") */
+#define INBOUND_ENDS(X)                                                        \
+	X(OBSERVED, "observed") /* passed on to whoever listens */             \
+	X(COMMAND, "command")	/* a command answered it */                    \
+	X(CLAIMED, "claimed")	/* by a filter */                              \
+	X(STOPPED, "stopped")	/* by a filter */                              \
+	X(DEAD, "dead")		/* a dead letter */                            \
+	X(DROPPED, "dropped")	/* by a user */
+
+enum inbound_end {
+#define X(name, text) INBOUND_##name,
+	INBOUND_ENDS(X)
+#undef X
+		INBOUND_END_COUNT,
+};
+
+/* What a channel.message was answered: X(ENUM, "answer in metrics") */
+#define INBOUND_ANSWERS(X)                                                     \
+	X(NEW, "new")                                                          \
+	X(SEEN, "seen")                                                        \
+	X(REFUSED, "refused")                                                  \
+	X(BUSY, "busy")                                                        \
+	X(CONFLICT, "conflict")                                                \
+	X(WRONG, "bad_message")                                                \
+	X(LOST, "lost") /* the worker went down before the answer */
+
+enum inbound_answer {
+#define X(name, text) INBOUND_ANSWER_##name,
+	INBOUND_ANSWERS(X)
+#undef X
+		INBOUND_ANSWER_COUNT,
+};
+
+/* How a message that was to be sent ended: X(ENUM, "class in metrics") */
+#define OUTBOUND_ENDS(X)                                                       \
+	X(SENT, "sent")                                                        \
+	X(NOT_SENT, "not_sent")                                                \
+	X(UNKNOWN, "unknown")                                                  \
+	X(STOPPED, "stopped") /* by a filter; it was never kept */             \
+	X(CLAIMED, "claimed") /* likewise */                                   \
+	X(REFUSED, "refused") /* never kept: the store did not take it */      \
+	X(DROPPED, "dropped") /* by a user */
+
+enum outbound_end {
+#define X(name, text) OUTBOUND_##name,
+	OUTBOUND_ENDS(X)
+#undef X
+		OUTBOUND_END_COUNT,
+};
+
+extern const char *const inbound_end_names[INBOUND_END_COUNT];
+extern const char *const inbound_answer_names[INBOUND_ANSWER_COUNT];
+extern const char *const outbound_end_names[OUTBOUND_END_COUNT];
+
+/* ---- views ---- */
+
+/* Since supd started; all borrowed. */
+struct channel_figures {
+	const char *name;
+	const uint64_t *answers, *ends, *sends_ended; /* by the enums above */
+	uint64_t retries;
+	uint32_t pending, sending; /* now */
+	bool is_up;
+};
+
+/* Of a channel of a worker; false: it has not been started yet. */
+bool channels_figures(const struct worker *w, const struct registration *r,
+	struct channel_figures *out);
+/* The next channel for people; *at begins with 0; NULL: no more. */
+json_t *channels_view_next(const struct channels *all, size_t *at);
+/* What the message store says of itself; null if no channel needed it. */
+json_t *channels_store_view(const struct channels *all);
+
 /* ---- sending ---- */
 
 struct outbound;

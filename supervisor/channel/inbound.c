@@ -240,6 +240,7 @@ kept(struct inbound *i, uint64_t seq)
 	struct channel_owner *o;
 
 	i->seq = seq;
+	channel_count(&c->rate);
 	begin_handling(i);
 	if (!c->acks_handled) {
 		tell_all(i, INBOUND_ANSWER_NEW);
@@ -451,6 +452,21 @@ channels_take(struct worker *w, const struct message *m)
 		read_and_take(o, w, m);
 	else
 		refuse(c, w, m->id, INBOUND_ANSWER_CONFLICT, err.text);
+}
+
+/* ---- dropped, or tried once more, by a user ---- */
+
+void
+inbound_drop(struct channel *c, struct bytes id)
+{
+	struct inbound *i = find(c, id);
+
+	if (!i || !i->seq || !i->item.lane)
+		return; /* it has ended */
+	c->ends[INBOUND_DROPPED]++;
+	tell_all(i, INBOUND_ANSWER_NEW);
+	destroy(i);
+	channel_look(c);
 }
 
 /* ---- the end ---- */

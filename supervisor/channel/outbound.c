@@ -193,7 +193,9 @@ outbound_end(struct outbound *o, enum stored_state state, const json_t *receipt,
 	json_t *said = receipt ? json_deep_copy(receipt) : json_object();
 	char *note;
 
-	c->sent[state]++;
+	c->sends_ended[state == STORED_DONE   ? OUTBOUND_SENT
+		       : state == STORED_DEAD ? OUTBOUND_NOT_SENT
+					      : OUTBOUND_UNKNOWN]++;
 	if (reason)
 		json_object_set_new(said, "text", value_text(reason));
 	note = json_text(said, JSON_TEXT_COMPACT);
@@ -245,9 +247,11 @@ on_put(struct store_call *call, const struct store_result *result)
 		tell_seen(o, &result->messages[0]);
 		break;
 	case STORE_TOO_LARGE:
+		o->channel->sends_ended[OUTBOUND_REFUSED]++;
 		fail(o, WIRE_TOO_LARGE, "the message is too large");
 		break;
 	default:
+		o->channel->sends_ended[OUTBOUND_REFUSED]++;
 		fail(o, WIRE_BUSY, "the message store cannot take it now");
 	}
 }
@@ -443,7 +447,7 @@ stopped(struct outbound *o, const struct filter_end *end)
 		end->plugin_id, *end->reason ? ": " : "", end->reason);
 	json_object_set_new(more, "reason", value_text(end->reason));
 	tell_sending(o, "stopped", more);
-	o->channel->sends_stopped++;
+	o->channel->sends_ended[OUTBOUND_STOPPED]++;
 	fail(o, end->by_error ? WIRE_FAILED : WIRE_DENIED, text);
 }
 
@@ -454,7 +458,7 @@ claimed(struct outbound *o, const struct filter_end *end)
 	json_t *receipt = json_incref(end->data);
 
 	tell_sending(o, "claimed", who(end));
-	o->channel->sends_claimed++;
+	o->channel->sends_ended[OUTBOUND_CLAIMED]++;
 	tell_waiters(o,
 		&(struct channel_sent){
 			.send_id = o->id, .state = "sent", .receipt = receipt});
@@ -602,6 +606,22 @@ channels_send(struct channels *all, const struct channel_order *order,
 		begin(o, order);
 	}
 	free(id);
+}
+
+/* ---- dropped, or tried once more, by a user ---- */
+
+/* What is being sent is not dropped: the store has refused that. */
+void
+outbound_drop(struct channel *c, struct bytes id)
+{
+	struct outbound *o = map_get(&c->sends_by_id, id.at, id.length);
+
+	if (!o || (o->step != OUTBOUND_WAITING && o->step != OUTBOUND_PAUSING))
+		return;
+	tell_waiters(o,
+		&(struct channel_sent){.send_id = o->id, .state = "not_sent"});
+	destroy(o);
+	channel_look(c);
 }
 
 /* ---- replies ---- */

@@ -23,38 +23,6 @@
 
 #define OUTBOUND_LANES_MAX 64 /* the same of what is sent */
 
-/* How a message that was new ended: X(ENUM, "class in metrics") */
-#define INBOUND_ENDS(X)                                                        \
-	X(OBSERVED, "observed") /* passed on to whoever listens */             \
-	X(COMMAND, "command")	/* a command answered it */                    \
-	X(CLAIMED, "claimed")	/* by a filter */                              \
-	X(STOPPED, "stopped")	/* by a filter */                              \
-	X(DEAD, "dead")		/* a dead letter */
-
-enum inbound_end {
-#define X(name, text) INBOUND_##name,
-	INBOUND_ENDS(X)
-#undef X
-		INBOUND_END_COUNT,
-};
-
-/* What a channel.message was answered: X(ENUM, "answer in metrics") */
-#define INBOUND_ANSWERS(X)                                                     \
-	X(NEW, "new")                                                          \
-	X(SEEN, "seen")                                                        \
-	X(REFUSED, "refused")                                                  \
-	X(BUSY, "busy")                                                        \
-	X(CONFLICT, "conflict")                                                \
-	X(WRONG, "bad_message")                                                \
-	X(LOST, "lost") /* the worker went down before the answer */
-
-enum inbound_answer {
-#define X(name, text) INBOUND_ANSWER_##name,
-	INBOUND_ANSWERS(X)
-#undef X
-		INBOUND_ANSWER_COUNT,
-};
-
 /* A worker that may have a channel, from its start to its stop. */
 struct channel_owner {
 	struct list node; /* in channel.owners, oldest first */
@@ -103,6 +71,12 @@ struct inbound {
 	enum inbound_end end;
 };
 
+/* Messages that came lately. */
+struct channel_rate {
+	uint64_t minute;      /* clock_ms() / 60000 */
+	uint32_t now, before; /* in that minute, and in the one before */
+};
+
 struct channel {
 	struct channels *all;
 	char *name;	 /* full */
@@ -134,12 +108,12 @@ struct channel {
 	struct list replies;	/* struct channel_reply.node */
 	uint32_t send_count;
 	size_t send_bytes;
-	uint64_t sent[STORED_STATE_COUNT];     /* how they ended */
-	uint64_t sends_stopped, sends_claimed; /* by filters; never kept */
+	uint64_t sends_ended[OUTBOUND_END_COUNT];
 	uint64_t retries;
 
 	uint64_t ends[INBOUND_END_COUNT];
 	uint64_t answers[INBOUND_ANSWER_COUNT];
+	struct channel_rate rate;
 	uint64_t last_in_ms, refused_told_ms;
 };
 
@@ -197,6 +171,8 @@ void inbound_let_go(struct channel_owner *o);
 /* The owner is gone, with all that wait. */
 void inbound_forget_owner(struct channel_owner *o);
 void inbound_destroy_all(struct channel *c);
+/* A user has dropped it. */
+void inbound_drop(struct channel *c, struct bytes id);
 struct bytes inbound_lane(const struct inbound *i);
 
 /* ---- outbound.c ---- */
@@ -205,6 +181,11 @@ void outbound_reply(struct inbound *i, json_t *content);
 /* What an earlier supd kept. */
 void outbound_recall(struct channels *all, const struct stored_message *m);
 void outbound_destroy_all(struct channel *c);
+void outbound_drop(struct channel *c, struct bytes id);
+
+/* ---- view.c ---- */
+/* One has come. */
+void channel_count(struct channel_rate *r);
 
 /* ---- send.c ---- */
 /* Begins what may begin now. */

@@ -1,10 +1,14 @@
 /* Channels on the built programs: their life, with an outside server that
  * takes one connection (tests/plugins/chat-python). */
 #include <criterion/criterion.h>
+#include <jansson.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/clock.h"
 #include "tests/system/chat.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
@@ -492,5 +496,113 @@ Test(channels, go_on_with_what_a_killed_supd_had_not_finished)
 	chat_await(g, "a", "outbox", "echo two", 1);
 	chat_await(g, "a", "heard", "heard room m2", 1);
 	cr_expect_eq(chat_count(g, "a", "heard", "slow 1"), 3);
+	run_end(g);
+}
+
+/* ---- for users ---- */
+
+static json_t *
+messages_of(struct gateway_run *g, size_t count)
+{
+	struct ctl *c;
+	json_t *rows;
+	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+
+	for (;;) {
+		c = ctl_expect(g, 0, "messages", "list", NULL);
+		rows = json_incref(json_object_get(c->json, "messages"));
+		ctl_destroy(c);
+		if (json_array_size(rows) == count || clock_ms() > until)
+			break;
+		json_decref(rows);
+		poll(NULL, 0, 5);
+	}
+	cr_assert_eq(json_array_size(rows), count);
+	return rows;
+}
+
+Test(channels, show_what_waits_and_what_became_of_the_rest)
+{
+	struct gateway_run *g = start_talk("", "has: observer");
+	struct ctl *c;
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"one\"");
+	chat_await(g, "a", "heard", "heard room m1", 1);
+	c = ctl_expect(g, 0, "channels", NULL);
+	cr_expect_str_eq(ctl_text(c, "channels.0.name"), "chat");
+	cr_expect_str_eq(ctl_text(c, "channels.0.pluginId"), "a");
+	cr_expect_str_eq(ctl_text(c, "channels.0.state"), "up");
+	cr_expect_eq(ctl_number(c, "channels.0.answers.new"), 1);
+	cr_expect_eq(ctl_number(c, "channels.0.ended.observed"), 1);
+	cr_expect_str_eq(ctl_text(c, "store.state"), "up");
+	ctl_destroy(c);
+	c = ctl_expect(g, 0, "metrics", NULL);
+	cr_expect(strstr(c->out, "supd_channel_messages_ended_total"));
+	ctl_destroy(c);
+	run_end(g);
+}
+
+Test(channels, let_users_try_dead_letters_once_more_or_drop_them)
+{
+	struct gateway_run *g = start_talk("", "has: \"command,observer\"");
+	json_t *rows;
+	char seq[24];
+
+	run_announce(g, "exit status 9");
+	chat_set(g, "a", "deaths", "2");
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/echo poison\"");
+	chat_await(g, "a", "heard", "failed the worker of the command", 1);
+	rows = messages_of(g, 1);
+	snprintf(seq, sizeof(seq), "%lld",
+		json_integer_value(
+			json_object_get(json_array_get(rows, 0), "seq")));
+	cr_expect_str_eq(json_string_value(json_object_get(
+				 json_array_get(rows, 0), "state")),
+		"dead");
+	json_decref(rows);
+	struct ctl *c = ctl_expect(g, 0, "messages", "show", seq, NULL);
+	cr_expect_str_eq(ctl_text(c, "message.text"), "/echo poison");
+	ctl_destroy(c);
+	ctl_destroy(ctl_expect(g, 0, "messages", "retry", seq, NULL));
+	chat_await(g, "a", "outbox", "echo poison", 1);
+	json_decref(messages_of(g, 0));
+	ctl_destroy(ctl_expect(g, 6, "messages", "drop", seq, NULL));
+	ctl_destroy(ctl_expect(g, 5, "messages", "show", "999", NULL));
+	run_end(g);
+}
+
+Test(channels, let_users_drop_what_waits)
+{
+	struct gateway_run *g = start_talk("", "has: \"command,observer\"");
+	json_t *rows;
+	char seq[24];
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/slow 1\"");
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"two\"");
+	rows = messages_of(g, 2);
+	snprintf(seq, sizeof(seq), "%lld",
+		json_integer_value(
+			json_object_get(json_array_get(rows, 0), "seq")));
+	json_decref(rows);
+	ctl_destroy(ctl_expect(g, 0, "messages", "drop", seq, NULL));
+	chat_set(g, "a", "gate", "");
+	json_decref(messages_of(g, 0));
+	cr_expect_eq(chat_count(g, "a", "heard", "heard room m2"), 0);
+	run_end(g);
+}
+
+Test(channels, send_what_users_want_sent)
+{
+	struct gateway_run *g = start_talk("", "has: observer");
+	struct ctl *c = ctl_expect(g, 0, "send", "chat", "bob", "hello", NULL);
+
+	cr_expect_str_eq(ctl_text(c, "state"), "sent");
+	ctl_destroy(c);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"hello\""), 1);
+	ctl_destroy(ctl_expect(g, 5, "send", "nowhere", "bob", "x", NULL));
+	chat_set(g, "a", "sends", "not_sent");
+	c = ctl_expect(g, 1, "send", "chat", "bob", "x", NULL);
+	cr_expect_str_eq(ctl_text(c, "state"), "not_sent");
+	ctl_destroy(c);
 	run_end(g);
 }
