@@ -1211,6 +1211,146 @@ function showInPs() {
     (text) => text.length <= ownTitle.length) ?? id;
 }
 
+/** From a channel's send: the message certainly did not go out. */
+class NotSent extends Error {}
+
+/** From a channel's send: it did not go out, and is to be sent again after that
+ * many milliseconds. */
+class Retry extends Error {
+  constructor(after = 1000, text = 'later') {
+    super(text);
+    this.after = after;
+  }
+}
+
+/** The channel is stopped: the message was not taken, and must not be
+ * acknowledged; the platform gives it to the next worker. */
+class Stopped extends Error {}
+
+const CHANNEL_STATES =
+  ['connecting', 'up', 'waiting', 'down', 'login', 'failed'];
+const CHANNEL_PAUSES = [50, 2000]; // ms between two tries of a busy supd
+
+/** A channel that the plugin has. epoch grows with each start; cursor (bytes, or
+ * null) is where to go on. */
+class Channel {
+  constructor(plugin, name, handlers) {
+    this.plugin = plugin;
+    this.name = name;
+    this.handlers = handlers;
+    this.epoch = 0;
+    this.cursor = null;
+    this.starting = null; // a promise
+    this.open = false; // from its start to its stop
+    this.receiving = 0; // messages without an answer
+    this.quiet = null; // called when there are none
+  }
+
+  /** Reports how the channel is: 'connecting', 'up', 'waiting', 'down', 'login'
+   * (it needs a person) or 'failed' (supd stops it and starts it again). */
+  status(state, text = '') {
+    if (!CHANNEL_STATES.includes(state))
+      throw new TypeError(`a state is one of ${CHANNEL_STATES.join(', ')}`);
+    this.plugin.notify('channel.status',
+      [this.name, state, String(text).slice(0, 256)]);
+  }
+
+  /** Gives a message to supd, and asks again while supd is busy. Resolves with
+   * 'new', 'seen' or 'refused': only then may the message be acknowledged at the
+   * platform, which acknowledge() does if it is given. Rejects with Stopped when
+   * the channel is stopped. Messages of one lane come one after the other. */
+  async receive(message, acknowledge = null) {
+    const {cursor} = message, {epoch} = this;
+    const said = typeof cursor === 'string'
+      ? {...message, cursor: Buffer.from(cursor)} : message;
+    for (let pause = CHANNEL_PAUSES[0];;
+      pause = Math.min(pause * 2, CHANNEL_PAUSES[1])) {
+      this.needOpen(epoch);
+      this.receiving++;
+      try {
+        const answer = await this.ask(said);
+        if (answer !== null) {
+          if (acknowledge) await acknowledge();
+          return answer;
+        }
+        this.needOpen(epoch);
+      } finally {
+        this.receiving--;
+        if (!this.receiving && this.quiet) this.quiet();
+      }
+      await new Promise((done) => setTimeout(done, pause));
+    }
+  }
+
+  needOpen(epoch) {
+    if (!this.open || this.epoch !== epoch)
+      throw new Stopped('the channel is stopped');
+  }
+
+  // null: supd is busy.
+  async ask(message) {
+    try {
+      return await new Promise((done, failed) => this.plugin.request(
+        'channel.message', [this.name, message], {done, failed}));
+    } catch (error) {
+      if (error.code === 'busy') return null;
+      if (error.code === 'conflict') throw new Stopped(error.message);
+      throw error;
+    }
+  }
+
+  // All messages have been answered; none comes after.
+  settled() {
+    this.open = false;
+    return this.receiving
+      ? new Promise((done) => { this.quiet = done; }) : undefined;
+  }
+
+  async start(epoch, cursor) {
+    this.epoch = epoch;
+    this.cursor = cursor;
+    this.open = true;
+    try {
+      await this.handlers.start(this);
+    } catch (error) {
+      this.open = false;
+      throw error;
+    }
+    return null;
+  }
+
+  async stop() {
+    await this.starting;
+    await this.settled();
+    this.quiet = null;
+    const cursor = await this.handlers.stop(this) ?? null;
+    if (cursor !== null && typeof cursor !== 'string' &&
+      !(cursor instanceof Uint8Array))
+      throw new TypeError('a cursor is bytes, a string, or nothing');
+    return [typeof cursor === 'string' ? Buffer.from(cursor) : cursor];
+  }
+
+  // of send and find
+  async told(handler, ...params) {
+    if (!handler)
+      throw fail('not_found', 'the channel has no handler of this');
+    try {
+      return ['sent', receiptOf(await handler(...params))];
+    } catch (error) {
+      if (error instanceof NotSent) return ['not_sent', {text: error.message}];
+      if (error instanceof Retry)
+        return ['retry', {after_ms: Math.ceil(error.after)}];
+      throw error;
+    }
+  }
+}
+
+function receiptOf(ids) {
+  if (ids === undefined || ids === null) return {ids: []};
+  if (Array.isArray(ids)) return {ids: ids.map(String)};
+  return typeof ids === 'object' ? ids : {ids: [String(ids)]};
+}
+
 class Plugin {
   constructor(name, version) {
     this.name = name;
@@ -1225,8 +1365,10 @@ class Plugin {
     this.offers = [];
     this.handlers = {http: [], tool: new Map(), command: new Map(),
       method: new Map(), service: new Map(), schedule: new Map(),
+      channel: new Map(),
       hook: new Map(), cli: new Map()};
     this.services = new Map(); // name -> {start, stop, starting: a promise}
+    this.channels = new Map(); // name -> Channel
     this.quiescer = this.taker = null;
     this.onHealth = this.exporter = this.importer = this.onSettings = null;
     this.starters = [];
@@ -1339,6 +1481,44 @@ class Plugin {
     if (!['running', 'waiting', 'failed'].includes(state))
       throw new TypeError('a state is running, waiting or failed');
     this.notify('service.status', [name, state, String(text).slice(0, 256)]);
+  }
+
+  /** A connection to a platform where people write. handlers, each may be async:
+   * start(channel) returns once it is connected, stop(channel) returns the
+   * cursor or nothing, send(target, content, sendId) returns the ids at the
+   * platform, or throws NotSent or Retry (after anything else supd does not know
+   * whether the message went out), find(sendId, target, since) says whether one
+   * went out that is not older than `since` (ms since 1970): its ids, or NotSent.
+   * supd starts and stops it like a service. What comes from the platform goes to
+   * channel.receive(). options: {can: ['text', …] (of text, media, reply, thread,
+   * edit, delete, react, typing, find), ack ('stored' or 'handled'), overlap,
+   * textLimit (bytes), announce}. Returns the Channel. */
+  channel(name, ...rest) {
+    const [options, handlers] = optionsOf(rest);
+    for (const key of ['start', 'stop', 'send'])
+      if (typeof handlers?.[key] !== 'function')
+        throw new TypeError(`channel ${name}: ${key} must be a function`);
+    this.offer('channel', name, {name, can: options.can ?? ['text'],
+      ack: options.ack, overlap: options.overlap,
+      text_limit: options.textLimit, announce: options.announce},
+    handlers.start);
+    const channel = new Channel(this, name, handlers);
+    this.channels.set(name, channel);
+    return channel;
+  }
+
+  /** Sends to a chat of a channel, of any plugin. content: a string, or {text,
+   * format, media}; options: {thread, replyTo, key (sent once for each), timeout}.
+   * Resolves with [sendId, state, receipt]; state is 'sent', 'not_sent' or
+   * 'unknown'. */
+  send(channel, chat, content, options = {}) {
+    const target = {chat};
+    if (options.thread !== undefined) target.thread = options.thread;
+    if (options.replyTo !== undefined) target.reply_to = options.replyTo;
+    const args = {target, content: typeof content === 'string'
+      ? {text: content, format: 'plain'} : content};
+    if (options.key !== undefined) args.key = options.key;
+    return this.call('channel', channel, args, options);
   }
 
   /** With `reload: exclusive` in plugin.yaml: handler() lets go of what only
@@ -1910,6 +2090,11 @@ class Plugin {
       case 'service.start':
       case 'service.stop':
         return this.onService(id, name, params[0]);
+      case 'channel.start':
+      case 'channel.stop':
+      case 'channel.send':
+      case 'channel.find':
+        return this.onChannel(id, name, params);
       case 'quiesce':
         return this.answerInner(id, name, this.quiescer, []);
       case 'take':
@@ -1940,8 +2125,8 @@ class Plugin {
     }
     this.begun(req);
     try {
-      await handler(...params);
-      this.respond(id, null);
+      const result = await handler(...params);
+      this.respond(id, what.startsWith('channel.') ? result : null);
     } catch (error) {
       this.blame(req, what, error);
       this.refuse(id, req.cancelled ? fail('cancelled', 'cancelled') : error);
@@ -1966,6 +2151,28 @@ class Plugin {
         await service.starting;
         await service.stop();
       }, []);
+    }
+  }
+
+  onChannel(id, what, params) {
+    const channel = this.channels.get(params[0]);
+    const [, first, second, third] = params;
+    if (!channel) {
+      this.refuse(id, fail('not_found', `there is no channel '${params[0]}'`));
+    } else if (what === 'channel.start') {
+      const req = new Request(this, id, 0);
+      channel.starting = Promise.race([
+        this.answerInner(id, what, () => channel.start(first, second), [], req),
+        new Promise((done) => req.onCancel(done)),
+      ]);
+    } else if (what === 'channel.stop') {
+      this.answerInner(id, what, () => channel.stop(), []);
+    } else if (what === 'channel.send') {
+      this.answerInner(id, what, () => channel.told(
+        channel.handlers.send, second, third, first), []);
+    } else {
+      this.answerInner(id, what, () => channel.told(
+        channel.handlers.find, first, second, third), []);
     }
   }
 
@@ -2226,7 +2433,8 @@ const REQUESTS = {http: 'ussmsabosu', tool: 'sxux', method: 'sxux',
   command: 'ssxu', cli: 'samu', tick: 'ssuuu', hook: 'ssxmu', ping: '',
   health: '', configure: 'm', export: '', import: 'ib', 'ws.open': 'uusmsasxu',
   'ws.move': 'u',
-  'service.start': 'su', 'service.stop': 'su', quiesce: 'u', take: 'uu'};
+  'service.start': 'su', 'service.stop': 'su', 'channel.start': 'suxu',
+  'channel.stop': 'su', 'channel.send': 'ssmmu', 'channel.find': 'ssmu', quiesce: 'u', take: 'uu'};
 const NOTIFICATIONS = {chunk: 'ubo', credit: 'uu', cancel: 'u', drain: '',
   resume: '', limits: 'm', 'ws.message': 'uubo', 'ws.close': 'uus'};
 const FITS = {
@@ -2378,4 +2586,5 @@ function bodyOf(body) {
 
 module.exports = {Plugin, Request, HttpRequest, Call, HookCall, WebSocket,
   Response, reply, fail, Verdict, change, stop, claim,
-  event, events, toJson, fromJson, NotJson, Writer, Reader, Malformed};
+  event, events, toJson, fromJson, NotJson, Writer, Reader, Malformed, Channel,
+  NotSent, Retry, Stopped};
