@@ -68,6 +68,10 @@ answer_has_content(struct sup_req *req)
 	case MESSAGE_HOOK:
 	case MESSAGE_SERVICE_START:
 	case MESSAGE_SERVICE_STOP:
+	case MESSAGE_CHANNEL_START:
+	case MESSAGE_CHANNEL_STOP:
+	case MESSAGE_CHANNEL_SEND:
+	case MESSAGE_CHANNEL_FIND:
 	case MESSAGE_QUIESCE:
 	case MESSAGE_TAKE:
 	case MESSAGE_TICK:
@@ -337,6 +341,8 @@ sup_ok(struct sup_req *req)
 	}
 	if (req->message == MESSAGE_CONFIGURE)
 		state_configured(req);
+	if (channel_ok(req))
+		return;
 	out = link_begin(req->plugin->link);
 	codec_result(out, req->id);
 	msgpack_pack_nil(out);

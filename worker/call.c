@@ -14,8 +14,9 @@ struct call {
 	uint32_t id;
 	uint32_t request; /* made for it, or 0 */
 	sup_result *done;
-	struct offer_set *set; /* of an offer: a reference */
-	sup_offered *offered;  /* instead of done */
+	struct offer_set *set;	     /* of an offer: a reference */
+	sup_offered *offered;	     /* instead of done */
+	struct receiving *receiving; /* of a message of a channel */
 	void *user;
 };
 
@@ -170,6 +171,16 @@ call_for_offer(
 	return call->id;
 }
 
+uint32_t
+call_for_channel(struct sup *p, struct receiving *r)
+{
+	struct call *call = memory_alloc(sizeof(*call));
+
+	*call = (struct call){.id = p->next_call_id++, .receiving = r};
+	list_append(&p->calls, &call->node);
+	return call->id;
+}
+
 void
 call_forget(struct sup *p, uint32_t id)
 {
@@ -217,6 +228,9 @@ call_answered(struct sup *p, const struct message *m)
 		if (call->set) {
 			offer_answered(
 				p, call->set, m, call->offered, call->user);
+			free(call);
+		} else if (call->receiving) {
+			channel_answered(call->receiving, m);
 			free(call);
 		} else {
 			call_finish(p, call, m);

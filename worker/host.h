@@ -20,8 +20,9 @@
 struct offer {
 	struct sup_offer said; /* as passed in; its strings may be freed */
 	struct registration declared;
-	/* of a service: the start that has no answer yet, if nobody cancelled
-	 * it, and the stop that waits for it */
+	sup_handler *send, *find; /* of a channel */
+	/* of a service or channel: the start that has no answer yet, if nobody
+	 * cancelled it, and the stop that waits for it */
 	struct sup_req *start, *stop;
 	struct sup_ws_offer ws; /* of WebSocket connections */
 };
@@ -82,6 +83,7 @@ struct sup {
 	struct buffer scratch;	 /* text of the answer being made */
 	struct error json_error; /* why JSON text was refused last */
 
+	struct list channels; /* struct channel, see channel.c */
 	uint32_t next_call_id;
 	struct list calls; /* struct call, see call.c */
 
@@ -97,6 +99,9 @@ int host_run(const char *file);
 /* The plugin's offer of that kind and name; NULL if there is none. */
 const struct offer *host_offer(
 	const struct sup *p, enum registration_kind kind, struct bytes name);
+/* A new offer, whose members are the caller's to set. NULL: it is not the time
+ * for one, or there are too many; the reason is on stderr. */
+struct offer *host_add_offer(struct sup *p);
 void offer_set_unref(struct offer_set *set); /* NULL is fine */
 void host_pack_offers(const struct sup *p, msgpack_packer *packer);
 /* Sends `drained` if that is due: after drain, and after the last answer. */
@@ -123,4 +128,8 @@ void offer_answered(struct sup *p, struct offer_set *set,
 uint32_t call_for_offer(
 	struct sup *p, struct offer_set *set, sup_offered *done, void *user);
 void call_forget(struct sup *p, uint32_t id); /* it was not sent */
+/* call.c: a request whose answer goes to channel_answered(). Returns its id. */
+struct receiving;
+uint32_t call_for_channel(struct sup *p, struct receiving *r);
+void channel_answered(struct receiving *r, const struct message *m);
 void post_init(struct sup *p);

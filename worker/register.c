@@ -141,6 +141,18 @@ sup_register(struct sup *p, const struct sup_offer *offered)
 	return 0;
 }
 
+struct offer *
+host_add_offer(struct sup *p)
+{
+	if (p->state != HOST_INITIALISING)
+		host_say("cannot register once the plugin is ready");
+	else if (p->offer_count == REGISTRATIONS_MAX)
+		host_say("more than %d registrations", REGISTRATIONS_MAX);
+	else
+		return offer_add(p);
+	return NULL;
+}
+
 static int
 hook_check(const struct sup *p, const struct sup_hook_offer *said)
 {

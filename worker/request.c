@@ -263,6 +263,12 @@ request_take(struct sup *p, const struct message *m)
 	case MESSAGE_SERVICE_STOP:
 		service_take(request_create(p, m), m);
 		return;
+	case MESSAGE_CHANNEL_START:
+	case MESSAGE_CHANNEL_STOP:
+	case MESSAGE_CHANNEL_SEND:
+	case MESSAGE_CHANNEL_FIND:
+		channel_take(request_create(p, m), m);
+		return;
 	case MESSAGE_QUIESCE:
 	case MESSAGE_TAKE:
 		service_take_over(request_create(p, m), m);
@@ -324,7 +330,8 @@ request_on_cancel(struct sup *p, uint32_t id)
 	req->cancelled = true;
 	req->cancel_told = req->on_cancel != NULL;
 	body_cancelled(req);
-	if (req->message == MESSAGE_SERVICE_START)
+	if (req->message == MESSAGE_SERVICE_START ||
+		req->message == MESSAGE_CHANNEL_START)
 		service_ended(req);
 	if (req->state == REQUEST_COLLECTING)
 		request_answer_error(req, WIRE_CANCELLED, "cancelled");

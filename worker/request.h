@@ -45,8 +45,10 @@ struct sup_req {
 	const void *body_at; /* NULL: not copied yet */
 	size_t body_bytes;
 	struct buffer body; /* collected from chunks; of a stream: what waits */
-	uint32_t state_version;	 /* import */
-	uint64_t epoch;		 /* take */
+	uint32_t state_version; /* import */
+	uint64_t epoch;		/* take, start of a channel */
+	const void *cursor;	/* start of a channel; NULL: none */
+	size_t cursor_bytes;
 	const char *const *argv; /* these three: cli */
 	size_t argc;
 	int exit_status;
@@ -118,8 +120,19 @@ void state_configured(struct sup_req *req); /* with sup_ok() */
 /* service.c */
 void service_take(struct sup_req *req, const struct message *m);
 void service_take_over(struct sup_req *req, const struct message *m);
-/* A request of a service is answered, or a start cancelled. */
+/* A request of a service or channel is answered, or a start cancelled. */
 void service_ended(struct sup_req *req);
+/* The same of a channel, or any other request that has an offer. Calls the
+ * handler. */
+void service_begin(struct sup_req *req, const struct offer *offer, bool stops);
+
+/* channel.c */
+void channel_take(struct sup_req *req, const struct message *m);
+/* A stop may begin; false: it waits for messages, and begins later. */
+bool channel_may_stop(struct sup_req *req);
+void channel_ended(struct sup_req *req);
+/* Packs the answer of sup_ok(), if it is not nil. False: it is. */
+bool channel_ok(struct sup_req *req);
 
 /* read.c: copies all that params still holds; params is NULL afterwards. */
 void request_keep(struct sup_req *req);

@@ -194,6 +194,63 @@ SUP_API void sup_service_status(struct sup *p, const char *name,
 SUP_API void sup_on_quiesce(struct sup *p, sup_handler *handler, void *user);
 SUP_API void sup_on_take(struct sup *p, sup_handler *handler, void *user);
 SUP_API uint64_t sup_req_epoch(struct sup_req *req);
+/* A channel: a connection to a platform where people write. (since ABI 4) It is
+ * started and stopped like a service. A field left zero means the default.
+ *
+ * start: connect, and answer with sup_ok() once that is done; sup_req_epoch()
+ * grows with each start, and sup_req_cursor() is where to go on. stop: close
+ * the connection, and answer with sup_reply_cursor() or sup_ok(). It is called
+ * when all messages have been answered, and sup_receive() takes none from then
+ * on. send: the arguments (sup_req_arg_string()) are "send_id", "target.chat",
+ * "target.thread", "target.reply_to", "content.text" and so on; answer with
+ * sup_sent(), sup_not_sent() or sup_send_later(); after sup_fail() nobody knows
+ * whether the message went out. find, for channels that can: whether a message
+ * went out; "send_id", "target" and "since_ms"; answer with sup_sent() or
+ * sup_not_sent(). */
+struct sup_channel_offer {
+	const char *name;
+	/* Of text, media, reply, thread, edit, delete, react, typing and find:
+	 * "text, find"; NULL: "text". */
+	const char *can;
+	bool ack_handled;   /* a message is acknowledged when it is handled, not
+			       when it is stored */
+	bool overlap;	    /* as of services */
+	int64_t text_limit; /* bytes of one text; 0: none */
+	bool announce;	    /* people hear of a restart before it */
+	sup_handler *start, *stop, *send, *find; /* find may be NULL */
+	void *user;
+};
+SUP_API int sup_channel(struct sup *p, const struct sup_channel_offer *offer);
+enum sup_channel_state {
+	SUP_CHANNEL_CONNECTING,
+	SUP_CHANNEL_UP,
+	SUP_CHANNEL_WAITING,
+	SUP_CHANNEL_DOWN,
+	SUP_CHANNEL_LOGIN,  /* it needs a person */
+	SUP_CHANNEL_FAILED, /* supd stops it and starts it again */
+};
+SUP_API void sup_channel_status(struct sup *p, const char *name,
+	enum sup_channel_state state, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Gives a message of the platform to supd, and asks again while supd is busy.
+ * json: {"id", "lane", "at", "from": {"id", …}, "chat": {"id", "type"},
+ * "text"?, …}; cursor: the position after it, or NULL. done is called once,
+ * later: the message may be acknowledged if `taken`, else it must not, because
+ * the channel is being stopped, or the message is wrong (error, else NULL). -1,
+ * without a call: the channel is not started, or the message is no JSON object
+ * or too large. */
+typedef void sup_received(
+	struct sup *p, bool taken, const char *error, void *user);
+SUP_API int sup_receive(struct sup *p, const char *channel, const char *json,
+	const void *cursor, size_t cursor_size, sup_received *done, void *user);
+/* NULL: from the beginning. */
+SUP_API const void *sup_req_cursor(struct sup_req *req, size_t *bytes_out);
+SUP_API void sup_reply_cursor(
+	struct sup_req *req, const void *cursor, size_t size);
+SUP_API void sup_sent(struct sup_req *req, const char *id); /* id may be NULL */
+SUP_API void sup_not_sent(struct sup_req *req, const char *reason);
+SUP_API void sup_send_later(struct sup_req *req, uint32_t after_ms);
+
 /* The handler is called when it is due. It answers with sup_ok() or sup_fail();
  * meanwhile the schedule has no other tick. (since ABI 4) */
 SUP_API int sup_schedule(struct sup *p, const char *name, const char *when,
