@@ -117,7 +117,7 @@ message_store_orphan(struct message_store *s, const struct store_request *r)
 	make_key(r, key);
 	if (s->orphans.count < STORE_ORPHANS_MAX)
 		map_set(&s->orphans, (const char *)key, KEY_BYTES, s);
-	else
+	else if (!s->orphans_lost++)
 		log_warn("more than %u messages may be in the message store "
 			 "and not handled until supd starts again",
 			STORE_ORPHANS_MAX);

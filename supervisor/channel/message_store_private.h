@@ -61,6 +61,7 @@ struct message_store {
 	/* Puts that may be on the disk although nobody was answered so: keys
 	 * of map, no values. The next put of the same message is NEW. */
 	struct map orphans;
+	uint64_t orphans_lost;
 	struct buffer parts, scratch;
 	struct error trouble;
 	bool is_impatient; /* nothing but changes waits for the process */

@@ -162,6 +162,7 @@ db_put_aside(struct db *db)
 	db->aside = NULL;
 	if (rename(db->path, name) == 0) {
 		db->aside = name;
+		db->replaces = true;
 		rename(log, log_name);
 		remove_surplus(db->path);
 	} else {
@@ -230,7 +231,7 @@ count_wal(void *user, sqlite3 *handle, const char *name, int pages)
 static int
 make(struct db *db)
 {
-	bool replaces = db->aside != NULL;
+	bool replaces = db->replaces;
 	uint64_t now_ms = clock_wall_ms();
 	char *sql = memory_format("INSERT INTO base VALUES(%llu, %llu);"
 				  "PRAGMA application_id = %d;"
@@ -247,7 +248,10 @@ make(struct db *db)
 	free(sql);
 	db->in_group = !result;
 	channels_move(db);
-	return result || db_commit(db) < 0 ? -1 : 0;
+	if (result || db_commit(db) < 0)
+		return -1;
+	db->replaces = false;
+	return 0;
 }
 
 /* Writes, so that a read-only one is found now. A full disk is no hindrance to

@@ -229,6 +229,7 @@ on_term(struct ev_loop *loop, ev_signal *w, int events)
 
 	peer_read_rest(&s->peer);
 	serve_end_group(s);
+	peer_flush(&s->peer);
 	ev_break(s->loop, EVBREAK_ALL);
 }
 
