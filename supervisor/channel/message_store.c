@@ -154,8 +154,44 @@ void
 message_store_lose_patience(struct message_store *s)
 {
 	s->is_impatient = true;
+	message_store_set_trouble(s, s->last_words[0]
+					     ? s->last_words
+					     : "its process does not answer");
 	message_store_collect(s);
 	refuse_kept(s, &s->waiting);
+}
+
+/* A process that has said that it works is waited for as long as it lives. */
+static void
+on_patience(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct message_store *s =
+		container_of(w, struct message_store, patience);
+
+	if (s->state == STORE_UP) {
+		ev_timer_set(w, STORE_AGAIN_S, 0.);
+		ev_timer_start(loop, w);
+		return;
+	}
+	peer_close(&s->peer); /* if there is a process, it hangs */
+	message_store_kill(s);
+	message_store_lose_patience(s);
+}
+
+void
+message_store_await_answer(struct message_store *s)
+{
+	if (ev_is_active(&s->patience) || s->is_impatient)
+		return;
+	ev_timer_init(&s->patience, on_patience, STORE_PATIENCE_MS / 1000., 0.);
+	ev_timer_start(s->owner.group->loop, &s->patience);
+}
+
+void
+message_store_be_patient(struct message_store *s)
+{
+	s->is_impatient = false;
+	ev_timer_stop(s->owner.group->loop, &s->patience);
 }
 
 /* ---- sending ---- */
@@ -358,17 +394,6 @@ message_store_stop(struct message_store *s, uint64_t limit_ms,
 
 /* ---- life ---- */
 
-static void
-on_patience(struct ev_loop *loop, ev_timer *w, int events)
-{
-	struct message_store *s =
-		container_of(w, struct message_store, patience);
-
-	peer_close(&s->peer); /* if there is a process, it hangs */
-	message_store_kill(s);
-	message_store_lose_patience(s);
-}
-
 struct message_store *
 message_store_create(const struct message_store_owner *owner,
 	const char *program, const char *database,
@@ -387,7 +412,7 @@ message_store_create(const struct message_store_owner *owner,
 	list_init(&s->stalled);
 	list_init(&s->refused);
 	ev_init(&s->respawn, NULL);
-	ev_timer_init(&s->patience, on_patience, 0., 0.);
+	ev_init(&s->patience, NULL);
 	ev_timer_init(&s->again, on_again, 0., 0.);
 	ev_timer_init(&s->deliver, on_deliver, 0., 0.);
 	ev_timer_init(&s->limit, on_limit, 0., 0.);

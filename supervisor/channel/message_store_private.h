@@ -14,6 +14,7 @@
 /* After a change was BUSY: the pause until all such are sent again. */
 #define STORE_AGAIN_S 1.
 #define STORE_ORPHANS_MAX 65536
+#define STORE_WORDS_BYTES 512
 
 /* Requests are numbered in the order in which they were made, and each list is
  * in that order. */
@@ -32,8 +33,8 @@ struct store_request {
 enum store_state {
 	STORE_IDLE,	/* never needed */
 	STORE_STARTING, /* the process runs, but has not said anything */
-	STORE_UP,
-	STORE_DOWN, /* waits to be started again, or for its end */
+	STORE_UP,	/* it has said that it works, or why it does not */
+	STORE_DOWN,	/* waits to be started again, or for its end */
 	STORE_STOPPED,
 };
 
@@ -64,7 +65,9 @@ struct message_store {
 	uint64_t orphans_lost;
 	struct buffer parts, scratch;
 	struct error trouble;
+	char last_words[STORE_WORDS_BYTES]; /* of a process that ends */
 	bool is_impatient; /* nothing but changes waits for the process */
+	bool has_answered; /* this process, at least once */
 	ev_timer respawn, patience, again, deliver, limit;
 	unsigned pause_ms;
 	uint64_t restarts, refusals;
@@ -93,6 +96,10 @@ void message_store_stall(struct message_store *s, struct store_request *r);
 void message_store_resume(struct message_store *s);
 /* Everything that is not answered is to be sent to the next process. */
 void message_store_collect(struct message_store *s);
+/* From now on nothing but changes waits longer than STORE_PATIENCE_MS for a
+ * process that answers, until message_store_be_patient(). */
+void message_store_await_answer(struct message_store *s);
+void message_store_be_patient(struct message_store *s);
 /* Answers all that need not wait with BUSY. */
 void message_store_lose_patience(struct message_store *s);
 void message_store_set_trouble(struct message_store *s, const char *text);

@@ -60,7 +60,7 @@ failure_of(int code, int system)
 		return DB_DAMAGED;
 	case SQLITE_IOERR:
 	case SQLITE_CANTOPEN:
-		if (system == ENOSPC || system == EDQUOT)
+		if (system == ENOSPC || system == EDQUOT || system == EFBIG)
 			return DB_FULL;
 		return DB_BROKEN;
 	default:
@@ -68,22 +68,43 @@ failure_of(int code, int system)
 	}
 }
 
+/* The errno of the last failure of a file: the log's or the database's. */
+static int
+errno_of(struct db *db, int code)
+{
+	static const int files[] = {
+		SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER};
+	int system = sqlite3_system_errno(db->handle);
+
+	if ((code & 0xff) != SQLITE_IOERR && (code & 0xff) != SQLITE_CANTOPEN)
+		return 0;
+	for (int i = 0; i < 2 && !system; i++) {
+		sqlite3_file *file = NULL;
+
+		sqlite3_file_control(db->handle, "main", files[i], &file);
+		if (file && file->pMethods)
+			file->pMethods->xFileControl(
+				file, SQLITE_FCNTL_LAST_ERRNO, &system);
+	}
+	return system;
+}
+
 int
 db_fail(struct db *db, const char *what)
 {
 	int code = sqlite3_extended_errcode(db->handle);
-	int system = sqlite3_system_errno(db->handle);
+	int system = errno_of(db, code);
 	const char *text = sqlite3_errmsg(db->handle);
 
 	db->failure = failure_of(code, system);
 	if (db->failure == DB_FULL)
 		return error_set(&db->reason,
-			"no space is left for %s; messages are refused until "
-			"there is",
-			db->path);
+			"no space is left for %s (%s); messages are refused "
+			"until there is",
+			db->path, strerror(system ? system : ENOSPC));
 	if ((code & 0xff) == SQLITE_BUSY)
 		text = "another process has it open";
-	if (system && (code & 0xff) != SQLITE_NOTADB)
+	if (system)
 		return error_set_errno(&db->reason, system, "cannot %s %s: %s",
 			what, db->path, text);
 	return error_set(&db->reason, "cannot %s %s: %s", what, db->path, text);
@@ -115,7 +136,7 @@ db_step(struct db *db, sqlite3_stmt *s)
 		sqlite3_reset(s);
 		return 0;
 	}
-	db_fail(db, sqlite3_stmt_readonly(s) ? "read" : "write");
+	db_fail(db, db->in_group ? "write" : "read");
 	sqlite3_reset(s);
 	return -1;
 }

@@ -254,11 +254,11 @@ serve_run(int socket, const char *path)
 	ev_run(s.loop, 0);
 	ev_timer_stop(s.loop, &s.reopen);
 	serve_prune_stop(&s);
-	peer_finish(&s.peer);
+	checkpoint_finish(&s.checkpoint);
+	db_finish(&s.db);
+	peer_finish(&s.peer); /* to supd, the end of the process */
 	peer_group_finish(&s.peers);
 	group_finish(&s.group);
 	buffer_finish(&s.parts);
-	checkpoint_finish(&s.checkpoint);
-	db_finish(&s.db);
 	return s.status;
 }
