@@ -870,3 +870,70 @@ Test(message_store, writes_that_fail_end_in_busy_with_the_reason)
 	cr_expect(a.counts[0].kept == kept || a.counts[0].kept == kept + 1);
 	free(script);
 }
+
+Test(message_store, a_stop_ends_a_process_that_does_not_answer)
+{
+	struct stored_message m = store_message("irc", "1", "hello");
+	struct store_call call = {.done = never};
+	struct store_ask a;
+	unsigned stopped = 0;
+
+	store_open(&bed, &a, "irc");
+	kill(store_bed_pid(&bed), SIGSTOP);
+	message_store_put(bed.store, &call, &m);
+	message_store_stop(bed.store, 200, store_bed_heard_stop, &stopped);
+	cr_expect_eq(stopped, 0);
+	store_bed_await(&bed, &stopped, 1);
+	cr_expect_eq(forgotten, 0);
+	cr_expect_null(call.request);
+	cr_expect_eq(store_bed_pid(&bed), 0);
+	message_store_destroy(bed.store);
+	bed.store = NULL;
+}
+
+Test(message_store, a_stop_waits_for_what_is_under_way)
+{
+	static struct store_ask asks[1000];
+	struct stored_message m = store_message("irc", "", "hello");
+	char id[16];
+
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(id, sizeof(id), "%u", i);
+		m.id = bytes_of(id);
+		message_store_put(bed.store, store_ask_begin(&asks[i]), &m);
+	}
+	store_bed_stop(&bed);
+	for (unsigned i = 0; i < 1000; i++)
+		cr_assert(asks[i].done && asks[i].answer == STORE_NEW);
+	cr_expect_eq(
+		store_bed_count(&bed, "SELECT count(*) FROM message"), 1000);
+}
+
+Test(message_store, the_log_of_a_database_that_is_never_at_rest_is_bounded)
+{
+	static char body[200000];
+	static struct store_ask asks[20];
+	struct stored_message m = store_message("irc", "", "");
+	char *log = memory_format("%s-wal", bed.database), id[16];
+	struct stat is;
+	off_t most = 0;
+
+	mount_small("600m");
+	m.body = (struct bytes){body, sizeof(body)};
+	for (unsigned i = 0; i < 1000; i++) {
+		struct store_ask *ask = &asks[i % 20];
+
+		if (i >= 20)
+			store_bed_await(&bed, &ask->done, 1);
+		snprintf(id, sizeof(id), "%u", i);
+		m.id = bytes_of(id);
+		message_store_put(bed.store, store_ask_begin(ask), &m);
+		if (stat(log, &is) == 0 && is.st_size > most)
+			most = is.st_size;
+	}
+	for (unsigned i = 0; i < 20; i++)
+		store_bed_await(&bed, &asks[i].done, 1);
+	cr_expect(most > 0 && most < 80 << 20, "%lld bytes", (long long)most);
+	free(log);
+	unmount_small();
+}

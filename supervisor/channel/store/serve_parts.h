@@ -31,10 +31,11 @@ struct serve {
 	struct buffer parts;  /* of the next put */
 	struct prune prune;
 	bool is_pruning;
-	int status; /* to exit with */
+	int status;	       /* to exit with */
+	uint64_t committed_us; /* when the last group was */
 	ev_prepare commit;
 	ev_signal term;
-	ev_timer reopen, pruner;
+	ev_timer reopen, pruner, pause;
 };
 
 /* Ends the group: commits, and sends its answers. */
