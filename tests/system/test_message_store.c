@@ -637,6 +637,44 @@ Test(message_store, a_full_disk_makes_busy_and_loses_nothing)
 	unmount_small();
 }
 
+static unsigned fills;
+
+/* Full for a moment, again and again. */
+static void
+fill_or_empty(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	char *ballast = memory_format("%s/ballast", bed.dir);
+
+	if (files_exist(ballast))
+		unlink(ballast);
+	else if (fills++ < KILLS_MAX)
+		fill_disk("ballast");
+	free(ballast);
+}
+
+Test(message_store, kills_on_a_disk_that_fills_and_empties_lose_nothing)
+{
+	ev_timer killer, filler;
+
+	mount_small("40m");
+	ev_timer_init(&killer, kill_it, 0., 0.);
+	ev_timer_init(&filler, fill_or_empty, 0.03, 0.07);
+	ev_timer_start(bed.loop, &killer);
+	ev_timer_start(bed.loop, &filler);
+	flood_begin(FLOOD);
+	flood.changes_states = true;
+	store_bed_await(&bed, &flood.ended, FLOOD);
+	ev_timer_stop(bed.loop, &killer);
+	ev_timer_stop(bed.loop, &filler);
+	fills = KILLS_MAX;
+	fill_or_empty(bed.loop, &filler, 0);
+	cr_expect(bed.troubles > 0, "the disk was never full");
+	cr_expect(kills > 3);
+	flood_check();
+	cr_expect_eq(store_bed_count(&bed, "SELECT done FROM tally"), FLOOD);
+	unmount_small();
+}
+
 Test(message_store, one_that_cannot_be_made_on_a_full_disk_is_made_later)
 {
 	char *ballast = memory_format("%s/ballast", bed.dir);
