@@ -82,7 +82,7 @@ store_op_is_change(enum store_op op)
 	return op == STORE_OP_STATE || op == STORE_OP_CURSOR;
 }
 
-/* ---- message_store.c ---- */
+/* ---- message_store_queue.c ---- */
 /* Takes a request over: sends it, keeps it, or refuses it. */
 void message_store_submit(struct message_store *s, struct store_request *r);
 /* It will be answered so, in a later turn. Takes it over. */
@@ -102,14 +102,20 @@ void message_store_await_answer(struct message_store *s);
 void message_store_be_patient(struct message_store *s);
 /* Answers all that need not wait with BUSY. */
 void message_store_lose_patience(struct message_store *s);
-void message_store_set_trouble(struct message_store *s, const char *text);
-/* Goes on with a stop. */
-void message_store_look_if_stopped(struct message_store *s);
+/* A put that may be on the disk although nobody was answered so. */
 void message_store_orphan(
 	struct message_store *s, const struct store_request *r);
 /* Whether it was one; it is none any more. */
 bool message_store_adopt(
 	struct message_store *s, const struct store_request *r);
+/* Of the timers `deliver` and `again`. */
+void message_store_on_deliver(struct ev_loop *loop, ev_timer *w, int events);
+void message_store_on_again(struct ev_loop *loop, ev_timer *w, int events);
+
+/* ---- message_store.c ---- */
+void message_store_set_trouble(struct message_store *s, const char *text);
+/* Goes on with a stop. */
+void message_store_look_if_stopped(struct message_store *s);
 
 /* ---- message_store_process.c ---- */
 void message_store_start(struct message_store *s);

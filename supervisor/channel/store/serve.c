@@ -3,11 +3,9 @@
  * and committed before the loop waits again. */
 #include "supervisor/channel/store/serve.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "proto/util/clock.h"
 #include "supervisor/channel/store/serve_parts.h"
@@ -82,7 +80,6 @@ open_database(struct serve *s)
 	if (db_open(&s->db) < 0 || db_set_sync(&s->db, s->full_sync) < 0) {
 		db_close(&s->db);
 		waits = waits_for_lock(s);
-		s->refuses_changes = true;
 		if (!waits)
 			set_first_trouble(s, s->db.reason.text);
 		ev_timer_set(
@@ -91,7 +88,6 @@ open_database(struct serve *s)
 		return;
 	}
 	waits_for_lock(s);
-	s->refuses_changes = false;
 	report_aside(s);
 	set_first_trouble(s, "");
 	serve_prune_start(s);

@@ -49,6 +49,7 @@ void serve_set_trouble(struct serve *s, const char *text);
 void serve_fail(struct serve *s);
 
 void serve_request(struct serve *s, const struct message *m);
+void serve_look(struct serve *s, enum store_op op, const struct message *m);
 void serve_settings(struct serve *s, const struct message *m);
 
 /* The pruner runs in the background, and at once if the size is over. */
