@@ -254,11 +254,26 @@ Test(registration, refusals_name_index_and_field)
 		{"[{\"kind\":\"hook\",\"event\":\"a\",\"match\":{\"b\":{}}}]",
 			"match: b must be a string"},
 		{"[{\"kind\":\"hook\",\"event\":\"a\",\"timeout_ms\":-1}]",
-			"timeout_ms is not a number"},
+			"timeout_ms must be a number from 1 to "
+			"9007199254740992"},
 		{"[{\"kind\":\"hook\",\"event\":\"a\",\"timeout_ms\":0}]",
-			"timeout_ms must be 1 or more"},
-		{"[{\"kind\":\"hook\",\"event\":\"a\",\"on_error\":\"go\"}]",
+			"timeout_ms must be a number from 1 to "},
+		{"[{\"kind\":\"hook\",\"event\":\"a\","
+		 "\"timeout_ms\":\"1s\"}]",
+			"timeout_ms must be a number from 1 to "},
+		{"[{\"kind\":\"hook\",\"event\":\"a\","
+		 "\"priority\":-1000000001}]",
+			"priority must be a number from -1000000000 to "
+			"1000000000"},
+		{"[{\"kind\":\"schedule\",\"name\":\"a\","
+		 "\"when\":\"@daily\",\"timeout_ms\":-1}]",
+			"timeout_ms must be a number from 0 to "
+			"9007199254740992"},
+		{"[{\"kind\":\"hook\",\"event\":\"tool.before\","
+		 "\"filter\":true,\"on_error\":\"go\"}]",
 			"on_error must be skip or stop"},
+		{"[{\"kind\":\"hook\",\"event\":\"a\",\"on_error\":\"skip\"}]",
+			"on_error is for filters"},
 		{"[{\"kind\":\"hook\",\"event\":\"a\",\"name\":\"x\"},"
 		 "{\"kind\":\"hook\",\"event\":\"b\",\"name\":\"x\"}]",
 			"registration 1: hook:x is registered twice"},
@@ -283,7 +298,7 @@ Test(registration, refusals_name_index_and_field)
 			"idempotent is not a boolean"},
 		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
 		 "\"body_limit\":-1}]",
-			"body_limit is not"},
+			"body_limit must be a number of bytes from 0 to "},
 		{"[{\"kind\":\"http\",\"method\":\"POST\",\"path\":\"/\","
 		 "\"streams_body\":1}]",
 			"streams_body is not a boolean"},
