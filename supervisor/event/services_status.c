@@ -53,6 +53,22 @@ services_idle_view(const struct worker *w, uint32_t most)
 	return rows;
 }
 
+struct services_count
+services_count(const struct worker *w)
+{
+	const struct services *s = w ? w->services : NULL;
+	struct services_count count = {0};
+
+	for (uint32_t i = 1; s && i < s->count; i++) {
+		const char *state = state_text(&s->items[i]);
+
+		count.running += state == running.at;
+		count.waiting += state == waiting.at;
+		count.failed += state == has_failed.at;
+	}
+	return count;
+}
+
 /* If there are too many, those that run are left out. */
 json_t *
 services_view(const struct worker *w, uint32_t most)

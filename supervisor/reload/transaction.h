@@ -380,7 +380,10 @@ void required_begin(struct gateway *g);
 void required_forget(struct plugin *p);
 
 /* ---- offer.c ---- */
-/* The worker offers other registrations. It is answered before this returns. */
+/* The worker went down or is gone: its offer in progress is forgotten. */
+void offer_forget(struct plugin *p, const struct worker *w);
+/* The worker offers other registrations. It is answered before this returns, or
+ * once the services that it drops are stopped. */
 void offer_from(struct worker *w, const struct message *m);
 
 /* ---- events.c ---- */
