@@ -1920,6 +1920,8 @@ class Plugin:
         if kind is None:
             self._offers, self._named, self._services = [], {}, {}
             return
+        if (kind, name) not in self._named:
+            raise KeyError("there is no %s %s to withdraw" % (kind, name))
         self._offers.remove(self._named.pop((kind, name)))
         if kind == "service":
             del self._services[name]
