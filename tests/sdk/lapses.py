@@ -222,6 +222,15 @@ class Light(Lapses):
         self.assertEqual([m for m in self.aside if m[1] != "log"], [])
         return error[1] if error else result
 
+    def test_what_came_before_a_close_is_handled_before_it(self):
+        self.assertEqual(self.open()[1][0], 101)
+        self.say("hold", "note", "note")
+        self.worker.send([2, "ws.close", [CONN, 1000, ""]])
+        self.pong()
+        self.assertEqual(self.tool("heard"), [])
+        self.tool("go")
+        self.assertEqual(self.tool("heard"), ["note", "note", 1000])
+
     def test_a_close_before_the_answer_is_403(self):
         self.assertEqual(self.refused_at_open("close"), [403, [], None])
 
@@ -237,7 +246,8 @@ class Node(Light, unittest.TestCase):
     language, replace = "node", "replaceOffers()"
     moves = ["large", "huge", "odd", "text", "number"]
     mistakes = {"on_error": "onError", "option": "idempotant",
-                "handler": "onMessage", "no-object": "options"}
+                "handler": "onMessage", "no-object": "options",
+                "timeout": "a timeout must be a number"}
 
     def test_an_odd_status_is_an_error_that_names_it(self):
         self.assertIn("status must be from 200 to 599, not 7",

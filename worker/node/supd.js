@@ -1046,7 +1046,7 @@ class WebSocket {
     this.lost = false; // while open() ran
     this.moving = false; // move() was called
     this.credit = plugin.limits.credit;
-    this.inbox = []; // [data, cost], or [the id of a ws.move]
+    this.inbox = []; // {data, cost}, {move: its id}, or {code, reason}
     this.busy = true; // a handler is running
     this.pieces = []; // of the message that is arriving
     this.cost = 0;
@@ -1135,12 +1135,11 @@ class WebSocket {
   next() {
     while (this.inbox.length && !this.busy) {
       const item = this.inbox.shift();
-      if (item.length === 1) {
-        this.leave(item[0]);
-        continue;
-      }
-      this.run('message', [item[0]], (value, error) => {
-        this.confirm(item[1]);
+      if (item.move !== undefined) this.leave(item.move);
+      else if (item.code !== undefined)
+        this.run('close', [item.code, item.reason], () => {});
+      else this.run('message', [item.data], (value, error) => {
+        this.confirm(item.cost);
         if (error) this.close(1011);
       });
     }
@@ -1165,18 +1164,20 @@ class WebSocket {
       return;
     }
     const whole = this.pieces.length === 1 ? piece : Buffer.concat(this.pieces);
-    this.inbox.push([opcode === TEXT ? whole.toString() : whole, this.cost]);
+    this.inbox.push({data: opcode === TEXT ? whole.toString() : whole,
+      cost: this.cost});
     this.pieces = [];
     this.cost = 0;
     this.next();
   }
 
+  // close() is called after the handlers of the messages that came before.
   closed(code, reason) {
+    const messages = this.inbox.filter(
+      (item) => item.move === undefined);
     this.end();
-    if (this.offer.handlers.close)
-      settle(() => this.offer.handlers.close(this, code, reason), () => {},
-        (error) => this.plugin.log('error',
-          `websocket ${this.path}: ${described(error)}`));
+    this.inbox = [...messages, {code, reason}];
+    this.next();
   }
 
   // Another worker gets it.
@@ -1940,7 +1941,7 @@ class Plugin {
       return;
     }
     this.moves.set(id, ws);
-    ws.inbox.push([id]);
+    ws.inbox.push({move: id});
     ws.next();
   }
 
@@ -2294,6 +2295,9 @@ function checkName(name) {
 
 // Milliseconds for the wire; 0 means the gateway's.
 function wholeMs(timeout) {
+  if (timeout !== undefined && timeout !== null &&
+      (typeof timeout !== 'number' || Number.isNaN(timeout)))
+    throw new TypeError('a timeout must be a number of milliseconds');
   return !timeout || !Number.isFinite(timeout) ? 0
     : Math.min(Math.max(1, Math.ceil(timeout)), Number.MAX_SAFE_INTEGER);
 }

@@ -32,6 +32,7 @@ const connection = {
   message(ws, text) {
     if (text === 'hold') return untilGo();
     if (text.startsWith('close ')) ws.close(Number(text.slice(6)), 'as asked');
+    if (text === 'note') closes.push(text);
     if (text.startsWith('move ')) move = text.slice(5);
     return undefined;
   },
@@ -69,6 +70,7 @@ const changes = {
   },
   'on_error': () => plugin.hook('a', {onError: 'stop'}, stop),
   'option': () => plugin.tool('mistaken', {idempotant: true}, stop),
+  'timeout': () => plugin.hook('a', {timeout: '5s'}, stop),
   'handler': () => plugin.websocket('/other', {}, {onMessage() {}}),
   'no-object': () => plugin.tool('mistaken', 'what it does', stop),
 };

@@ -44,6 +44,8 @@ async def said(ws, text):
         await until_go()
     elif text.startswith("close "):
         await ws.close(int(text[6:]), "as asked")
+    elif text == "note":
+        state["closes"].append(text)
     elif text.startswith("move "):
         state["move"] = text[5:]
 
