@@ -19,6 +19,7 @@ TALK = os.path.join(BUILD, "tools/bench/talk")
 UPSTREAM = os.path.join(BUILD, "tools/bench/upstream")
 WS_UPSTREAM = os.path.join(BUILD, "tools/bench/ws_upstream")
 HELD = os.path.join(BUILD, "tools/bench/held")
+RELEASE = os.path.join(BUILD, "tools/bench/release")
 SUPD = os.path.join(BUILD, "supervisor/supd")
 SUPCTL = os.path.join(BUILD, "tools/supctl/supctl")
 WORKER = os.path.join(BUILD, "worker/sup-worker")
@@ -94,10 +95,10 @@ class Rig:
     def start(self, name, command, **more):
         """Starts a process whose output goes to NAME.log in the folder."""
         with open(self.path(name + ".log"), "ab") as log:
+            more.setdefault("stdin", subprocess.DEVNULL)
             more.setdefault("stdout", log)
             more.setdefault("stderr", log)
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
-                                       **more)
+            process = subprocess.Popen(command, **more)
         process.name = name
         self.processes.append(process)
         return process
