@@ -1,4 +1,7 @@
 """hooks: what observers and filters cost those who wait for them."""
+import http.client
+import subprocess
+
 import load
 import peers
 import rig as r
@@ -6,11 +9,13 @@ from report import median
 from speed import ratios, rounds
 
 EMITS = 100
+EMIT_EVERY_US = 10000  # so that each has been handled before the next
 OBSERVERS = 20
 
 
 def hook_plugin(name, **settings):
-    return {"use": "hooks", "settings": dict(settings, prefix="/" + name)}
+    return {"use": "hooks", "settings": dict(
+        settings, prefix="/" + name, quiet=True)}
 
 
 def with_plugins(rig, link, name, plugins):
@@ -35,28 +40,65 @@ def request_cost(options, report, link):
                median(runs), "x", runs=runs)
 
 
+def evenly(count, do):
+    begin = r.now_us()
+    for number in range(1, count + 1):
+        do()
+        r.pause_until(begin + number * EMIT_EVERY_US)
+
+
+def emit(server):
+    """Events, one after another, from a client that costs next to nothing."""
+    client = http.client.HTTPConnection(server.address)
+
+    def emit_one():
+        client.request("POST", "/caller/emit?1", "bench.go")
+        client.getresponse().read()
+    evenly(EMITS, emit_one)
+    client.close()
+
+
 def slowest(server):
     """The mean latency of the slowest observer, in ms."""
     rows = server.ctl("--json", "hooks", "bench.go").document()["hooks"]
     return max(row["hook"]["latencyMs"]["mean"] for row in rows)
 
 
+def bare_fan(rig, count):
+    """The mean time of a bare program for as many processes, in ms."""
+    fan = rig.start("fan", [r.FAN, str(count)], text=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    times = []
+
+    def ask_one():
+        fan.stdin.write("go\n")
+        fan.stdin.flush()
+        times.append(int(fan.stdout.readline()) / 1000)
+    evenly(EMITS, ask_one)
+    fan.stdin.close()
+    rig.stop(fan)
+    return sum(times) / len(times)
+
+
 def fan_out(options, report, link):
     """An event for 20 plugins: when has the slowest answered?"""
-    runs = []
+    runs, bare = [], []
     for _ in range(options.pairs):
-        means = []
+        means, bare_means = [], []
         for count in (1, OBSERVERS):
             with r.Rig() as rig:
                 server = with_plugins(rig, link, "fan", {
                     "o%d" % n: hook_plugin("o%d" % n, event="bench.go")
                     for n in range(count)})
-                for _ in range(EMITS):
-                    server.ctl("emit", "bench.go")
+                emit(server)
                 means.append(slowest(server))
+                bare_means.append(bare_fan(rig, count))
         runs.append(means[1] / means[0])
+        bare.append(bare_means[1] / bare_means[0])
     report.add("hooks", link, "fan-out to 20 observers against one",
                median(runs), "x", runs=runs)
+    report.add("hooks", link, "a bare program to 20 processes against one",
+               median(bare), "x", runs=bare)
 
 
 def chain(options, report, link):
