@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "delivery.h"
 #include "journal.h"
+#include "now.h"
 #include "quiet.h"
 #include "seen.h"
 #include "store.h"
@@ -42,15 +42,6 @@ struct receiver {
 	struct quiet refusals, failures;
 	struct receiver_counts counts;
 };
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 struct receiver *
 receiver_create(struct sup *p, const struct settings *settings)
