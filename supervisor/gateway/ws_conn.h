@@ -54,8 +54,9 @@ struct ws_conn_ops {
 	 * limit. */
 	void (*message)(struct ws_conn *c, unsigned opcode, struct bytes piece,
 		bool more);
-	/* The end, by the worker or by the gateway: tell the client. The
-	 * connection may be freed. */
+	/* The end, by the worker or by the gateway: the callee closes the
+	 * client's side, and may free the connection. The code is what the
+	 * worker sent, perhaps not one of WebSocket. */
 	void (*close)(struct ws_conn *c, unsigned code, struct bytes reason);
 	/* ws_conn_room() may be greater than before. */
 	void (*room)(struct ws_conn *c);
