@@ -11,6 +11,7 @@ from speed import ratios, rounds
 EMITS = 100
 EMIT_EVERY_US = 10000  # so that each has been handled before the next
 OBSERVERS = 20
+SLICES = 8  # of a run of calls
 
 
 def hook_plugin(name, **settings):
@@ -27,17 +28,27 @@ def with_plugins(rig, link, name, plugins):
 
 
 def request_cost(options, report, link):
-    """Requests a second with an observer of something else, and without."""
+    """Requests a second with an observer of something else, and without, in
+    turn each second; and their processor time, which depends less on who else
+    is busy."""
+    def measure(server):
+        before = r.cpu_seconds(server.pids())
+        run = load.wrk(server.address, 1)
+        run["cpu"] = (r.cpu_seconds(server.pids()) - before) / run["requests"]
+        return run
+
     with r.Rig() as rig:
         servers = [
             with_plugins(rig, link, "alone", {}),
             with_plugins(rig, link, "observed", {
                 "o": hook_plugin("o", event="other.*")})]
-        results = rounds(servers, options.pairs, lambda server: load.wrk(
-            server.address, options.seconds))
+        results = rounds(servers, options.pairs * options.seconds, measure)
     runs = ratios(results, "observed", "alone", "rps")
     report.add("hooks", link, "requests/s beside an observer of other events",
                median(runs), "x", runs=runs)
+    runs = ratios(results, "observed", "alone", "cpu")
+    report.add("hooks", link, "CPU per request beside it", median(runs), "x",
+               runs=runs)
 
 
 def evenly(count, do):
@@ -102,11 +113,14 @@ def fan_out(options, report, link):
 
 
 def chain(options, report, link):
-    """A call through three filters, in C, against one that is not filtered."""
-    def times(server):
-        return {path: load.closed_loop(
-            server.address, options.seconds, "/caller/" + path)["p50Ms"]
-                for path in ("ping", "call")}
+    """A call through three filters, in C, against one that is not filtered.
+    The time of a call is what it adds to a request: a small difference, so
+    both are measured in short slices, in turn."""
+    def call_ms(server):
+        ping, call = (load.closed_loop(
+            server.address, max(options.seconds / SLICES, 0.2),
+            "/caller/" + path)["p50Ms"] for path in ("ping", "call"))
+        return call - ping
 
     with r.Rig() as rig:
         servers = [
@@ -114,10 +128,10 @@ def chain(options, report, link):
             with_plugins(rig, link, "filtered", {
                 "f%d" % n: hook_plugin("f%d" % n, event="tool.before",
                                        filter=True) for n in range(3)})]
-        results = rounds(servers, options.pairs, times)
-    runs = [(filtered["call"] - filtered["ping"]) /
-            (free["call"] - free["ping"])
-            for filtered, free in zip(results["filtered"], results["free"])]
+        runs = []
+        for _ in range(options.pairs):
+            results = rounds(servers, SLICES, call_ms)
+            runs.append(median(results["filtered"]) / median(results["free"]))
     report.add("hooks", link, "call through 3 filters against one call",
                median(runs), "x", runs=runs)
 
