@@ -44,8 +44,8 @@ struct hook {
 	struct request request;
 	/* lost since the last report */
 	uint64_t unreported[HOOK_LOSS_COUNT];
-	uint64_t told_ms, logged_ms;
-	struct wheel_timer tell_again;
+	uint64_t reported_ms, logged_ms;
+	struct wheel_timer report_again;
 };
 
 /* The inside of the engine. */

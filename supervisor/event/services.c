@@ -188,7 +188,7 @@ ask(struct services *s, struct service *service, bool stops, struct error *err)
 	order.epoch = s->epoch;
 	service->state = stops ? SERVICE_STOPPING : SERVICE_STARTING;
 	s->asked = service;
-	service->has_spoken = false;
+	service->has_reported = false;
 	if (worker_task_begin(s->worker, &order, err) == 0)
 		return 0;
 	s->asked = NULL;
@@ -344,7 +344,7 @@ services_serve(struct worker *w)
 	s->serves = true;
 	if (s->items[0].state != SERVICE_ON)
 		s->epoch = 0;
-	services_tell_all(s);
+	services_report_all(s);
 	begin(s, SERVICES_SERVE, &(struct services_job){.which = SERVICES_ALL});
 }
 

@@ -28,10 +28,10 @@ struct service {
 	uint64_t started_ms; /* clock_ms() */
 	/* What is shown: the worker's word, or why it does not run. */
 	bool has_failed, waits;
-	bool has_spoken; /* the worker, since supd asked for its start */
-	bool is_new;	 /* its start is to be reported */
+	bool has_reported; /* the worker, since supd asked for its start */
+	bool is_new;	   /* its start is to be reported */
 	char text[SERVICE_TEXT_MAX + 1];
-	bool is_untold; /* an event about it is due */
+	bool is_unreported; /* an event about it is due */
 };
 
 static inline bool
@@ -72,10 +72,10 @@ struct services {
 	bool serves;		 /* its worker is the active one */
 	/* Of services_change(), while dropped ones are stopped. */
 	void (*changed)(struct worker *w, const struct error *err);
-	uint64_t epoch;		  /* of the last take; 0: none */
-	struct service *asked;	  /* a task about it is in progress */
-	struct wheel_timer again; /* the next try */
-	struct wheel_timer tell;  /* while set, events wait for it */
+	uint64_t epoch;		   /* of the last take; 0: none */
+	struct service *asked;	   /* a task about it is in progress */
+	struct wheel_timer again;  /* the next try */
+	struct wheel_timer report; /* while set, events wait for it */
 };
 
 /* ---- services.c ---- */
@@ -98,5 +98,5 @@ void service_show_start(struct services *s, struct service *service);
 /* what: "did not start" */
 void service_show_failure(struct services *s, struct service *service,
 	const char *what, const char *why);
-void services_tell_all(struct services *s); /* the worker serves now */
-void services_tell_due(struct wheel_timer *t);
+void services_report_all(struct services *s); /* the worker serves now */
+void services_report_due(struct wheel_timer *t);

@@ -67,7 +67,7 @@ services_declare(struct worker *w)
 	s->count = 1; /* the take */
 	fill(s);
 	wheel_timer_init(&s->again, services_again_due);
-	wheel_timer_init(&s->tell, services_tell_due);
+	wheel_timer_init(&s->report, services_report_due);
 	w->services = s;
 }
 
@@ -204,7 +204,7 @@ services_down(struct worker *w)
 	s->changed = NULL;
 	s->serves = false;
 	wheel_clear(services_wheel(s), &s->again);
-	wheel_clear(services_wheel(s), &s->tell);
+	wheel_clear(services_wheel(s), &s->report);
 }
 
 void

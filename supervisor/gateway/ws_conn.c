@@ -79,8 +79,8 @@ ws_conn_forget(struct ws_conn *c)
 		ws_move_reopened(p);
 }
 
-/* Cancels what is asked and tells the worker that it has the connection no
- * longer, which crosses with an answer that it may have sent. */
+/* Cancels what is asked, and closes the connection at the worker, which may
+ * cross with an answer that it has sent. */
 static void
 leave(struct ws_conn *c, unsigned code, struct bytes reason)
 {
@@ -214,8 +214,8 @@ accepts(const struct message *m)
 	       a->ptr[0].via.u64 == 101;
 }
 
-/* Whether the successor goes on with it: 101, and nothing else than the client
- * was told. */
+/* Whether the successor goes on with it: 101, and the protocol that the client
+ * got. */
 static bool
 goes_on(const struct ws_conn *c, const struct message *m)
 {

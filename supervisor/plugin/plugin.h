@@ -97,8 +97,8 @@ struct plugin_last_reload {
 /* A token bucket: the events that the plugin's workers may emit now. */
 struct plugin_emit {
 	double left;
-	uint64_t at_us;	 /* when that was so */
-	uint64_t untold; /* refused since the last log line about it */
+	uint64_t at_us;	     /* when that was so */
+	uint64_t unreported; /* refused since the last log line about it */
 	struct wheel_timer again;
 };
 
@@ -113,14 +113,14 @@ struct plugin_offers {
  * then only their number. */
 struct plugin_repeats {
 	double left;
-	uint64_t at_us;	 /* when that was so */
-	uint64_t untold; /* since the last line about them */
+	uint64_t at_us;	     /* when that was so */
+	uint64_t unreported; /* since the last line about them */
 	struct wheel_timer again;
 };
 
 /* Limits log lines about hold overflows to one a second. */
 struct plugin_overflow {
-	uint64_t told; /* part of hold.overflow_total that was reported */
+	uint64_t reported; /* part of hold.overflow_total that was reported */
 	struct wheel_timer again;
 };
 

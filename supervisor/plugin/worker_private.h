@@ -186,9 +186,9 @@ int ask_send(
 	struct worker *w, const struct request_ops *ops, struct error *err);
 void ask_fail(struct request *r, enum request_failure why, const char *text);
 /* Reports the outcome; takes state. err NULL: success. */
-void ask_tell(
+void ask_report(
 	struct worker *w, struct state_blob *state, const struct error *err);
-void ask_tell_error(struct worker *w, const struct message *m);
+void ask_report_error(struct worker *w, const struct message *m);
 
 /* ---- worker_task.c ---- */
 void task_init(struct worker *w);

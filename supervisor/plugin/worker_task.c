@@ -36,7 +36,7 @@ task_encode(struct request *r, msgpack_packer *packer, uint32_t wire_id)
 }
 
 static void
-tell(struct worker *w, enum worker_task_end end, const char *text)
+report(struct worker *w, enum worker_task_end end, const char *text)
 {
 	struct error err;
 
@@ -51,10 +51,10 @@ task_answer(struct request *r, const struct message *m)
 	char text[256];
 
 	if (!m->error) {
-		tell(w, WORKER_TASK_DONE, NULL);
+		report(w, WORKER_TASK_DONE, NULL);
 		return false;
 	}
-	tell(w,
+	report(w,
 		codec_read_error(m->error, text, sizeof(text)) == WIRE_NOT_FOUND
 			? WORKER_TASK_UNKNOWN
 			: WORKER_TASK_REFUSED,
@@ -68,7 +68,7 @@ task_fail(struct request *r, enum request_failure why, const char *text)
 	struct worker_private *p = private_of(r);
 
 	if (!p->task.is_sending) /* else worker_task_begin() returns it */
-		tell(p->worker, WORKER_TASK_LATE,
+		report(p->worker, WORKER_TASK_LATE,
 			text ? text : request_failures[why].text);
 }
 
@@ -98,7 +98,7 @@ task_due(struct wheel_timer *timer)
 	text_format(text, sizeof(text), "no answer within %s",
 		worker_duration(p->task.ms, time));
 	worker_cancel(p->worker, r);
-	tell(p->worker, WORKER_TASK_LATE, text);
+	report(p->worker, WORKER_TASK_LATE, text);
 }
 
 void

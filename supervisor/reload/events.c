@@ -56,7 +56,7 @@ on_proven(struct worker *w)
 }
 
 static void
-tell_old_down(struct reload *r, bool reverted)
+report_old_down(struct reload *r, bool reverted)
 {
 	if (reload_row(r)->on_old_down)
 		reload_row(r)->on_old_down(r, reverted);
@@ -83,7 +83,7 @@ active_down(struct plugin *p, struct worker *w)
 	if (p->reload)
 		account_keep_old(p->reload, w);
 	if (p->reload)
-		tell_old_down(p->reload, reverted);
+		report_old_down(p->reload, reverted);
 	else if (!reverted)
 		crash_restart(p, served);
 }

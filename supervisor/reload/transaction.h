@@ -60,11 +60,11 @@ struct reload {
 	ev_timer soon;		     /* the row's soon(), in the next turn */
 	enum plugin_source source;
 	bool force, no_drop, if_changed;
-	bool is_retry;	 /* retries a start that failed by a shortage */
-	bool is_untold;	 /* its end is counted, not reported: news_takes() */
-	bool is_named;	 /* error says in which state it failed */
-	bool is_spawned; /* the candidate's end removes its stage */
-	bool seen;	 /* mark of a search for circles */
+	bool is_retry;	    /* retries a start that failed by a shortage */
+	bool is_unreported; /* its end is counted, not reported: news_takes() */
+	bool is_named;	    /* error says in which state it failed */
+	bool is_spawned;    /* the candidate's end removes its stage */
+	bool seen;	    /* mark of a search for circles */
 	const char *fallback; /* NULL, or what was started instead */
 	char fallback_text[320];
 
@@ -107,8 +107,8 @@ struct reload_set {
 	bool is_closed; /* no more members may join */
 	bool has_failed;
 	enum set_stage stage;
-	bool is_handing; /* a loop of set.c advances proven members */
-	unsigned uses;	 /* running functions of set.c; not freed while > 0 */
+	bool is_advancing; /* a loop of set.c advances proven members */
+	unsigned uses;	   /* running functions of set.c; not freed while > 0 */
 	struct error error;	     /* of the first that failed */
 	uint64_t limit_ms;	     /* duration of `deadline` */
 	struct wheel_timer deadline; /* armed by the first member that starts */

@@ -323,7 +323,7 @@ is_changed(const struct route_edit *e, uint32_t i)
 
 void
 route_edit_compare(const struct route_edit *e,
-	void (*tell)(void *user, enum route_change what,
+	void (*report)(void *user, enum route_change what,
 		const struct route_row *row),
 	void *user)
 {
@@ -333,12 +333,12 @@ route_edit_compare(const struct route_edit *e,
 		return;
 	for (uint32_t i = 0; i < slot->set.count; i++)
 		if (slot->entries[i]->edit != e->serial)
-			tell(user, ROUTE_REMOVED, &slot->entries[i]->row);
+			report(user, ROUTE_REMOVED, &slot->entries[i]->row);
 	for (uint32_t i = 0; i < e->count; i++)
 		if (!e->entries[i]->live)
-			tell(user, ROUTE_ADDED, &e->entries[i]->row);
+			report(user, ROUTE_ADDED, &e->entries[i]->row);
 		else if (is_changed(e, i))
-			tell(user, ROUTE_CHANGED, &e->entries[i]->row);
+			report(user, ROUTE_CHANGED, &e->entries[i]->row);
 }
 
 /* ---- the end of an edit ---- */

@@ -100,7 +100,7 @@ resume(struct schedule *s, int64_t now_ms)
 	uint64_t missed;
 
 	s->seen_ms = s->settled_ms;
-	s->fell = true;
+	s->is_delayed = true;
 	follow_clock(s, now_ms);
 	if (s->catches_up)
 		return;
@@ -154,7 +154,7 @@ follow_one(struct schedule_set *set, const struct registration *r,
 		resume(s, now_ms);
 	s->due_ms = when_next(&s->when, s->zone, s->anchor_ms, s->seen_ms);
 	if (s->due_ms > now_ms && !s->pending_count)
-		s->fell = false;
+		s->is_delayed = false;
 	alarm_set(s);
 }
 
