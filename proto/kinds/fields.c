@@ -10,6 +10,7 @@
 #include "proto/registration.h"
 #include "proto/util/buffer.h"
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "proto/util/utf8.h"
 #include "proto/value.h"
 
@@ -226,12 +227,6 @@ field_copy(const struct field *f, struct registration *to,
 		*(char **)field_in(f, to) = memory_copy_text(text_in(f, from));
 }
 
-static bool
-text_equal(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
 bool
 field_equal(const struct field *f, const struct registration *a,
 	const struct registration *b)
@@ -249,7 +244,7 @@ field_equal(const struct field *f, const struct registration *a,
 	case FIELD_INT:
 		return *(const int64_t *)first == *(const int64_t *)second;
 	default:
-		return text_equal(text_in(f, a), text_in(f, b));
+		return text_same(text_in(f, a), text_in(f, b));
 	}
 }
 

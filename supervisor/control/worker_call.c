@@ -203,14 +203,14 @@ run(struct worker_call *c, struct worker *w, int kind, const struct message *m,
 }
 
 static struct plugin_counters *
-counters_of(struct gateway *g, const struct worker *w)
+counters_of(const struct worker *w)
 {
-	return &gateway_plugin_by_number(g, w->plugin)->counters;
+	return &((struct plugin *)w->owner)->counters;
 }
 
 static void
-refuse_deep(struct gateway *g, struct worker *w, const struct message *m,
-	const struct chain *chain)
+refuse_deep(
+	struct worker *w, const struct message *m, const struct chain *chain)
 {
 	struct bytes name = codec_bytes(&m->params[1]);
 	char *calls = chain_text(chain);
@@ -219,7 +219,7 @@ refuse_deep(struct gateway *g, struct worker *w, const struct message *m,
 		CHAIN_DEPTH_MAX, calls,
 		(int)text_fit(name.at, name.length, CHAIN_LINK_BYTES), name.at);
 
-	counters_of(g, w)->calls_too_deep++;
+	counters_of(w)->calls_too_deep++;
 	worker_refuse_call(w, m->id, WIRE_CONFLICT, text);
 	free(text);
 	free(calls);
@@ -227,16 +227,16 @@ refuse_deep(struct gateway *g, struct worker *w, const struct message *m,
 
 /* Reads in the name of which request the call is made. False: refused. */
 static bool
-inherit(struct gateway *g, struct worker *w, const struct message *m,
-	bool continues, struct worker_chain *out)
+inherit(struct worker *w, const struct message *m, bool continues,
+	struct worker_chain *out)
 {
 	uint64_t request = m->param_count > 4 ? m->params[4].via.u64 : 0;
 
 	*out = (struct worker_chain){0};
 	if (request && !worker_chain(w, request, out))
-		counters_of(g, w)->calls_stray++;
+		counters_of(w)->calls_stray++;
 	if (continues && chain_is_full(out->chain)) {
-		refuse_deep(g, w, m, out->chain);
+		refuse_deep(w, m, out->chain);
 		return false;
 	}
 	if (out->due_ms && out->due_ms <= clock_ms()) {
@@ -261,7 +261,7 @@ take_event(struct gateway *g, struct worker *w, const struct message *m)
 	uint64_t seq;
 	char *text;
 
-	if (!inherit(g, w, m, true, &chain))
+	if (!inherit(w, m, true, &chain))
 		return;
 	text = memory_copy_bytes(name.at, name.length);
 	if (strlen(text) != name.length)
@@ -309,10 +309,10 @@ commands_worker_call(
 		w->call_bytes >= WORKER_CALL_BYTES_MAX) {
 		worker_refuse_call(
 			w, m->id, WIRE_BUSY, "too many calls at a time");
-		counters_of(g, w)->calls_refused++;
+		counters_of(w)->calls_refused++;
 		return;
 	}
-	if (!inherit(g, w, m, !verb, &chain))
+	if (!inherit(w, m, !verb, &chain))
 		return;
 	w->calls++;
 	c = memory_alloc(sizeof(*c));

@@ -106,6 +106,8 @@ void observer_finish(struct hook *h);
 void hook_log_failure(struct hook *h, const char *what, const char *text);
 
 /* ---- hook.c ---- */
+/* Whether a filter that fails stops the event. */
+bool hook_stops(const struct registration *r);
 /* NULL: the plugin has no hook of that name. */
 struct hook *hooks_find(
 	const struct events *e, uint32_t plugin, const char *name);

@@ -126,5 +126,8 @@ struct worker *ws_conn_worker(const struct ws_conn *c); /* NULL: none */
 void ws_conn_detach(struct ws_conn *c);
 /* Ends it in any state, and closes it at worker and client. */
 void ws_conn_end(struct ws_conn *c, unsigned code, const char *reason);
+/* Finds and takes its plugin's present route for its path, whose parameters are
+ * packed. False: there is none. */
+bool ws_conn_find_route(struct ws_conn *c, struct route_match *match_out);
 /* Sends ws.open for a connection that has a successor. */
 void ws_conn_reopen(struct ws_conn *c, const struct route_match *match);

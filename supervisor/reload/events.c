@@ -190,12 +190,6 @@ on_call(struct worker *w, const struct message *m)
 }
 
 static void
-on_offer(struct worker *w, const struct message *m)
-{
-	offer_from(w, m);
-}
-
-static void
 on_emit(struct worker *w, const struct message *m)
 {
 	struct plugin *p = w->owner;
@@ -271,7 +265,7 @@ const struct worker_ops gateway_worker_ops = {
 	.on_status = services_on_status,
 	.on_quiet = on_quiet,
 	.on_call = on_call,
-	.on_offer = on_offer,
+	.on_offer = offer_from,
 	.on_conn = on_conn,
 	.on_conns_due = on_conns_due,
 	.on_conns_lost = on_conns_lost,

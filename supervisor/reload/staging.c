@@ -21,7 +21,7 @@ static bool
 must_queue(const struct reload *r)
 {
 	bool others_wait = !list_is_empty(&r->gateway->staging_queue) &&
-		       !reload_is_urgent(r);
+			   !reload_is_urgent(r);
 
 	return others_wait || !may_stage(r);
 }

@@ -182,6 +182,7 @@ uint64_t candidate_exit_deadline(const struct reload *r);
 void reload_on_candidate_exit(struct reload *r);
 /* r->error says why. The verdict follows at once, or after GIVING_BACK. */
 void reload_fail(struct reload *r);
+void reload_fail_with(struct reload *r, const char *why);
 /* The same without giving back, as the plugin stops: the verdict is given. */
 void reload_abandon(struct reload *r);
 /* Whether a set has all that the manifest keeps. */

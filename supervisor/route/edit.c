@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "supervisor/route/table_parts.h"
 
 struct route_edit {
@@ -136,9 +137,7 @@ is_websocket(const struct registration *r)
 static bool
 method_equal(const struct route_entry *e, const struct candidate *c)
 {
-	const char *a = e->row.method, *b = c->method;
-
-	return (a && b ? !strcmp(a, b) : a == b) &&
+	return text_same(e->row.method, c->method) &&
 	       e->row.websocket == is_websocket(c->declared);
 }
 

@@ -8,6 +8,7 @@
 #include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/schedule/parts.h"
 
@@ -46,18 +47,12 @@ destroy(struct schedule *s)
 	free(s);
 }
 
-static bool
-text_equal(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
 /* Whether its due times stay what they were. */
 static bool
 is_unchanged(const struct schedule *s, const struct registration *r)
 {
-	return text_equal(s->when_text, r->schedule.when_text) &&
-	       text_equal(s->zone_name, r->schedule.zone_name);
+	return text_same(s->when_text, r->schedule.when_text) &&
+	       text_same(s->zone_name, r->schedule.zone_name);
 }
 
 /* From now on: nothing before is owed. */

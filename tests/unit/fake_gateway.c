@@ -447,7 +447,7 @@ worker_refuse_call(
 json_t *
 schedule_view(const struct plugin *p)
 {
-	return NULL;
+	return json_array();
 }
 
 uint64_t
