@@ -168,6 +168,7 @@ plugin_reloads(const struct figures *v)
 
 	add_labelled(v, "outcome", "committed", (double)c->reloads);
 	add_labelled(v, "outcome", "rolled_back", (double)c->rolled_back);
+	add_labelled(v, "outcome", "failed", (double)c->not_given_back);
 	add_labelled(v, "outcome", "reverted", (double)c->reverted);
 	add_labelled(v, "outcome", "refused", (double)c->refused);
 }

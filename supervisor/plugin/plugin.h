@@ -52,7 +52,8 @@ struct crash_history {
 struct plugin_counters {
 	uint64_t requests, answered, failed, replayed, reloads, reloads_failed,
 		restarts, crashes;
-	uint64_t rolled_back, reverted, refused; /* reloads and starts */
+	/* reloads and starts */
+	uint64_t rolled_back, not_given_back, reverted, refused;
 	uint64_t answers[6]; /* HTTP answers by status / 100 */
 	uint64_t failures[REQUEST_FAILURE_COUNT];
 	uint64_t calls[REGISTRATION_KIND_COUNT][2]; /* [1]: failed */

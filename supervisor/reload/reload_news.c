@@ -122,7 +122,9 @@ news_verdict(struct reload *r, struct receipt *receipt)
 
 	if (receipt->is_unchanged)
 		return;
-	if (failed && !program->stops && !program->is_proof)
+	if (receipt->state == RECEIPT_FAILED)
+		r->plugin->counters.not_given_back++;
+	else if (failed && !program->stops && !program->is_proof)
 		r->plugin->counters.rolled_back++;
 	if (!program->is_proof)
 		note_outcome(r, !failed);
