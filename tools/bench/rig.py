@@ -2,6 +2,7 @@
 what /proc tells of them. Ends what it started and nothing else."""
 import atexit
 import os
+import random
 import shutil
 import signal
 import socket
@@ -60,6 +61,19 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def own_port():
+    """Below the range from which the kernel gives clients their ports, so that
+    it is still free after a moment without a listener."""
+    for port in random.sample(range(20000, 32000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise BenchError("no port is free")
 
 
 class Rig:

@@ -23,7 +23,7 @@ def start(rig, link, start_script="ok"):
     subprocess.run(["cp", r.PACKAGES + "/taker/taker.so", package + "/taker/"],
                    check=True)
     return peers.Supd(rig, link, packages=[package], plugins={"taker": {
-        "settings": {"services": "one", "port": r.free_port(),
+        "settings": {"services": "one", "port": r.own_port(),
                      "locks": rig.path("lock"), "start": start_script}}},
         defaults={"hold_timeout": "2m", "request_timeout": "2m",
                   "probation": "0ms"},
@@ -121,4 +121,5 @@ def opened(supd, gate):
     """Opens the gate for a worker that waits at it while it serves."""
     with open(gate, "w", encoding="utf-8"):
         pass
-    return supd.plugin_status("taker")["services"][0]["state"] == "running"
+    services = supd.plugin_status("taker")["services"]
+    return services and services[0]["state"] == "running"
