@@ -16,7 +16,10 @@
  * second, nothing is read from it. */
 #define WORKER_BACKLOG_MAX ((size_t)1024 * 1024)
 #define WORKER_QUEUED_MAX ((size_t)4 * 1024 * 1024)
-#define WORKER_TURN_US 2000 /* per loop turn, for its messages */
+/* Per loop turn, for its messages. Their number counts, too: an answer is read
+ * in 1 us and written to its client at the end of the turn in 10. */
+#define WORKER_TURN_US 2000
+#define WORKER_TURN_MESSAGES 256
 
 struct worker_private {
 	struct worker *worker;
