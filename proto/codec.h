@@ -84,6 +84,7 @@ void codec_error(
 void codec_str(msgpack_packer *p, struct bytes text);
 /* Values that are packed already. */
 void codec_raw(msgpack_packer *p, struct bytes packed);
+void codec_raw_buffer(msgpack_packer *p, const struct buffer *packed);
 void codec_text(msgpack_packer *p, const char *text); /* NULL packs nil */
 void codec_bin(msgpack_packer *p, struct bytes bytes);
 

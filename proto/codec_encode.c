@@ -111,6 +111,12 @@ codec_raw(msgpack_packer *p, struct bytes packed)
 }
 
 void
+codec_raw_buffer(msgpack_packer *p, const struct buffer *packed)
+{
+	buffer_append(p->data, buffer_bytes(packed), buffer_length(packed));
+}
+
+void
 codec_str(msgpack_packer *p, struct bytes text)
 {
 	if (text.length < 32) {

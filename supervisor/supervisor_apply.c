@@ -79,7 +79,7 @@ supervisor_serve_applies(struct supervisor *s)
 /* A service manager that still waits for the start or the stop would take
  * RELOADING or READY for the end of it, so nothing is sent then. */
 static void
-tell_reload(const struct supervisor *s, void (*notify)(void))
+report_reload(const struct supervisor *s, void (*notify)(void))
 {
 	if (s->announced && !s->stopping)
 		notify();
@@ -94,7 +94,7 @@ ask(struct supervisor *s)
 			      ? APPLY_PLAN
 			      : APPLY_ALL;
 	s->hup.is_logged = s->hup.kind == APPLY_PLAN;
-	tell_reload(s, notify_reloading);
+	report_reload(s, notify_reloading);
 	apply_begin(&s->gateway, &s->hup);
 }
 
@@ -114,7 +114,7 @@ hup_done(struct apply_request *r, const struct apply_report *report)
 	struct supervisor *s = container_of(r, struct supervisor, hup);
 
 	s->hup_is_asked = false;
-	tell_reload(s, notify_ready);
+	report_reload(s, notify_ready);
 	ask_if_due(s);
 }
 

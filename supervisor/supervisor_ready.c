@@ -15,7 +15,7 @@
 #define LOOK_MS 50
 
 static void __attribute__((format(printf, 2, 3)))
-tell_status(struct supervisor *s, const char *format, ...)
+report_status(struct supervisor *s, const char *format, ...)
 {
 	char text[sizeof(s->status)];
 	va_list args;
@@ -31,25 +31,25 @@ tell_status(struct supervisor *s, const char *format, ...)
 
 /* What supd does, and what became of the last configuration. */
 static void
-tell_state(struct supervisor *s, const char *state)
+report_state(struct supervisor *s, const char *state)
 {
 	const struct gateway_config_news *news = &s->gateway.config_news;
 
 	if (news->refusal)
-		tell_status(s, "%s; configuration refused: %s", state,
+		report_status(s, "%s; configuration refused: %s", state,
 			news->refusal);
 	else if (news->failed_plugins)
-		tell_status(s, "%s; the last apply failed for %u plugin%s",
+		report_status(s, "%s; the last apply failed for %u plugin%s",
 			state, news->failed_plugins,
 			news->failed_plugins == 1 ? "" : "s");
 	else
-		tell_status(s, "%s", state);
+		report_status(s, "%s", state);
 }
 
 /* Names the first plugin that supd waits for, the reason, and the number of
  * further ones. */
 static void
-tell_waits(struct supervisor *s)
+report_waits(struct supervisor *s)
 {
 	json_t *rows = gateway_waits_for(&s->gateway);
 	const json_t *row = json_array_get(rows, 0);
@@ -62,7 +62,7 @@ tell_waits(struct supervisor *s)
 		text_format(state, sizeof(state), "waiting for %s%s: %.120s",
 			json_string_value(json_object_get(row, "pluginId")),
 			rest, json_string_value(json_object_get(row, "why")));
-		tell_state(s, state);
+		report_state(s, state);
 	}
 	json_decref(rows);
 }
@@ -95,9 +95,9 @@ look(struct supervisor *s)
 		return;
 	ready = gateway_is_ready(&s->gateway);
 	if (ready)
-		tell_state(s, "serving");
+		report_state(s, "serving");
 	else
-		tell_waits(s);
+		report_waits(s);
 	if (ready && !s->ready)
 		become_ready(s);
 	s->ready = ready;

@@ -1,6 +1,7 @@
-/* filter: rules that drop, rename, redact, enrich and limit events while supd
- * asks. They are read once, when the plugin starts: rules that are wrong make
- * the start fail, and a reload then keeps the old ones. */
+/* filter: applies rules to the events that supd asks about: they drop, rename,
+ * redact, enrich and limit. The rules are read once, at the start. If they are
+ * wrong the start fails, and a reload then keeps the old worker and its rules.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +66,7 @@ on_event(struct sup_req *req, void *user)
 	json_decref(data);
 }
 
-/* ---- what they have done ---- */
+/* ---- counts of each rule ---- */
 
 static void
 report_value(struct sup_req *req, void *user)
@@ -106,11 +107,12 @@ read_options(const struct node *all, char why[WHY_BYTES])
 		return -1;
 	n = node_get(all, "priority");
 	if (n && (n->kind != NODE_SCALAR || !json_is_integer(n->value)))
-		return node_fail(n, why, "must be a number");
+		return node_fail(n, why, "must be an integer");
 	if (n)
 		priority = json_integer_value(n->value);
 	if (priority < -1000000 || priority > 1000000)
-		return node_fail(n, why, "must be -1000000 to 1000000");
+		return node_fail(
+			n, why, "must be between -1000000 and 1000000");
 	n = node_get(all, "on_error");
 	if (n && (!node_text(n) || (strcmp(node_text(n), "stop") != 0 &&
 					   strcmp(node_text(n), "skip") != 0)))
@@ -119,7 +121,7 @@ read_options(const struct node *all, char why[WHY_BYTES])
 	return 0;
 }
 
-/* From the file or from the settings, but not from both. */
+/* Reads the rules from the file or from the settings. */
 static int
 read_rules(const struct node *all, const char **from_out, char why[WHY_BYTES])
 {
@@ -133,9 +135,10 @@ read_rules(const struct node *all, const char **from_out, char why[WHY_BYTES])
 	if (!path)
 		return node_fail(file, why, "must be a path");
 	if (*path && has_list)
-		return node_fail(list, why, "there is a file of rules, too");
+		return node_fail(
+			list, why, "file and rules must not both be set");
 	if (!*path && !has_list)
-		return node_fail(all, why, "file or rules is missing");
+		return node_fail(all, why, "either file or rules must be set");
 	*from_out = *path ? path : "the settings";
 	if (!*path)
 		return rules_read(&rules, list, why);
@@ -191,9 +194,11 @@ init(struct sup *p)
 		return SUP_FAILED_TO_START;
 	}
 	if (add_hooks(p) ||
-		sup_tool(p, "filter", "The rules, and what they have done.",
+		sup_tool(p, "filter",
+			"Shows the rules and how often each matched.",
 			"{\"type\":\"object\"}", report_value, NULL) ||
-		sup_command(p, "filter", "the rules, and what they have done",
+		sup_command(p, "filter",
+			"show the rules and how often each matched",
 			report_text, NULL))
 		return SUP_FAILED_TO_START;
 	return SUP_STARTED;

@@ -14,9 +14,9 @@ struct bucket {
 struct limit {
 	struct limit_rate rate;
 	size_t keys, keys_max;
-	void *tree; /* of tsearch(): balanced, so no key makes it slow */
+	void *tree; /* of tsearch(): balanced, whatever the keys are */
 	struct bucket *newest, *oldest;
-	struct bucket *shared; /* of keys that there was no room for */
+	struct bucket *shared; /* by all keys for which there is no room */
 };
 
 const char *
@@ -39,7 +39,8 @@ limit_read_rate(struct limit_rate *rate, const char *text)
 	if (*end >= '0' && *end <= '9')
 		times = strtoull(end, &end, 10);
 	if (!count || count > LIMIT_COUNT_MAX || !times || times > 100000)
-		return "must be between 1/ms and 1000000 in 100000 days";
+		return "must have a count of 1 to 1000000 and a period of 1 to "
+		       "100000 units";
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (!strcmp(end, units[i].name)) {
 			*rate = (struct limit_rate){
@@ -131,7 +132,8 @@ link_newest(struct limit *l, struct bucket *b)
 	l->newest = b;
 }
 
-/* Forgets the key that was used longest ago, if nothing is lost by it. */
+/* Makes room for a key, if necessary by forgetting the least recently used one.
+ * false: its bucket may not be full again, so it has to stay. */
 static bool
 make_room(struct limit *l, uint64_t now_ms)
 {

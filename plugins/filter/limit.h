@@ -1,7 +1,8 @@
-/* limit: how often something may happen, for each key: a bucket of `count`
- * tokens that fills up in `per_ms`. Keys are bounded: one whose bucket is full
- * again is forgotten to make room; if there is none, new keys share one bucket,
- * so that nobody gets more by inventing keys. */
+/* limit: limits how often something may happen for each key, with a bucket of
+ * `count` tokens that refills in `per_ms`. The number of keys is bounded: a key
+ * whose bucket is full again is forgotten to make room. If there is no such
+ * key, new keys share one bucket, so that nobody gets more by inventing keys.
+ */
 #pragma once
 
 #include <stddef.h>
@@ -12,7 +13,7 @@
 #define LIMIT_COUNT_MAX 1000000
 #define LIMIT_KEYS 10000 /* the default */
 #define LIMIT_KEYS_MAX 100000
-#define LIMIT_KEY_BYTES 255 /* the rest of a key does not count */
+#define LIMIT_KEY_BYTES 255 /* keys are compared by so many bytes */
 
 struct limit_rate {
 	uint32_t count;
@@ -21,7 +22,7 @@ struct limit_rate {
 
 struct limit;
 
-/* Reads "5/10s", "100/m". NULL, or what is wrong. */
+/* Reads a rate such as "5/10s" or "100/m". NULL, or what is wrong. */
 const char *limit_read_rate(struct limit_rate *rate, const char *text);
 /* NULL: no memory. */
 struct limit *limit_create(struct limit_rate rate, size_t keys_max);

@@ -13,14 +13,14 @@
 
 #define VALID_ID "1 to 200 printable characters without spaces"
 
-struct sender {
+struct provider {
 	const char *id_header, *type_header;
 	/* The refusal without a valid id; NULL: none is needed to recognise a
 	 * repetition. */
 	const char *no_id;
 };
 
-static const struct sender senders[SIGN_SCHEMES] = {
+static const struct provider providers[SIGN_SCHEMES] = {
 	[SIGN_NONE] = {.id_header = "X-Delivery-Id",
 		.type_header = "X-Event-Type"},
 	[SIGN_GITHUB] = {.id_header = "X-GitHub-Delivery",
@@ -79,7 +79,7 @@ read_slack(struct delivery *d, const char *digest)
 const char *
 delivery_read(struct delivery *d, const char *digest)
 {
-	const struct sender *s = &senders[d->endpoint->sign];
+	const struct provider *p = &providers[d->endpoint->sign];
 	const char *own = d->endpoint->id_header, *wrong = NULL;
 
 	if (d->body_bytes <= PARSED_BYTES_MAX)
@@ -91,8 +91,8 @@ delivery_read(struct delivery *d, const char *digest)
 		take_id(d, text_at(d->json, "id"));
 		d->type = text_at(d->json, "type");
 	} else {
-		take_id(d, d->header(d->source, s->id_header));
-		d->type = d->header(d->source, s->type_header);
+		take_id(d, d->header(d->source, p->id_header));
+		d->type = d->header(d->source, p->type_header);
 	}
 	if (own) {
 		*d->id = 0;
@@ -102,7 +102,7 @@ delivery_read(struct delivery *d, const char *digest)
 		return wrong;
 	return own ? "400 the request must have one header with the "
 		     "delivery's id, of " VALID_ID
-		   : s->no_id;
+		   : p->no_id;
 }
 
 void

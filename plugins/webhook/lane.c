@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "dead.h"
+#include "now.h"
 #include "retry.h"
 
 #define WAIT_MS_MAX ((uint64_t)24 * 3600 * 1000)
@@ -16,15 +16,6 @@
 #define HEADER_BYTES 300
 
 static void lane_run(struct lane *l);
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 const struct target *
 lane_target(const struct lane *l)

@@ -5,21 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "delivery.h"
 #include "journal.h"
+#include "now.h"
 #include "quiet.h"
 #include "seen.h"
 #include "store.h"
 
-/* Deliveries that supd has not taken yet; beyond that, senders come again. */
+/* Limits of the deliveries that supd has not taken yet. Beyond them, a sender
+ * is asked to retry. */
 #define PENDING_MAX 256
 #define PENDING_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define EVENT_TIMEOUT_MS 10000
 #define RETRY_AFTER "5"
-#define EXPIRE_MS 60000 /* how often the old ones are looked for */
+#define EXPIRE_MS 60000 /* between two removals of expired ids */
 
 struct pending {
 	struct receiver *receiver;
@@ -27,7 +28,7 @@ struct pending {
 	struct pending *next;
 	struct seen_key key;
 	bool has_id;
-	char *stored; /* the file of its body; NULL: it has none */
+	char *stored; /* the file with its body; NULL: none */
 	size_t bytes;
 };
 
@@ -43,15 +44,6 @@ struct receiver {
 	struct receiver_counts counts;
 };
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 struct receiver *
 receiver_create(struct sup *p, const struct settings *settings)
 {
@@ -66,10 +58,10 @@ receiver_create(struct sup *p, const struct settings *settings)
 	return r->journal ? r : NULL;
 }
 
-/* ---- what the request says ---- */
+/* ---- headers and signature ---- */
 
-/* A header that is there twice could be checked as one and used as the other,
- * so it counts as none. */
+/* A repeated header could be checked with one value and used with the other, so
+ * it counts as absent. */
 static const char *
 single_header(void *source, const char *name)
 {
@@ -107,7 +99,7 @@ answer_later(struct receiver *r, struct sup_req *req)
 	r->counts.later++;
 	sup_reply_header(req, "Retry-After", RETRY_AFTER);
 	sup_reply_text(
-		req, 503, "503 the delivery was not taken; come again\n");
+		req, 503, "503 the delivery was not taken; retry later\n");
 }
 
 static void
@@ -117,7 +109,8 @@ refuse(struct receiver *r, struct sup_req *req, int status, const char *text)
 	sup_reply_text(req, status, "%s\n", text);
 }
 
-/* Empty: Slack shows the body of an answer to a slash command. */
+/* The body is empty, because Slack shows it as the answer to a slash command.
+ */
 static void
 answer_taken(struct sup_req *req)
 {
@@ -145,7 +138,7 @@ pending_add(struct receiver *r, struct pending *d)
 	r->pending_bytes += d->bytes;
 }
 
-/* What was not taken leaves no file behind. */
+/* Removes the file of its body, too, unless supd has taken the event. */
 static void
 pending_remove(struct receiver *r, struct pending *d, bool taken)
 {
@@ -170,8 +163,8 @@ on_event(struct sup *p, const char *error, const char *result_json, void *user)
 
 	if (error) {
 		quiet_log(&r->failures, p,
-			"a delivery was not taken, its sender is asked to come "
-			"again: %s",
+			"a delivery was not taken; its sender is asked to "
+			"retry: %s",
 			error);
 		answer_later(r, d->req);
 	} else {
@@ -194,8 +187,9 @@ name_file(char hex[2 * SEEN_KEY_BYTES + 1], const struct delivery *d,
 	seen_write_key(hex, &other);
 }
 
-/* JSON if supd can carry it, else as text, in base64 or, if it is too large for
- * all of them, in a file, whose path is then in `stored`. NULL with errno. */
+/* Makes the event's data, with the body as JSON, as text or in base64: the
+ * first of these that an event can carry. If none fits, the body goes into a
+ * file, and its path into `stored`. NULL with errno. */
 static char *
 data_of(struct receiver *r, struct delivery *d, const struct seen_key *key,
 	char stored[STORE_PATH_BYTES])
@@ -256,8 +250,8 @@ begin(struct receiver *r, struct sup_req *req, struct delivery *d,
 	if (pending && !why)
 		return;
 	quiet_log(&r->failures, r->plugin,
-		"%s: a delivery cannot be told as an event: %s",
-		d->endpoint->name, why ? why : "no memory");
+		"%s: a delivery cannot be made an event: %s", d->endpoint->name,
+		why ? why : "no memory");
 	if (pending)
 		pending_remove(r, pending, false);
 	else if (*stored)

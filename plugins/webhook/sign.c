@@ -85,7 +85,7 @@ sign_hash(const void *bytes, size_t size, char hex_out[SIGN_HEX_BYTES])
 	to_hex(sum, hex_out);
 }
 
-/* No memory is the only way to fail, and then there is no safe answer. */
+/* Only a lack of memory makes this fail, and then no answer is safe. */
 static void
 compute(enum sign_scheme scheme, const char *secret, const char *timestamp,
 	const void *body, size_t bytes, char hex_out[SIGN_HEX_BYTES])
@@ -117,7 +117,7 @@ compute(enum sign_scheme scheme, const char *secret, const char *timestamp,
 	to_hex(sum, hex_out);
 }
 
-/* ---- what a header says ---- */
+/* ---- reading headers ---- */
 
 struct parsed {
 	char timestamp[TIMESTAMP_DIGITS_MAX + 1];
@@ -129,28 +129,28 @@ static const char *
 parse_timestamp(struct parsed *p, const char *text, size_t length)
 {
 	if (*p->timestamp)
-		return "it has two timestamps";
+		return "the header has two timestamps";
 	if (!length || length > TIMESTAMP_DIGITS_MAX ||
 		strspn(text, "0123456789") < length)
-		return "its timestamp is not a number";
+		return "the timestamp is not a number";
 	memcpy(p->timestamp, text, length);
 	p->timestamp[length] = 0;
 	return NULL;
 }
 
-/* Other than hex in lower case never equals a signature. */
+/* The digits need no check: what is not lower-case hex matches nothing. */
 static const char *
 parse_signature(struct parsed *p, const char *text, size_t length)
 {
 	if (length != SIGN_HEX_BYTES - 1)
 		return "the signature has the wrong length";
 	if (p->count == SIGNATURES_MAX)
-		return "it has too many signatures";
+		return "the header has too many signatures";
 	p->signatures[p->count++] = text;
 	return NULL;
 }
 
-/* "t=1,v1=…,v1=…,v0=…": other versions are not looked at. */
+/* "t=1,v1=…,v1=…,v0=…": versions other than v1 are ignored. */
 static const char *
 parse_stripe(struct parsed *p, const char *text)
 {
@@ -168,8 +168,8 @@ parse_stripe(struct parsed *p, const char *text)
 	if (wrong)
 		return wrong;
 	if (!*p->timestamp)
-		return "it has no timestamp";
-	return p->count ? NULL : "it has no signature of version 1";
+		return "the header has no timestamp";
+	return p->count ? NULL : "the header has no v1 signature";
 }
 
 static const char *
@@ -180,18 +180,18 @@ parse(struct parsed *p, enum sign_scheme scheme, const struct claim *claim)
 	size_t skip = strlen(prefix);
 
 	if (!signature)
-		return "the header of the signature is missing, or there twice";
+		return "the signature header is missing or repeated";
 	if (scheme == SIGN_STRIPE)
 		return parse_stripe(p, signature);
 	if (schemes[scheme].timestamp_header && !claim->timestamp)
-		return "the header of the timestamp is missing, or there twice";
+		return "the timestamp header is missing or repeated";
 	if (claim->timestamp)
 		wrong = parse_timestamp(
 			p, claim->timestamp, strlen(claim->timestamp));
 	if (wrong)
 		return wrong;
 	if (strncmp(signature, prefix, skip) != 0)
-		return "the signature has another form";
+		return "the signature has the wrong prefix";
 	return parse_signature(p, signature + skip, strlen(signature + skip));
 }
 
@@ -204,7 +204,8 @@ is_in_time(const struct parsed *p, const struct claim *claim)
 	       at <= claim->now_s + claim->window_s;
 }
 
-/* Each secret and each signature is tried, whichever fits. */
+/* Compares every secret with every signature, also after a match, so that the
+ * time taken does not tell which secret is in use. */
 static bool
 any_fits(const struct parsed *p, enum sign_scheme scheme,
 	const struct secrets *secrets, const struct claim *claim,
@@ -242,7 +243,7 @@ sign_check(enum sign_scheme scheme, const struct secrets *secrets,
 	if (wrong)
 		return wrong;
 	if (!any_fits(&p, scheme, secrets, claim, digest_out))
-		return "no secret makes this signature";
+		return "no secret matches the signature";
 	if (schemes[scheme].before && !is_in_time(&p, claim))
 		return "the timestamp is too far from now";
 	return NULL;

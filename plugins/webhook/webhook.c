@@ -1,5 +1,6 @@
-/* webhook: deliveries that others sign become events (receive.c), and events
- * become deliveries that are signed (outgoing.c). Settings: see plugin.yaml. */
+/* webhook: turns signed deliveries of others into events (receive.c), and
+ * events into signed deliveries (outgoing.c). plugin.yaml lists the settings.
+ */
 #include <ev.h>
 #include <jansson.h>
 #include <signal.h>
@@ -20,18 +21,19 @@ static struct receiver *receiver;
 
 /* ---- settings ---- */
 
-/* What was registered, or made, at the start cannot change while it runs. */
+/* What is registered or created at the start needs a reload to change. Returns
+ * what of it has changed, or NULL. */
 static const char *
 needs_reload(const struct settings *new)
 {
 	if (!settings.endpoint_count != !new->endpoint_count)
-		return "the endpoints are the first, or no more";
+		return "whether there are endpoints";
 	if (settings_body_bytes(new) != settings_body_bytes(&settings))
 		return "the largest body_limit";
 	if (new->remember_max != settings.remember_max)
 		return "remember_max";
 	if (!settings_same_targets(new, &settings))
-		return "which targets there are, their events and match";
+		return "the set of targets, their events or their match";
 	return NULL;
 }
 
@@ -49,7 +51,7 @@ configure(struct sup_req *req, void *user)
 	}
 	what = needs_reload(&new);
 	if (what) {
-		sup_fail(req, SUP_CONFLICT, "changed with a reload only: %s",
+		sup_fail(req, SUP_CONFLICT, "a reload is needed to change %s",
 			what);
 		settings_finish(&new);
 		return;
@@ -78,7 +80,8 @@ import_state(struct sup_req *req, void *user)
 {
 	outgoing_take_over();
 	if (receiver_import(receiver, req))
-		sup_fail(req, SUP_BAD_MESSAGE, "the state is not of this kind");
+		sup_fail(req, SUP_BAD_MESSAGE,
+			"the state is not one of this plugin");
 	else
 		sup_ok(req);
 }

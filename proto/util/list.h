@@ -48,6 +48,15 @@ list_remove(struct list *node)
 	list_init(node);
 }
 
+/* Moves all nodes of `from`, in order, into `to`, which needs no list_init();
+ * `from` is empty afterwards. */
+static inline void
+list_take_all(struct list *to, struct list *from)
+{
+	list_append(from, to);
+	list_remove(from);
+}
+
 #define list_for_each(node, head)                                              \
 	for (struct list *node = (head)->next; node != (head);                 \
 		node = node->next)

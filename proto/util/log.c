@@ -57,20 +57,20 @@ log_ring_put(const struct buffer *line)
 
 /* Reports how many lines were dropped, if there is room for that again. */
 static bool
-log_tell_dropped(void)
+log_report_dropped(void)
 {
 	struct buffer text = {0}, line = {0};
-	bool told;
+	bool reported;
 
 	buffer_format(&text, "%llu log lines dropped",
 		(unsigned long long)logger.dropped);
 	log_line(&line, logger.format, logger.journald, LOG_WARN, NULL, &text);
-	told = log_ring_put(&line);
-	if (told)
+	reported = log_ring_put(&line);
+	if (reported)
 		logger.dropped = 0;
 	buffer_finish(&text);
 	buffer_finish(&line);
-	return told;
+	return reported;
 }
 
 /* Writes without blocking: -1 with EAGAIN where that would. */
@@ -124,7 +124,7 @@ log_flush(void)
 		logger.start = (logger.start + (size_t)put) % LOG_RING_BYTES;
 		logger.length -= (size_t)put;
 		if (!logger.length && logger.dropped)
-			log_tell_dropped();
+			log_report_dropped();
 	}
 	return true;
 }
@@ -159,7 +159,7 @@ log_put_line(bool may_wait)
 	if (logger.length > LOG_RING_BYTES / 2)
 		log_flush();
 	if ((may_wait && logger.length > LOG_RING_BYTES / 2) ||
-		(logger.dropped && !log_tell_dropped()) ||
+		(logger.dropped && !log_report_dropped()) ||
 		!log_ring_put(&logger.line))
 		log_drop();
 }

@@ -113,6 +113,12 @@ text_format(char *out, size_t size, const char *format, ...)
 	return length;
 }
 
+bool
+text_same(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
 int
 text_hex_digit(char c)
 {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "proto/util/bytes.h"
@@ -23,6 +24,8 @@ size_t text_format(char *out, size_t size, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 size_t text_vformat(char *out, size_t size, const char *format, va_list list)
 	__attribute__((format(printf, 3, 0)));
+/* Either may be NULL, which is the same as NULL alone. */
+bool text_same(const char *a, const char *b);
 /* Of either case; -1: it is not one. */
 int text_hex_digit(char c);
 /* A copy in which everything that is not UTF-8, and NUL, is U+FFFD; the caller

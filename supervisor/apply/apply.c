@@ -49,7 +49,7 @@ pass_destroy(struct apply_pass *pass)
 
 /* Reports the finished document to all requests of the pass. */
 static void
-tell_all(struct apply_pass *pass)
+report_all(struct apply_pass *pass)
 {
 	struct apply_lane *lane = pass->lane;
 	struct apply_report report;
@@ -76,7 +76,7 @@ void
 apply_pass_end(struct apply_pass *pass)
 {
 	pass->is_in_force = true; /* nothing is left to do but to report */
-	apply_work(pass, apply_document_step, tell_all);
+	apply_work(pass, apply_document_step, report_all);
 }
 
 /* ---- its steps ---- */

@@ -248,7 +248,7 @@ first_changes(const struct apply_pass *pass, uint32_t *left_out)
 
 /* The first error of its files, if that is why. */
 static void
-tell_refusal(const struct apply_pass *pass)
+report_refusal(const struct apply_pass *pass)
 {
 	const struct problems *problems = &pass->problems;
 	char text[1024];
@@ -268,14 +268,14 @@ tell_refusal(const struct apply_pass *pass)
 }
 
 static void
-tell_news(const struct apply_pass *pass)
+report_news(const struct apply_pass *pass)
 {
 	struct gateway *g = pass->gateway;
 	json_t *changes, *data;
 	uint32_t left_out;
 
 	if (is_refused(pass)) {
-		tell_refusal(pass);
+		report_refusal(pass);
 		return;
 	}
 	changes = first_changes(pass, &left_out);
@@ -295,7 +295,7 @@ apply_log(const struct apply_pass *pass)
 	if (is_plan(pass))
 		return;
 	log_problems(pass);
-	tell_news(pass);
+	report_news(pass);
 	if (is_refused(pass))
 		log_error("configuration not applied: %s; everything serves as "
 			  "before",

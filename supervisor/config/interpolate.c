@@ -19,7 +19,7 @@ struct replacing {
 };
 
 /* Stores a problem; the key's name comes first. */
-#define tell(r, format, ...)                                                   \
+#define report(r, format, ...)                                                 \
 	((r)->failed = true,                                                   \
 		node_problem((r)->problems, (r)->node, "'%s': " format,        \
 			(r)->name, ##__VA_ARGS__))
@@ -58,7 +58,8 @@ append_text(struct replacing *r, const char *bytes, size_t length)
 	if (r->failed)
 		return;
 	if (length > INTERPOLATED_BYTES_MAX - buffer_length(text))
-		tell(r, "longer than %u MiB with what its references stand for",
+		report(r,
+			"longer than %u MiB with what its references stand for",
 			INTERPOLATED_BYTES_MAX >> 20);
 	else
 		buffer_append(text, bytes, length);
@@ -68,15 +69,15 @@ static void
 put_variable(struct replacing *r, const char *variable)
 {
 	if (!schema_is_variable(variable, strlen(variable))) {
-		tell(r, "${env:} must have the name of a variable: letters, "
-			"digits and _, no digit first");
+		report(r, "${env:} must have the name of a variable: letters, "
+			  "digits and _, no digit first");
 		return;
 	}
 	const char *value = getenv(variable);
 	if (!value)
-		tell(r, "environment variable '%s' is not set", variable);
+		report(r, "environment variable '%s' is not set", variable);
 	else if (!is_utf8(value, strlen(value)))
-		tell(r, "the variable '%s' is not UTF-8", variable);
+		report(r, "the variable '%s' is not UTF-8", variable);
 	else
 		append_text(r, value, strlen(value));
 	buffer_format(&r->out->shown, "${env:%s}", variable);
@@ -90,15 +91,15 @@ put_content(struct replacing *r, const char *path)
 	char *bytes = source_read_bytes(
 		path, REFERENCE_FILE_BYTES_MAX, &length, &err);
 	if (!bytes) {
-		tell(r, "'%s' %s", path, err.text);
+		report(r, "'%s' %s", path, err.text);
 		return;
 	}
 	if (length && bytes[length - 1] == '\n')
 		length--;
 	if (memchr(bytes, '\0', length))
-		tell(r, "'%s' has a NUL byte in it", path);
+		report(r, "'%s' has a NUL byte in it", path);
 	else if (!is_utf8(bytes, length))
-		tell(r, "'%s' is not UTF-8", path);
+		report(r, "'%s' is not UTF-8", path);
 	else
 		append_text(r, bytes, length);
 	explicit_bzero(bytes, length);
@@ -109,7 +110,7 @@ static void
 put_file(struct replacing *r, const char *written)
 {
 	if (!*written) {
-		tell(r, "${file:} must have a path");
+		report(r, "${file:} must have a path");
 		return;
 	}
 	char *path = path_beside(r->node->file, written);
@@ -138,8 +139,8 @@ put_reference(struct replacing *r, const char *text)
 		free(argument);
 		return (size_t)(end - text) + 1;
 	}
-	tell(r, "a ${ begins ${env:NAME} or ${file:PATH}; the text itself is "
-		"written $${");
+	report(r, "a ${ begins ${env:NAME} or ${file:PATH}; the text itself is "
+		  "written $${");
 	return 0;
 }
 

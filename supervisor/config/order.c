@@ -61,8 +61,8 @@ problem_of_unknown(
 	const char *id = w->config->plugins[index]->id;
 	struct near near;
 	near_init(&near, found->id);
-	bool is_told = w->problems->count < PROBLEMS_MAX;
-	for (uint32_t i = 0; is_told && i < w->config->plugin_count; i++)
+	bool is_reported = w->problems->count < PROBLEMS_MAX;
+	for (uint32_t i = 0; is_reported && i < w->config->plugin_count; i++)
 		if (i != index)
 			near_offer(&near, w->config->plugins[i]->id);
 	problems_add(w->problems, found->file, found->at.line, found->at.column,

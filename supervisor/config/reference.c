@@ -48,16 +48,16 @@ reference_print_type(const struct schema_row *row, FILE *out)
 }
 
 static void
-walk(const struct schema_table *table, const char *prefix, reference_key *tell,
-	void *user)
+walk(const struct schema_table *table, const char *prefix,
+	reference_key *report, void *user)
 {
 	for (const struct schema_row *row = table->rows; row->type; row++) {
 		if (row->type == SCHEMA_INLINE) {
-			tell(user, row, prefix);
+			report(user, row, prefix);
 			continue;
 		}
 		char *key = memory_format("%s%s", prefix, row->name);
-		tell(user, row, key);
+		report(user, row, key);
 		if (row->table) {
 			const char *join = ".";
 			if (row->type == SCHEMA_LIST)
@@ -65,7 +65,7 @@ walk(const struct schema_table *table, const char *prefix, reference_key *tell,
 			else if (row->type == SCHEMA_OWN)
 				join = ".ID.";
 			char *inner = memory_format("%s%s", key, join);
-			walk(row->table, inner, tell, user);
+			walk(row->table, inner, report, user);
 			free(inner);
 		}
 		free(key);
@@ -74,9 +74,9 @@ walk(const struct schema_table *table, const char *prefix, reference_key *tell,
 
 void
 reference_walk(
-	const struct schema_table *table, reference_key *tell, void *user)
+	const struct schema_table *table, reference_key *report, void *user)
 {
-	walk(table, "", tell, user);
+	walk(table, "", report, user);
 }
 
 struct printing {

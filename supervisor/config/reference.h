@@ -14,4 +14,4 @@ void reference_print_type(const struct schema_row *row, FILE *out);
 typedef void reference_key(
 	void *user, const struct schema_row *row, const char *key);
 void reference_walk(
-	const struct schema_table *table, reference_key *tell, void *user);
+	const struct schema_table *table, reference_key *report, void *user);

@@ -15,7 +15,7 @@ struct comparison {
 
 /* Takes the path. */
 static void
-tell(const struct comparison *c, char *path, enum config_change_kind kind)
+report(const struct comparison *c, char *path, enum config_change_kind kind)
 {
 	c->differ(c->user, path, kind, c->row, c->old, c->new);
 	free(path);
@@ -36,7 +36,7 @@ compare_key(const struct comparison *c, const char *path, const char *key,
 	if (old && new)
 		compare_json(c, inner, old, new);
 	else
-		tell(c, memory_copy_text(inner),
+		report(c, memory_copy_text(inner),
 			new ? CHANGE_ADDED : CHANGE_REMOVED);
 	free(inner);
 }
@@ -46,7 +46,7 @@ compare_json(const struct comparison *c, const char *path, const json_t *old,
 	const json_t *new)
 {
 	if (!json_is_object(old) || !json_is_object(new)) {
-		tell(c, memory_copy_text(path), CHANGE_CHANGED);
+		report(c, memory_copy_text(path), CHANGE_CHANGED);
 		return;
 	}
 	const char *key;
@@ -71,10 +71,11 @@ env_find(const struct text_list *env, const char *entry)
 }
 
 static void
-tell_env(const struct comparison *c, const char *path, const char *entry,
+report_env(const struct comparison *c, const char *path, const char *entry,
 	enum config_change_kind kind)
 {
-	tell(c, memory_format("%s.%.*s", path, (int)strcspn(entry, "="), entry),
+	report(c,
+		memory_format("%s.%.*s", path, (int)strcspn(entry, "="), entry),
 		kind);
 }
 
@@ -86,12 +87,12 @@ compare_env(const struct comparison *c, const char *path)
 	for (uint32_t i = 0; i < old->count; i++) {
 		const char *now = env_find(new, old->items[i]);
 		if (!now || strcmp(now, old->items[i]) != 0)
-			tell_env(c, path, old->items[i],
+			report_env(c, path, old->items[i],
 				now ? CHANGE_CHANGED : CHANGE_REMOVED);
 	}
 	for (uint32_t i = 0; i < new->count; i++)
 		if (!env_find(old, new->items[i]))
-			tell_env(c, path, new->items[i], CHANGE_ADDED);
+			report_env(c, path, new->items[i], CHANGE_ADDED);
 }
 
 /* ---- lists of maps ---- */
@@ -138,13 +139,13 @@ compare_named(const struct comparison *c, const char *path,
 		const char *name = schema_identity(table, old, i);
 		const void *now = find_element(table, new, name);
 		if (!now || elements_differ(table, element(table, old, i), now))
-			tell(c, memory_format("%s[%s]", path, name),
+			report(c, memory_format("%s[%s]", path, name),
 				now ? CHANGE_CHANGED : CHANGE_REMOVED);
 	}
 	for (uint32_t i = 0; i < new->count; i++) {
 		const char *name = schema_identity(table, new, i);
 		if (!find_element(table, old, name))
-			tell(c, memory_format("%s[%s]", path, name),
+			report(c, memory_format("%s[%s]", path, name),
 				CHANGE_ADDED);
 	}
 }
@@ -165,7 +166,7 @@ compare_list(const struct comparison *c, const char *path)
 		differ = elements_differ(table, element(table, &old, i),
 			element(table, &new, i));
 	if (differ)
-		tell(c, memory_copy_text(path), CHANGE_CHANGED);
+		report(c, memory_copy_text(path), CHANGE_CHANGED);
 }
 
 static void
@@ -182,7 +183,7 @@ compare_row(const struct comparison *c, const char *path)
 		if (!json_equal(*old, *new))
 			compare_json(c, path, *old, *new);
 	} else if (!schema_value_same(row, c->old, c->new)) {
-		tell(c, memory_copy_text(path), CHANGE_CHANGED);
+		report(c, memory_copy_text(path), CHANGE_CHANGED);
 	}
 }
 

@@ -161,7 +161,7 @@ item_finish(struct batch_item *item, struct receipt *receipt)
 	item->receipt = receipt_ref(receipt);
 	b->awaited--;
 	if (b->several)
-		command_tell(b->call,
+		command_report(b->call,
 			json_pack("{s:O}", "receipt", receipt_view(receipt)));
 	if (!b->awaited)
 		batch_finish(b);
@@ -173,7 +173,7 @@ item_phase(struct reload_watcher *w, const char *plugin_id, const char *phase,
 {
 	struct batch_item *item = container_of(w, struct batch_item, watcher);
 
-	command_tell(item->batch->call,
+	command_report(item->batch->call,
 		json_pack("{s:s,s:s,s:f}", "pluginId", plugin_id, "phase",
 			phase, "ms", ms_since_begin));
 }
@@ -185,7 +185,7 @@ item_verdict(struct reload_watcher *w, struct receipt *receipt)
 
 	if (item->batch->waiting == WAIT_SETTLED &&
 		receipt_has_succeeded(receipt))
-		command_tell(item->batch->call,
+		command_report(item->batch->call,
 			json_pack("{s:O}", "verdict", receipt_view(receipt)));
 	else
 		item_finish(item, receipt);

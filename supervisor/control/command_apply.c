@@ -37,8 +37,9 @@ on_phase(struct apply_request *r, const char *plugin_id, const char *phase,
 {
 	struct apply_job *a = container_of(r, struct apply_job, request);
 
-	command_tell(a->call, json_pack("{s:s,s:s,s:f}", "pluginId", plugin_id,
-				      "phase", phase, "ms", ms_since_begin));
+	command_report(
+		a->call, json_pack("{s:s,s:s,s:f}", "pluginId", plugin_id,
+				 "phase", phase, "ms", ms_since_begin));
 }
 
 static void
@@ -46,7 +47,7 @@ on_receipt(struct apply_request *r, struct receipt *receipt)
 {
 	struct apply_job *a = container_of(r, struct apply_job, request);
 
-	command_tell(
+	command_report(
 		a->call, json_pack("{s:O}", "receipt", receipt_view(receipt)));
 }
 

@@ -2,48 +2,22 @@
 #include <stdlib.h>
 
 #include "proto/event_name.h"
-#include "proto/json_text.h"
 #include "proto/util/memory.h"
 #include "supervisor/control/job.h"
 #include "supervisor/control/plugin_view.h"
 #include "supervisor/control/rows.h"
 #include "supervisor/event/view.h"
 
-static void
-put_row(struct buffer *text, json_t *row)
-{
-	json_text_append(text, row, JSON_TEXT_COMPACT);
-	json_decref(row);
-}
-
-/* at: the plugin's number and the index of the row among its rows; user: the
- * name of an event, or NULL. */
+/* user: the name of an event, or NULL */
 static bool
 hooks_next(struct rows *r, struct buffer *text)
 {
-	uint32_t plugin = (uint32_t)(r->at >> 32), index = (uint32_t)r->at;
-	const struct route_row *row =
-		route_table_next(r->gateway->routes, &plugin, &index);
+	const struct route_row *row = rows_next_route(r);
 
-	r->at = (uint64_t)plugin << 32 | index;
-	if (!row)
-		return false;
-	if (row->kind != REGISTRATION_HOOK ||
-		(r->user && !hook_view_concerns(row, r->user)))
-		return true;
-	put_row(text, plugin_view_route(r->gateway, row));
-	return true;
-}
-
-static bool
-are_few(const struct gateway *g)
-{
-	uint32_t plugin = 0, index = 0, count = 0;
-
-	while (route_table_next(g->routes, &plugin, &index))
-		if (++count > ROWS_AT_ONCE_MAX)
-			return false;
-	return true;
+	if (row && row->kind == REGISTRATION_HOOK &&
+		(!r->user || hook_view_concerns(row, r->user)))
+		rows_put(text, plugin_view_route(r->gateway, row));
+	return row;
 }
 
 static void
@@ -69,6 +43,7 @@ command_hooks(struct command_call *call, const json_t *args)
 	r->next = hooks_next;
 	r->user = memory_copy_text(event);
 	r->free = free_event;
-	rows_finish(call, r, key, are_few(call->gateway));
+	r->end = UINT32_MAX;
+	rows_finish(call, r, key, rows_of_routes_are_few(r));
 	free(key);
 }

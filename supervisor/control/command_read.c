@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "proto/json_text.h"
 #include "proto/util/clock.h"
 #include "proto/util/text.h"
 #include "proto/value.h"
@@ -52,13 +51,6 @@ status_begin(struct rows *r)
 	return document;
 }
 
-static void
-put_row(struct buffer *text, json_t *row)
-{
-	json_text_append(text, row, JSON_TEXT_COMPACT);
-	json_decref(row);
-}
-
 static struct plugin *
 next_plugin(struct rows *r)
 {
@@ -87,7 +79,7 @@ status_next(struct rows *r, struct buffer *text)
 		return false;
 	p = next_plugin(r);
 	if (p)
-		put_row(text, status_row(p, r->kind));
+		rows_put(text, status_row(p, r->kind));
 	return true;
 }
 
@@ -100,7 +92,7 @@ list_next(struct rows *r, struct buffer *text)
 		return false;
 	p = next_plugin(r);
 	if (p)
-		put_row(text, plugin_view_list(r->gateway, p));
+		rows_put(text, plugin_view_list(r->gateway, p));
 	return true;
 }
 
@@ -191,31 +183,14 @@ routes_begin(struct rows *r)
 		(json_int_t)route_table_generation(r->gateway->routes));
 }
 
-/* at: the plugin's number and the index of the row among its rows. */
 static bool
 routes_next(struct rows *r, struct buffer *text)
 {
-	uint32_t plugin = (uint32_t)(r->at >> 32), index = (uint32_t)r->at;
-	const struct route_row *row =
-		route_table_next(r->gateway->routes, &plugin, &index);
+	const struct route_row *row = rows_next_route(r);
 
-	r->at = (uint64_t)plugin << 32 | index;
-	if (!row || plugin > r->end)
-		return false;
-	if (r->kind < 0 || (int)row->kind == r->kind)
-		put_row(text, plugin_view_route(r->gateway, row));
-	return true;
-}
-
-static bool
-routes_are_few(const struct gateway *g, struct rows *r)
-{
-	uint32_t plugin = (uint32_t)(r->at >> 32), index = 0, count = 0;
-
-	while (route_table_next(g->routes, &plugin, &index) && plugin <= r->end)
-		if (++count > ROWS_AT_ONCE_MAX)
-			return false;
-	return true;
+	if (row && (r->kind < 0 || (int)row->kind == r->kind))
+		rows_put(text, plugin_view_route(r->gateway, row));
+	return row;
 }
 
 static void
@@ -228,7 +203,7 @@ finish_routes(struct command_call *call, const struct plugin *p, int kind)
 	r->kind = kind;
 	r->at = p ? (uint64_t)p->number << 32 : 0;
 	r->end = p ? p->number : UINT32_MAX;
-	rows_finish(call, r, "routes", routes_are_few(call->gateway, r));
+	rows_finish(call, r, "routes", rows_of_routes_are_few(r));
 }
 
 void
@@ -278,7 +253,7 @@ command_show(struct command_call *call, const json_t *args)
 	r->kind = -1;
 	r->at = (uint64_t)p->number << 32;
 	r->end = p->number;
-	rows_finish(call, r, "show", routes_are_few(call->gateway, r));
+	rows_finish(call, r, "show", rows_of_routes_are_few(r));
 }
 
 void

@@ -79,21 +79,14 @@ count(const struct x_job *j, bool failed)
 /* ---- the worker ---- */
 
 static void
-pack_raw(msgpack_packer *p, const struct buffer *b)
-{
-	codec_raw(p, (struct bytes){
-			     (const char *)buffer_bytes(b), buffer_length(b)});
-}
-
-static void
 encode(struct request *r, msgpack_packer *p, uint32_t wire_id)
 {
 	struct x_job *j = job_of_request(r);
 
 	codec_request(p, wire_id, MESSAGE_CLI, 4);
 	codec_text(p, j->name);
-	pack_raw(p, &j->argv);
-	pack_raw(p, &j->about);
+	codec_raw_buffer(p, &j->argv);
+	codec_raw_buffer(p, &j->about);
 	msgpack_pack_uint64(p, dispatch_deadline_ms(r));
 	j->is_sent = true;
 	if (!j->has_input)

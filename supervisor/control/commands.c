@@ -267,7 +267,7 @@ command_fail(struct command_call *call, enum outcome outcome,
 }
 
 void
-command_tell(struct command_call *call, json_t *event)
+command_report(struct command_call *call, json_t *event)
 {
 	if (call->on_progress)
 		call->on_progress(call, event);

@@ -37,33 +37,33 @@ follow_end(struct command_job *job)
 }
 
 static void
-tell_dropped(struct follow *f, uint64_t count)
+report_dropped(struct follow *f, uint64_t count)
 {
 	if (count)
-		command_tell(f->call,
+		command_report(f->call,
 			json_pack("{s:I}", "dropped", (json_int_t)count));
 }
 
 static void
-tell_event(struct follow *f, const struct journal_text *event)
+report_event(struct follow *f, const struct journal_text *event)
 {
 	json_t *value = json_loadb(
 		event->text.at, event->text.length, JSON_ALLOW_NUL, NULL);
 
-	tell_dropped(f, event->missed);
+	report_dropped(f, event->missed);
 	f->sent = event->seq;
-	command_tell(f->call, json_pack("{s:o}", "event", value));
+	command_report(f->call, json_pack("{s:o}", "event", value));
 }
 
 static void
 skip_event(struct follow *f, const struct journal_text *event)
 {
-	tell_dropped(f, event->missed);
+	report_dropped(f, event->missed);
 	f->sent = event->seq;
 }
 
 static bool
-tell_some(struct slice *slice)
+report_some(struct slice *slice)
 {
 	struct follow *f = container_of(slice, struct follow, slice);
 	const struct journal *j = f->call->gateway->journal;
@@ -75,7 +75,7 @@ tell_some(struct slice *slice)
 			return false;
 		bytes += event.text.length;
 		if (journal_is_of(&event, f->plugin_id))
-			tell_event(f, &event);
+			report_event(f, &event);
 		else
 			skip_event(f, &event);
 	}
@@ -97,16 +97,16 @@ on_news(struct journal_reader *reader, json_t *event)
 {
 	struct follow *f = container_of(reader, struct follow, reader);
 
-	command_tell(f->call, json_pack("{s:O}", "event", event));
+	command_report(f->call, json_pack("{s:O}", "event", event));
 }
 
 static void
-begin_to_tell(struct follow *f, uint64_t cursor, uint64_t missed)
+begin_report(struct follow *f, uint64_t cursor, uint64_t missed)
 {
 	struct gateway *g = f->call->gateway;
 
 	f->sent = journal_cursor_fit(g->journal, cursor, &missed);
-	tell_dropped(f, missed);
+	report_dropped(f, missed);
 	slice_take(g->slices, &f->slice);
 }
 
@@ -122,13 +122,13 @@ command_follow_events(struct command_call *call, uint64_t cursor,
 	f->call = call;
 	f->reader.on_event = call->reads_journal ? on_news : on_event;
 	list_init(&f->reader.node);
-	slice_init(&f->slice, tell_some);
+	slice_init(&f->slice, report_some);
 	call->job = &f->job;
 	journal_follow(call->gateway->journal, &f->reader);
 	if (call->reads_journal)
-		command_tell(call,
+		command_report(call,
 			json_pack("{s:I,s:I}", "after", (json_int_t)cursor,
 				"dropped", (json_int_t)missed));
 	else
-		begin_to_tell(f, cursor, missed);
+		begin_report(f, cursor, missed);
 }

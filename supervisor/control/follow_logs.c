@@ -57,7 +57,7 @@ report_drops(struct wheel_timer *timer)
 	uint64_t dropped = f->dropped;
 
 	f->dropped = 0;
-	command_tell(
+	command_report(
 		f->call, json_pack("{s:I}", "dropped", (json_int_t)dropped));
 }
 
@@ -72,7 +72,7 @@ note_drops(struct follow *f, uint64_t count)
 }
 
 static bool
-tell_some(struct slice *slice)
+report_some(struct slice *slice)
 {
 	struct follow *f = container_of(slice, struct follow, slice);
 	size_t bytes = 0;
@@ -91,7 +91,7 @@ tell_some(struct slice *slice)
 		note_drops(f, number - f->next);
 		f->next = number + 1;
 		if (log_source_takes(&f->source, line))
-			command_tell(f->call,
+			command_report(f->call,
 				json_pack("{s:o}", "line",
 					log_source_json(&f->source, line, id)));
 	}
@@ -173,7 +173,7 @@ command_follow_logs(
 	f->next = number_of_last(source, count);
 	wheel_timer_init(&f->drops_due, report_drops);
 	list_init(&f->reader.node);
-	slice_init(&f->slice, tell_some);
+	slice_init(&f->slice, report_some);
 	journal_follow(call->gateway->journal, &f->reader);
 	call->job = &f->job;
 	attach(f);

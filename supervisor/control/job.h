@@ -37,7 +37,7 @@ void command_print(struct command_call *call, enum outcome outcome,
 void command_finish_long(
 	struct command_call *call, enum outcome outcome, json_t *document);
 /* Reports progress. Takes the event's reference. */
-void command_tell(struct command_call *call, json_t *event);
+void command_report(struct command_call *call, json_t *event);
 
 /* Names that are compared for a "did you mean". */
 #define NEAR_LOOKS_MAX 1000

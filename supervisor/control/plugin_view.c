@@ -300,14 +300,6 @@ plugin_view_route(const struct gateway *g, const struct route_row *row)
 	return o;
 }
 
-static json_t *
-schedules_view(const struct plugin *p)
-{
-	json_t *rows = schedule_view(p);
-
-	return rows ? rows : json_array();
-}
-
 json_t *
 plugin_view_all(const struct gateway *g, const struct plugin *p)
 {
@@ -329,7 +321,7 @@ plugin_view_all(const struct gateway *g, const struct plugin *p)
 	json_object_set_new(all, "workers", workers_view(p));
 	json_object_set_new(all, "limits", limits_view(&p->config->limits));
 	json_object_set_new(all, "counters", counters_view(p));
-	json_object_set_new(all, "schedules", schedules_view(p));
+	json_object_set_new(all, "schedules", schedule_view(p));
 	if (p->last_reload)
 		json_object_set(
 			all, "lastReload", receipt_view(p->last_reload));

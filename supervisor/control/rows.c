@@ -7,6 +7,40 @@
 #include "proto/json_text.h"
 #include "proto/util/memory.h"
 
+void
+rows_put(struct buffer *text, json_t *row)
+{
+	json_text_append(text, row, JSON_TEXT_COMPACT);
+	json_decref(row);
+}
+
+/* ---- routes ---- */
+
+const struct route_row *
+rows_next_route(struct rows *r)
+{
+	uint32_t plugin = (uint32_t)(r->at >> 32), index = (uint32_t)r->at;
+	const struct route_row *row =
+		route_table_next(r->gateway->routes, &plugin, &index);
+
+	r->at = (uint64_t)plugin << 32 | index;
+	return plugin <= r->end ? row : NULL;
+}
+
+bool
+rows_of_routes_are_few(const struct rows *r)
+{
+	uint32_t plugin = (uint32_t)(r->at >> 32), index = 0, count = 0;
+
+	while (route_table_next(r->gateway->routes, &plugin, &index) &&
+		plugin <= r->end)
+		if (++count > ROWS_AT_ONCE_MAX)
+			return false;
+	return true;
+}
+
+/* ---- the frame ---- */
+
 static void
 put_member(struct buffer *text, const char *key, const json_t *value)
 {

@@ -41,6 +41,14 @@ struct rows {
 /* Creates rows; the caller then sets the members that begin() and next() need.
  * id is copied. */
 struct rows *rows_create(struct gateway *g, const char *name, const char *id);
+/* For next(): appends the row, whose reference is taken. */
+void rows_put(struct buffer *text, json_t *row);
+/* The next row of the route table; at: the plugin's number, and the index among
+ * its rows. NULL: there are no more. */
+const struct route_row *rows_next_route(struct rows *r);
+/* Whether the rows from r->at to those of the plugin r->end can be written at
+ * once. */
+bool rows_of_routes_are_few(const struct rows *r);
 /* Ends the call with the rows: at once if they are few, else as a page. key
  * must name the verb and everything that next() depends on. */
 void rows_finish(struct command_call *call, struct rows *r, const char *key,

@@ -27,7 +27,7 @@ call_destroy(struct session_call *c)
 
 /* The client has caught up: reports once how much progress it missed. */
 static void
-tell_dropped(struct session *s, uint32_t id)
+report_dropped(struct session *s, uint32_t id)
 {
 	msgpack_packer *p = reply_progress(&s->peer, id);
 
@@ -49,7 +49,7 @@ call_progress(struct command_call *call, json_t *event)
 		return;
 	}
 	if (s->dropped)
-		tell_dropped(s, c->id);
+		report_dropped(s, c->id);
 	value_pack(reply_progress(&s->peer, c->id), event);
 	if (peer_end(&s->peer))
 		s->dropped++;
@@ -194,7 +194,7 @@ run_call(struct session *s, const struct message *m, const char *verb,
 	c->call.on_page = call_page;
 	c->call.wants_packed = true;
 	c->call.on_shutdown = call_shutdown;
-	session_may_stream(c);
+	session_allow_streams(c);
 	c->call.nobody = s->rank == RANK_NOBODY;
 	if (c->call.nobody)
 		note_denied(s, verb);
@@ -277,7 +277,7 @@ on_flushed(struct peer *peer)
 	struct session *s = peer->owner;
 
 	if (s->dropped && !list_is_empty(&s->calls))
-		tell_dropped(s,
+		report_dropped(s,
 			container_of(s->calls.next, struct session_call, node)
 				->id);
 	send_pages(s);

@@ -10,8 +10,8 @@
 #include "supervisor/control/role.h"
 
 #define SESSION_CALLS_MAX 64
-/* Bytes queued for a client, past which progress is dropped (the client is told
- * how much) and no more of its calls are read. */
+/* Bytes queued for a client, past which progress is dropped (the client gets
+ * their number) and no more of its calls are read. */
 #define SESSION_BACKLOG_MAX ((size_t)1024 * 1024)
 /* Past this, answers of calls in progress are dropped, too. */
 #define SESSION_QUEUED_MAX ((size_t)16 * 1024 * 1024)

@@ -19,6 +19,6 @@ struct session_call {
 /* ---- session_stream.c ---- */
 /* Gives the call the means to stream, unless another one of its session does.
  */
-void session_may_stream(struct session_call *c);
+void session_allow_streams(struct session_call *c);
 /* A notification of the client: input or credit for a call, or unknown. */
 void session_take_stream(struct session *s, const struct message *m);

@@ -30,7 +30,7 @@ call_input_credit(struct command_call *call, uint64_t bytes)
 }
 
 void
-session_may_stream(struct session_call *c)
+session_allow_streams(struct session_call *c)
 {
 	list_for_each (node, &c->session->calls)
 		if (container_of(node, struct session_call, node)->call.stream)

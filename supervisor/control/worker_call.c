@@ -26,6 +26,7 @@ struct worker_call {
 	uint32_t plugin, worker, wire_id;
 	size_t bytes;		   /* of its arguments */
 	struct command_call call;  /* used for one of supd's own methods */
+	struct wheel_timer late;   /* the deadline of that */
 	struct invoke invoke;	   /* used for a call of a plugin */
 	struct channel_send send;  /* used for a message of a channel */
 	struct worker_chain chain; /* of the request it is made for; valid
@@ -39,6 +40,7 @@ worker_call_end(struct worker_call *c)
 	struct plugin *p = gateway_plugin_by_number(c->gateway, c->plugin);
 	struct worker *w = p ? plugin_worker(p, c->worker) : NULL;
 
+	wheel_clear(&c->gateway->wheel, &c->late);
 	if (w) {
 		w->calls--;
 		w->call_bytes -= c->bytes;
@@ -110,9 +112,36 @@ command_done(struct command_call *call, enum outcome outcome, json_t *result)
 		text ? text : "failed");
 }
 
+/* What the method began goes on. */
 static void
-run_method(struct worker_call *c, const char *verb, const json_t *args)
+method_late(struct wheel_timer *t)
 {
+	struct worker_call *c = container_of(t, struct worker_call, late);
+
+	command_abandon(&c->call);
+	worker_call_answer(c, NULL, WIRE_TIMEOUT,
+		"the method was not done in time; what it began goes on");
+}
+
+/* At the deadline of the call, or of the request that it is made for. */
+static void
+set_late(struct worker_call *c, uint64_t timeout_ms)
+{
+	uint64_t due_ms = c->chain.due_ms;
+
+	if (timeout_ms > WIRE_DEADLINE_MAX_MS)
+		timeout_ms = WIRE_DEADLINE_MAX_MS;
+	if (timeout_ms && (!due_ms || clock_ms() + timeout_ms < due_ms))
+		due_ms = clock_ms() + timeout_ms;
+	if (due_ms)
+		wheel_set(&c->gateway->wheel, &c->late, due_ms);
+}
+
+static void
+run_method(struct worker_call *c, const char *verb, const json_t *args,
+	uint64_t timeout_ms)
+{
+	set_late(c, timeout_ms);
 	c->call = (struct command_call){.gateway = c->gateway,
 		.role = ROLE_OPERATOR,
 		.door = "plugin",
@@ -217,7 +246,7 @@ run(struct worker_call *c, struct worker *w, int kind, const struct message *m,
 		return;
 	}
 	if (verb)
-		run_method(c, verb, args);
+		run_method(c, verb, args, m->params[3].via.u64);
 	else if (kind == REGISTRATION_CHANNEL)
 		run_send(c, w, m, args);
 	else
@@ -226,14 +255,14 @@ run(struct worker_call *c, struct worker *w, int kind, const struct message *m,
 }
 
 static struct plugin_counters *
-counters_of(struct gateway *g, const struct worker *w)
+counters_of(const struct worker *w)
 {
-	return &gateway_plugin_by_number(g, w->plugin)->counters;
+	return &((struct plugin *)w->owner)->counters;
 }
 
 static void
-refuse_deep(struct gateway *g, struct worker *w, const struct message *m,
-	const struct chain *chain)
+refuse_deep(
+	struct worker *w, const struct message *m, const struct chain *chain)
 {
 	struct bytes name = codec_bytes(&m->params[1]);
 	char *calls = chain_text(chain);
@@ -242,7 +271,7 @@ refuse_deep(struct gateway *g, struct worker *w, const struct message *m,
 		CHAIN_DEPTH_MAX, calls,
 		(int)text_fit(name.at, name.length, CHAIN_LINK_BYTES), name.at);
 
-	counters_of(g, w)->calls_too_deep++;
+	counters_of(w)->calls_too_deep++;
 	worker_refuse_call(w, m->id, WIRE_CONFLICT, text);
 	free(text);
 	free(calls);
@@ -250,16 +279,16 @@ refuse_deep(struct gateway *g, struct worker *w, const struct message *m,
 
 /* Reads in the name of which request the call is made. False: refused. */
 static bool
-inherit(struct gateway *g, struct worker *w, const struct message *m,
-	bool continues, struct worker_chain *out)
+inherit(struct worker *w, const struct message *m, bool continues,
+	struct worker_chain *out)
 {
 	uint64_t request = m->param_count > 4 ? m->params[4].via.u64 : 0;
 
 	*out = (struct worker_chain){0};
 	if (request && !worker_chain(w, request, out))
-		counters_of(g, w)->calls_stray++;
+		counters_of(w)->calls_stray++;
 	if (continues && chain_is_full(out->chain)) {
-		refuse_deep(g, w, m, out->chain);
+		refuse_deep(w, m, out->chain);
 		return false;
 	}
 	if (out->due_ms && out->due_ms <= clock_ms()) {
@@ -284,7 +313,7 @@ take_event(struct gateway *g, struct worker *w, const struct message *m)
 	uint64_t seq;
 	char *text;
 
-	if (!inherit(g, w, m, true, &chain))
+	if (!inherit(w, m, true, &chain))
 		return;
 	text = memory_copy_bytes(name.at, name.length);
 	if (strlen(text) != name.length)
@@ -335,10 +364,10 @@ commands_worker_call(
 		w->call_bytes >= WORKER_CALL_BYTES_MAX) {
 		worker_refuse_call(
 			w, m->id, WIRE_BUSY, "too many calls at a time");
-		counters_of(g, w)->calls_refused++;
+		counters_of(w)->calls_refused++;
 		return;
 	}
-	if (!inherit(g, w, m, !verb, &chain))
+	if (!inherit(w, m, !verb, &chain))
 		return;
 	w->calls++;
 	c = memory_alloc(sizeof(*c));
@@ -347,5 +376,6 @@ commands_worker_call(
 	c->worker = w->id;
 	c->wire_id = m->id;
 	c->chain = chain;
+	wheel_timer_init(&c->late, method_late);
 	run(c, w, kind, m, verb);
 }

@@ -57,7 +57,7 @@ new_event(struct call_watch *w, const char *name, json_t *data)
 /* Observers hear of the event with one more member, whose reference is taken.
  */
 static void
-tell(struct call_watch *w, const json_t *data, const char *key, json_t *more)
+report(struct call_watch *w, const json_t *data, const char *key, json_t *more)
 {
 	json_t *whole = more ? json_copy((json_t *)(uintptr_t)data)
 			     : json_incref((json_t *)(uintptr_t)data);
@@ -178,7 +178,7 @@ before_goes_on(struct call_watch *w, const struct filter_end *end)
 		args = json_incref(json_object_get(end->data, "args"));
 		json_object_set(w->data, "args", args);
 	}
-	tell(w, w->data, NULL, NULL);
+	report(w, w->data, NULL, NULL);
 	filter_finish(&w->filter);
 	invoke_go_on(w->call, args);
 	json_decref(args);
@@ -194,10 +194,10 @@ before_done(struct filter_run *f, const struct filter_end *end)
 		before_goes_on(w, end);
 	} else if (end->verdict == HOOK_VERDICT_STOP) {
 		if (!end->is_late)
-			tell(w, f->data, "stopped", who_and_why(end));
+			report(w, f->data, "stopped", who_and_why(end));
 		refuse(w->call, end);
 	} else {
-		tell(w, f->data, "claimed", who(end));
+		report(w, f->data, "claimed", who(end));
 		how.value = end->data;
 		invoke_end_with(w->call, &how);
 	}
@@ -243,7 +243,7 @@ begins(struct invoke *v)
 		return false;
 	new_event(w, name, w->data);
 	if (!is_filtered(w, name)) {
-		tell(w, w->data, NULL, NULL);
+		report(w, w->data, NULL, NULL);
 		return false;
 	}
 	filter(w, w->data, check_before, before_done);
@@ -308,7 +308,7 @@ after_done(struct filter_run *f, const struct filter_end *end)
 
 	if (end->verdict == HOOK_VERDICT_STOP) {
 		if (!end->is_late)
-			tell(w, f->data, "stopped", who_and_why(end));
+			report(w, f->data, "stopped", who_and_why(end));
 		refuse(w->call, end);
 		return;
 	}
@@ -324,9 +324,9 @@ after_done(struct filter_run *f, const struct filter_end *end)
 		change_error(w, json_object_get(end->data, "error"));
 	}
 	if (end->verdict == HOOK_VERDICT_CLAIM)
-		tell(w, f->data, "claimed", who(end));
+		report(w, f->data, "claimed", who(end));
 	else
-		tell(w, end->data, NULL, NULL);
+		report(w, end->data, NULL, NULL);
 	invoke_end_with(w->call, &w->end);
 }
 
@@ -364,7 +364,7 @@ ends(struct invoke *v, const struct invoke_end *end)
 		w->end.text = w->text;
 		filter(w, data, check_after, after_done);
 	} else {
-		tell(w, data, NULL, NULL);
+		report(w, data, NULL, NULL);
 	}
 	json_decref(data);
 	return filtered;

@@ -1,6 +1,6 @@
 /* calls: calls of tools and commands as events: tool.before, tool.after and
  * command.before, which are made only while a hook or a session wants them.
- * They pass through filters first; observers are told what came of it.
+ * They pass through filters first; observers get the outcome.
  *
  * The data of tool.before and command.before: {"name", "args" (a command's: a
  * string), "plugin": who serves it, "caller"}. For observers also, if it did

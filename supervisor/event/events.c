@@ -201,7 +201,7 @@ events_note_end(struct events *e, const struct event *event)
 {
 	if (event->id != e->stopping_id || !e->stopping_count)
 		return;
-	/* Told in the next turn, because workers end in it. */
+	/* Reported in the next turn, because workers end in it. */
 	if (!--e->stopping_count && e->on_stopping_handled)
 		wheel_set(&e->gateway->wheel, &e->stopping_timer, clock_ms());
 }

@@ -28,19 +28,13 @@ static void go_on(struct filter_run *f);
 /* ---- the end ---- */
 
 static void
-end(struct filter_run *f, const struct filter_end *how)
-{
-	f->done(f, how);
-}
-
-static void
 end_passed(struct filter_run *f)
 {
 	struct filter_end how = {.verdict = f->is_changed ? HOOK_VERDICT_CHANGE
 							  : HOOK_VERDICT_PASS,
 		.data = f->data};
 
-	end(f, &how);
+	f->done(f, &how);
 }
 
 static void
@@ -58,7 +52,7 @@ end_at(struct filter_run *f, enum hook_verdict verdict, json_t *data,
 		.by_error = by_error,
 		.is_too_large = f->is_too_large};
 
-	end(f, &how);
+	f->done(f, &how);
 }
 
 static void
@@ -68,7 +62,7 @@ end_late(struct filter_run *f)
 		.reason = "no answer in time",
 		.is_late = true};
 
-	end(f, &how);
+	f->done(f, &how);
 }
 
 /* ---- one filter ---- */
@@ -145,14 +139,12 @@ static void
 encode(struct request *r, msgpack_packer *p, uint32_t wire_id)
 {
 	struct filter_run *f = run_of(r);
-	struct buffer *const raw[] = {&f->packed, &f->context};
 
 	codec_request(p, wire_id, MESSAGE_HOOK, 5);
 	codec_text(p, f->steps[f->at].hook);
 	codec_text(p, f->name);
-	for (int i = 0; i < 2; i++)
-		codec_raw(p, (struct bytes){(const char *)buffer_bytes(raw[i]),
-				     buffer_length(raw[i])});
+	codec_raw_buffer(p, &f->packed);
+	codec_raw_buffer(p, &f->context);
 	msgpack_pack_uint64(p, dispatch_deadline_ms(r));
 }
 
@@ -375,8 +367,7 @@ take_steps(struct filter_run *f, struct hook **list)
 			(struct filter_step){.plugin = list[i]->owner->plugin,
 				.hook = memory_copy_text(r->name),
 				.timeout_ms = (uint64_t)r->hook.timeout_ms,
-				.stops = r->hook.on_error &&
-					 !strcmp(r->hook.on_error, "stop"),
+				.stops = hook_stops(r),
 				.match = json_incref(r->hook.match)};
 	}
 }

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "proto/json_text.h"
 #include "proto/util/clock.h"
@@ -132,8 +131,7 @@ static bool
 is_guard(const struct hook *h)
 {
 	return !h->is_gone && h->declared->hook.filter &&
-	       h->declared->hook.on_error &&
-	       !strcmp(h->declared->hook.on_error, "stop");
+	       hook_stops(h->declared);
 }
 
 static json_t *

@@ -1,4 +1,4 @@
-/* guards_file: tells a file with other content from one that cannot be read at
+/* guards_file: a file with other content is not one that cannot be read at
  * the moment. */
 #include "supervisor/event/guards_file.h"
 

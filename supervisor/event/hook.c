@@ -6,7 +6,14 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "supervisor/event/guards.h"
+
+bool
+hook_stops(const struct registration *r)
+{
+	return text_same(r->hook.on_error, "stop");
+}
 
 static struct hook_owner *
 owner_find(const struct events *e, uint32_t plugin)

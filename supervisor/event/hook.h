@@ -44,8 +44,8 @@ struct hook {
 	struct request request;
 	/* lost since the last report */
 	uint64_t unreported[HOOK_LOSS_COUNT];
-	uint64_t told_ms, logged_ms;
-	struct wheel_timer tell_again;
+	uint64_t reported_ms, logged_ms;
+	struct wheel_timer report_again;
 };
 
 /* The inside of the engine. */
@@ -104,6 +104,8 @@ void observer_finish(struct hook *h);
 void hook_log_failure(struct hook *h, const char *what, const char *text);
 
 /* ---- hook.c ---- */
+/* Whether a filter that fails stops the event. */
+bool hook_stops(const struct registration *r);
 /* NULL: the plugin has no hook of that name. */
 struct hook *hooks_find(
 	const struct events *e, uint32_t plugin, const char *name);

@@ -8,7 +8,7 @@
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
 
-#define TELL_MS 1000
+#define REPORT_MS 1000
 #define RETRY_MS 100
 #define SENDS_MAX 2
 
@@ -33,11 +33,11 @@ report(struct hook *h, enum hook_loss why)
 }
 
 static void
-tell_due(struct wheel_timer *t)
+report_due(struct wheel_timer *t)
 {
-	struct hook *h = container_of(t, struct hook, tell_again);
+	struct hook *h = container_of(t, struct hook, report_again);
 
-	h->told_ms = clock_ms();
+	h->reported_ms = clock_ms();
 	for (int why = 0; why < HOOK_LOSS_COUNT; why++)
 		if (h->unreported[why])
 			report(h, (enum hook_loss)why);
@@ -58,7 +58,7 @@ static void
 lose(struct hook *h, struct event *event, enum hook_loss why)
 {
 	struct gateway *g = h->owner->events->gateway;
-	uint64_t now = clock_ms(), due = h->told_ms + TELL_MS;
+	uint64_t now = clock_ms(), due = h->reported_ms + REPORT_MS;
 
 	hook_count_loss(h, why);
 	if (!event->lost)
@@ -66,8 +66,8 @@ lose(struct hook *h, struct event *event, enum hook_loss why)
 	if (h->is_gone || is_report(event))
 		return;
 	h->unreported[why]++;
-	if (!wheel_timer_is_set(&h->tell_again))
-		wheel_set(&g->wheel, &h->tell_again, due > now ? due : now);
+	if (!wheel_timer_is_set(&h->report_again))
+		wheel_set(&g->wheel, &h->report_again, due > now ? due : now);
 }
 
 /* ---- queue ---- */
@@ -133,7 +133,7 @@ hook_log_failure(struct hook *h, const char *what, const char *text)
 	struct plugin *p = hook_plugin(h);
 	uint64_t now = clock_ms();
 
-	if (h->logged_ms && now - h->logged_ms < TELL_MS)
+	if (h->logged_ms && now - h->logged_ms < REPORT_MS)
 		return;
 	h->logged_ms = now;
 	log_write(LOG_WARN, &(struct log_subject){.plugin = p->id},
@@ -268,7 +268,7 @@ observer_init(struct hook *h)
 {
 	h->request.ops = &ops;
 	list_init(&h->request.node);
-	wheel_timer_init(&h->tell_again, tell_due);
+	wheel_timer_init(&h->report_again, report_due);
 }
 
 static void
@@ -305,7 +305,7 @@ observer_finish(struct hook *h)
 	struct event *event;
 
 	list_remove(&h->wait);
-	wheel_clear(&g->wheel, &h->tell_again);
+	wheel_clear(&g->wheel, &h->report_again);
 	while ((event = event_queue_pop(&h->queue))) {
 		hook_count_loss(h, HOOK_LOST_GONE);
 		event->lost = hook_loss_texts[HOOK_LOST_GONE];

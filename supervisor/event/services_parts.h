@@ -20,6 +20,7 @@ struct service {
 	bool overlap;
 	bool is_excused; /* services_excuse() */
 	bool is_skipped; /* by the present job, after a failure */
+	bool is_dropped; /* services_change(): the new set does not have it */
 	/* If UNSURE: it must be stopped before it is started. */
 	bool stop_first;
 	enum service_state state;
@@ -31,10 +32,10 @@ struct service {
 	/* What is shown: the worker's word, one of services_status.c, or why it
 	 * does not run. NULL: nothing was said. */
 	const char *word;
-	bool has_spoken; /* the worker, since supd asked for its start */
-	bool is_new;	 /* its start is to be reported */
+	bool has_reported; /* the worker, since supd asked for its start */
+	bool is_new;	   /* its start is to be reported */
 	char text[SERVICE_TEXT_MAX + 1];
-	bool is_untold; /* an event about it is due */
+	bool is_unreported; /* an event about it is due */
 };
 
 static inline bool
@@ -71,18 +72,24 @@ struct services {
 	uint32_t count;
 	bool is_exclusive; /* a take-over is needed */
 	enum services_goal goal;
-	struct services_job job;  /* for all goals but REST */
-	bool serves;		  /* its worker is the active one */
-	uint64_t epoch;		  /* of the last take; 0: none */
-	struct service *asked;	  /* a task about it is in progress */
-	struct wheel_timer again; /* the next try */
-	struct wheel_timer tell;  /* while set, events wait for it */
+	struct services_job job; /* for all goals but REST */
+	bool serves;		 /* its worker is the active one */
+	/* Of services_change(), while dropped ones are stopped. */
+	void (*changed)(struct worker *w, const struct error *err);
+	uint64_t epoch;		   /* of the last take; 0: none */
+	struct service *asked;	   /* a task about it is in progress */
+	struct wheel_timer again;  /* the next try */
+	struct wheel_timer report; /* while set, events wait for it */
 };
 
 /* ---- services.c ---- */
 void services_again_due(struct wheel_timer *t);
 /* The worker says that it has failed. */
 void service_broke(struct services *s, struct service *service);
+
+/* The change in progress, if any, ends with this error. */
+void services_end_change(struct services *s, const struct error *err);
+void services_go_on(struct services *s); /* as far as that is possible now */
 
 /* ---- services_set.c ---- */
 /* Of a channel or service. */
@@ -105,5 +112,5 @@ void service_show_wait(
 /* what: "did not start" */
 void service_show_failure(struct services *s, struct service *service,
 	const char *what, const char *why);
-void services_tell_all(struct services *s); /* the worker serves now */
-void services_tell_due(struct wheel_timer *t);
+void services_report_all(struct services *s); /* the worker serves now */
+void services_report_due(struct wheel_timer *t);

@@ -10,8 +10,8 @@
 #include "supervisor/event/services_parts.h"
 #include "supervisor/gateway/news.h"
 
-#define TELL_MS 1000
-#define TELL_MAX 16
+#define REPORT_MS 1000
+#define REPORT_MAX 16
 
 /* ---- states ---- */
 
@@ -92,6 +92,24 @@ services_idle_view(
 	return rows;
 }
 
+struct services_count
+services_count(const struct worker *w)
+{
+	const struct services *s = w ? w->services : NULL;
+	struct services_count count = {0};
+
+	for (uint32_t i = 1; s && i < s->count; i++) {
+		const char *state = state_text(&s->items[i]);
+
+		if (s->items[i].is_channel)
+			continue;
+		count.running += state == running;
+		count.waiting += state == waiting;
+		count.failed += state == has_failed;
+	}
+	return count;
+}
+
 json_t *
 services_view(
 	const struct worker *w, enum registration_kind kind, uint32_t most)
@@ -150,45 +168,46 @@ services_channel_state(const struct worker *w, const struct registration *r,
 /* ---- events ---- */
 
 static void
-tell_some(struct services *s)
+report_some(struct services *s)
 {
-	unsigned told = 0;
+	unsigned reported = 0;
 
-	for (uint32_t i = 1; i < s->count && told < TELL_MAX; i++) {
+	for (uint32_t i = 1; i < s->count && reported < REPORT_MAX; i++) {
 		struct service *service = &s->items[i];
 
-		if (!service->is_untold)
+		if (!service->is_unreported)
 			continue;
-		service->is_untold = false;
+		service->is_unreported = false;
 		news_plugin(s->plugin,
 			service->is_channel ? "channel.status"
 					    : "service.status",
 			view_of(service));
-		told++;
+		reported++;
 	}
-	if (told)
-		wheel_set(services_wheel(s), &s->tell, clock_ms() + TELL_MS);
+	if (reported)
+		wheel_set(
+			services_wheel(s), &s->report, clock_ms() + REPORT_MS);
 }
 
 void
-services_tell_due(struct wheel_timer *t)
+services_report_due(struct wheel_timer *t)
 {
-	tell_some(container_of(t, struct services, tell));
+	report_some(container_of(t, struct services, report));
 }
 
 static void
-tell_soon(struct services *s)
+report_soon(struct services *s)
 {
-	if (s->serves && !wheel_timer_is_set(&s->tell))
-		tell_some(s);
+	if (s->serves && !wheel_timer_is_set(&s->report))
+		report_some(s);
 }
 
 void
-services_tell_all(struct services *s)
+services_report_all(struct services *s)
 {
 	for (uint32_t i = 1; i < s->count; i++)
-		s->items[i].is_untold = s->items[i].state == SERVICE_ON;
-	tell_soon(s);
+		s->items[i].is_unreported = s->items[i].state == SERVICE_ON;
+	report_soon(s);
 }
 
 static void
@@ -205,15 +224,15 @@ set(struct services *s, struct service *service, const char *word,
 	service->is_new = false;
 	service->word = word;
 	memcpy(service->text, now, sizeof(now));
-	service->is_untold = true;
-	tell_soon(s);
+	service->is_unreported = true;
+	report_soon(s);
 }
 
 void
 service_show_start(struct services *s, struct service *service)
 {
 	service->is_new = true; /* that it runs is news */
-	if (service->has_spoken)
+	if (service->has_reported)
 		set(s, service, service->word, service->text);
 	else
 		set(s, service, NULL, NULL);
@@ -274,7 +293,7 @@ services_on_status(struct worker *w, const struct message *m)
 		return;
 	text_format(own_text, sizeof(own_text), "%.*s",
 		(int)text_fit(text.at, text.length, SERVICE_TEXT_MAX), text.at);
-	service->has_spoken = true;
+	service->has_reported = true;
 	set(w->services, service, word, own_text);
 	if (word == has_failed)
 		service_broke(w->services, service);

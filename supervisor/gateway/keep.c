@@ -239,8 +239,10 @@ keep_forget_stages(const struct gateway *g, const char *plugin_id)
 	struct error err;
 	int result = store_load(&s, g->state_dir, plugin_id, &err);
 
-	if (result > 0)
-		s.generation++, s.epoch += KEEP_EPOCHS; /* as load_store() */
+	if (result > 0) { /* as load_store() */
+		s.generation++;
+		s.epoch += KEEP_EPOCHS;
+	}
 	if (result >= 0 && (s.proven_generation || s.older_generation ||
 				   claimed > s.generation)) {
 		if (claimed > s.generation)

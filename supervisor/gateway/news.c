@@ -179,15 +179,16 @@ news_state_lost(struct plugin *p)
 /* ---- requests refused because too many are held ---- */
 
 static void
-tell_overflow(struct plugin *p)
+report_overflow(struct plugin *p)
 {
 	uint64_t total = p->hold.overflow_total;
 
 	news_plugin(p, "hold.overflow",
 		json_pack("{s:I,s:I,s:I}", "refused",
-			(json_int_t)(total - p->overflow.told), "refusedTotal",
-			(json_int_t)total, "held", (json_int_t)p->hold.count));
-	p->overflow.told = total;
+			(json_int_t)(total - p->overflow.reported),
+			"refusedTotal", (json_int_t)total, "held",
+			(json_int_t)p->hold.count));
+	p->overflow.reported = total;
 }
 
 static void
@@ -196,9 +197,9 @@ overflow_due(struct wheel_timer *t)
 	struct plugin *p = container_of(t, struct plugin, overflow.again);
 	struct gateway *g = p->gateway;
 
-	if (p->overflow.told == p->hold.overflow_total)
+	if (p->overflow.reported == p->hold.overflow_total)
 		return; /* the burst is over */
-	tell_overflow(p);
+	report_overflow(p);
 	wheel_set(&g->wheel, t, clock_ms() + OVERFLOW_TELL_MS);
 }
 
@@ -212,7 +213,7 @@ news_overflow(struct plugin *p)
 		return;
 	log_write(LOG_WARN, &subject, "%u requests are held; refusing more",
 		p->hold.count);
-	tell_overflow(p);
+	report_overflow(p);
 	p->overflow.again.fire = overflow_due;
 	wheel_set(&g->wheel, &p->overflow.again, clock_ms() + OVERFLOW_TELL_MS);
 }
@@ -242,11 +243,11 @@ emit_due(struct wheel_timer *t)
 	struct gateway *g = p->gateway;
 	struct log_subject subject = {.plugin = p->id};
 
-	if (!p->emit.untold)
+	if (!p->emit.unreported)
 		return;
 	log_write(LOG_WARN, &subject, "%llu more events refused",
-		(unsigned long long)p->emit.untold);
-	p->emit.untold = 0;
+		(unsigned long long)p->emit.unreported);
+	p->emit.unreported = 0;
 	wheel_set(&g->wheel, t, clock_ms() + EMIT_WARN_MS);
 }
 
@@ -259,7 +260,7 @@ refuse_emit(struct plugin *p, const char *reason)
 
 	p->counters.events_refused++;
 	if (wheel_timer_is_set(&p->emit.again)) {
-		p->emit.untold++;
+		p->emit.unreported++;
 		return;
 	}
 	log_write(LOG_WARN, &subject, "event refused: %s", reason);

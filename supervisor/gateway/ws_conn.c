@@ -79,8 +79,8 @@ ws_conn_forget(struct ws_conn *c)
 		ws_move_reopened(p);
 }
 
-/* Cancels what is asked and tells the worker that it has the connection no
- * longer, which crosses with an answer that it may have sent. */
+/* Cancels what is asked, and closes the connection at the worker, which may
+ * cross with an answer that it has sent. */
 static void
 leave(struct ws_conn *c, unsigned code, struct bytes reason)
 {
@@ -142,13 +142,6 @@ pack_moved(const struct ws_conn *c, msgpack_packer *p)
 }
 
 static void
-pack_raw(msgpack_packer *p, const struct buffer *b)
-{
-	codec_raw(p, (struct bytes){
-			     (const char *)buffer_bytes(b), buffer_length(b)});
-}
-
-static void
 open_encode(struct request *r, msgpack_packer *p, uint32_t wire_id)
 {
 	const struct ws_conn *c = conn_of(r);
@@ -157,8 +150,8 @@ open_encode(struct request *r, msgpack_packer *p, uint32_t wire_id)
 	msgpack_pack_uint32(p, c->place.id);
 	msgpack_pack_uint32(p, r->registration);
 	codec_text(p, c->path);
-	pack_raw(p, &c->params);
-	pack_raw(p, &c->rest);
+	codec_raw_buffer(p, &c->params);
+	codec_raw_buffer(p, &c->rest);
 	pack_moved(c, p);
 	msgpack_pack_uint64(p, dispatch_deadline_ms(r));
 }
@@ -186,10 +179,9 @@ ws_conn_take_route(struct ws_conn *c, const struct route_match *match)
 	c->protocols = memory_copy_text(declared->http.protocols);
 }
 
-static bool
-open_route(struct request *r, struct route_match *match_out)
+bool
+ws_conn_find_route(struct ws_conn *c, struct route_match *match_out)
 {
-	struct ws_conn *c = conn_of(r);
 	struct path path;
 
 	if (path_split(&path, bytes_of(c->path), NULL) < 0 ||
@@ -200,6 +192,12 @@ open_route(struct request *r, struct route_match *match_out)
 	ws_conn_take_route(c, match_out);
 	match_out->param_count = 0; /* they point into the path */
 	return true;
+}
+
+static bool
+open_route(struct request *r, struct route_match *match_out)
+{
+	return ws_conn_find_route(conn_of(r), match_out);
 }
 
 /* Whether a worker believes that it has the connection. */
@@ -214,8 +212,8 @@ accepts(const struct message *m)
 	       a->ptr[0].via.u64 == 101;
 }
 
-/* Whether the successor goes on with it: 101, and nothing else than the client
- * was told. */
+/* Whether the successor goes on with it: 101, and the protocol that the client
+ * got. */
 static bool
 goes_on(const struct ws_conn *c, const struct message *m)
 {

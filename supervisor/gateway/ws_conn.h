@@ -1,5 +1,5 @@
 /* ws_conn: a client's WebSocket connection to a plugin: the worker that has it,
- * the credit of both directions, and what a successor of that worker is told.
+ * the credit of both directions, and what a successor of that worker learns.
  * The client's socket and its frames belong to the owner, which is in http/;
  * ws_move.h takes connections from one worker to the next.
  *
@@ -54,8 +54,9 @@ struct ws_conn_ops {
 	 * limit. */
 	void (*message)(struct ws_conn *c, unsigned opcode, struct bytes piece,
 		bool more);
-	/* The end, by the worker or by the gateway: tell the client. The
-	 * connection may be freed. */
+	/* The end, by the worker or by the gateway: the callee closes the
+	 * client's side, and may free the connection. The code is what the
+	 * worker sent, perhaps not one of WebSocket. */
 	void (*close)(struct ws_conn *c, unsigned code, struct bytes reason);
 	/* ws_conn_room() may be greater than before. */
 	void (*room)(struct ws_conn *c);
@@ -77,7 +78,7 @@ struct ws_conn {
 	char *path;
 	struct buffer params, rest;
 	char *protocols; /* that the route lists, "a, b"; until it is open */
-	char *protocol;	 /* that the client was told; NULL: none */
+	char *protocol;	 /* that the client got; NULL: none */
 	enum ws_how how;
 	struct buffer blob; /* of ws.move */
 	bool has_blob;
@@ -118,12 +119,15 @@ void ws_conn_message(
 void ws_conns_uncongested(struct gateway *g);
 
 /* ---- for ws_message.c and ws_move.c ---- */
-/* From now on the gateway does not know it; nobody is told. */
+/* From now on the gateway does not know it; nobody is notified. */
 void ws_conn_forget(struct ws_conn *c);
 struct worker *ws_conn_worker(const struct ws_conn *c); /* NULL: none */
-/* Takes it from its worker, which is not told. */
+/* Takes it from its worker, which is not notified. */
 void ws_conn_detach(struct ws_conn *c);
-/* Ends it in any state, telling worker and client. */
+/* Ends it in any state, and closes it at worker and client. */
 void ws_conn_end(struct ws_conn *c, unsigned code, const char *reason);
+/* Finds and takes its plugin's present route for its path, whose parameters are
+ * packed. False: there is none. */
+bool ws_conn_find_route(struct ws_conn *c, struct route_match *match_out);
 /* Sends ws.open for a connection that has a successor. */
 void ws_conn_reopen(struct ws_conn *c, const struct route_match *match);

@@ -51,11 +51,7 @@ ws_conns_uncongested(struct gateway *g)
 {
 	struct list due;
 
-	if (list_is_empty(&g->ws_congested))
-		return;
-	list_init(&due);
-	list_append(&g->ws_congested, &due);
-	list_remove(&g->ws_congested);
+	list_take_all(&due, &g->ws_congested);
 	while (!list_is_empty(&due)) {
 		struct ws_conn *c =
 			container_of(due.next, struct ws_conn, congested_node);
@@ -124,17 +120,6 @@ on_credit(struct ws_conn *c, uint64_t bytes)
 	c->ops->room(c);
 }
 
-/* Codes that an endpoint may send, RFC 6455 section 7.4. */
-static unsigned
-code_of(uint64_t code)
-{
-	bool is_valid = (code >= 1000 && code <= 1014 && code != 1004 &&
-				code != 1005 && code != 1006) ||
-			(code >= 3000 && code <= 4999);
-
-	return is_valid ? (unsigned)code : WS_CODE_FAULT;
-}
-
 static void
 on_close(struct ws_conn *c, uint64_t code, struct bytes reason)
 {
@@ -144,7 +129,7 @@ on_close(struct ws_conn *c, uint64_t code, struct bytes reason)
 	if (c->state == WS_LEAVING)
 		worker_cancel(ws_conn_worker(c), &c->ask);
 	ws_conn_forget(c);
-	c->ops->close(c, code_of(code), reason);
+	c->ops->close(c, code < UINT16_MAX ? (unsigned)code : 0, reason);
 }
 
 void

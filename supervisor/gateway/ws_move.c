@@ -3,12 +3,8 @@
  * there will be none. */
 #include "supervisor/gateway/ws_move.h"
 
-#include <stdlib.h>
-
 #include "proto/util/clock.h"
-#include "proto/util/memory.h"
 #include "proto/util/text.h"
-#include "supervisor/gateway/dispatch.h"
 
 #define WORKER_STOPPED "the worker that has it is stopped"
 
@@ -174,17 +170,12 @@ static void
 reopen(struct plugin *p, struct ws_conn *c)
 {
 	struct route_match match;
-	struct path path;
 
 	list_remove(&c->node);
-	if (path_split(&path, bytes_of(c->path), NULL) < 0 ||
-		dispatch_find_websocket(p->gateway, &path, &match) !=
-			ROUTE_FOUND ||
-		match.plugin != p->number) {
+	if (!ws_conn_find_route(c, &match)) {
 		cut(p, c, "the new version no longer serves this");
 		return;
 	}
-	ws_conn_take_route(c, &match);
 	p->conns.reopening++;
 	ws_conn_reopen(c, &match);
 }

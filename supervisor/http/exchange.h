@@ -128,6 +128,8 @@ void exchange_note_waiting(struct exchange *x);
 void exchange_passed(struct exchange *x, uint64_t bytes, size_t backlog);
 
 /* ---- for responders ---- */
+/* Notes for the access log which plugin serves it. */
+void exchange_note_plugin(struct exchange *x, const struct route_match *match);
 /* Makes it the responder of x; `answering` is stored in x for it. */
 void exchange_hand_to(
 	struct exchange *x, const struct responder *responder, void *answering);

@@ -36,6 +36,14 @@ exchange_encode(struct request *r, msgpack_packer *p, uint32_t wire_id)
 	x->encoded = true;
 }
 
+void
+exchange_note_plugin(struct exchange *x, const struct route_match *match)
+{
+	if (x->note)
+		snprintf(x->note->plugin, sizeof(x->note->plugin), "%s",
+			dispatch_plugin_id(server_of(x)->gateway, match));
+}
+
 /* Sets what depends on the route, for a complete message. */
 static void
 take_row(struct exchange *x, const struct route_match *match)
@@ -46,9 +54,7 @@ take_row(struct exchange *x, const struct route_match *match)
 			exchange_part(x, x->method).at, x->method.length);
 	x->request.held_bytes =
 		buffer_length(&x->packed) + sizeof(struct exchange);
-	if (x->note)
-		snprintf(x->note->plugin, sizeof(x->note->plugin), "%s",
-			dispatch_plugin_id(server_of(x)->gateway, match));
+	exchange_note_plugin(x, match);
 }
 
 /* Completes the message and hands it to the gateway. */

@@ -90,8 +90,7 @@ begin_event(struct rpc_fanout *f)
 {
 	if (!take_kept(f) && !rpc_take_transient(f))
 		return false;
-	list_append(&f->subscribers, &f->due);
-	list_remove(&f->subscribers);
+	list_take_all(&f->due, &f->subscribers);
 	return true;
 }
 

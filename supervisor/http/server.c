@@ -248,9 +248,7 @@ read_all_now(struct http_server *s)
 {
 	struct list due;
 
-	list_init(&due);
-	list_append(&s->connections, &due);
-	list_remove(&s->connections);
+	list_take_all(&due, &s->connections);
 	while (!list_is_empty(&due)) {
 		struct list *node = due.next;
 
@@ -309,12 +307,8 @@ on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
 
 	rpc_house_turn(&s->sessions);
 	api_turn_begin(s);
-	if (list_is_empty(&s->dirty))
-		return;
 	/* connections touched from now on are served next time */
-	list_init(&due);
-	list_append(&s->dirty, &due);
-	list_remove(&s->dirty);
+	list_take_all(&due, &s->dirty);
 	while (!list_is_empty(&due)) {
 		struct connection *c =
 			container_of(due.next, struct connection, dirty_node);

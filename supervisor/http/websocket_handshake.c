@@ -33,17 +33,26 @@ find(const struct head *h, const char *name, struct bytes *out)
 	return count;
 }
 
+/* Splits the lists of all fields of the name. false: too many items. */
+static bool
+split(const struct head *h, const char *name, struct text_items *out)
+{
+	out->count = 0;
+	for (unsigned i = 0; i < h->field_count; i++)
+		if (bytes_equal(h->fields[i].name, bytes_of(name)) &&
+			!text_items_add(out, h->fields[i].value))
+			return false;
+	return true;
+}
+
 /* Whether the fields of the name list the item, in any case. */
 static bool
 lists(const struct head *h, const char *name, const char *item)
 {
-	struct text_items items = {0};
+	struct text_items items;
 
-	for (unsigned i = 0; i < h->field_count; i++)
-		if (bytes_equal(h->fields[i].name, bytes_of(name)) &&
-			!text_items_add(&items, h->fields[i].value))
-			return false;
-	return text_items_have(&items, bytes_of(item));
+	return split(h, name, &items) &&
+	       text_items_have(&items, bytes_of(item));
 }
 
 bool
@@ -101,11 +110,7 @@ accept_key(struct bytes key, char out[WEBSOCKET_ACCEPT_BYTES])
 void
 websocket_offered(const struct head *h, struct text_items *out)
 {
-	out->count = 0;
-	for (unsigned i = 0; i < h->field_count; i++)
-		if (bytes_equal(
-			    h->fields[i].name, BYTES("sec-websocket-protocol")))
-			text_items_add(out, h->fields[i].value);
+	split(h, "sec-websocket-protocol", out);
 }
 
 /* What is wrong with the subprotocols; NULL: nothing. It does not show them, as
@@ -113,18 +118,15 @@ websocket_offered(const struct head *h, struct text_items *out)
 static const char *
 protocols_wrong(const struct head *h)
 {
-	struct text_items items = {0};
+	struct text_items items;
 
-	for (unsigned i = 0; i < h->field_count; i++)
-		if (bytes_equal(h->fields[i].name,
-			    BYTES("sec-websocket-protocol")) &&
-			!text_items_add(&items, h->fields[i].value))
-			return "Sec-WebSocket-Protocol lists more than 16 "
-			       "subprotocols";
+	if (!split(h, "sec-websocket-protocol", &items))
+		return "Sec-WebSocket-Protocol lists more than 16 "
+		       "subprotocols";
 	for (unsigned i = 0; i < items.count; i++) {
 		if (!text_is_token(items.items[i]))
 			return "Sec-WebSocket-Protocol lists something that is "
-			       "no token";
+			       "not a token";
 		for (unsigned j = 0; j < i; j++)
 			if (bytes_equal(items.items[i], items.items[j]))
 				return "Sec-WebSocket-Protocol lists a "

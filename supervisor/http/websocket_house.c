@@ -26,8 +26,7 @@ ping_due(struct wheel_timer *timer)
 
 	/* the slice takes them from `due` and puts them back into `all` */
 	if (list_is_empty(&house->due) && !list_is_empty(&house->all)) {
-		list_append(&house->all, &house->due);
-		list_remove(&house->all);
+		list_take_all(&house->due, &house->all);
 		slice_take(house->server->gateway->slices, &house->slice);
 	}
 	websocket_house_set_ping(house);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "supervisor/http/server.h"
 #include "supervisor/http/websocket_private.h"
 
@@ -244,13 +245,8 @@ websocket_send_close(struct websocket *w, int code, struct bytes reason)
 	if (code != WEBSOCKET_NO_CODE) {
 		payload[0] = (uint8_t)(code >> 8);
 		payload[1] = (uint8_t)code;
-		length = reason.length < WEBSOCKET_REASON_MAX
-				 ? reason.length
-				 : WEBSOCKET_REASON_MAX;
-		/* not within a character */
-		while (length < reason.length && length &&
-			((uint8_t)reason.at[length] & 0xc0) == 0x80)
-			length--;
+		length = text_fit(
+			reason.at, reason.length, WEBSOCKET_REASON_MAX);
 		if (length)
 			memcpy(payload + 2, reason.at, length);
 		length += 2;

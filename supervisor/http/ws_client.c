@@ -149,6 +149,8 @@ on_close(struct ws_conn *conn, unsigned code, struct bytes reason)
 {
 	struct ws_client *c = client_of(conn);
 
+	if (!websocket_code_is_valid((int)code))
+		code = WEBSOCKET_FAULT;
 	websocket_close(c->websocket, (int)code, reason);
 	client_free(c);
 }
@@ -407,9 +409,7 @@ begin(struct exchange *x, const struct head *h, const struct route_match *match,
 	c->conn.path = memory_copy_bytes(h->path.at, h->path.length);
 	exchange_pack_ws(x, h, &c->conn.rest);
 	ws_conn_take_route(&c->conn, match);
-	if (x->note)
-		snprintf(x->note->plugin, sizeof(x->note->plugin), "%s",
-			dispatch_plugin_id(g, match));
+	exchange_note_plugin(x, match);
 	exchange_hand_to(x, &responder, c);
 	x->state = EXCHANGE_WAITING;
 	ws_conn_open(&c->conn, g, match);

@@ -22,7 +22,7 @@ static struct {
 } notify = {.fd = -1};
 
 static void
-tell(const char *text)
+send_state(const char *text)
 {
 	if (notify.fd >= 0 &&
 		send(notify.fd, text, strlen(text), MSG_NOSIGNAL) < 0)
@@ -34,7 +34,7 @@ static void
 feed(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)loop, (void)timer, (void)events;
-	tell("WATCHDOG=1");
+	send_state("WATCHDOG=1");
 }
 
 static void
@@ -102,7 +102,7 @@ notify_close(void)
 void
 notify_ready(void)
 {
-	tell("READY=1");
+	send_state("READY=1");
 }
 
 void
@@ -112,13 +112,13 @@ notify_reloading(void)
 
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
 		(unsigned long long)clock_us());
-	tell(text);
+	send_state(text);
 }
 
 void
 notify_stopping(void)
 {
-	tell("STOPPING=1");
+	send_state("STOPPING=1");
 }
 
 void
@@ -130,5 +130,5 @@ notify_status(const char *format, ...)
 	va_start(list, format);
 	vsnprintf(text + 7, sizeof(text) - 7, format, list);
 	va_end(list);
-	tell(text);
+	send_state(text);
 }

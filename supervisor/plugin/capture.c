@@ -39,7 +39,7 @@ capture_name_package(struct capture *c, const char *staged, const char *package)
 }
 
 static void
-tell_dropped(struct capture *c)
+report_dropped(struct capture *c)
 {
 	char text[96];
 	int length;
@@ -60,7 +60,7 @@ may_pass(struct capture *c, bool is_error)
 	uint64_t second = clock_ms() / 1000;
 
 	if (second != c->second) {
-		tell_dropped(c);
+		report_dropped(c);
 		c->second = second;
 		c->passed = c->errors = 0;
 	}
@@ -306,7 +306,7 @@ void
 capture_report(struct capture *c)
 {
 	if (clock_ms() / 1000 != c->second)
-		tell_dropped(c);
+		report_dropped(c);
 }
 
 void
@@ -321,5 +321,5 @@ capture_end(struct capture *c)
 			add_line(c, LOG_INFO, stream_names[i], line);
 		buffer_clear(partial);
 	}
-	tell_dropped(c);
+	report_dropped(c);
 }

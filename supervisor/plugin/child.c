@@ -122,7 +122,7 @@ find_ended(const struct children *all)
 	list_for_each (node, &all->list) {
 		struct child *c = container_of(node, struct child, node);
 
-		if (c->pidfd < 0 && !c->told &&
+		if (c->pidfd < 0 && !c->reported &&
 			child_has_ended(c, text, sizeof(text), &code))
 			return c;
 	}
@@ -137,7 +137,7 @@ one_ended(struct ev_loop *loop, ev_signal *watcher, int events)
 
 	(void)loop, (void)events;
 	while ((c = find_ended(all))) {
-		c->told = true;
+		c->reported = true;
 		c->ops->on_end(c);
 	}
 }

@@ -57,7 +57,7 @@ struct child {
 	const struct child_ops *ops;
 	pid_t pid;	  /* 0: none, or reaped */
 	int pidfd;	  /* -1: none, see children.ended */
-	bool told;	  /* on_end was called; used without a pidfd */
+	bool reported;	  /* on_end was called; used without a pidfd */
 	int cgroup_error; /* errno if it began in supd's cgroup instead */
 	ev_io ended;
 	struct child_pipe {

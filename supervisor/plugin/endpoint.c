@@ -48,10 +48,10 @@ try_again(struct ev_loop *loop, ev_timer *timer, int events)
 static void
 pause_accepting(struct endpoint *e)
 {
-	if (!e->is_told)
+	if (!e->is_reported)
 		log_warn("%s: cannot accept the worker: %s", e->path,
 			strerror(errno));
-	e->is_told = true;
+	e->is_reported = true;
 	ev_io_stop(e->loop, &e->acceptable);
 	ev_timer_set(&e->again, AGAIN_S, 0.);
 	ev_timer_start(e->loop, &e->again);

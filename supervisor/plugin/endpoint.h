@@ -15,7 +15,7 @@ struct endpoint {
 	int fd; /* -1: closed */
 	ev_io acceptable;
 	ev_timer again;	     /* retries when no descriptor was free */
-	bool is_told;	     /* the lack of descriptors was logged */
+	bool is_reported;    /* the lack of descriptors was logged */
 	char *folder, *path; /* NULL: closed */
 	uid_t uid;	     /* the expected uid of the peer */
 	pid_t pid; /* the expected pid; 0: only the nonce is checked */

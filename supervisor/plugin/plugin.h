@@ -52,7 +52,8 @@ struct crash_history {
 struct plugin_counters {
 	uint64_t requests, answered, failed, replayed, reloads, reloads_failed,
 		restarts, crashes;
-	uint64_t rolled_back, reverted, refused; /* reloads and starts */
+	/* reloads and starts */
+	uint64_t rolled_back, not_given_back, reverted, refused;
 	uint64_t answers[6]; /* HTTP answers by status / 100 */
 	uint64_t failures[REQUEST_FAILURE_COUNT];
 	uint64_t calls[REGISTRATION_KIND_COUNT][2]; /* [1]: failed */
@@ -60,6 +61,7 @@ struct plugin_counters {
 	uint64_t events, events_refused;	    /* emitted by its workers */
 	uint64_t calls_refused; /* too many of its workers' calls */
 	uint64_t offers, offers_refused;
+	uint64_t service_starts, service_failures;
 	uint64_t calls_too_deep; /* refused: their chain is full */
 	/* calls and events in the name of a request that was not in flight */
 	uint64_t calls_stray;
@@ -96,29 +98,30 @@ struct plugin_last_reload {
 /* A token bucket: the events that the plugin's workers may emit now. */
 struct plugin_emit {
 	double left;
-	uint64_t at_us;	 /* when that was so */
-	uint64_t untold; /* refused since the last log line about it */
+	uint64_t at_us;	     /* when that was so */
+	uint64_t unreported; /* refused since the last log line about it */
 	struct wheel_timer again;
 };
 
 /* A token bucket: the offers that its worker may make now. */
 struct plugin_offers {
 	double left;
-	uint64_t at_us; /* when that was so */
+	uint64_t at_us;		    /* when that was so */
+	struct offer_wait *waiting; /* of reload/: one is in progress */
 };
 
 /* Limits reports of failed reloads: each is reported until there are too many,
  * then only their number. */
 struct plugin_repeats {
 	double left;
-	uint64_t at_us;	 /* when that was so */
-	uint64_t untold; /* since the last line about them */
+	uint64_t at_us;	     /* when that was so */
+	uint64_t unreported; /* since the last line about them */
 	struct wheel_timer again;
 };
 
 /* Limits log lines about hold overflows to one a second. */
 struct plugin_overflow {
-	uint64_t told; /* part of hold.overflow_total that was reported */
+	uint64_t reported; /* part of hold.overflow_total that was reported */
 	struct wheel_timer again;
 };
 

@@ -26,7 +26,7 @@ struct stage {
 	struct child child;
 	bool copying;	/* else removing leftovers */
 	bool cancelled; /* the child is being killed; nobody waits */
-	bool told;	/* done() was called; the child has yet to end */
+	bool reported;	/* done() was called; the child has yet to end */
 	bool late;
 	struct wheel_timer deadline;
 	char said[CHILD_STREAMS][SAID_BYTES];
@@ -100,7 +100,7 @@ copied(struct stage *s)
 	json_t *root = NULL;
 	struct error err;
 
-	s->told = true;
+	s->reported = true;
 	if (read_result(s, &root, &err) < 0) {
 		result.err = &err;
 		s->done(s->user, &result);
@@ -162,7 +162,7 @@ child_end(struct child *c)
 	child_has_ended(c, how, sizeof(how), &code);
 	child_read_rest(c);
 	child_reap(c);
-	if (s->told) {
+	if (s->reported) {
 		stage_destroy(s);
 	} else if (s->cancelled) {
 		stage_remove(s->workers, s->dir);

@@ -24,7 +24,7 @@
 static const char *const no_environment[] = {NULL};
 
 static void
-tell(int code)
+report(int code)
 {
 	if (code == LAUNCH_EXIT_SWEPT)
 		log_info("ended processes that outlived their worker");
@@ -96,7 +96,7 @@ sweep_now(struct sweeper *s)
 			 "longer than %d ms: going on without",
 			SWEEP_WAIT_MS);
 	else
-		tell(WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+		report(WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 	free(mark);
 }
 
@@ -173,7 +173,7 @@ on_end(struct child *c)
 	char text[80];
 	int code = -1;
 
-	tell(child_has_ended(c, text, sizeof(text), &code) ? code : -1);
+	report(child_has_ended(c, text, sizeof(text), &code) ? code : -1);
 	child_reap(c);
 	s->is_running = false;
 	go_on(s);

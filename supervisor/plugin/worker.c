@@ -130,8 +130,9 @@ worker_adopt(struct worker *w, int fd)
 
 	p->connected = true;
 	peer_init(&p->peer, p->workers->peers, fd, &worker_peer_ops, w);
-	p->peer.bounds = (struct peer_bounds){
-		.turn_us = WORKER_TURN_US, .queued = WORKER_QUEUED_MAX};
+	p->peer.bounds = (struct peer_bounds){.objects = WORKER_TURN_MESSAGES,
+		.turn_us = WORKER_TURN_US,
+		.queued = WORKER_QUEUED_MAX};
 }
 
 void

@@ -41,7 +41,7 @@ ask_clear(struct worker *w)
 
 /* Reports the outcome; err NULL: success. */
 void
-ask_tell(struct worker *w, struct state_blob *state, const struct error *err)
+ask_report(struct worker *w, struct state_blob *state, const struct error *err)
 {
 	struct state_blob taken = {0};
 
@@ -55,14 +55,14 @@ ask_tell(struct worker *w, struct state_blob *state, const struct error *err)
 }
 
 void
-ask_tell_error(struct worker *w, const struct message *m)
+ask_report_error(struct worker *w, const struct message *m)
 {
 	char text[256];
 	struct error err;
 
 	codec_read_error(m->error, text, sizeof(text));
 	error_set(&err, "%s", text);
-	ask_tell(w, NULL, &err);
+	ask_report(w, NULL, &err);
 }
 
 void
@@ -75,7 +75,7 @@ ask_fail(struct request *r, enum request_failure why, const char *text)
 	if (w->private->ask.is_sending)
 		w->private->ask.error = err;
 	else
-		ask_tell(w, NULL, &err);
+		ask_report(w, NULL, &err);
 }
 
 int
@@ -132,12 +132,12 @@ configure_answer(struct request *r, const struct message *m)
 	struct worker *w = ask_worker(r);
 
 	if (m->error) {
-		ask_tell_error(w, m);
+		ask_report_error(w, m);
 		return false;
 	}
 	json_decref(w->settings);
 	w->settings = json_incref(w->private->ask.settings);
-	ask_tell(w, NULL, NULL);
+	ask_report(w, NULL, NULL);
 	return false;
 }
 

@@ -89,8 +89,8 @@ drain_due(struct worker *w)
 	drain_check(w);
 }
 
-/* Checks in the next turn, because the caller does not expect on_drained here.
- */
+/* This and drain_left() leave it to the next turn, because their callers do not
+ * expect on_drained. */
 void
 drain_look(struct worker *w)
 {
@@ -100,8 +100,6 @@ drain_look(struct worker *w)
 	worker_set_deadline(w, clock_ms());
 }
 
-/* Checks in the next turn, because the caller does not expect on_drained here.
- */
 void
 drain_left(struct worker *w)
 {

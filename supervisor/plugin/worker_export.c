@@ -21,7 +21,7 @@ fail_export(struct worker *w, const char *text)
 	struct error err;
 
 	error_set(&err, "%s", text);
-	ask_tell(w, NULL, &err);
+	ask_report(w, NULL, &err);
 }
 
 /* The state is complete: computes the checksum and compares it with the
@@ -41,7 +41,7 @@ export_done(struct worker *w)
 		return;
 	}
 	memcpy(b->sha256, hex, sizeof(hex));
-	ask_tell(w, b, NULL);
+	ask_report(w, b, NULL);
 }
 
 /* False: the state exceeds STATE_BYTES_MAX. */
@@ -93,7 +93,7 @@ export_answer(struct request *r, const struct message *m)
 	struct bytes sum;
 
 	if (m->error) {
-		ask_tell_error(w, m);
+		ask_report_error(w, m);
 		return false;
 	}
 	if (!is_export(m->result)) {
@@ -226,12 +226,12 @@ import_answer(struct request *r, const struct message *m)
 	struct error err;
 
 	if (m->error) {
-		ask_tell_error(w, m);
+		ask_report_error(w, m);
 	} else if (!is_sent(w->private)) {
 		error_set(&err, "it was answered before all of it had arrived");
-		ask_tell(w, NULL, &err);
+		ask_report(w, NULL, &err);
 	} else {
-		ask_tell(w, NULL, NULL);
+		ask_report(w, NULL, NULL);
 	}
 	return false;
 }

@@ -16,7 +16,10 @@
  * second, nothing is read from it. */
 #define WORKER_BACKLOG_MAX ((size_t)1024 * 1024)
 #define WORKER_QUEUED_MAX ((size_t)4 * 1024 * 1024)
-#define WORKER_TURN_US 2000 /* per loop turn, for its messages */
+/* Per loop turn, for its messages. Their number counts, too: an answer is read
+ * in 1 us and written to its client at the end of the turn in 10. */
+#define WORKER_TURN_US 2000
+#define WORKER_TURN_MESSAGES 256
 
 struct worker_private {
 	struct worker *worker;
@@ -187,9 +190,9 @@ int ask_send(
 	struct worker *w, const struct request_ops *ops, struct error *err);
 void ask_fail(struct request *r, enum request_failure why, const char *text);
 /* Reports the outcome; takes state. err NULL: success. */
-void ask_tell(
+void ask_report(
 	struct worker *w, struct state_blob *state, const struct error *err);
-void ask_tell_error(struct worker *w, const struct message *m);
+void ask_report_error(struct worker *w, const struct message *m);
 
 /* ---- worker_task.c ---- */
 void task_init(struct worker *w);

@@ -47,7 +47,7 @@ task_encode(struct request *r, msgpack_packer *packer, uint32_t wire_id)
 }
 
 static void
-tell(struct worker *w, enum worker_task_end end, const char *text,
+report(struct worker *w, enum worker_task_end end, const char *text,
 	const msgpack_object *result)
 {
 	struct error err;
@@ -63,10 +63,10 @@ task_answer(struct request *r, const struct message *m)
 	char text[256];
 
 	if (!m->error) {
-		tell(w, WORKER_TASK_DONE, NULL, m->result);
+		report(w, WORKER_TASK_DONE, NULL, m->result);
 		return false;
 	}
-	tell(w,
+	report(w,
 		codec_read_error(m->error, text, sizeof(text)) == WIRE_NOT_FOUND
 			? WORKER_TASK_UNKNOWN
 			: WORKER_TASK_REFUSED,
@@ -80,7 +80,7 @@ task_fail(struct request *r, enum request_failure why, const char *text)
 	struct worker_private *p = private_of(r);
 
 	if (!p->task.is_sending) /* else worker_task_begin() returns it */
-		tell(p->worker, WORKER_TASK_LATE,
+		report(p->worker, WORKER_TASK_LATE,
 			text ? text : request_failures[why].text, NULL);
 }
 
@@ -110,7 +110,7 @@ task_due(struct wheel_timer *timer)
 	text_format(text, sizeof(text), "no answer within %s",
 		worker_duration(p->task.ms, time));
 	worker_cancel(p->worker, r);
-	tell(p->worker, WORKER_TASK_LATE, text, NULL);
+	report(p->worker, WORKER_TASK_LATE, text, NULL);
 }
 
 void

@@ -64,8 +64,7 @@ worker_end_message(struct worker *w)
 	int result = peer_end(&p->peer);
 	uint64_t since = peer_over_since_ms(&p->peer);
 
-	if (p->ping_unread)
-		ping_read(w);
+	ping_read(w);
 	if (since && !wheel_timer_is_set(&p->unread_due))
 		wheel_set(
 			p->workers->wheel, &p->unread_due, since + limit_ms(w));

@@ -113,7 +113,7 @@ retry_due(struct wheel_timer *t)
 }
 
 static void
-tell_starved(struct plugin *p)
+report_starved(struct plugin *p)
 {
 	struct log_subject subject = {.plugin = p->id};
 
@@ -163,7 +163,7 @@ crash_retry(struct plugin *p, enum plugin_source from)
 	p->crash.retry_from = from;
 	pause = crash_note_starved(&p->crash, drand48());
 	if (p->crash.starved == 1)
-		tell_starved(p);
+		report_starved(p);
 	p->restart.fire = retry_due;
 	wheel_set(&g->wheel, &p->restart, clock_ms() + (uint64_t)pause);
 }

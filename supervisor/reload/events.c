@@ -57,7 +57,7 @@ on_proven(struct worker *w)
 }
 
 static void
-tell_old_down(struct reload *r, bool reverted)
+report_old_down(struct reload *r, bool reverted)
 {
 	if (reload_row(r)->on_old_down)
 		reload_row(r)->on_old_down(r, reverted);
@@ -84,7 +84,7 @@ active_down(struct plugin *p, struct worker *w)
 	if (p->reload)
 		account_keep_old(p->reload, w);
 	if (p->reload)
-		tell_old_down(p->reload, reverted);
+		report_old_down(p->reload, reverted);
 	else if (!reverted)
 		crash_restart(p, served);
 }
@@ -97,6 +97,7 @@ on_down(struct worker *w, enum worker_state was)
 	(void)was;
 	p->counters.cut[w->cut]++;
 	services_down(w);
+	offer_forget(p, w);
 	if (candidacy(w))
 		reload_on_candidate_down(p->reload);
 	else if (p->active == w)
@@ -190,11 +191,6 @@ on_call(struct worker *w, const struct message *m)
 }
 
 static void
-on_offer(struct worker *w, const struct message *m)
-{
-	offer_from(w, m);
-}
-
 static void
 on_channel(struct worker *w, const struct message *m)
 {
@@ -257,6 +253,7 @@ on_worker_exit(struct worker *w)
 	build_clean_stage(p, w);
 	p->counters.answered += w->answered_total;
 	services_destroy(w);
+	offer_forget(p, w);
 	worker_destroy(w);
 	if (halted && reload_row(halted)->on_old_exit)
 		reload_row(halted)->on_old_exit(halted);
@@ -276,7 +273,7 @@ const struct worker_ops gateway_worker_ops = {
 	.on_status = services_on_status,
 	.on_quiet = on_quiet,
 	.on_call = on_call,
-	.on_offer = on_offer,
+	.on_offer = offer_from,
 	.on_channel = on_channel,
 	.on_conn = on_conn,
 	.on_conns_due = on_conns_due,

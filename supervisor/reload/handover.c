@@ -10,13 +10,6 @@
  * at all. */
 #define FORCED_EXPORT_MS 1000
 
-static void
-fail(struct reload *r, const char *what)
-{
-	error_set(&r->error, "%s", what);
-	reload_fail(r);
-}
-
 /* Gives the state up: the candidate starts empty. */
 static void
 lose(struct reload *r, const char *why)
@@ -42,7 +35,7 @@ refuse(struct reload *r, bool may_lose, const char *what,
 	if (may_lose || r->manifest->state.optional)
 		lose(r, err.text);
 	else
-		fail(r, err.text);
+		reload_fail_with(r, err.text);
 }
 
 /* ---- export, by the old worker ---- */
@@ -173,9 +166,9 @@ reload_fail_late(struct reload *r, const char *why)
 			"%u requests in flight did not end in time (a forced "
 			"reload ends them)",
 			unanswered - owed);
-		fail(r, err.text);
+		reload_fail_with(r, err.text);
 	} else {
-		fail(r, why);
+		reload_fail_with(r, why);
 	}
 }
 
@@ -239,7 +232,7 @@ handover_on_imported(
 void
 handover_on_import_due(struct reload *r)
 {
-	fail(r, "the new worker did not take the state in time");
+	reload_fail_with(r, "the new worker did not take the state in time");
 }
 
 /* ---- the end ---- */

@@ -217,3 +217,10 @@ reload_fail(struct reload *r)
 	p->counters.reloads_failed += !reload_program(r)->is_proof;
 	reload_enter(r);
 }
+
+void
+reload_fail_with(struct reload *r, const char *why)
+{
+	error_set(&r->error, "%s", why);
+	reload_fail(r);
+}

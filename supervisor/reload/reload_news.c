@@ -7,7 +7,7 @@
 #include "supervisor/ops/history.h"
 #include "supervisor/reload/transaction.h"
 
-#define REPEATS_TELL_MS 1000
+#define REPEATS_REPORT_MS 1000
 
 /* ---- repeated failures ---- */
 
@@ -33,18 +33,18 @@ repeats_due(struct wheel_timer *t)
 	struct gateway *g = p->gateway;
 	struct log_subject subject = {.plugin = p->id};
 
-	if (!p->repeats.untold)
+	if (!p->repeats.unreported)
 		return; /* the burst is over */
 	log_write(LOG_WARN, &subject,
 		"%llu more reloads failed and are not reported one by one%s%s",
-		(unsigned long long)p->repeats.untold,
+		(unsigned long long)p->repeats.unreported,
 		*p->failure ? "; the last failure: " : "", p->failure);
 	news_plugin(p, "reload.repeated",
-		json_pack("{s:I,s:o}", "count", (json_int_t)p->repeats.untold,
-			"error",
+		json_pack("{s:I,s:o}", "count",
+			(json_int_t)p->repeats.unreported, "error",
 			*p->failure ? value_text(p->failure) : json_null()));
-	p->repeats.untold = 0;
-	wheel_set(&g->wheel, t, clock_ms() + REPEATS_TELL_MS);
+	p->repeats.unreported = 0;
+	wheel_set(&g->wheel, t, clock_ms() + REPEATS_REPORT_MS);
 }
 
 /* Whether it failed, or was a start of a plugin that serves. */
@@ -65,11 +65,11 @@ news_takes(const struct reload *r)
 		return true;
 	if (take_one(&p->repeats))
 		return true;
-	p->repeats.untold++;
+	p->repeats.unreported++;
 	if (wheel_timer_is_set(&p->repeats.again))
 		return false;
 	p->repeats.again.fire = repeats_due;
-	wheel_set(&g->wheel, &p->repeats.again, clock_ms() + REPEATS_TELL_MS);
+	wheel_set(&g->wheel, &p->repeats.again, clock_ms() + REPEATS_REPORT_MS);
 	return false;
 }
 
@@ -83,7 +83,7 @@ news_phase(const struct reload *r, enum receipt_phase phase, double since_ms)
 		return;
 	if (r->is_retry)
 		return;
-	if (r->plugin->repeats.untold)
+	if (r->plugin->repeats.unreported)
 		return; /* most likely another failure that is only counted */
 	news_plugin(r->plugin, "reload.phase",
 		json_pack("{s:s,s:s,s:f}", "id", r->id, "phase",
@@ -122,11 +122,13 @@ news_verdict(struct reload *r, struct receipt *receipt)
 
 	if (receipt->is_unchanged)
 		return;
-	if (failed && !program->stops && !program->is_proof)
+	if (receipt->state == RECEIPT_FAILED)
+		r->plugin->counters.not_given_back++;
+	else if (failed && !program->stops && !program->is_proof)
 		r->plugin->counters.rolled_back++;
 	if (!program->is_proof)
 		note_outcome(r, !failed);
-	if (r->is_untold)
+	if (r->is_unreported)
 		return;
 	news_plugin(r->plugin, "reload.verdict",
 		json_incref(receipt_view(receipt)));
@@ -140,7 +142,7 @@ news_settled(struct reload *r, struct receipt *receipt)
 {
 	bool reverted = receipt->state == RECEIPT_REVERTED;
 
-	if (receipt->is_unchanged || r->is_untold)
+	if (receipt->is_unchanged || r->is_unreported)
 		return;
 	if (reverted) {
 		r->plugin->counters.reverted++;

@@ -10,7 +10,7 @@
 /* The i-th requirement of p, by its config, then its manifest; NULL past the
  * last. */
 static struct plugin *
-requirement(const struct plugin *p, uint32_t i, bool *is_last_out)
+requirement(const struct plugin *p, uint32_t i, bool *is_end_out)
 {
 	const struct text_list *own = &p->config->requires;
 	const struct text_list *manifest =
@@ -21,17 +21,17 @@ requirement(const struct plugin *p, uint32_t i, bool *is_last_out)
 		id = own->items[i];
 	else if (manifest && i - own->count < manifest->count)
 		id = manifest->items[i - own->count];
-	*is_last_out = !id;
+	*is_end_out = !id;
 	return id ? gateway_plugin(p->gateway, id) : NULL;
 }
 
 static bool requires(const struct plugin *p, const struct plugin *other)
 {
-	bool is_last = false;
+	bool is_end = false;
 
-	for (uint32_t i = 0; !is_last; i++)
-		if (requirement(p, i, &is_last) == other)
-			return !is_last;
+	for (uint32_t i = 0; !is_end; i++)
+		if (requirement(p, i, &is_end) == other)
+			return !is_end;
 	return false;
 }
 
@@ -44,11 +44,11 @@ find_required(struct plugin *p, uint64_t search, const struct plugin *of,
 	bool (*is)(struct plugin *q, const struct plugin *of))
 {
 	struct plugin *q, *found = NULL;
-	bool is_last = false;
+	bool is_end = false;
 
 	for (uint32_t i = 0; !found; i++) {
-		q = requirement(p, i, &is_last);
-		if (is_last)
+		q = requirement(p, i, &is_end);
+		if (is_end)
 			return NULL;
 		if (!q || q->searched == search)
 			continue;
@@ -87,8 +87,9 @@ comes_before(struct plugin *q, const struct plugin *of)
 	return !is_circle;
 }
 
-static bool
-is_blocked(struct plugin *p)
+/* The first that p has to wait for, or NULL. */
+static struct plugin *
+find_blocker(struct plugin *p)
 {
 	struct gateway *g = p->gateway;
 
@@ -96,11 +97,27 @@ is_blocked(struct plugin *p)
 }
 
 bool
-required_must_wait(const struct reload *r)
+required_must_wait(struct reload *r)
 {
-	return r->plugin->config->reload_with_required && !r->set &&
-	       r->kind == KIND_RELOAD && is_reloading(r->plugin) &&
-	       is_blocked(r->plugin);
+	struct plugin *blocker = r->plugin->config->reload_with_required &&
+						 !r->set &&
+						 r->kind == KIND_RELOAD &&
+						 is_reloading(r->plugin)
+					 ? find_blocker(r->plugin)
+					 : NULL;
+
+	if (blocker)
+		r->waits_for = blocker->number;
+	return blocker;
+}
+
+bool
+required_still_waits(const struct reload *r)
+{
+	const struct plugin *blocker =
+		gateway_plugin_by_number(r->gateway, r->waits_for);
+
+	return blocker && (blocker->follows || is_reloading(blocker));
 }
 
 /* ---- waves ---- */
@@ -179,7 +196,7 @@ required_begin(struct gateway *g)
 	for (uint32_t i = 0; g->following && i < g->plugin_count; i++) {
 		struct plugin *p = g->plugins[i];
 
-		if (p && p->follows && !p->reload && !is_blocked(p))
+		if (p && p->follows && !p->reload && !find_blocker(p))
 			follow(g, p);
 	}
 }

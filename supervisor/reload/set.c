@@ -181,12 +181,12 @@ hand_over(struct reload_set *set)
 {
 	struct reload *r;
 
-	if (set->is_handing)
+	if (set->is_advancing)
 		return;
-	set->is_handing = true;
+	set->is_advancing = true;
 	while (set->stage == SET_HANDING && (r = find_proven(set)))
 		reload_advance(r);
-	set->is_handing = false;
+	set->is_advancing = false;
 }
 
 /* Hands over as far as possible; then checks whether all are ready, because
@@ -202,7 +202,7 @@ go_on(struct reload_set *set)
 	}
 	if (set->stage == SET_HANDING)
 		hand_over(set);
-	if (set->stage == SET_HANDING && !set->is_handing &&
+	if (set->stage == SET_HANDING && !set->is_advancing &&
 		are_all(set, is_ready))
 		commit(set);
 }

@@ -15,7 +15,7 @@
 #include "supervisor/schedule/schedule.h"
 
 static void
-tell_settled(struct reload *r)
+report_settled(struct reload *r)
 {
 	struct plugin *p = r->plugin;
 	struct receipt *receipt = account_receipt(r);
@@ -68,7 +68,7 @@ settle_end(struct reload *r)
 	struct worker *old = r->old;
 
 	r->old = NULL;
-	tell_settled(r);
+	report_settled(r);
 	reload_destroy(r);
 	if (old)
 		services_end(old);

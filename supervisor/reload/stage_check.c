@@ -125,15 +125,15 @@ static void
 follow(struct plugin *p, enum plugin_source which, const struct error *damage,
 	const struct error *obstacle)
 {
-	bool is_last = which == PLUGIN_FROM_STAGE;
+	bool is_proven_stage = which == PLUGIN_FROM_STAGE;
 
 	if (damage->text[0])
 		give_up_stage(p, which, damage->text);
-	if (damage->text[0] && is_last)
+	if (damage->text[0] && is_proven_stage)
 		start_from_package(p);
 	else if (obstacle->shortage)
 		retry_later(p, which, obstacle);
-	else if (is_last || damage->text[0] || obstacle->text[0])
+	else if (is_proven_stage || damage->text[0] || obstacle->text[0])
 		crash_restart(p, false);
 	else
 		older_start(p);

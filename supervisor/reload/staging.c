@@ -20,10 +20,10 @@ may_stage(const struct reload *r)
 static bool
 must_queue(const struct reload *r)
 {
-	bool is_last = !list_is_empty(&r->gateway->staging_queue) &&
-		       !reload_is_urgent(r);
+	bool others_wait = !list_is_empty(&r->gateway->staging_queue) &&
+			   !reload_is_urgent(r);
 
-	return is_last || !may_stage(r);
+	return others_wait || !may_stage(r);
 }
 
 static void

@@ -70,13 +70,6 @@ takeover_back_deadline(const struct reload *r)
 	return at_quarter(r, 4) + SLACK_MS;
 }
 
-static void
-fail(struct reload *r, const char *why)
-{
-	error_set(&r->error, "%s", why);
-	reload_fail(r);
-}
-
 static struct reload *
 reload_of(struct worker *w)
 {
@@ -103,7 +96,7 @@ advance_or_fail(struct worker *w, const struct error *err)
 	struct reload *r = reload_of(w);
 
 	if (err)
-		fail(r, err->text);
+		reload_fail_with(r, err->text);
 	else
 		reload_advance(r);
 }
@@ -123,7 +116,7 @@ takeover_overlap(struct reload *r)
 void
 takeover_on_overlap_due(struct reload *r)
 {
-	fail(r, "a service did not start in time");
+	reload_fail_with(r, "a service did not start in time");
 }
 
 /* ---- the old worker quiesces ---- */
@@ -227,7 +220,7 @@ takeover_take(struct reload *r)
 void
 takeover_on_take_due(struct reload *r)
 {
-	fail(r, "the new worker did not take over in time");
+	reload_fail_with(r, "the new worker did not take over in time");
 }
 
 void

@@ -60,11 +60,11 @@ struct reload {
 	ev_timer soon;		     /* the row's soon(), in the next turn */
 	enum plugin_source source;
 	bool force, no_drop, if_changed;
-	bool is_retry;	 /* retries a start that failed by a shortage */
-	bool is_untold;	 /* its end is counted, not reported: news_takes() */
-	bool is_named;	 /* error says in which state it failed */
-	bool is_spawned; /* the candidate's end removes its stage */
-	bool seen;	 /* mark of a search for circles */
+	bool is_retry;	    /* retries a start that failed by a shortage */
+	bool is_unreported; /* its end is counted, not reported: news_takes() */
+	bool is_named;	    /* error says in which state it failed */
+	bool is_spawned;    /* the candidate's end removes its stage */
+	bool seen;	    /* mark of a search for circles */
 	const char *fallback; /* NULL, or what was started instead */
 	char fallback_text[320];
 
@@ -80,8 +80,9 @@ struct reload {
 	struct worker *fresh; /* the candidate, later the active one */
 	struct worker *old;   /* the one that was active at the commit */
 
-	uint32_t asked_by; /* the worker that asked for this, or 0 */
-	uint64_t wave;	   /* of required.c; 0: it is not part of one */
+	uint32_t asked_by;  /* the worker that asked for this, or 0 */
+	uint64_t wave;	    /* of required.c; 0: it is not part of one */
+	uint32_t waits_for; /* the plugin whose reload it waits for */
 	struct takeover takeover;
 	struct handover handover;
 	struct figures figures;
@@ -106,8 +107,8 @@ struct reload_set {
 	bool is_closed; /* no more members may join */
 	bool has_failed;
 	enum set_stage stage;
-	bool is_handing; /* a loop of set.c advances proven members */
-	unsigned uses;	 /* running functions of set.c; not freed while > 0 */
+	bool is_advancing; /* a loop of set.c advances proven members */
+	unsigned uses;	   /* running functions of set.c; not freed while > 0 */
 	struct error error;	     /* of the first that failed */
 	uint64_t limit_ms;	     /* duration of `deadline` */
 	struct wheel_timer deadline; /* armed by the first member that starts */
@@ -150,7 +151,8 @@ enum reload_refusal reload_admit(struct gateway *g, const struct plugin *p,
 void reload_turn_soon(struct gateway *g, const struct list *queue,
 	ev_timer *next,
 	void (*begin)(struct ev_loop *loop, ev_timer *timer, int events));
-/* Those that waited for others are looked at again. */
+/* Those that need not wait any more for whom they waited for are looked at
+ * again. */
 void reload_begin_later(struct gateway *g);
 /* A stop was admitted and saved: ends the transaction in progress, if any. */
 void reload_give_way(struct plugin *p);
@@ -180,6 +182,7 @@ uint64_t candidate_exit_deadline(const struct reload *r);
 void reload_on_candidate_exit(struct reload *r);
 /* r->error says why. The verdict follows at once, or after GIVING_BACK. */
 void reload_fail(struct reload *r);
+void reload_fail_with(struct reload *r, const char *why);
 /* The same without giving back, as the plugin stops: the verdict is given. */
 void reload_abandon(struct reload *r);
 /* Whether a set has all that the manifest keeps. */
@@ -373,14 +376,19 @@ void crash_forget(struct plugin *p); /* forgets its crashes */
 void required_note(struct reload *r);
 /* Whether r begins later, because a plugin is being reloaded after which its
  * own is: both have changed. */
-bool required_must_wait(const struct reload *r);
+bool required_must_wait(struct reload *r);
+/* Whether the one for which it must wait has not been reloaded yet. */
+bool required_still_waits(const struct reload *r);
 /* Begins those that need not wait any more. */
 void required_begin(struct gateway *g);
 /* It is reloaded anyway, or goes. */
 void required_forget(struct plugin *p);
 
 /* ---- offer.c ---- */
-/* The worker offers other registrations. It is answered before this returns. */
+/* The worker went down or is gone: its offer in progress is forgotten. */
+void offer_forget(struct plugin *p, const struct worker *w);
+/* The worker offers other registrations. It is answered before this returns, or
+ * once the services that it drops are stopped. */
 void offer_from(struct worker *w, const struct message *m);
 
 /* ---- events.c ---- */

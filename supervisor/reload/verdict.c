@@ -93,7 +93,7 @@ remember(struct plugin *p, const struct receipt *receipt)
 }
 
 static void
-tell_watchers(struct reload *r, struct receipt *receipt)
+report_to_watchers(struct reload *r, struct receipt *receipt)
 {
 	list_for_each_safe (node, &r->watchers) {
 		struct reload_watcher *w =
@@ -123,8 +123,8 @@ reload_give_verdict(struct reload *r)
 	bool was_settled = p->settled_once;
 	bool proof = reload_program(r)->is_proof;
 
-	r->is_untold = !news_takes(r);
-	if (!is_repetition(r) && !r->is_untold)
+	r->is_unreported = !news_takes(r);
+	if (!is_repetition(r) && !r->is_unreported)
 		log_verdict(r, receipt->state);
 	p->reload = NULL;
 	if (!proof)
@@ -136,7 +136,7 @@ reload_give_verdict(struct reload *r)
 		r->figures.is_judged = true;
 	}
 	news_verdict(r, receipt);
-	tell_watchers(r, receipt);
+	report_to_watchers(r, receipt);
 	receipt_unref(receipt);
 	peer_group_flush(
 		&g->peers); /* send the messages before old workers end */

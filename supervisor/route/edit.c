@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "supervisor/route/table_parts.h"
 
 struct route_edit {
@@ -136,9 +137,7 @@ is_websocket(const struct registration *r)
 static bool
 method_equal(const struct route_entry *e, const struct candidate *c)
 {
-	const char *a = e->row.method, *b = c->method;
-
-	return (a && b ? !strcmp(a, b) : a == b) &&
+	return text_same(e->row.method, c->method) &&
 	       e->row.websocket == is_websocket(c->declared);
 }
 
@@ -323,7 +322,7 @@ is_changed(const struct route_edit *e, uint32_t i)
 
 void
 route_edit_compare(const struct route_edit *e,
-	void (*tell)(void *user, enum route_change what,
+	void (*report)(void *user, enum route_change what,
 		const struct route_row *row),
 	void *user)
 {
@@ -333,12 +332,12 @@ route_edit_compare(const struct route_edit *e,
 		return;
 	for (uint32_t i = 0; i < slot->set.count; i++)
 		if (slot->entries[i]->edit != e->serial)
-			tell(user, ROUTE_REMOVED, &slot->entries[i]->row);
+			report(user, ROUTE_REMOVED, &slot->entries[i]->row);
 	for (uint32_t i = 0; i < e->count; i++)
 		if (!e->entries[i]->live)
-			tell(user, ROUTE_ADDED, &e->entries[i]->row);
+			report(user, ROUTE_ADDED, &e->entries[i]->row);
 		else if (is_changed(e, i))
-			tell(user, ROUTE_CHANGED, &e->entries[i]->row);
+			report(user, ROUTE_CHANGED, &e->entries[i]->row);
 }
 
 /* ---- the end of an edit ---- */

@@ -42,7 +42,7 @@ struct route_slot *route_table_slot(struct route_table *t, uint32_t plugin);
 void route_table_changed(struct route_table *t, uint32_t plugin);
 /* Reports each row that the commit of an edit would add, remove or change. */
 void route_edit_compare(const struct route_edit *e,
-	void (*tell)(void *user, enum route_change what,
+	void (*report)(void *user, enum route_change what,
 		const struct route_row *row),
 	void *user);
 /* Takes an entry from its node and frees it. */

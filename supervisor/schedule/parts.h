@@ -58,7 +58,7 @@ struct schedule {
 	struct list pending_node;
 	uint64_t pending_count;
 	int64_t pending_ms; /* the last of them */
-	bool fell;	    /* one of them could not be sent in time */
+	bool is_delayed;    /* one of them could not be sent in time */
 	/* Of the tick in flight. */
 	int64_t sent_ms;
 	int64_t settles_ms; /* settled_ms, once it has ended */

@@ -8,6 +8,7 @@
 #include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/schedule/parts.h"
 
@@ -46,18 +47,12 @@ destroy(struct schedule *s)
 	free(s);
 }
 
-static bool
-text_equal(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
 /* Whether its due times stay what they were. */
 static bool
 is_unchanged(const struct schedule *s, const struct registration *r)
 {
-	return text_equal(s->when_text, r->schedule.when_text) &&
-	       text_equal(s->zone_name, r->schedule.zone_name);
+	return text_same(s->when_text, r->schedule.when_text) &&
+	       text_same(s->zone_name, r->schedule.zone_name);
 }
 
 /* From now on: nothing before is owed. */
@@ -100,7 +95,7 @@ resume(struct schedule *s, int64_t now_ms)
 	uint64_t missed;
 
 	s->seen_ms = s->settled_ms;
-	s->fell = true;
+	s->is_delayed = true;
 	follow_clock(s, now_ms);
 	if (s->catches_up)
 		return;
@@ -154,7 +149,7 @@ follow_one(struct schedule_set *set, const struct registration *r,
 		resume(s, now_ms);
 	s->due_ms = when_next(&s->when, s->zone, s->anchor_ms, s->seen_ms);
 	if (s->due_ms > now_ms && !s->pending_count)
-		s->fell = false;
+		s->is_delayed = false;
 	alarm_set(s);
 }
 

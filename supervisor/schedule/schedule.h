@@ -27,7 +27,7 @@ void schedule_follow(struct plugin *p);
 /* The plugin goes, all its requests have ended. */
 void schedule_forget(struct plugin *p);
 
-/* For people: an array, with next and last; NULL if the plugin has none. */
+/* For people: an array, with next and last. */
 json_t *schedule_view(const struct plugin *p);
 
 /* Due times for which there was no tick of their own. */

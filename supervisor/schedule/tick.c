@@ -28,7 +28,7 @@ tick_id(const struct schedule *s, int64_t due_ms,
 /* ---- news ---- */
 
 static bool
-may_tell(struct schedule_set *set)
+may_report(struct schedule_set *set)
 {
 	uint64_t now_ms = clock_ms();
 	double left = set->news_left + (double)(now_ms - set->news_at_ms) /
@@ -44,11 +44,12 @@ may_tell(struct schedule_set *set)
 
 /* delivered: the tick that stands for them was sent. */
 static void
-tell_missed(struct schedule *s, uint64_t missed, int64_t due_ms, bool delivered)
+report_missed(
+	struct schedule *s, uint64_t missed, int64_t due_ms, bool delivered)
 {
 	struct schedule_set *set = s->set;
 
-	if (may_tell(set))
+	if (may_report(set))
 		news_plugin(set->plugin, "schedule.missed",
 			json_pack("{s:s,s:I,s:I,s:b}", "name", s->name,
 				"missed", (json_int_t)missed, "dueMs",
@@ -62,7 +63,7 @@ tick_forget(struct schedule *s)
 {
 	list_remove(&s->pending_node);
 	s->pending_count = 0;
-	s->fell = false;
+	s->is_delayed = false;
 }
 
 static void
@@ -254,7 +255,7 @@ static void
 send_now(struct schedule *s)
 {
 	struct schedules *all = s->set->schedules;
-	bool late = s->fell || s->pending_count > 1;
+	bool late = s->is_delayed || s->pending_count > 1;
 	int64_t now_ms = alarm_now_ms();
 
 	s->sent_ms = s->settles_ms = s->pending_ms;
@@ -262,11 +263,11 @@ send_now(struct schedule *s)
 	if (late && !s->catches_up)
 		tick_skip(s, s->pending_count - 1);
 	if (s->skipped)
-		tell_missed(s, s->skipped, s->sent_ms, false);
+		report_missed(s, s->skipped, s->sent_ms, false);
 	s->skipped = 0;
 	if (s->sent_missed) {
 		count_missed(s, s->sent_missed);
-		tell_missed(s, s->sent_missed, s->sent_ms, true);
+		report_missed(s, s->sent_missed, s->sent_ms, true);
 	}
 	if (!late && now_ms >= s->sent_ms)
 		metrics_observe(
@@ -286,8 +287,8 @@ send_pending(struct schedule *s)
 	list_remove(&s->pending_node);
 	if (s->set->schedules->gateway->stopping)
 		return; /* the next supd catches up */
-	s->fell = s->fell || obstacle == AWAY || s->request.id;
-	if (s->fell && !s->catches_up) {
+	s->is_delayed = s->is_delayed || obstacle == AWAY || s->request.id;
+	if (s->is_delayed && !s->catches_up) {
 		skip(s);
 	} else if (s->request.id) {
 		return;
@@ -361,6 +362,6 @@ tick_step(struct schedule *s, int64_t change_ms, int64_t now_ms)
 			when_next(&s->when, s->zone, s->anchor_ms, s->seen_ms);
 		ledger_touch(s->set);
 	} else if (change_ms > 0 && s->due_ms < now_ms) {
-		s->fell = true;
+		s->is_delayed = true;
 	}
 }

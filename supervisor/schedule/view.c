@@ -60,11 +60,10 @@ json_t *
 schedule_view(const struct plugin *p)
 {
 	const struct worker *w = p->active;
-	json_t *rows;
+	json_t *rows = json_array();
 
 	if (!p->schedules || !w)
-		return NULL;
-	rows = json_array();
+		return rows;
 	for (uint32_t i = 0; i < w->registrations.count; i++) {
 		const struct registration *r = &w->registrations.items[i];
 		const struct schedule *s = NULL;

@@ -182,14 +182,15 @@ Test(filter, settings_that_make_no_sense_are_named)
 	static const struct {
 		const char *settings, *says;
 	} rows[] = {
-		{"", "settings: file or rules is missing"},
+		{"", "settings: either file or rules must be set"},
 		{"file: none.yaml", "none.yaml: No such file or directory"},
 		{"rules: 1", "settings.rules: rules must be a list"},
 		{"rules: [{on: tool.before}]",
 			"settings.rules.0: one of drop, rename"},
-		{"file: a, rules: [{}]", "settings.rules: there is a file"},
+		{"file: a, rules: [{}]",
+			"settings.rules: file and rules must not"},
 		{"rule: []", "settings.rule: unknown key 'rule'"},
-		{"priority: high", "settings.priority: must be a number"},
+		{"priority: high", "settings.priority: must be an integer"},
 		{"on_error: ask", "settings.on_error: must be stop or skip"},
 	};
 	struct gateway_run *g = create("rules: [{on: tool.before, drop: x}]");

@@ -136,6 +136,11 @@ Test(reload, drops_what_the_new_version_no_longer_registers_and_lists_it)
 	run_fault(g, "fault", "", "extra: true");
 	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
 	cr_expect_eq(http_status(g->http, "/fault/extra"), 200);
+	/* A restart has no old worker at its commit, and lists it as well. */
+	run_fault(g, "fault", "", "");
+	c = ctl_expect(g, 0, "restart", "fault", NULL);
+	cr_expect_str_eq(ctl_text(c, "dropped.0"), "http:GET /fault/extra");
+	ctl_destroy(c);
 	run_end(g);
 }
 

@@ -66,6 +66,7 @@ static const struct offer {
 	{"call ", {"tool", "command", "method"}},
 	{"call tool ", {"fault", "hello"}},
 	{"x he", {"hello"}},
+	{"x it ", {"pour", "cat"}},
 	{"completion ", {"bash", "zsh", "fish"}},
 	{"token ", {"new"}},
 	{"new p", {"python"}},
@@ -74,10 +75,30 @@ static const struct offer {
 static void
 expect_offers(struct gateway_run *g, const char *script)
 {
+	char *out;
+
 	for (size_t i = 0; i < sizeof(offers) / sizeof(*offers); i++)
 		expect_lines(shell_expect(g, 0, "export LINE='supctl %s'\n%s",
 				     offers[i].line, script),
 			offers[i].words);
+	/* those of one plugin are not offered for another */
+	out = shell_expect(g, 0, "export LINE='supctl x hello '\n%s", script);
+	cr_expect(!strstr(out, "pour"), "%s", out);
+	free(out);
+}
+
+/* With a plugin that has command lines. */
+static struct gateway_run *
+start_for_offers(void)
+{
+	struct gateway_run *g = run_create();
+
+	run_add_fault(g);
+	run_add_hello(g);
+	run_package(g, "scenario-c", "scenario");
+	run_plugin(g, "it", "use: scenario");
+	run_start(g);
+	return g;
 }
 
 /* As readline calls the function: words, the cursor behind the last one. */
@@ -98,7 +119,7 @@ static const char bash_script[] =
 
 Test(supctl_shell, bash_completes_verbs_options_and_what_lives)
 {
-	struct gateway_run *g = start();
+	struct gateway_run *g = start_for_offers();
 	char *out;
 
 	expect_offers(g, bash_script);
@@ -164,7 +185,7 @@ Test(supctl_shell, fish_completes_verbs_options_and_what_lives)
 
 	if (!shell_has("fish"))
 		cr_skip_test("needs fish: apt install fish");
-	g = start();
+	g = start_for_offers();
 	expect_offers(g,
 		"export PATH=$(dirname \"$SUPCTL\"):$PATH HOME=$(mktemp -d)\n"
 		"\"$SUPCTL\" completion fish >$HOME/supctl.fish\n"
@@ -207,7 +228,7 @@ Test(supctl_shell, zsh_completes_verbs_options_and_what_lives)
 
 	if (!shell_has("zsh"))
 		cr_skip_test("needs zsh: apt install zsh");
-	g = start();
+	g = start_for_offers();
 	expect_offers(g, zsh_script);
 	run_end(g);
 }

@@ -307,6 +307,10 @@ Test(takeover_deaths, giving_back_that_fails_makes_the_plugin_failed)
 	cr_expect(strstr(ctl_text(c, "plugins.0.failure"), "giving back"), "%s",
 		c->out);
 	ctl_destroy(c);
+	a = http_get(g->http, "/metrics");
+	cr_expect(strstr(a.body, "supd_plugin_reloads_total{plugin=\"a\","
+				 "outcome=\"failed\"} 1"));
+	answer_finish(&a);
 
 	taker_manifest(g, "a", "services: one", "");
 	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));

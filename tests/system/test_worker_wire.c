@@ -346,6 +346,42 @@ Test(worker_wire, requests_wait_while_it_does_not_read)
 	end(w);
 }
 
+/* ---- what it says at once ---- */
+
+#define TOGETHER (3 * WORKER_TURN_MESSAGES)
+
+static unsigned
+ended_of(const struct ask *asks)
+{
+	unsigned ended = 0;
+
+	for (int i = 0; i < TOGETHER; i++)
+		ended += asks[i].ended;
+	return ended;
+}
+
+/* Each of them is written to a client at the end of its turn. */
+Test(worker_wire, answers_that_come_together_take_several_turns)
+{
+	static struct ask asks[TOGETHER];
+	struct worker *w = start_serving();
+	unsigned before = 0, ended = 0;
+
+	for (int i = 0; i < TOGETHER; i++)
+		ask_begin(&asks[i], &bed, w, "/0", "");
+	bed_await(&bed, &fake.requests, TOGETHER);
+	for (int i = 0; i < TOGETHER; i++)
+		fake_answer(asks[i].request.id);
+	for (; ended < TOGETHER; before = ended) {
+		ev_run(bed.loop, EVRUN_ONCE);
+		ended = ended_of(asks);
+		cr_expect_leq(ended - before, WORKER_TURN_MESSAGES);
+	}
+	for (int i = 0; i < TOGETHER; i++)
+		ask_finish(&asks[i]);
+	end(w);
+}
+
 /* ---- the rest ---- */
 
 Test(worker_wire, unknown_requests_are_refused_and_notifications_ignored)

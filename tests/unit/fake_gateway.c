@@ -339,6 +339,13 @@ services_view(
 	return json_array();
 }
 
+struct services_count
+services_count(const struct worker *w)
+{
+	(void)w;
+	return (struct services_count){0};
+}
+
 json_t *
 services_take_view(const struct worker *w)
 {
@@ -442,7 +449,7 @@ worker_refuse_call(
 json_t *
 schedule_view(const struct plugin *p)
 {
-	return NULL;
+	return json_array();
 }
 
 uint64_t

@@ -250,7 +250,7 @@ Test(filter_rules, that_are_wrong_are_refused_with_their_place)
 		{"- {on: tool.before, limit: {rate: 5/1w}}",
 			"r.yaml:1:35: must be a rate such as"},
 		{"- {on: tool.before, limit: {rate: 0/s}}",
-			"r.yaml:1:35: must be between"},
+			"r.yaml:1:35: must have a count of 1 to"},
 		{"- {on: tool.before, limit: {rate: 1/s, keys: 0}}",
 			"r.yaml:1:46: must be between 1 and 100000"},
 		{"- {on: tool.before, name: x, drop: a}\n"

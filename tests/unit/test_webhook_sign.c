@@ -145,11 +145,12 @@ Test(webhook_sign, the_faults_are_named)
 		enum sign_scheme scheme;
 		const char *signature, *timestamp, *says;
 	} rows[] = {
-		{SIGN_GITHUB, NULL, NULL, "missing, or there twice"},
-		{SIGN_GITHUB, "", NULL, "another form"},
-		{SIGN_GITHUB, "sha1=00", NULL, "another form"},
+		{SIGN_GITHUB, NULL, NULL, "missing or repeated"},
+		{SIGN_GITHUB, "", NULL, "wrong prefix"},
+		{SIGN_GITHUB, "sha1=00", NULL, "wrong prefix"},
 		{SIGN_GITHUB, "sha256=00", NULL, "wrong length"},
-		{SIGN_SLACK, slack_signature, NULL, "header of the timestamp"},
+		{SIGN_SLACK, slack_signature, NULL,
+			"timestamp header is missing"},
 		{SIGN_SLACK, slack_signature, "", "not a number"},
 		{SIGN_SLACK, slack_signature, "soon", "not a number"},
 		{SIGN_SLACK, slack_signature, "+1492774577", "not a number"},
@@ -157,16 +158,16 @@ Test(webhook_sign, the_faults_are_named)
 		{SIGN_SLACK, slack_signature, "1492774577000000",
 			"not a number"},
 		{SIGN_STRIPE, "", NULL, "no timestamp"},
-		{SIGN_STRIPE, "t=1492774577", NULL, "no signature of version"},
+		{SIGN_STRIPE, "t=1492774577", NULL, "no v1 signature"},
 		{SIGN_STRIPE, "v1=" STRIPE_NEW, NULL, "no timestamp"},
 		{SIGN_STRIPE, "t=1492774577,v0=" STRIPE_NEW, NULL,
-			"no signature of version"},
+			"no v1 signature"},
 		{SIGN_STRIPE, "t=1492774577,t=1492774577,v1=" STRIPE_NEW, NULL,
 			"two timestamps"},
 		{SIGN_STRIPE, "t=,v1=" STRIPE_NEW, NULL, "not a number"},
 		{SIGN_STRIPE, "t=1492774577,v1=00", NULL, "wrong length"},
 		{SIGN_STRIPE, "t=1492774577, v1=" STRIPE_NEW, NULL,
-			"no signature of version"},
+			"no v1 signature"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -197,7 +198,8 @@ Test(webhook_sign, several_signatures_and_secrets_are_tried)
 		strcat(many, ",v1=" STRIPE_NEW);
 	cr_expect_null(check_stripe(many));
 	strcat(many, ",v1=" STRIPE_NEW);
-	cr_expect_str_eq(check_stripe(many), "it has too many signatures");
+	cr_expect_str_eq(
+		check_stripe(many), "the header has too many signatures");
 }
 
 Test(webhook_sign, the_window_has_two_ends)

@@ -319,7 +319,7 @@ Test(websocket, what_is_wrong_with_subprotocols_is_said)
 	} cases[] = {
 		{"a, b, a", "lists a subprotocol twice"},
 		{"a\r\nSec-WebSocket-Protocol: a", "lists a subprotocol twice"},
-		{"a, b c", "lists something that is no token"},
+		{"a, b c", "lists something that is not a token"},
 		{"a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q",
 			"lists more than 16 subprotocols"},
 	};

@@ -52,11 +52,12 @@ class Load:
         return json.loads(out), records
 
 
-def closed_loop(address, seconds, path="/hello"):
+def closed_loop(address, seconds, path="/hello", any_body=False):
     """One client, one request after the other: the summary."""
     done = subprocess.run(
         [r.LOAD, address, "--closed=1", "--seconds=%g" % seconds,
-         "--path=" + path], check=False, capture_output=True, text=True)
+         "--path=" + path] + (["--any-body"] if any_body else []),
+        check=False, capture_output=True, text=True)
     if done.returncode:
         raise r.BenchError("load: %s" % done.stderr.strip())
     said = json.loads(done.stdout)

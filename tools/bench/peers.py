@@ -36,6 +36,12 @@ http {{
       proxy_http_version 1.1;
       proxy_set_header Connection "";
     }}
+    location /talk/ {{
+      proxy_pass http://program;
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection "upgrade";
+    }}
   }}
 }}
 """
@@ -81,7 +87,7 @@ def get_status(address, path):
 class Proxy:
     """A known proxy in front of the upstream program."""
 
-    def __init__(self, rig, name, template, command):
+    def __init__(self, rig, name, template, command, program=r.UPSTREAM):
         self.name = name
         self.rig = rig
         self.address = "127.0.0.1:%d" % r.free_port()
@@ -89,7 +95,7 @@ class Proxy:
         config = rig.write(name + ".conf", template.format(
             folder=rig.folder, port=self.address.split(":")[1], user=user))
         self.upstream = rig.start(name + "-upstream", [
-            r.UPSTREAM, rig.path("upstream.sock")])
+            program, rig.path("upstream.sock")])
         r.wait_for("upstream", lambda: os.path.exists(
             rig.path("upstream.sock")), 5)
         self.process = rig.start(name, [a.format(config=config)
@@ -104,9 +110,10 @@ class Proxy:
         self.rig.stop(self.upstream)
 
 
-def nginx(rig):
+def nginx(rig, program=r.UPSTREAM):
     return Proxy(rig, "nginx", NGINX, [
-        "/usr/sbin/nginx", "-c", "{config}", "-e", rig.path("nginx.error")])
+        "/usr/sbin/nginx", "-c", "{config}", "-e", rig.path("nginx.error")],
+                 program)
 
 
 def haproxy(rig):

@@ -59,6 +59,7 @@ REACHES = table(
     ("takeover", BOTH, "interruption, p50", AT_MOST, 50.0),
     ("takeover", BOTH, "interruption, p99", AT_MOST, 200.0),
     ("takeover", BOTH, "* held requests released", AT_MOST, 100.0),
+    ("wspath", ("native",), "echoes/s against nginx", AT_LEAST, 0.8),
     ("wspath", BOTH, "the same against a request", AT_MOST, 1.5),
     ("wspath", BOTH, "pause of * connections at a reload", AT_MOST, 100),
     ("memory", ("nng",), "supd and 50 idle plugins", AT_MOST, 30),

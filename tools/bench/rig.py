@@ -2,6 +2,7 @@
 what /proc tells of them. Ends what it started and nothing else."""
 import atexit
 import os
+import random
 import shutil
 import signal
 import socket
@@ -15,10 +16,14 @@ BUILD = os.path.abspath(os.environ.get("SUPD_BUILD",
                                        os.path.join(ROOT, "build")))
 LOAD = os.path.join(BUILD, "tools/bench/load")
 SESSIONS = os.path.join(BUILD, "tools/bench/sessions")
+TALK = os.path.join(BUILD, "tools/bench/talk")
 UPSTREAM = os.path.join(BUILD, "tools/bench/upstream")
 STORE = os.path.join(BUILD, "tools/bench/store")
 SUPD_STORE = os.path.join(BUILD, "supervisor/channel/store/supd-store")
+WS_UPSTREAM = os.path.join(BUILD, "tools/bench/ws_upstream")
+FAN = os.path.join(BUILD, "tools/bench/fan")
 HELD = os.path.join(BUILD, "tools/bench/held")
+RELEASE = os.path.join(BUILD, "tools/bench/release")
 SUPD = os.path.join(BUILD, "supervisor/supd")
 SUPCTL = os.path.join(BUILD, "tools/supctl/supctl")
 WORKER = os.path.join(BUILD, "worker/sup-worker")
@@ -60,6 +65,19 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def own_port():
+    """Below the range from which the kernel gives clients their ports, so that
+    it is still free after a moment without a listener."""
+    for port in random.sample(range(20000, 32000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise BenchError("no port is free")
+
+
 class Rig:
     """The private folder and the processes in it; use it with `with`."""
 
@@ -94,10 +112,10 @@ class Rig:
     def start(self, name, command, **more):
         """Starts a process whose output goes to NAME.log in the folder."""
         with open(self.path(name + ".log"), "ab") as log:
+            more.setdefault("stdin", subprocess.DEVNULL)
             more.setdefault("stdout", log)
             more.setdefault("stderr", log)
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
-                                       **more)
+            process = subprocess.Popen(command, **more)
         process.name = name
         self.processes.append(process)
         return process

@@ -1,5 +1,6 @@
 """takeover: how long what cannot exist twice is away in a reload, and how fast
-the requests that were held meanwhile are answered."""
+the requests that were held meanwhile are answered, beside a bare program that
+has nothing to do but to send as many answers."""
 import json
 import os
 import subprocess
@@ -22,7 +23,7 @@ def start(rig, link, start_script="ok"):
     subprocess.run(["cp", r.PACKAGES + "/taker/taker.so", package + "/taker/"],
                    check=True)
     return peers.Supd(rig, link, packages=[package], plugins={"taker": {
-        "settings": {"services": "one", "port": r.free_port(),
+        "settings": {"services": "one", "port": r.own_port(),
                      "locks": rig.path("lock"), "start": start_script}}},
         defaults={"hold_timeout": "2m", "request_timeout": "2m",
                   "probation": "0ms"},
@@ -51,12 +52,46 @@ def interruptions(options, report, link, supd):
                percentile(times, 0.99), " ms")
 
 
+class Held:
+    """The program `held`: HELD clients that have sent a request each."""
+
+    def __init__(self, address):
+        host, port = address.split(":")
+        self.process = subprocess.Popen(
+            [r.HELD, host, port, "/gen", str(HELD)], stdout=subprocess.PIPE,
+            encoding="utf-8")
+        self.process.stdout.readline()
+
+    def ms(self):
+        """The time from the first answer to the last."""
+        result = json.loads(self.process.stdout.readline())
+        self.process.wait()
+        if result["good"] != HELD:
+            raise r.BenchError("%d of %d were answered with 200" % (
+                result["good"], HELD))
+        return (result["last_us"] - result["first_us"]) / 1000
+
+
+def released_bare(rig):
+    port = str(r.free_port())
+    bare = rig.start("release", [r.RELEASE, port, str(HELD)], text=True,
+                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    bare.stdout.readline()
+    held = Held("127.0.0.1:" + port)
+    bare.stdout.readline()
+    bare.stdin.write("go\n")
+    bare.stdin.flush()
+    ms = held.ms()
+    bare.stdin.close()
+    rig.stop(bare)
+    return ms
+
+
 def released(options, report, link, rig):
     """The new worker's start waits at a gate, until all are held."""
-    times = []
+    times, bare, against = [], [], []
     supd = start(rig, link, "gate")
     gate = rig.path("lock.gate")
-    host, port = supd.address.split(":")
     for _ in range(options.pairs):
         if os.path.exists(gate):
             os.unlink(gate)
@@ -66,26 +101,25 @@ def released(options, report, link, rig):
         reload.start()
         r.wait_for("a candidate that starts", lambda: os.path.exists(
             rig.path("lock.waits")), 20)
-        held = subprocess.Popen(
-            [r.HELD, host, port, "/gen", str(HELD)], stdout=subprocess.PIPE,
-            encoding="utf-8")
-        held.stdout.readline()
+        held = Held(supd.address)
         r.wait_for("%d held" % HELD, lambda: supd.plugin_status(
             "taker")["held"] == HELD, 60)
         rig.write("lock.gate", "")
-        result = json.loads(held.stdout.readline())
-        held.wait()
+        times.append(held.ms())
         reload.join()
-        if result["good"] != HELD:
-            raise r.BenchError("%d of %d were answered with 200" % (
-                result["good"], HELD))
-        times.append((result["last_us"] - result["first_us"]) / 1000)
+        bare.append(released_bare(rig))
+        against.append(times[-1] / bare[-1])
     report.add("takeover", link, "%d held requests released" % HELD,
                median(times), " ms", runs=times)
+    report.add("takeover", link, "as many answers of a bare program",
+               median(bare), " ms", runs=bare)
+    report.add("takeover", link, "released against the bare program",
+               median(against), "x", runs=against)
 
 
 def opened(supd, gate):
     """Opens the gate for a worker that waits at it while it serves."""
     with open(gate, "w", encoding="utf-8"):
         pass
-    return supd.plugin_status("taker")["services"][0]["state"] == "running"
+    services = supd.plugin_status("taker")["services"]
+    return services and services[0]["state"] == "running"

@@ -1,151 +1,131 @@
-"""wspath: WebSocket connections of a plugin: the round trip of a message
-against that of a keep-alive request to the same C plugin, and how long a
-message takes while a thousand connections move to the next worker."""
-import selectors
-import socket
-import threading
+"""wspath: WebSocket connections of a C plugin: echoes a second beside nginx
+that proxies to an equal C program, the round trip of a message against that of
+a keep-alive request, and how long an echo takes while a thousand connections
+move to the next worker."""
+import json
+import subprocess
 import time
 
+import load
 import peers
 import rig as r
-from report import median, percentile
+from report import median
+from speed import ratios, rounds
 
+TALKERS = 64
 CONNECTIONS = 1000
-TRIPS = 2000  # of one client, per run
-HANDSHAKE = ("GET /talk/a HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
-             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode()
-REQUEST = b"GET /text HTTP/1.1\r\nHost: bench\r\n\r\n"
-# "ping" as text, masked with zeros, and as it comes back
-MESSAGE, ECHO = b"\x81\x84\0\0\0\0ping", b"\x81\x04ping"
+PERIOD_MS = 100  # of each of them while they move
+SETTLE_SECONDS = 1
 
 
-def connect(address):
-    host, port = address.rsplit(":", 1)
-    client = socket.create_connection((host, int(port)), 10)
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return client
+class Talk:
+    """The program `talk`: connections that are open until close()."""
+
+    def __init__(self, rig, address, connections, period_ms=0):
+        self.rig = rig
+        self.process = subprocess.Popen(
+            [r.TALK, address, "/talk/a", str(connections), str(period_ms)],
+            text=True, bufsize=1, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE)
+        self.process.name = "talk"
+        rig.processes.append(self.process)
+        if self.process.stdout.readline() != "open\n":
+            raise r.BenchError("the connections did not open")
+
+    def lap(self):
+        """What was measured since the lap before."""
+        self.process.stdin.write("lap\n")
+        lap = json.loads(self.process.stdout.readline())
+        if lap["closed"]:
+            raise r.BenchError("%d connections ended" % lap["closed"])
+        return lap
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.rig.processes.remove(self.process)
 
 
-def opened(address):
-    client = connect(address)
-    client.sendall(HANDSHAKE)
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        answer += client.recv(4096)
-    if not answer.startswith(b"HTTP/1.1 101"):
-        raise r.BenchError("no 101: %r" % answer[:80])
-    return client
+def talk_for(rig, address, connections, seconds):
+    """The lap of connections that each talk without a pause."""
+    talk = Talk(rig, address, connections)
+    talk.lap()
+    time.sleep(seconds)
+    lap = talk.lap()
+    talk.close()
+    return lap
 
 
-def trips(client, said, answered):
-    """The median time of a round trip, in us."""
-    times = []
-    for _ in range(TRIPS):
-        began = time.perf_counter_ns()
-        client.sendall(said)
-        answer = b""
-        while not answer.endswith(answered):
-            piece = client.recv(4096)
-            if not piece:
-                raise r.BenchError("the connection ended")
-            answer += piece
-        times.append((time.perf_counter_ns() - began) / 1000)
-    return median(times)
-
-
-def start(rig, link):
+def supd_of(rig, link):
     return peers.Supd(
         rig, link, plugins={"scenario-c": {}},
         more={"limits": {"connections": 4 * CONNECTIONS}},
         defaults={"probation": "0ms"})
 
 
-def round_trip(options, report, link, supd):
-    ratios, messages = [], []
+def throughput(options, report):
+    """Echoes a second, and CPU time of an echo over all processes."""
+    def measure(server):
+        before = r.cpu_seconds(server.pids())
+        lap = talk_for(rig, server.address, TALKERS, options.seconds)
+        cpu = r.cpu_seconds(server.pids()) - before
+        return {"rate": lap["echoes"] / lap["seconds"],
+                "cpu_us": cpu / lap["echoes"] * 1e6}
+
+    with r.Rig() as rig:
+        ours = [supd_of(rig, link) for link in options.links]
+        servers = [peers.nginx(rig, r.WS_UPSTREAM)] + ours
+        results = rounds(servers, options.pairs, measure)
+    for server in servers:
+        runs = [run["rate"] for run in results[server.name]]
+        report.add("wspath", getattr(server, "link", "-"),
+                   server.name + " echoes/s", median(runs), runs=runs)
+    for server in ours:
+        for key, what in (("rate", "echoes/s against nginx"),
+                          ("cpu_us", "CPU per echo against nginx")):
+            runs = ratios(results, server.name, "nginx", key)
+            report.add("wspath", server.link, what, median(runs), "x",
+                       runs=runs)
+
+
+def round_trip(options, report, link, rig, supd):
+    """One client, that talks or asks."""
+    messages, against = [], []
     for _ in range(options.pairs):
-        with opened(supd.address) as client:
-            message = trips(client, MESSAGE, ECHO)
-        with connect(supd.address) as client:
-            request = trips(client, REQUEST, b"text\n")
-        ratios.append(message / request)
+        message = talk_for(rig, supd.address, 1, options.seconds)["p50Us"]
+        request = load.closed_loop(supd.address, options.seconds, "/text",
+                                   any_body=True)["p50Ms"] * 1000
         messages.append(message)
+        against.append(message / request)
     report.add("wspath", link, "round trip of a message", median(messages),
                " us", runs=messages)
-    report.add("wspath", link, "the same against a request", median(ratios),
-               runs=ratios)
+    report.add("wspath", link, "the same against a request", median(against),
+               "x", runs=against)
 
 
-class Crowd:
-    """Clients that each say something as soon as they have the answer."""
-
-    def __init__(self, address):
-        self.selector = selectors.DefaultSelector()
-        self.said = {}
-        for _ in range(CONNECTIONS):
-            client = opened(address)
-            client.setblocking(False)
-            self.selector.register(client, selectors.EVENT_READ)
-            self.said[client] = 0
-
-    def say(self, client):
-        self.said[client] = time.perf_counter_ns()
-        client.sendall(MESSAGE)
-
-    def run(self, is_over):
-        """The longest times to an answer, of each client, in ms."""
-        longest = dict.fromkeys(self.said, 0)
-        for client in self.said:
-            self.say(client)
-        waiting = len(self.said)
-        while waiting:
-            for key, _ in self.selector.select(1):
-                client = key.fileobj
-                data = client.recv(65536)
-                if not data or data[0] == 0x88:
-                    raise r.BenchError("a connection was closed")
-                if ECHO not in data:
-                    continue  # the new worker's greeting
-                longest[client] = max(longest[client], (
-                    time.perf_counter_ns() - self.said[client]) / 1e6)
-                if is_over():
-                    waiting -= 1
-                else:
-                    self.say(client)
-        return list(longest.values())
-
-
-def after(thread):
-    """Says whether the thread has ended, and all have moved since then."""
-    ended = []
-
-    def is_over():
-        if not ended and not thread.is_alive():
-            ended.append(time.monotonic())
-        return ended and time.monotonic() > ended[0] + 1
-    return is_over
-
-
-def moves(options, report, link, supd):
-    """All of them talk, without a reload and then over one."""
-    crowd = Crowd(supd.address)
-    pauses = []
+def moves(options, report, link, rig, supd):
+    """The longest time to an echo without a reload, and over one."""
+    talk = Talk(rig, supd.address, CONNECTIONS, PERIOD_MS)
+    calm, moved = [], []
     for _ in range(options.pairs):
-        end = time.monotonic() + 1
-        calm = crowd.run(lambda: time.monotonic() > end)
-        reload = threading.Thread(target=supd.reload, args=("scenario-c",))
-        reload.start()
-        moved = crowd.run(after(reload))
-        reload.join()
-        pauses.append(max(moved) - percentile(calm, 0.5))
+        talk.lap()
+        time.sleep(SETTLE_SECONDS)
+        calm.append(talk.lap()["longestUs"] / 1000)
+        supd.reload("scenario-c")
+        time.sleep(SETTLE_SECONDS)
+        moved.append(talk.lap()["longestUs"] / 1000)
+    talk.close()
+    report.add("wspath", link, "longest echo of %d connections"
+               % CONNECTIONS, median(calm), " ms", runs=calm)
     report.add("wspath", link, "pause of %d connections at a reload"
-               % CONNECTIONS, median(pauses), " ms", runs=pauses)
+               % CONNECTIONS, median(moved), " ms", runs=moved)
 
 
 def wspath(options, report):
     """Messages of WebSocket connections, and a thousand that move."""
+    throughput(options, report)
     for link in options.links:
         with r.Rig() as rig:
-            supd = start(rig, link)
-            round_trip(options, report, link, supd)
-            moves(options, report, link, supd)
+            supd = supd_of(rig, link)
+            round_trip(options, report, link, rig, supd)
+            moves(options, report, link, rig, supd)

@@ -90,6 +90,11 @@ verb_completion(const struct options *o)
 		return print_live(o, VERB_STATUS, NULL, "plugins", "id");
 	if (!strcmp(word, "packages"))
 		return print_live(o, VERB_STATUS, NULL, "plugins", "package");
+	if (!strncmp(word, "cli:", 4))
+		return print_live(o, VERB_ROUTES,
+			json_pack(
+				"{s:s,s:s}", "kind", "cli", "plugin", word + 4),
+			"routes", "name");
 	if (registration_kind_by_wire(word, strlen(word)) >= 0)
 		return print_live(o, VERB_ROUTES,
 			json_pack("{s:s}", "kind", word), "routes", "name");

@@ -1,7 +1,7 @@
 /* completion: scripts for three shells, made from the tables of verbs and
- * options. What lives (ids, packages, names) they ask of `supctl completion
- * ids`, `packages` or a kind of registration, which say nothing without supd.
- */
+ * options. What lives (ids, packages, names) they get from `supctl completion
+ * ids`, `packages`, a kind of registration, or `cli:PLUGIN`, which print
+ * nothing without supd. */
 #pragma once
 
 #include <stdio.h>

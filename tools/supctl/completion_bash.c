@@ -43,7 +43,7 @@ put_word(FILE *out, const struct word *w)
 		[WORD_ID] = "_supctl_live ids",
 		[WORD_PACKAGE] = "_supctl_live packages",
 		[WORD_OFFERED] = "_supctl_live \"${words[0]}\"",
-		[WORD_CLI] = "_supctl_live cli",
+		[WORD_CLI] = "_supctl_live \"cli:${words[0]}\"",
 		[WORD_FILE] = "compopt -o filenames; "
 			      "COMPREPLY=($(compgen -f -- \"$cur\"))",
 		[WORD_DIR] = "compopt -o filenames; "

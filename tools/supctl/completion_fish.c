@@ -36,7 +36,7 @@ put_word(FILE *out, const struct word *w)
 		fputs(" -a '(__supctl_live (__supctl_words)[2])'", out);
 		break;
 	case WORD_CLI:
-		fputs(" -a '(__supctl_live cli)'", out);
+		fputs(" -a '(__supctl_live cli:(__supctl_words)[2])'", out);
 		break;
 	case WORD_FILE:
 		fputs(" -F", out);

@@ -28,7 +28,7 @@ put_word(FILE *out, const struct word *w)
 		[WORD_ID] = " _supctl_live ids",
 		[WORD_PACKAGE] = " _supctl_live packages",
 		[WORD_OFFERED] = " _supctl_live $line[1]",
-		[WORD_CLI] = " _supctl_live cli",
+		[WORD_CLI] = " _supctl_live cli\\:$line[1]",
 		[WORD_FILE] = "_files",
 		[WORD_DIR] = "_files -/",
 	};

@@ -18,6 +18,8 @@
  *   key, mark          "change" puts the mark behind the text at KEY.marks, or
  *                      at KEY itself if `plain`
  *   data               JSON text that "change" answers with instead
+ *   quiet              writes no line, as the bench wants to measure calls and
+ *                      not the disk
  *   slow_start         milliseconds until it is ready
  *   prefix             of the paths below, "" */
 #include <ev.h>
@@ -179,7 +181,8 @@ on_event(struct sup_req *req, void *user)
 {
 	struct sup *p = sup_req_plugin(req);
 
-	record(req);
+	if (!sup_setting_bool(p, "quiet", false))
+		record(req);
 	if (!strcmp(mode, "hang"))
 		return;
 	if (!strcmp(mode, "die_always") ||
