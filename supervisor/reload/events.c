@@ -191,7 +191,6 @@ on_call(struct worker *w, const struct message *m)
 }
 
 static void
-static void
 on_channel(struct worker *w, const struct message *m)
 {
 	channels_take(w, m);

@@ -1570,9 +1570,12 @@ class Plugin {
    * edit, delete, react, typing, find), ack ('stored' or 'handled'), overlap,
    * textLimit (bytes), announce}. Returns the Channel. */
   channel(name, ...rest) {
-    const [options, handlers] = optionsOf(rest);
+    const [options, handlers] = optionsOf(`channel ${name}`,
+      ['can', 'ack', 'overlap', 'textLimit', 'announce'], rest);
+    checkKeys(`channel ${name}`, 'handler', ['start', 'stop', 'send', 'find'],
+      handlers);
     for (const key of ['start', 'stop', 'send'])
-      if (typeof handlers?.[key] !== 'function')
+      if (typeof handlers[key] !== 'function')
         throw new TypeError(`channel ${name}: ${key} must be a function`);
     this.offer('channel', name, {name, can: options.can ?? ['text'],
       ack: options.ack, overlap: options.overlap,
@@ -1588,13 +1591,14 @@ class Plugin {
    * Resolves with [sendId, state, receipt]; state is 'sent', 'not_sent' or
    * 'unknown'. */
   send(channel, chat, content, options = {}) {
+    checkKeys('send', 'option', ['thread', 'replyTo', 'key', 'timeout'], options);
     const target = {chat};
     if (options.thread !== undefined) target.thread = options.thread;
     if (options.replyTo !== undefined) target.reply_to = options.replyTo;
     const args = {target, content: typeof content === 'string'
       ? {text: content, format: 'plain'} : content};
     if (options.key !== undefined) args.key = options.key;
-    return this.call('channel', channel, args, options);
+    return this.call('channel', channel, args, {timeout: options.timeout});
   }
 
   /** With `reload: exclusive` in plugin.yaml: handler() lets go of what only
