@@ -207,7 +207,8 @@ on_trouble(void *user, const char *reason)
 	struct channels *all = user;
 
 	news_gateway(all->gateway,
-		reason ? "channel.store_unavailable" : "channel.store_available",
+		reason ? "channel.store_unavailable"
+		       : "channel.store_available",
 		reason ? json_pack("{s:s}", "reason", reason) : json_object());
 }
 

@@ -311,8 +311,8 @@ Test(channels, acknowledge_what_is_handled_only_then)
 
 Test(channels, are_not_safe_to_reload_with_messages_in_flight)
 {
-	struct gateway_run *g = start_talk(
-		"ack: handled", "has: \"command,observer\"");
+	struct gateway_run *g =
+		start_talk("ack: handled", "has: \"command,observer\"");
 	struct ctl *c;
 
 	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/slow 1\"");
@@ -346,8 +346,8 @@ Test(channels, say_what_is_wrong_with_a_message)
 /* The first one holds its lane, so all others wait. */
 Test(channels, take_no_more_than_they_keep_and_lose_nothing)
 {
-	struct gateway_run *g = start_talk("together: true",
-		"has: \"command,observer\"");
+	struct gateway_run *g =
+		start_talk("together: true", "has: \"command,observer\"");
 	const unsigned most = 10000, more = 40;
 
 	chat_say(g, "a", "\"id\": \"m\", \"text\": \"/slow 1\"");
@@ -679,8 +679,8 @@ try_language(const char *package, const char *exec, const char *first,
 
 Test(channels, are_the_same_in_node)
 {
-	try_language("chat-node", "exec: [node, main.js]", "1 new m1",
-		"2 seen m1");
+	try_language(
+		"chat-node", "exec: [node, main.js]", "1 new m1", "2 seen m1");
 }
 
 Test(channels, are_the_same_in_c)

@@ -1,5 +1,5 @@
-/* chat: what chat-python does, in C, without its lock: DIR/inbox has a message a
- * line, what is sent is a line of DIR/outbox, DIR/journal says what happened,
+/* chat: what chat-python does, in C, without its lock: DIR/inbox has a message
+ * a line, what is sent is a line of DIR/outbox, DIR/journal says what happened,
  * and DIR/sends has words for the next sends. */
 #include <ev.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sup/plugin.h"
+#include <sup/plugin.h>
 
 static struct sup *plugin;
 static ev_timer poll;
@@ -53,7 +53,9 @@ received(struct sup *p, bool taken, const char *error, void *user)
 	char *id = user;
 
 	is_waiting = false;
-	note_journal(taken ? "taken " : error ? error : "stopped-with ",
+	note_journal(taken   ? "taken "
+		     : error ? error
+			     : "stopped-with ",
 		taken || !error ? id : "");
 	position += taken;
 	free(id);
@@ -123,8 +125,8 @@ start(struct sup_req *req, void *user)
 	char text[128];
 
 	snprintf(text, sizeof(text), "%llu %.*s",
-		(unsigned long long)sup_req_epoch(req),
-		cursor ? (int)size : 3, cursor ? cursor : "nil");
+		(unsigned long long)sup_req_epoch(req), cursor ? (int)size : 3,
+		cursor ? cursor : "nil");
 	note_journal("start ", text);
 	position = cursor ? atol(cursor) : 0;
 	ev_timer_init(&poll, look, 0, 0.01);
@@ -212,13 +214,12 @@ static int
 init(struct sup *p)
 {
 	plugin = p;
-	return sup_channel(
-		p, &(struct sup_channel_offer){.name = "chat",
-			   .can = "text, find",
-			   .start = start,
-			   .stop = stop,
-			   .send = send_out,
-			   .find = find});
+	return sup_channel(p, &(struct sup_channel_offer){.name = "chat",
+				      .can = "text, find",
+				      .start = start,
+				      .stop = stop,
+				      .send = send_out,
+				      .find = find});
 }
 
 SUP_PLUGIN("chat-c", "1.0.0", init)
