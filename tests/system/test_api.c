@@ -145,6 +145,15 @@ static const struct row who[] = {
 	{"POST", "/api/tools/hello", LOOK, 0, "{}", 403, 0},
 	{"POST", "/api/commands/hello", LOOK, 0, "\"x\"", 403, 0},
 	{"POST", "/api/events/x", LOOK, 0, "{}", 403, 0},
+	{"GET", "/api/channels", LOOK, 0, 0, 200, "\"channels\":["},
+	{"GET", "/api/messages", LOOK, 0, 0, 200, "\"messages\":["},
+	{"GET", "/api/messages/1", LOOK, 0, 0, 404, 0},
+	{"POST", "/api/messages/1/drop", LOOK, 0, "{}", 403, 0},
+	{"POST", "/api/channels/none/send", LOOK, 0,
+		"{\"chat\":\"a\",\"text\":\"b\"}", 403, 0},
+	{"POST", "/api/channels/none/send", OPS, 0,
+		"{\"chat\":\"a\",\"text\":\"b\"}", 404,
+		"no plugin has the channel 'none'"},
 	{"POST", "/api/plugins/hello/restart", ROOT, 0, "{}", 200, "\"done\""},
 };
 

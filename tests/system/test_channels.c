@@ -9,9 +9,11 @@
 #include <string.h>
 
 #include "proto/util/clock.h"
+#include "proto/util/memory.h"
 #include "tests/system/chat.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
+#include "tests/system/harness/http.h"
 
 TestSuite(channels, .fini = run_fini, .timeout = 120);
 
@@ -642,6 +644,69 @@ Test(channels, send_what_users_want_sent)
 	chat_set(g, "a", "sends", "not_sent");
 	c = ctl_expect(g, 1, "send", "chat", "bob", "x", NULL);
 	cr_expect_str_eq(ctl_text(c, "state"), "not_sent");
+	ctl_destroy(c);
+	run_end(g);
+}
+
+Test(channels, send_what_comes_over_http)
+{
+	struct gateway_run *g = run_create();
+	const char *body = "{\"chat\":\"bob\",\"text\":\"hello\"}";
+	struct client c;
+	struct answer a;
+
+	free(g->extra);
+	g->extra = memory_copy_text(
+		"admin: {tokens: [{name: ops, role: operator, sha256: "
+		"\"2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527"
+		"a25b\"}]}\n");
+	chat_add(g, "a", "", "");
+	run_start(g);
+	chat_await(g, "a", "journal", "1 connected", 1);
+	cr_assert(client_open(&c, g->http));
+	cr_assert(client_say(&c,
+		"POST /api/channels/chat/send HTTP/1.1\r\nHost: x\r\n"
+		"Authorization: Bearer secret\r\nContent-Length: %zu\r\n\r\n"
+		"%s",
+		strlen(body), body));
+	cr_assert(client_read(&c, &a, false, HTTP_DEADLINE_MS));
+	cr_expect_eq(a.status, 200, "%s", a.body);
+	cr_expect(strstr(a.body, "\"state\":\"sent\""), "%s", a.body);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"hello\""), 1);
+	answer_finish(&a);
+	client_close(&c);
+	run_end(g);
+}
+
+/* Every message that was new has one end, or waits. */
+Test(channels, count_each_message_once)
+{
+	static const char *const texts[] = {"one", "/echo two", "claim it",
+		"stop it", "broken", "/echo poison", "last"};
+	static const char *const ends[] = {
+		"observed", "command", "claimed", "stopped", "dead", "dropped"};
+	struct gateway_run *g = start_talk(
+		"", "has: \"command,filter,observer\", on_error: stop");
+	long sum = 0;
+	struct ctl *c;
+	char path[64];
+
+	run_announce(g, "exit status 9");
+	chat_set(g, "a", "deaths", "2");
+	for (size_t i = 0; i < 7; i++)
+		chat_say(g, "a", "\"id\": \"m%zu\", \"text\": \"%s\"", i,
+			texts[i]);
+	chat_await(g, "a", "heard", "heard room m6 last", 1);
+	json_decref(messages_of(g, 2)); /* the dead letters */
+	c = ctl_expect(g, 0, "channels", NULL);
+	for (size_t i = 0; i < 6; i++) {
+		snprintf(path, sizeof(path), "channels.0.ended.%s", ends[i]);
+		sum += ctl_number(c, path);
+	}
+	cr_expect_eq(sum, 7, "%s", c->out);
+	cr_expect_eq(ctl_number(c, "channels.0.answers.new"), 7);
+	cr_expect_eq(ctl_number(c, "channels.0.ended.dead"), 2);
+	cr_expect_eq(ctl_number(c, "channels.0.ended.observed"), 2);
 	ctl_destroy(c);
 	run_end(g);
 }
