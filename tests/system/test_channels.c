@@ -711,6 +711,30 @@ Test(channels, count_each_message_once)
 	run_end(g);
 }
 
+Test(channels, lose_nothing_when_the_store_is_killed)
+{
+	struct gateway_run *g = start_sender("", "");
+	struct ctl *c;
+	pid_t pid;
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/slow 1\"");
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"/echo two\"");
+	chat_await(g, "a", "journal", "1 new m2", 1);
+	c = ctl_expect(g, 0, "channels", NULL);
+	pid = (pid_t)ctl_number(c, "store.pid");
+	ctl_destroy(c);
+	cr_assert_gt(pid, 1);
+	run_announce(g, "killed by signal 9");
+	kill(pid, SIGKILL);
+	chat_say(
+		g, "a", "\"id\": \"m3\", \"lane\": \"x\", \"text\": \"three\"");
+	chat_await(g, "a", "journal", "1 new m3", 1);
+	chat_set(g, "a", "gate", "");
+	chat_await(g, "a", "outbox", "echo two", 1);
+	json_decref(messages_of(g, 0));
+	run_end(g);
+}
+
 /* ---- in other languages ---- */
 
 static void
