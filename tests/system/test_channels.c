@@ -735,6 +735,49 @@ Test(channels, lose_nothing_when_the_store_is_killed)
 	run_end(g);
 }
 
+/* Each number once, in order. */
+static void
+expect_echoes(struct gateway_run *g, unsigned count)
+{
+	char *all = chat_file(g, "a", "outbox"), *at = all;
+
+	for (unsigned i = 0; i < count; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "\"echo %u.\"", i);
+		at = strstr(at, text);
+		cr_assert(at, "no %s in order in: %s", text, all);
+	}
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"echo "), count);
+	free(all);
+}
+
+Test(channels, answer_each_message_once_while_everything_is_reloaded)
+{
+	struct gateway_run *g =
+		start_talk("", "has: \"command,filter,observer\"");
+	const unsigned count = 200;
+	struct ctl *c;
+
+	for (unsigned i = 0; i < count; i++) {
+		chat_say(g, "a", "\"id\": \"m%u\", \"text\": \"/echo %u.\"", i,
+			i);
+		if (i % 50 == 25)
+			ctl_destroy(ctl_expect(g, 0, "reload", "t", NULL));
+		if (i % 50 == 40) {
+			c = ctl_expect(g, 0, "reload", "a", NULL);
+			cr_expect_str_eq(ctl_text(c, "mode"), "exclusive");
+			ctl_destroy(c);
+		}
+	}
+	chat_await(g, "a", "outbox", "\"echo ", count);
+	expect_echoes(g, count);
+	chat_await(g, "a", "heard", "heard room", count);
+	cr_expect_eq(chat_count(g, "a", "heard", "heard room"), count);
+	expect_one_holder(g);
+	run_end(g);
+}
+
 /* ---- in other languages ---- */
 
 static void
