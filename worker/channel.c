@@ -79,7 +79,6 @@ sup_channel(struct sup *p, const struct sup_channel_offer *said)
 	if (said->ack_handled)
 		r->channel.ack = memory_copy_text("handled");
 	r->channel.overlap = said->overlap;
-	r->channel.announce = said->announce;
 	if (said->text_limit)
 		r->channel.text_limit = said->text_limit;
 	if (find(p, said->name))

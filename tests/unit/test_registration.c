@@ -247,6 +247,8 @@ Test(registration, refusals_name_index_and_field)
 			"channel a: can has 'fly'"},
 		{"[{\"kind\":\"channel\",\"name\":\"a\",\"ack\":\"soon\"}]",
 			"channel a: ack must be stored or handled"},
+		{"[{\"kind\":\"channel\",\"name\":\"a\",\"announce\":true}]",
+			"channel a: announce is not supported yet"},
 		{"[{\"kind\":\"channel\",\"name\":\"a\",\"text_limit\":0}]",
 			"channel a: text_limit must be 1 to 1048576 bytes"},
 		{"[{\"kind\":\"hook\"}]", "event is missing"},

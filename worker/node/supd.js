@@ -1568,10 +1568,10 @@ class Plugin {
    * supd starts and stops it like a service. What comes from the platform goes to
    * channel.receive(). options: {can: ['text', …] (of text, media, reply, thread,
    * edit, delete, react, typing, find), ack ('stored' or 'handled'), overlap,
-   * textLimit (bytes), announce}. Returns the Channel. */
+   * textLimit (bytes)}. Returns the Channel. */
   channel(name, ...rest) {
     const [options, handlers] = optionsOf(`channel ${name}`,
-      ['can', 'ack', 'overlap', 'textLimit', 'announce'], rest);
+      ['can', 'ack', 'overlap', 'textLimit'], rest);
     checkKeys(`channel ${name}`, 'handler', ['start', 'stop', 'send', 'find'],
       handlers);
     for (const key of ['start', 'stop', 'send'])
@@ -1579,8 +1579,7 @@ class Plugin {
         throw new TypeError(`channel ${name}: ${key} must be a function`);
     this.offer('channel', name, {name, can: options.can ?? ['text'],
       ack: options.ack, overlap: options.overlap,
-      text_limit: options.textLimit, announce: options.announce},
-    handlers.start);
+      text_limit: options.textLimit}, handlers.start);
     const channel = new Channel(this, name, handlers);
     this.channels.set(name, channel);
     return channel;

@@ -1955,7 +1955,7 @@ class Plugin:
         self.post(self._notify, "service.status", name, state, text)
 
     def channel(self, name, can=("text",), ack=None, overlap=False,
-                text_limit=None, announce=False):
+                text_limit=None):
         """A connection to a platform where people write:
 
             @plugin.channel("chat")
@@ -1972,12 +1972,11 @@ class Plugin:
         channel.receive(). can: what it can do, of text, media, reply, thread,
         edit, delete, react, typing, find. ack: "stored" (a message may be
         acknowledged once supd has stored it) or "handled"; text_limit: bytes
-        of one text; announce: people hear of a restart before it."""
+        of one text."""
         def register(function):
             self._offer("channel", name, function, False,
                         {"can": list(can), "ack": ack,
-                         "overlap": overlap or None, "text_limit": text_limit,
-                         "announce": announce or None})
+                         "overlap": overlap or None, "text_limit": text_limit})
             channel = Channel(self, name, function)
             self._channels[name] = channel
             return channel

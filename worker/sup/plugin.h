@@ -216,7 +216,6 @@ struct sup_channel_offer {
 			       when it is stored */
 	bool overlap;	    /* as of services */
 	int64_t text_limit; /* bytes of one text; 0: none */
-	bool announce;	    /* people hear of a restart before it */
 	sup_handler *start, *stop, *send, *find; /* find may be NULL */
 	void *user;
 };
