@@ -158,6 +158,27 @@ start_talk(const char *settings, const char *talk)
 	return g;
 }
 
+/* Waits until so many are listed: they wait, or need somebody. */
+static json_t *
+messages_of(struct gateway_run *g, size_t count)
+{
+	struct ctl *c;
+	json_t *rows;
+	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+
+	for (;;) {
+		c = ctl_expect(g, 0, "messages", "list", NULL);
+		rows = json_incref(json_object_get(c->json, "messages"));
+		ctl_destroy(c);
+		if (json_array_size(rows) == count || clock_ms() > until)
+			break;
+		json_decref(rows);
+		poll(NULL, 0, 5);
+	}
+	cr_assert_eq(json_array_size(rows), count);
+	return rows;
+}
+
 Test(channels, give_what_comes_to_observers_once_and_in_order)
 {
 	struct gateway_run *g = start_talk("", "has: observer");
@@ -198,6 +219,7 @@ Test(channels, know_what_they_have_seen_over_a_restart_of_supd)
 		g, "a", "\"id\": \"m1\", \"text\": \"one\", \"cursor\": \"0\"");
 	chat_await(g, "a", "heard", "heard room m1 one", 1);
 	chat_await(g, "a", "journal", "1 new m1", 1);
+	json_decref(messages_of(g, 0)); /* its end is kept, too */
 	run_signal(g, SIGKILL);
 	run_wait(g);
 	chat_settings(g, "a", "cursor: none");
@@ -541,26 +563,6 @@ Test(channels, go_on_with_what_a_killed_supd_had_not_finished)
 }
 
 /* ---- for users ---- */
-
-static json_t *
-messages_of(struct gateway_run *g, size_t count)
-{
-	struct ctl *c;
-	json_t *rows;
-	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
-
-	for (;;) {
-		c = ctl_expect(g, 0, "messages", "list", NULL);
-		rows = json_incref(json_object_get(c->json, "messages"));
-		ctl_destroy(c);
-		if (json_array_size(rows) == count || clock_ms() > until)
-			break;
-		json_decref(rows);
-		poll(NULL, 0, 5);
-	}
-	cr_assert_eq(json_array_size(rows), count);
-	return rows;
-}
 
 Test(channels, show_what_waits_and_what_became_of_the_rest)
 {
