@@ -628,11 +628,42 @@ Test(message_store, a_full_disk_makes_busy_and_loses_nothing)
 	message_store_put(bed.store, store_ask_begin(&a), &m);
 	store_ask_await(&bed, &a);
 	cr_expect_eq(a.answer, STORE_NEW, "room again");
+	store_bed_await(&bed, &bed.recoveries, 1);
 	cr_expect_str_eq(bed.trouble, "");
 	store_bed_stop(&bed);
 	cr_expect_eq(store_bed_count(&bed, "SELECT count(*) FROM message"),
 		kept + 2);
 	cr_expect_eq(store_bed_count(&bed, "SELECT done FROM tally"), 1);
+	free(ballast);
+	unmount_small();
+}
+
+Test(message_store, a_disk_that_is_nearly_full_is_reported_once)
+{
+	static char body[500000];
+	struct stored_message m = store_message("irc", "", "");
+	char *ballast = memory_format("%s/ballast", bed.dir), id[16];
+	unsigned busy = 0, kept = 0;
+	struct store_ask a;
+
+	mount_small("4m");
+	store_put(&bed, &a, "irc", "first", "x");
+	fill_disk("ballast");
+	cr_assert_eq(truncate(ballast, 3200000), 0);
+	m.body = (struct bytes){body, sizeof(body)};
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(id, sizeof(id), "large-%u", i);
+		m.id = bytes_of(id);
+		message_store_put(bed.store, store_ask_begin(&a), &m);
+		store_ask_await(&bed, &a);
+		busy += a.answer == STORE_BUSY;
+		snprintf(id, sizeof(id), "small-%u", i);
+		kept += store_put(&bed, &a, "irc", id, "x") == STORE_NEW;
+	}
+	cr_expect(busy > 10 && kept > 10, "%u busy, %u kept", busy, kept);
+	cr_expect_eq(bed.troubles, 1);
+	store_bed_await(&bed, &bed.recoveries, 1);
+	cr_expect_eq(bed.recoveries, 1);
 	free(ballast);
 	unmount_small();
 }
@@ -689,6 +720,7 @@ Test(message_store, one_that_cannot_be_made_on_a_full_disk_is_made_later)
 	while (store_put(&bed, &a, "irc", "1", "x") == STORE_BUSY)
 		busy++;
 	cr_expect_eq(a.answer, STORE_NEW);
+	store_bed_await(&bed, &bed.recoveries, 1);
 	cr_expect_str_eq(bed.trouble, "");
 	free(ballast);
 	unmount_small();
