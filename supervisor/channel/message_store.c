@@ -47,6 +47,8 @@ message_store_look_if_stopped(struct message_store *s)
 		return;
 	}
 	s->state = STORE_STOPPED;
+	message_store_be_patient(s);
+	ev_timer_stop(s->owner.group->loop, &s->again);
 	ev_timer_stop(s->owner.group->loop, &s->limit);
 	ev_timer_stop(s->owner.group->loop, &s->respawn);
 	s->stopped(s->stopped_user);

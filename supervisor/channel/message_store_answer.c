@@ -222,6 +222,8 @@ on_response(struct message_store *s, const struct message *m)
 	message_store_take(s, r);
 	answer(s, r, m->result);
 	buffer_clear(&s->parts);
+	/* The peer reports an empty buffer only if it was full before. */
+	message_store_pump(s);
 	message_store_look_if_stopped(s);
 }
 

@@ -14,6 +14,8 @@
 /* After a change was BUSY: the pause until all such are sent again. */
 #define STORE_AGAIN_S 1.
 #define STORE_ORPHANS_MAX 65536
+/* Of a turn of the loop, for answers; the others are for the next turns. */
+#define STORE_TURN_US 2000
 #define STORE_WORDS_BYTES 512
 
 /* Requests are numbered in the order in which they were made, and each list is

@@ -202,6 +202,7 @@ spawn_store(struct message_store *s, struct error *err)
 	}
 	close(ends[1]);
 	peer_init(&s->peer, s->owner.group, ends[0], &peer_ops, s);
+	s->peer.bounds = (struct peer_bounds){.turn_us = STORE_TURN_US};
 	return 0;
 }
 

@@ -3,6 +3,7 @@
  * process has, changes that it had no room for, and what is refused. */
 #include <stdlib.h>
 
+#include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/sha256.h"
 #include "supervisor/channel/message_store_private.h"
@@ -53,29 +54,44 @@ message_store_take(struct message_store *s, struct store_request *r)
 
 /* ---- refusing ---- */
 
+static void
+deliver_later(struct message_store *s)
+{
+	if (list_is_empty(&s->refused) || ev_is_active(&s->deliver))
+		return;
+	ev_timer_set(&s->deliver, 0., 0.);
+	ev_timer_start(s->owner.group->loop, &s->deliver);
+}
+
+static void
+deliver(struct store_request *r)
+{
+	struct store_call *call = r->call;
+	struct store_result result = {.answer = (enum store_answer)r->sends};
+
+	list_remove(&r->node);
+	free(r);
+	if (!call)
+		return;
+	call->request = NULL;
+	call->done(call, &result);
+}
+
 void
 message_store_on_deliver(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct message_store *s =
 		container_of(w, struct message_store, deliver);
+	uint64_t begun_us = clock_us();
 	struct list now;
 
+	/* What is refused meanwhile is for a later turn. */
 	list_init(&now);
 	merge(&s->refused, &now);
-	while (!list_is_empty(&now)) {
-		struct store_request *r =
-			container_of(now.next, struct store_request, node);
-		struct store_call *call = r->call;
-		struct store_result result = {
-			.answer = (enum store_answer)r->sends};
-
-		list_remove(&r->node);
-		free(r);
-		if (!call)
-			continue;
-		call->request = NULL;
-		call->done(call, &result);
-	}
+	while (!list_is_empty(&now) && clock_us() - begun_us < STORE_TURN_US)
+		deliver(container_of(now.next, struct store_request, node));
+	merge(&now, &s->refused);
+	deliver_later(s);
 	message_store_look_if_stopped(s);
 }
 
@@ -86,10 +102,7 @@ message_store_refuse(
 	s->refusals++;
 	r->sends = a; /* not sent any more */
 	list_append(&s->refused, &r->node);
-	if (!ev_is_active(&s->deliver)) {
-		ev_timer_set(&s->deliver, 0., 0.);
-		ev_timer_start(s->owner.group->loop, &s->deliver);
-	}
+	deliver_later(s);
 }
 
 /* ---- what may be on the disk without anybody knowing ---- */

@@ -108,7 +108,7 @@ Test(message_store, everything_is_there_after_a_restart)
 /* ---- deaths of the process ---- */
 
 #define FLOOD 10000
-#define FLOOD_WINDOW 500
+#define FLOOD_WINDOW 50
 
 /* Many puts at a time, each repeated while it is BUSY. */
 static struct flood {
@@ -224,17 +224,21 @@ is_up(void)
 	return is;
 }
 
-/* At another moment of its life each time, sometimes before it works. */
+/* At another moment of its life each time, sometimes before it works: it is
+ * looked at every 2 ms, and killed so long after it began to work. */
 static void
 kill_it(struct ev_loop *loop, ev_timer *timer, int events)
 {
+	static pid_t chosen;
 	bool early = kills % 7 == 6 && killed_early < 3;
+	pid_t pid = store_bed_pid(&bed);
 
-	ev_timer_set(timer, (double)(kills * 37 % 60) / 1000, 0.);
-	if (!store_bed_pid(&bed) || !(is_up() || early)) {
-		ev_timer_set(timer, 0.002, 0.);
-	} else {
-		killed_early += !is_up();
+	ev_timer_set(timer, 0.002, 0.);
+	if (pid && pid != chosen && is_up() && !early) {
+		chosen = pid;
+		ev_timer_set(timer, (double)(kills * 37 % 60) / 1000, 0.);
+	} else if (pid && (pid == chosen || early)) {
+		killed_early += pid != chosen;
 		store_bed_kill(&bed);
 		kills++;
 	}
@@ -242,10 +246,10 @@ kill_it(struct ev_loop *loop, ev_timer *timer, int events)
 		ev_timer_start(loop, timer);
 }
 
+static ev_timer killer, filler;
+
 Test(message_store, a_process_that_is_killed_again_and_again_loses_nothing)
 {
-	ev_timer killer;
-
 	ev_timer_init(&killer, kill_it, 0., 0.);
 	ev_timer_start(bed.loop, &killer);
 	flood_begin(FLOOD);
@@ -628,11 +632,42 @@ Test(message_store, a_full_disk_makes_busy_and_loses_nothing)
 	message_store_put(bed.store, store_ask_begin(&a), &m);
 	store_ask_await(&bed, &a);
 	cr_expect_eq(a.answer, STORE_NEW, "room again");
+	store_bed_await(&bed, &bed.recoveries, 1);
 	cr_expect_str_eq(bed.trouble, "");
 	store_bed_stop(&bed);
 	cr_expect_eq(store_bed_count(&bed, "SELECT count(*) FROM message"),
 		kept + 2);
 	cr_expect_eq(store_bed_count(&bed, "SELECT done FROM tally"), 1);
+	free(ballast);
+	unmount_small();
+}
+
+Test(message_store, a_disk_that_is_nearly_full_is_reported_once)
+{
+	static char body[500000];
+	struct stored_message m = store_message("irc", "", "");
+	char *ballast = memory_format("%s/ballast", bed.dir), id[16];
+	unsigned busy = 0, kept = 0;
+	struct store_ask a;
+
+	mount_small("4m");
+	store_put(&bed, &a, "irc", "first", "x");
+	fill_disk("ballast");
+	cr_assert_eq(truncate(ballast, 3200000), 0);
+	m.body = (struct bytes){body, sizeof(body)};
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(id, sizeof(id), "large-%u", i);
+		m.id = bytes_of(id);
+		message_store_put(bed.store, store_ask_begin(&a), &m);
+		store_ask_await(&bed, &a);
+		busy += a.answer == STORE_BUSY;
+		snprintf(id, sizeof(id), "small-%u", i);
+		kept += store_put(&bed, &a, "irc", id, "x") == STORE_NEW;
+	}
+	cr_expect(busy > 10 && kept > 10, "%u busy, %u kept", busy, kept);
+	cr_expect_eq(bed.troubles, 1);
+	store_bed_await(&bed, &bed.recoveries, 1);
+	cr_expect_eq(bed.recoveries, 1);
 	free(ballast);
 	unmount_small();
 }
@@ -654,8 +689,6 @@ fill_or_empty(struct ev_loop *loop, ev_timer *timer, int events)
 
 Test(message_store, kills_on_a_disk_that_fills_and_empties_lose_nothing)
 {
-	ev_timer killer, filler;
-
 	mount_small("40m");
 	ev_timer_init(&killer, kill_it, 0., 0.);
 	ev_timer_init(&filler, fill_or_empty, 0.03, 0.07);
@@ -689,6 +722,7 @@ Test(message_store, one_that_cannot_be_made_on_a_full_disk_is_made_later)
 	while (store_put(&bed, &a, "irc", "1", "x") == STORE_BUSY)
 		busy++;
 	cr_expect_eq(a.answer, STORE_NEW);
+	store_bed_await(&bed, &bed.recoveries, 1);
 	cr_expect_str_eq(bed.trouble, "");
 	free(ballast);
 	unmount_small();

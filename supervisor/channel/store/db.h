@@ -118,6 +118,8 @@ void db_finish(struct db *db);
  * -1: db->failure and db->reason say why; a later call may succeed. */
 int db_open(struct db *db);
 void db_close(struct db *db);
+/* db_close() will not move the log into the database, which takes time. */
+void db_leave_log(struct db *db);
 /* Closes it and renames it to PATH.damaged-TIME, with its log. The epochs and
  * cursors that can be read go into the one that db_open() makes next. */
 void db_put_aside(struct db *db);

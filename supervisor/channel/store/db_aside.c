@@ -109,8 +109,7 @@ db_put_aside(struct db *db)
 		if (!db->channels)
 			channels_load(db); /* what can be read */
 		/* Else closing it would write what is damaged. */
-		sqlite3_db_config(
-			db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+		db_leave_log(db);
 	}
 	db_close(db);
 	free(db->aside);

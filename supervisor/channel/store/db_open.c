@@ -244,6 +244,14 @@ db_open(struct db *db)
 	return -1;
 }
 
+void
+db_leave_log(struct db *db)
+{
+	if (db->handle)
+		sqlite3_db_config(
+			db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}
+
 int
 db_set_sync(struct db *db, bool full)
 {

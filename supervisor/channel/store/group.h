@@ -13,7 +13,7 @@
 /* From one commit to the next: under load a group gets what comes meanwhile,
  * because a commit costs as much as ten messages. A lone request never waits.
  */
-#define GROUP_PAUSE_US 1000
+#define GROUP_PAUSE_US 2000
 
 struct group {
 	struct buffer encoded;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/util/clock.h"
 #include "supervisor/channel/store/serve_parts.h"
@@ -14,6 +15,7 @@
 /* For the store of a supd that has just died. */
 #define LOCK_WAIT_S 0.05
 #define LOCK_WAITS_MAX 40
+#define CALM_S 1.
 
 /* ---- trouble ---- */
 
@@ -33,6 +35,26 @@ serve_set_trouble(struct serve *s, const char *text)
 		return;
 	error_set(&s->trouble, "%s", text);
 	send_news(s, STORE_NEWS_TROUBLE, s->trouble.text);
+}
+
+/* A disk that is nearly full takes one group and not the next, so it takes a
+ * second without a failure until the trouble is over. */
+static void
+on_calm(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct serve *s = container_of(w, struct serve, calm);
+
+	if (!s->is_over)
+		serve_set_trouble(s, "");
+}
+
+static void
+note_success(struct serve *s)
+{
+	if (!s->trouble.text[0] || ev_is_active(&s->calm))
+		return;
+	ev_timer_set(&s->calm, CALM_S, 0.);
+	ev_timer_start(s->loop, &s->calm);
 }
 
 /* The first news of a process is that it works, or why it does not. */
@@ -118,6 +140,8 @@ serve_settings(struct serve *s, const struct message *m)
 	if (full_sync != s->full_sync && s->db.handle)
 		db_set_sync(&s->db, full_sync);
 	s->full_sync = full_sync;
+	if (s->db.handle && !s->is_pruning)
+		serve_prune_start(s);
 }
 
 /* ---- groups ---- */
@@ -150,6 +174,7 @@ lose_group(struct serve *s)
 		return;
 	}
 	s->refuses_changes = true;
+	ev_timer_stop(s->loop, &s->calm);
 	group_send(&s->group, &s->peer, false);
 	serve_set_trouble(s, reason.text);
 	db_checkpoint(&s->db); /* the log can then be used from its start */
@@ -175,8 +200,7 @@ serve_end_group(struct serve *s)
 	group_send(&s->group, &s->peer, true);
 	if (!wrote)
 		return;
-	if (!s->is_over)
-		serve_set_trouble(s, "");
+	note_success(s);
 	serve_prune_look(s);
 }
 
@@ -260,6 +284,7 @@ int
 serve_run(int socket, const char *path)
 {
 	static struct serve s; /* a group is large */
+	pid_t parent = getppid();
 
 	s.loop = ev_default_loop(EVFLAG_AUTO);
 	db_init(&s.db, path);
@@ -274,12 +299,16 @@ serve_run(int socket, const char *path)
 	ev_signal_init(&s.term, on_term, SIGTERM);
 	ev_signal_start(s.loop, &s.term);
 	ev_timer_init(&s.pause, on_pause, 0., 0.);
+	ev_timer_init(&s.calm, on_calm, 0., 0.);
 	ev_timer_init(&s.reopen, on_reopen, SERVE_REOPEN_S, 0.);
 	ev_run(s.loop, 0);
 	ev_timer_stop(s.loop, &s.reopen);
 	ev_timer_stop(s.loop, &s.pause);
+	ev_timer_stop(s.loop, &s.calm);
 	serve_prune_stop(&s);
 	checkpoint_finish(&s.checkpoint);
+	if (getppid() != parent) /* the next supd waits for the lock */
+		db_leave_log(&s.db);
 	db_finish(&s.db);
 	peer_finish(&s.peer); /* to supd, the end of the process */
 	peer_group_finish(&s.peers);

@@ -35,7 +35,7 @@ struct serve {
 	uint64_t committed_us; /* when the last group was */
 	ev_prepare commit;
 	ev_signal term;
-	ev_timer reopen, pruner, pause;
+	ev_timer reopen, pruner, pause, calm;
 };
 
 /* Ends the group: commits, and sends its answers. */

@@ -78,6 +78,7 @@ on_time(struct ev_loop *loop, ev_timer *w, int events)
 void
 serve_prune_start(struct serve *s)
 {
+	ev_timer_stop(s->loop, &s->pruner);
 	ev_timer_init(&s->pruner, on_time, 0., 0.);
 	wait_for(s, ROUND_MIN_MS / 1000.);
 }
