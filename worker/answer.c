@@ -23,18 +23,19 @@ request_expect(const struct sup_req *req, enum request_state expected)
 	host_abort("a request was answered twice");
 }
 
-/* The answer's last object is packed. One that was too large is replaced. */
-void
+int
 request_answer_end(struct sup_req *req)
 {
 	struct link *link = req->plugin->link;
+	int result = link_end(link);
 
-	if (link_end(link)) {
+	if (result) {
 		codec_error(link_begin(link), req->id, WIRE_FAILED,
 			"the answer is larger than 1 MiB");
 		link_end(link);
 	}
 	request_finish(req);
+	return result;
 }
 
 void
@@ -151,7 +152,7 @@ answer_http(struct sup_req *req, int status, const char *content_type,
 	request_answer_end(req);
 }
 
-void
+int
 answer_pack_ws(struct sup_req *req, int status, const char *protocol)
 {
 	msgpack_packer *out = link_begin(req->plugin->link);
@@ -163,7 +164,7 @@ answer_pack_ws(struct sup_req *req, int status, const char *protocol)
 	for (const struct request_pair *h = req->reply_headers; h; h = h->next)
 		answer_pack_header(out, h->name, h->value);
 	codec_text(out, protocol);
-	link_end(req->plugin->link);
+	return request_answer_end(req);
 }
 
 /* ---- all kinds ---- */
@@ -186,7 +187,6 @@ sup_reply(struct sup_req *req, int status, const char *content_type,
 	}
 	if (req->message == MESSAGE_WS_OPEN) {
 		answer_pack_ws(req, status, NULL);
-		request_finish(req);
 		return;
 	}
 	out = link_begin(req->plugin->link);
@@ -320,14 +320,14 @@ sup_ok(struct sup_req *req)
 		sup_exit(req, 0);
 		return;
 	}
+	if (req->message == MESSAGE_WS_OPEN) {
+		websocket_accept(req);
+		return;
+	}
 	if (!request_is_wanted(req))
 		return;
 	if (req->message == MESSAGE_HTTP) {
 		answer_http(req, 204, NULL, BYTES(""));
-		return;
-	}
-	if (req->message == MESSAGE_WS_OPEN) {
-		websocket_accept(req);
 		return;
 	}
 	if (req->message == MESSAGE_EXPORT) {

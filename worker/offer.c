@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
-#include "worker/host.h"
+#include "worker/request.h"
 
 void
 offer_set_unref(struct offer_set *set)
@@ -28,7 +28,7 @@ offer_set_copy(const struct offer_set *from)
 	to->items = memory_alloc((from->count + 1) * sizeof(*to->items));
 	for (uint32_t i = 0; i < from->count; i++) {
 		to->items[i] = from->items[i];
-		to->items[i].start = NULL; /* the old one knows them */
+		to->items[i].start = NULL; /* service_carry() brings them */
 		to->items[i].stop = NULL;
 		registration_copy(
 			&to->items[i].declared, &from->items[i].declared);
@@ -116,6 +116,7 @@ offer_answered(struct sup *p, struct offer_set *set, const struct message *m,
 		codec_read_error(m->error, text, sizeof(text));
 		offer_set_unref(set);
 	} else {
+		service_carry(p->set, set);
 		offer_set_unref(p->set);
 		offer_use(p, set);
 	}
@@ -151,8 +152,8 @@ sup_withdraw(struct sup *p, const char *kind, const char *name)
 	int number;
 
 	if (!p->is_offering) {
-		host_say("sup_withdraw() belongs into the function of "
-			 "sup_replace_offers()");
+		host_say("sup_withdraw() may be called only in the function "
+			 "given to sup_replace_offers()");
 		return -1;
 	}
 	if (!kind) {

@@ -304,7 +304,8 @@ sup_req_moved(struct sup_req *req, const void **blob_out, size_t *bytes_out)
 {
 	HOST_NEEDS(req, "req");
 	if (req->message != MESSAGE_WS_OPEN)
-		host_abort("sup_req_moved() is for a websocket only");
+		host_abort("sup_req_moved() may be called only for a "
+			   "request to `open` of a WebSocket");
 	request_copy_moved(req);
 	if (blob_out)
 		*blob_out = req->body_at;

@@ -150,6 +150,9 @@ hook_check(const struct sup *p, const struct sup_hook_offer *said)
 		host_say("a hook needs an event");
 	else if (!said->handler)
 		host_say("hook %s has no handler", said->event);
+	else if (said->stop_on_error && !said->filter)
+		host_say("hook %s: stop_on_error is for filters only",
+			said->event);
 	else if (p->offer_count == REGISTRATIONS_MAX)
 		host_say("more than %d registrations", REGISTRATIONS_MAX);
 	else

@@ -326,6 +326,8 @@ request_on_cancel(struct sup *p, uint32_t id)
 	body_cancelled(req);
 	if (req->message == MESSAGE_SERVICE_START)
 		service_ended(req);
+	if (req->state == REQUEST_COLLECTING && req->ws)
+		websocket_lost(req);
 	if (req->state == REQUEST_COLLECTING)
 		request_answer_error(req, WIRE_CANCELLED, "cancelled");
 	else if (req->state == REQUEST_FLUSHING && req->message == MESSAGE_CLI)

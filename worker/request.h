@@ -118,6 +118,9 @@ void state_configured(struct sup_req *req); /* with sup_ok() */
 /* service.c */
 void service_take(struct sup_req *req, const struct message *m);
 void service_take_over(struct sup_req *req, const struct message *m);
+/* Other registrations come into force: what runs of a service belongs to that
+ * of the same name. */
+void service_carry(const struct offer_set *from, struct offer_set *to);
 /* A request of a service is answered, or a start cancelled. */
 void service_ended(struct sup_req *req);
 
@@ -127,12 +130,14 @@ json_t *request_args(struct sup_req *req); /* borrowed */
 /* read.c: whether it has a path, headers and so on. */
 bool request_is_of_client(const struct sup_req *req);
 /* answer.c */
-/* Packs and sends the answer to ws.open. */
-void answer_pack_ws(struct sup_req *req, int status, const char *protocol);
+/* Sends the answer to ws.open and finishes req. -1: it was too large, and an
+ * error was sent instead. */
+int answer_pack_ws(struct sup_req *req, int status, const char *protocol);
 void request_answer_error(
 	struct sup_req *req, enum wire_error code, const char *text);
-/* The last object of the answer is packed. */
-void request_answer_end(struct sup_req *req);
+/* The last object of the answer is packed. -1: it was too large, and an error
+ * was sent instead. */
+int request_answer_end(struct sup_req *req);
 void request_expect(const struct sup_req *req, enum request_state expected);
 /* ^ aborts if the plugin calls out of order */
 /* False if the request was cancelled; then it is finished. */

@@ -1,6 +1,7 @@
 /* service: services, and what stands for the take-over: quiesce and take. A
  * stop waits until the start before it has been answered or cancelled. */
 #include <stdarg.h>
+#include <string.h>
 
 #include "proto/util/text.h"
 #include "worker/request.h"
@@ -103,6 +104,37 @@ service_take(struct sup_req *req, const struct message *m)
 	if (!stops)
 		offer->start = req;
 	request_start(req);
+}
+
+static void
+carry_request(struct sup_req *req, struct offer_set *to, struct offer *offer)
+{
+	if (!req)
+		return;
+	offer_set_unref(req->offer_set);
+	req->offer = offer;
+	req->offer_set = to;
+	to->references++;
+}
+
+void
+service_carry(const struct offer_set *from, struct offer_set *to)
+{
+	for (uint32_t i = 0; i < from->count; i++) {
+		const struct offer *old = &from->items[i];
+
+		for (uint32_t k = 0; old->start && k < to->count; k++) {
+			struct offer *new = &to->items[k];
+
+			if (new->declared.kind != REGISTRATION_SERVICE ||
+				strcmp(new->declared.name, old->declared.name))
+				continue;
+			new->start = old->start;
+			new->stop = old->stop;
+			carry_request(new->start, to, new);
+			carry_request(new->stop, to, new);
+		}
+	}
 }
 
 void

@@ -62,13 +62,7 @@ sup_reply_state(struct sup_req *req, const void *bytes, size_t size)
 	if (!request_is_wanted(req))
 		return;
 	if (req->message == MESSAGE_WS_MOVE) {
-		if (size > SUP_WS_BLOB_MAX)
-			request_answer_error(req, WIRE_TOO_LARGE,
-				"the state of a connection is larger than "
-				"64 KiB");
-		else
-			websocket_moved(
-				req, (struct bytes){bytes ? bytes : "", size});
+		websocket_moved(req, (struct bytes){bytes ? bytes : "", size});
 		return;
 	}
 	if (size > SUP_STATE_MAX) {

@@ -1,8 +1,4 @@
 /* verdict: what a filter answers. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "proto/json_text.h"
 #include "proto/util/text.h"
 #include "proto/value.h"

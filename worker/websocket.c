@@ -8,6 +8,7 @@
 
 #define PIECE_BYTES (64 * 1024)	 /* of a message, sent at once */
 #define CREDIT_BYTES (32 * 1024) /* confirmed together */
+#define CODE_FAULT 1011
 
 struct sup_ws *
 websocket_find(struct sup *p, uint64_t id)
@@ -156,6 +157,14 @@ sup_ws_send(struct sup_ws *ws, enum sup_ws_type type, const void *bytes,
 
 /* ---- the end ---- */
 
+/* RFC 6455, section 7.4. */
+static bool
+code_is_sent(int code)
+{
+	return (code >= 1000 && code <= 1003) ||
+	       (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
 void
 sup_ws_close(struct sup_ws *ws, int code, const char *reason)
 {
@@ -167,6 +176,13 @@ sup_ws_close(struct sup_ws *ws, int code, const char *reason)
 		return;
 	if (!ws->accepted)
 		host_abort("sup_ws_close() before the connection is accepted");
+	if (!code_is_sent(code)) {
+		sup_log(ws->plugin, SUP_ERROR,
+			"sup_ws_close(): close code %d must be 1000 to 1003, "
+			"1007 to 1014 or 3000 to 4999; 1011 is sent",
+			code);
+		code = CODE_FAULT;
+	}
 	ws->over = true;
 	out = link_begin(ws->plugin->link);
 	codec_notification(out, MESSAGE_WS_CLOSE, 3);
@@ -185,6 +201,16 @@ leave(struct sup_ws *ws)
 }
 
 void
+websocket_end(struct sup_ws *ws, int code, const char *reason)
+{
+	ws->over = true;
+	ws->inside++;
+	if (ws->accepted && ws->offer->ws.close)
+		ws->offer->ws.close(ws, code, reason, ws->offer->ws.user);
+	leave(ws);
+}
+
+void
 websocket_on_close(struct sup *p, const struct message *m)
 {
 	struct sup_ws *ws = websocket_find(p, m->params[0].via.u64);
@@ -193,15 +219,9 @@ websocket_on_close(struct sup *p, const struct message *m)
 
 	if (!ws)
 		return;
-	ws->over = true;
-	ws->inside++;
-	if (ws->accepted && ws->offer->ws.close) {
-		text = memory_copy_bytes(reason.at, reason.length);
-		ws->offer->ws.close(ws, (int)m->params[1].via.u64, text,
-			ws->offer->ws.user);
-		free(text);
-	}
-	leave(ws);
+	text = memory_copy_bytes(reason.at, reason.length);
+	websocket_end(ws, (int)m->params[1].via.u64, text);
+	free(text);
 }
 
 /* ---- receiving ---- */

@@ -8,6 +8,8 @@
 
 void websocket_take_open(struct sup_req *req, const struct message *m);
 void websocket_take_move(struct sup_req *req, const struct message *m);
+/* Its ws.move was cancelled before the plugin was asked. */
+void websocket_lost(struct sup_req *req);
 /* Answers ws.open with 101. */
 void websocket_accept(struct sup_req *req);
 /* Answers ws.move; blob.at NULL: there is none. */

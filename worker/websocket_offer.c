@@ -57,6 +57,8 @@ sup_ws(struct sup *p, const struct sup_ws_offer *offered)
 	offer->ws = *offered;
 	r = &offer->declared;
 	r->http.websocket = true;
+	free(r->name);
+	r->name = memory_format("GET %s websocket", offered->path);
 	r->http.pinned = offered->pinned;
 	r->http.protocols = protocols_said(offered->protocols);
 	if (offered->message_limit > 0)

@@ -6,6 +6,8 @@
 #include "proto/util/memory.h"
 #include "worker/websocket_private.h"
 
+#define CODE_LOST 1006
+
 static void
 accept_at_once(struct sup_req *req, void *user)
 {
@@ -83,25 +85,59 @@ choose_protocol(struct sup_req *req)
 	return found;
 }
 
+static void
+lost_now(void *user)
+{
+	struct sup_ws *ws = user;
+
+	ws->inside--;
+	websocket_end(ws, CODE_LOST, "the client did not get the connection");
+}
+
+/* The plugin has accepted it, and may use it until `close` is called: from the
+ * loop, as its handler still runs. */
+static void
+lose_later(struct sup_ws *ws)
+{
+	ws->over = true;
+	ws->inside++;
+	sup_post(ws->plugin, lost_now, ws);
+}
+
 void
 websocket_accept(struct sup_req *req)
 {
 	struct sup_ws *ws = req->ws;
 
+	request_expect(req, REQUEST_OPEN);
 	ws->accepted = true;
-	ws->protocol = choose_protocol(req);
-	answer_pack_ws(req, 101, ws->protocol);
 	ws->asked = NULL;
 	req->ws = NULL;
-	websocket_pump(ws);
-	request_finish(req);
+	if (!request_is_wanted(req)) {
+		lose_later(ws);
+		return;
+	}
+	ws->protocol = choose_protocol(req);
+	if (answer_pack_ws(req, 101, ws->protocol) == 0)
+		websocket_pump(ws);
+	else
+		lose_later(ws);
 }
 
 void
 websocket_moved(struct sup_req *req, struct bytes blob)
 {
-	msgpack_packer *out = link_begin(req->plugin->link);
+	msgpack_packer *out;
 
+	if (blob.length > SUP_WS_BLOB_MAX) {
+		sup_log(req->plugin, SUP_WARN,
+			"websocket %s moves without its state, which has %zu "
+			"bytes; at most %d can be moved",
+			req->ws->offer->declared.http.path, blob.length,
+			SUP_WS_BLOB_MAX);
+		blob.at = NULL;
+	}
+	out = link_begin(req->plugin->link);
 	codec_result(out, req->id);
 	if (blob.at) {
 		msgpack_pack_array(out, 1);
@@ -111,6 +147,19 @@ websocket_moved(struct sup_req *req, struct bytes blob)
 	}
 	link_end(req->plugin->link);
 	request_finish(req);
+}
+
+void
+websocket_lost(struct sup_req *req)
+{
+	struct sup_ws *ws = req->ws;
+
+	req->ws = NULL;
+	ws->asked = NULL;
+	if (ws->over)
+		websocket_free_if_over(ws);
+	else
+		websocket_end(ws, CODE_LOST, "it was moved to another worker");
 }
 
 void

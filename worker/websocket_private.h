@@ -37,8 +37,11 @@ struct sup_ws {
 void websocket_free_if_over(struct sup_ws *ws);
 /* NULL: no open connection has this number. */
 struct sup_ws *websocket_find(struct sup *p, uint64_t id);
+/* Ends a connection that the plugin does not end itself: calls `close` of one
+ * that was accepted, and frees it. */
+void websocket_end(struct sup_ws *ws, int code, const char *reason);
 /* Sends what credit allows. */
 void websocket_pump(struct sup_ws *ws);
-/* Gives the plugin what waits for it, and then the connection away if that is
- * asked. */
+/* Gives the waiting messages to the plugin. When none is left, calls the
+ * handler of a move that waits for that. */
 void websocket_give_all(struct sup_ws *ws);

@@ -13,6 +13,17 @@
 #include "proto/util/utf8.h"
 #include "proto/value.h"
 
+#define COUNT_MAX (1LL << 53) /* every language has all numbers up to it */
+
+static const struct {
+	int64_t least, most;
+} ranges[] = {
+	[FIELD_BYTES] = {0, INT64_MAX},
+	[FIELD_COUNT] = {0, COUNT_MAX},
+	[FIELD_POSITIVE] = {1, COUNT_MAX},
+	[FIELD_INT] = {-1000000000, 1000000000},
+};
+
 static void *
 field_in(const struct field *f, struct registration *r)
 {
@@ -29,7 +40,7 @@ static bool
 is_number(const struct field *f)
 {
 	return f->type == FIELD_BYTES || f->type == FIELD_COUNT ||
-	       f->type == FIELD_INT;
+	       f->type == FIELD_POSITIVE || f->type == FIELD_INT;
 }
 
 static bool
@@ -50,10 +61,8 @@ field_init(const struct field *f, struct registration *r)
 {
 	if (f->type == FIELD_EITHER)
 		*(int *)field_in(f, r) = -1;
-	else if (f->type == FIELD_BYTES || f->type == FIELD_COUNT)
-		*(int64_t *)field_in(f, r) = -1;
-	else if (f->type == FIELD_INT)
-		*(int64_t *)field_in(f, r) = 0;
+	else if (is_number(f))
+		*(int64_t *)field_in(f, r) = f->type == FIELD_INT ? 0 : -1;
 	else if (f->type == FIELD_BOOL)
 		*(bool *)field_in(f, r) = false;
 	else
@@ -165,14 +174,17 @@ static int
 read_number(const struct field *f, struct registration *r,
 	const msgpack_object *o, struct error *err)
 {
-	if (f->type == FIELD_INT && o->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
-		*(int64_t *)field_in(f, r) = o->via.i64;
-	else if (o->type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
-		 o->via.u64 > INT64_MAX)
-		return error_set(err, "%s is not a number%s", f->name,
-			f->type == FIELD_BYTES ? " of bytes" : "");
-	else
-		*(int64_t *)field_in(f, r) = (int64_t)o->via.u64;
+	bool is_known = o->type == MSGPACK_OBJECT_NEGATIVE_INTEGER ||
+			(o->type == MSGPACK_OBJECT_POSITIVE_INTEGER &&
+				o->via.u64 <= INT64_MAX);
+	int64_t number = is_known ? o->via.i64 : 0;
+	long long least = ranges[f->type].least, most = ranges[f->type].most;
+
+	if (!is_known || number < least || number > most)
+		return error_set(err, "%s must be a number %sfrom %lld to %lld",
+			f->name, f->type == FIELD_BYTES ? "of bytes " : "",
+			least, most);
+	*(int64_t *)field_in(f, r) = number;
 	return 0;
 }
 
@@ -197,6 +209,7 @@ field_read(const struct field *f, struct registration *r,
 		return read_bool(f, r, o, err);
 	case FIELD_BYTES:
 	case FIELD_COUNT:
+	case FIELD_POSITIVE:
 	case FIELD_INT:
 		break;
 	}
@@ -232,6 +245,7 @@ field_equal(const struct field *f, const struct registration *a,
 		return *(const int *)first == *(const int *)second;
 	case FIELD_BYTES:
 	case FIELD_COUNT:
+	case FIELD_POSITIVE:
 	case FIELD_INT:
 		return *(const int64_t *)first == *(const int64_t *)second;
 	default:

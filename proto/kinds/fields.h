@@ -13,15 +13,16 @@ struct registration;
 
 /* An absent field is nil, too. */
 enum field_type {
-	FIELD_TEXT,   /* char *: one line of UTF-8; NULL: absent */
-	FIELD_LINES,  /* char *: may have tabs and more than one line */
-	FIELD_OBJECT, /* char *: a map, or JSON text of one; kept as JSON */
-	FIELD_WORDS,  /* char *: an array of tokens; kept with ", " between */
-	FIELD_BOOL,   /* bool; false: absent */
-	FIELD_EITHER, /* int: 0 no, 1 yes, -1 absent */
-	FIELD_BYTES,  /* int64_t: a number of bytes, -1 absent */
-	FIELD_COUNT,  /* int64_t: 0 or more, -1 absent */
-	FIELD_INT,    /* int64_t: of either sign; 0: absent */
+	FIELD_TEXT,	/* char *: one line of UTF-8; NULL: absent */
+	FIELD_LINES,	/* char *: may have tabs and more than one line */
+	FIELD_OBJECT,	/* char *: a map, or JSON text of one; kept as JSON */
+	FIELD_WORDS,	/* char *: an array of tokens; kept with ", " between */
+	FIELD_BOOL,	/* bool; false: absent */
+	FIELD_EITHER,	/* int: 0 no, 1 yes, -1 absent */
+	FIELD_BYTES,	/* int64_t: a number of bytes, -1 absent */
+	FIELD_COUNT,	/* int64_t: 0 or more, -1 absent */
+	FIELD_POSITIVE, /* int64_t: 1 or more, -1 absent */
+	FIELD_INT,	/* int64_t: of either sign; 0: absent */
 };
 
 #define FIELD_WORDS_BYTES 1024 /* of all words of a field */

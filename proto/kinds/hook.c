@@ -8,14 +8,13 @@
 #include "proto/util/memory.h"
 
 #define TIMEOUT_DEFAULT_MS 5000
-#define PRIORITY_MAX 1000000000
 
 static const struct field fields[] = {
 	{"event", FIELD_TEXT, offsetof(struct registration, hook.event)},
 	{"filter", FIELD_BOOL, offsetof(struct registration, hook.filter)},
 	{"priority", FIELD_INT, offsetof(struct registration, hook.priority)},
 	{"match", FIELD_OBJECT, offsetof(struct registration, hook.match_json)},
-	{"timeout_ms", FIELD_COUNT,
+	{"timeout_ms", FIELD_POSITIVE,
 		offsetof(struct registration, hook.timeout_ms)},
 	{"on_error", FIELD_TEXT, offsetof(struct registration, hook.on_error)},
 };
@@ -47,11 +46,12 @@ check_filter(const struct registration *r, struct error *err)
 			"message.inbound, message.sending, tool.before, "
 			"tool.after and command.before",
 			r->hook.event);
+	if (on_error && !r->hook.filter)
+		return error_set(err,
+			"on_error is for filters; an observer must not have "
+			"it");
 	if (on_error && strcmp(on_error, "skip") && strcmp(on_error, "stop"))
 		return error_set(err, "on_error must be skip or stop");
-	if (r->hook.priority > PRIORITY_MAX || r->hook.priority < -PRIORITY_MAX)
-		return error_set(
-			err, "priority must be within ±%d", PRIORITY_MAX);
 	return 0;
 }
 
@@ -76,8 +76,6 @@ check(struct registration *r, struct error *err)
 		return -1;
 	if (r->hook.timeout_ms < 0)
 		r->hook.timeout_ms = TIMEOUT_DEFAULT_MS;
-	if (!r->hook.timeout_ms)
-		return error_set(err, "timeout_ms must be 1 or more");
 	return r->hook.match_json ? compile(r, err) : 0;
 }
 

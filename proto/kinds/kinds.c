@@ -7,6 +7,8 @@
 #include "proto/codec.h"
 #include "proto/registration.h"
 #include "proto/util/memory.h"
+#include "proto/util/near.h"
+#include "proto/util/text.h"
 #include "proto/util/utf8.h"
 
 const struct registration_kind_row
@@ -69,39 +71,54 @@ registration_init(struct registration *r, enum registration_kind kind)
 
 /* ---- reading ---- */
 
-/* A key that some kind reads, as one and the same pointer; else NULL. */
-static const char *
-known_key(struct bytes key)
+/* The place of a field that the kind has, 0 for its kind; -1: it has none. */
+static int
+place_of(int kind, struct bytes key)
 {
-	static const char kind[] = "kind";
 	const struct field *f;
 
 	if (bytes_equal(key, BYTES("kind")))
-		return kind;
-	for (int k = 0; k < REGISTRATION_KIND_COUNT; k++)
-		for (size_t i = 0; (f = field_of(k, i)); i++)
-			if (bytes_equal(key, bytes_of(f->name)))
-				return f->name;
-	return NULL;
+		return 0;
+	for (size_t i = 0; (f = field_of(kind, i)); i++)
+		if (bytes_equal(key, bytes_of(f->name)))
+			return (int)i + 1;
+	return -1;
 }
 
-/* Fails if a field of a registration that supd reads is in its map twice. */
 static int
-check_keys(const msgpack_object_map *map, struct error *err)
+refuse_key(int kind, struct bytes key, struct error *err)
 {
-	const char *seen[64];
-	size_t count = 0;
+	const struct field *f;
+	char word[41] = "";
+	struct near near;
+
+	if (!utf8_is_clean(key.at, key.length, false))
+		return error_set(err, "unknown key that is not a clean string");
+	text_format(word, sizeof(word), "%.*s",
+		(int)text_fit(key.at, key.length, sizeof(word) - 1), key.at);
+	near_init(&near, word);
+	for (size_t i = 0; (f = field_of(kind, i)); i++)
+		near_offer(&near, f->name);
+	return error_set(err, "unknown key \"%s\"%s", word, near_hint(&near));
+}
+
+/* Fails if the map has a key that the kind has not, or has one twice. */
+static int
+check_keys(int kind, const msgpack_object_map *map, struct error *err)
+{
+	uint64_t seen = 0;
 
 	for (uint32_t i = 0; i < map->size; i++) {
-		const char *key = known_key(codec_bytes(&map->ptr[i].key));
+		struct bytes key = codec_bytes(&map->ptr[i].key);
+		int place = place_of(kind, key);
 
-		if (!key)
-			continue;
-		for (size_t j = 0; j < count; j++)
-			if (seen[j] == key)
-				return error_set(err, "%s is given twice", key);
-		assert(count < sizeof(seen) / sizeof(*seen));
-		seen[count++] = key;
+		if (place < 0)
+			return refuse_key(kind, key, err);
+		assert(place < 64);
+		if (seen & 1ull << place)
+			return error_set(err, "%.*s is given twice",
+				(int)key.length, key.at);
+		seen |= 1ull << place;
 	}
 	return 0;
 }
@@ -130,10 +147,8 @@ registration_read(
 	*r = (struct registration){0};
 	if (item->type != MSGPACK_OBJECT_MAP)
 		return error_set(err, "it is not a map");
-	if (check_keys(&item->via.map, err) < 0)
-		return -1;
 	kind = read_kind(item, err);
-	if (kind < 0)
+	if (kind < 0 || check_keys(kind, &item->via.map, err) < 0)
 		return -1;
 	registration_init(r, (enum registration_kind)kind);
 	for (size_t i = 0; (f = field_of(r->kind, i)); i++)

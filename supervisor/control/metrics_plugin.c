@@ -3,6 +3,7 @@
  * configured. */
 #include "supervisor/control/metrics_plugin.h"
 
+#include "supervisor/event/services.h"
 #include "supervisor/gateway/gateway.h"
 #include "supervisor/plugin/usage.h"
 #include "supervisor/schedule/schedule.h"
@@ -273,11 +274,23 @@ NUMBER(plugin_events, v->p->counters.events)
 NUMBER(plugin_events_refused, v->p->counters.events_refused)
 NUMBER(plugin_calls_refused, v->p->counters.calls_refused)
 NUMBER(plugin_ticks_missed, schedule_missed(v->p))
+NUMBER(plugin_service_starts, v->p->counters.service_starts)
+NUMBER(plugin_service_failures, v->p->counters.service_failures)
 NUMBER(plugin_offers, v->p->counters.offers)
 NUMBER(plugin_offers_refused, v->p->counters.offers_refused)
 NUMBER(plugin_calls_too_deep, v->p->counters.calls_too_deep)
 NUMBER(plugin_calls_stray, v->p->counters.calls_stray)
 #undef NUMBER
+
+static void
+plugin_services(const struct figures *v)
+{
+	const struct services_count count = services_count(v->p->active);
+
+	add_labelled(v, "state", "running", count.running);
+	add_labelled(v, "state", "waiting", count.waiting);
+	add_labelled(v, "state", "failed", count.failed);
+}
 
 static void
 plugin_memory(const struct figures *v)
@@ -412,6 +425,16 @@ static const struct plugin_family {
 	{"supd_plugin_ticks_missed_total", METRICS_COUNTER,
 		"Due times of schedules without a tick of their own.",
 		plugin_ticks_missed},
+	{"supd_plugin_services", METRICS_GAUGE,
+		"Services of the worker that serves a plugin, by their state.",
+		plugin_services},
+	{"supd_plugin_service_starts_total", METRICS_COUNTER,
+		"Starts of a plugin's services that succeeded.",
+		plugin_service_starts},
+	{"supd_plugin_service_failures_total", METRICS_COUNTER,
+		"Services of a plugin that did not start or stop, or reported "
+		"that they had failed.",
+		plugin_service_failures},
 	{"supd_plugin_memory_bytes", METRICS_GAUGE,
 		"Resident memory of the worker that serves a plugin.",
 		plugin_memory},

@@ -24,6 +24,7 @@ struct worker_call {
 	uint32_t plugin, worker, wire_id;
 	size_t bytes;		   /* of its arguments */
 	struct command_call call;  /* used for one of supd's own methods */
+	struct wheel_timer late;   /* the deadline of that */
 	struct invoke invoke;	   /* used for a call of a plugin */
 	struct worker_chain chain; /* of the request it is made for; valid
 				      until it is begun */
@@ -36,6 +37,7 @@ worker_call_end(struct worker_call *c)
 	struct plugin *p = gateway_plugin_by_number(c->gateway, c->plugin);
 	struct worker *w = p ? plugin_worker(p, c->worker) : NULL;
 
+	wheel_clear(&c->gateway->wheel, &c->late);
 	if (w) {
 		w->calls--;
 		w->call_bytes -= c->bytes;
@@ -107,9 +109,36 @@ command_done(struct command_call *call, enum outcome outcome, json_t *result)
 		text ? text : "failed");
 }
 
+/* What the method began goes on. */
 static void
-run_method(struct worker_call *c, const char *verb, const json_t *args)
+method_late(struct wheel_timer *t)
 {
+	struct worker_call *c = container_of(t, struct worker_call, late);
+
+	command_abandon(&c->call);
+	worker_call_answer(c, NULL, WIRE_TIMEOUT,
+		"the method was not done in time; what it began goes on");
+}
+
+/* At the deadline of the call, or of the request that it is made for. */
+static void
+set_late(struct worker_call *c, uint64_t timeout_ms)
+{
+	uint64_t due_ms = c->chain.due_ms;
+
+	if (timeout_ms > WIRE_DEADLINE_MAX_MS)
+		timeout_ms = WIRE_DEADLINE_MAX_MS;
+	if (timeout_ms && (!due_ms || clock_ms() + timeout_ms < due_ms))
+		due_ms = clock_ms() + timeout_ms;
+	if (due_ms)
+		wheel_set(&c->gateway->wheel, &c->late, due_ms);
+}
+
+static void
+run_method(struct worker_call *c, const char *verb, const json_t *args,
+	uint64_t timeout_ms)
+{
+	set_late(c, timeout_ms);
 	c->call = (struct command_call){.gateway = c->gateway,
 		.role = ROLE_OPERATOR,
 		.door = "plugin",
@@ -167,7 +196,7 @@ run(struct worker_call *c, struct worker *w, int kind, const struct message *m,
 		return;
 	}
 	if (verb)
-		run_method(c, verb, args);
+		run_method(c, verb, args, m->params[3].via.u64);
 	else
 		run_invoke(c, w, kind, m, args);
 	json_decref(args);
@@ -292,5 +321,6 @@ commands_worker_call(
 	c->worker = w->id;
 	c->wire_id = m->id;
 	c->chain = chain;
+	wheel_timer_init(&c->late, method_late);
 	run(c, w, kind, m, verb);
 }

@@ -16,8 +16,6 @@ static const uint64_t pauses_ms[] = {100, 400, 1600, 6400, 25600};
 /* The next look whether the cursor of a channel is known, if nobody says so. */
 #define CURSOR_MS 1000
 
-static void go_on(struct services *s);
-
 /* ---- one service ---- */
 
 static void
@@ -32,12 +30,13 @@ describe(const struct service *service, char *out, size_t size)
 }
 
 static void
-note_failure(struct service *service)
+note_failure(struct services *s, struct service *service)
 {
 	uint64_t pause = service->failures < PAUSES
 				 ? pauses_ms[service->failures]
 				 : PAUSE_LAST_MS;
 
+	s->plugin->counters.service_failures += !service_is_take(service);
 	service->failures++;
 	service->again_ms = clock_ms() + pause;
 }
@@ -64,6 +63,8 @@ forget_failures(struct services *s)
 static bool
 is_wanted(const struct services *s, const struct service *service)
 {
+	if (s->changed)
+		return service->is_dropped;
 	return !service->is_skipped && service_is_in(service, s->job.which) &&
 	       (s->is_exclusive || !service_is_take(service));
 }
@@ -122,15 +123,21 @@ end_job(struct services *s, const struct error *err)
 /* ---- tasks ---- */
 
 static void
-failed(struct services *s, struct service *service, const char *what,
+failed(struct services *s, struct service *service, bool stops,
 	const struct error *why)
 {
+	const char *what = stops ? "was not stopped" : "did not start";
 	char name[160];
 	struct error err;
 
 	describe(service, name, sizeof(name));
-	note_failure(service);
+	note_failure(s, service);
 	service_show_failure(s, service, what, why->text);
+	error_set(&err, "%s %s: %s", name, what, why->text);
+	if (service->is_dropped && stops) {
+		service->stop_first = !service_is_take(service);
+		services_end_change(s, &err);
+	}
 	if (s->goal == SERVICES_SERVE)
 		return;
 	if (s->job.is_tolerant || (service->is_excused && !s->job.stops)) {
@@ -140,7 +147,6 @@ failed(struct services *s, struct service *service, const char *what,
 	if (!s->job.stops && service->failures < s->job.tries &&
 		service->again_ms < s->job.due_ms)
 		return;
-	error_set(&err, "%s %s: %s", name, what, why->text);
 	if (service->failures > 1)
 		error_prefix(&err, "%u tries: ", service->failures);
 	end_job(s, &err);
@@ -151,6 +157,8 @@ time_left(const struct services *s)
 {
 	uint64_t now = clock_ms();
 
+	if (s->changed)
+		return s->worker->config->limits.stop_timeout_ms;
 	if (s->goal == SERVICES_SERVE)
 		return s->worker->config->limits.start_timeout_ms;
 	return s->job.due_ms > now ? s->job.due_ms - now : 1;
@@ -240,17 +248,21 @@ ask(struct services *s, struct service *service, bool stops, struct error *err)
 }
 
 /* Asks for the next task, waits for the next try, or ends the job. */
-static void
-go_on(struct services *s)
+void
+services_go_on(struct services *s)
 {
 	struct service *next;
 	struct error err;
 
 	while (!s->asked && s->goal != SERVICES_REST &&
 		s->worker->state < WORKER_STOPPING) {
-		bool stops = s->job.stops;
+		bool stops = s->job.stops || s->changed;
 
 		next = stops ? next_to_stop(s) : next_to_start(s);
+		if (!next && s->changed) {
+			services_end_change(s, NULL);
+			continue;
+		}
 		if (!next) {
 			end_job(s, NULL);
 			return;
@@ -261,16 +273,14 @@ go_on(struct services *s)
 		}
 		stops = stops || next->stop_first;
 		if (ask(s, next, stops, &err) == NOT_ASKED)
-			failed(s, next,
-				stops ? "was not stopped" : "did not start",
-				&err);
+			failed(s, next, stops, &err);
 	}
 }
 
 void
 services_again_due(struct wheel_timer *t)
 {
-	go_on(container_of(t, struct services, again));
+	services_go_on(container_of(t, struct services, again));
 }
 
 void
@@ -284,7 +294,7 @@ services_look(struct worker *w)
 			s->items[i].again_ms = 0;
 		}
 	if (s)
-		go_on(s);
+		services_go_on(s);
 }
 
 /* Whether it is fine that the worker does not know take and quiesce. */
@@ -323,6 +333,7 @@ started(struct services *s, struct service *service)
 {
 	const struct channel_life *life = services_channel_life(s);
 
+	s->plugin->counters.service_starts += !service_is_take(service);
 	service->state = SERVICE_ON;
 	service->started_ms = clock_ms();
 	service->again_ms = 0;
@@ -353,10 +364,25 @@ services_on_task(struct worker *w, enum worker_task_end end,
 			service->state = SERVICE_UNSURE;
 		else
 			ended(s, service, NULL);
-		failed(s, service,
-			stopped ? "was not stopped" : "did not start", err);
+		failed(s, service, stopped, err);
 	}
-	go_on(s);
+	services_go_on(s);
+}
+
+/* ---- changes ---- */
+
+void
+services_end_change(struct services *s, const struct error *err)
+{
+	void (*changed)(struct worker * w, const struct error *err) =
+		s->changed;
+
+	if (!changed)
+		return;
+	s->changed = NULL;
+	for (uint32_t i = 0; err && i < s->count; i++)
+		s->items[i].is_dropped = false;
+	changed(s->worker, err);
 }
 
 /* ---- jobs ---- */
@@ -377,12 +403,16 @@ static void
 begin(struct services *s, enum services_goal goal,
 	const struct services_job *job)
 {
+	struct error busy;
+
+	error_set(&busy, "its services are needed for something else");
+	services_end_change(s, &busy);
 	wheel_clear(services_wheel(s), &s->again);
 	cancel_task(s);
 	s->goal = goal;
 	s->job = *job;
 	forget_failures(s);
-	go_on(s);
+	services_go_on(s);
 }
 
 void
@@ -417,10 +447,10 @@ service_broke(struct services *s, struct service *service)
 		return;
 	if (clock_ms() - service->started_ms > LASTING_MS)
 		service->failures = 0;
-	note_failure(service);
+	note_failure(s, service);
 	service->state = SERVICE_UNSURE;
 	service->stop_first = true;
-	go_on(s);
+	services_go_on(s);
 }
 
 static void
@@ -465,7 +495,7 @@ services_end(struct worker *w)
 		worker_stop(w);
 	} else if (s->goal == SERVICES_RETIRE && s->job.which == SERVICES_ALL) {
 		s->goal = SERVICES_END;
-		go_on(s);
+		services_go_on(s);
 	} else if (s->goal != SERVICES_END) {
 		s->serves = false;
 		stop_all(w, SERVICES_END, SERVICES_ALL);

@@ -55,11 +55,15 @@ struct services_job {
 /* ---- life ---- */
 /* `ready` came: from here on w->services exists, if it needs them. */
 void services_declare(struct worker *w);
-/* Whether the set has the same services; an offer may not change them. */
-bool services_are_in(
-	const struct worker *w, const struct registration_set *set);
-/* The worker's set has changed, but not its services. */
-void services_renumber(struct worker *w);
+/* Before the set of a worker that serves changes: stops the services that the
+ * new set does not have. done follows, possibly before this returns, unless the
+ * worker goes down. With err, they are as before: one could not be stopped, or
+ * the services are needed for something else. One change at a time. */
+void services_change(struct worker *w, const struct registration_set *set,
+	void (*done)(struct worker *w, const struct error *err));
+/* The worker's set has changed: forgets those that are not in it any more, and
+ * begins to start new ones as after a crash. */
+void services_renew(struct worker *w);
 void services_down(struct worker *w); /* the worker went down */
 void services_destroy(struct worker *w);
 
@@ -109,6 +113,11 @@ json_t *services_idle_view(
 /* The state of a channel in a word, and the text about it ("" if none). */
 const char *services_channel_state(const struct worker *w,
 	const struct registration *r, const char **text_out);
+/* How many services there are in each of these states. */
+struct services_count {
+	uint32_t running, waiting, failed;
+};
+struct services_count services_count(const struct worker *w);
 /* {"epoch", "state", "text"} of the take of an exclusive worker; else null. */
 json_t *services_take_view(const struct worker *w);
 /* The same if the worker has not taken yet; else NULL. */

@@ -20,6 +20,7 @@ struct service {
 	bool overlap;
 	bool is_excused; /* services_excuse() */
 	bool is_skipped; /* by the present job, after a failure */
+	bool is_dropped; /* services_change(): the new set does not have it */
 	/* If UNSURE: it must be stopped before it is started. */
 	bool stop_first;
 	enum service_state state;
@@ -71,8 +72,10 @@ struct services {
 	uint32_t count;
 	bool is_exclusive; /* a take-over is needed */
 	enum services_goal goal;
-	struct services_job job;  /* for all goals but REST */
-	bool serves;		  /* its worker is the active one */
+	struct services_job job; /* for all goals but REST */
+	bool serves;		 /* its worker is the active one */
+	/* Of services_change(), while dropped ones are stopped. */
+	void (*changed)(struct worker *w, const struct error *err);
 	uint64_t epoch;		  /* of the last take; 0: none */
 	struct service *asked;	  /* a task about it is in progress */
 	struct wheel_timer again; /* the next try */
@@ -83,6 +86,10 @@ struct services {
 void services_again_due(struct wheel_timer *t);
 /* The worker says that it has failed. */
 void service_broke(struct services *s, struct service *service);
+
+/* The change in progress, if any, ends with this error. */
+void services_end_change(struct services *s, const struct error *err);
+void services_go_on(struct services *s); /* as far as that is possible now */
 
 /* ---- services_set.c ---- */
 /* Of a channel or service. */

@@ -31,9 +31,9 @@ is_exclusive(const struct registration *r)
 }
 
 static uint32_t
-count_services(const struct worker *w, bool *any_exclusive_out)
+count_services(const struct worker *w, const struct registration_set *set,
+	bool *any_exclusive_out)
 {
-	const struct registration_set *set = &w->registrations;
 	uint32_t count = 0;
 
 	*any_exclusive_out = w->manifest->reload == RELOAD_EXCLUSIVE;
@@ -67,7 +67,7 @@ void
 services_declare(struct worker *w)
 {
 	bool is_exclusive;
-	uint32_t count = count_services(w, &is_exclusive);
+	uint32_t count = count_services(w, &w->registrations, &is_exclusive);
 	struct services *s;
 
 	if (!count && !is_exclusive)
@@ -82,31 +82,6 @@ services_declare(struct worker *w)
 	wheel_timer_init(&s->again, services_again_due);
 	wheel_timer_init(&s->tell, services_tell_due);
 	w->services = s;
-}
-
-bool
-services_are_in(const struct worker *w, const struct registration_set *set)
-{
-	const struct registration_set *now = &w->registrations;
-	uint32_t before = 0, after = 0;
-
-	for (uint32_t i = 0; i < now->count; i++)
-		before += registration_runs(&now->items[i]);
-	for (uint32_t i = 0; i < set->count; i++) {
-		const struct registration *r = &set->items[i], *same;
-
-		if (!registration_runs(r))
-			continue;
-		same = registration_find(now, r->kind, r->name);
-		if (!same ||
-			registration_overlaps(same) != registration_overlaps(r))
-			return false;
-		if (r->kind == REGISTRATION_CHANNEL &&
-			!registration_equal(same, r))
-			return false;
-		after++;
-	}
-	return before == after;
 }
 
 static int
@@ -125,34 +100,123 @@ services_find(const struct services *s, uint32_t registration)
 		sizeof(*s->items), compare_registration);
 }
 
-static int
-compare_services(const void *a, const void *b)
+/* ---- another set ---- */
+
+static const struct registration *
+same_in(const struct registration_set *set, const struct service *service)
 {
-	return compare_registration(
-		&((const struct service *)a)->registration, b);
+	const struct registration *r = registration_find(set,
+		service->is_channel ? REGISTRATION_CHANNEL
+				    : REGISTRATION_SERVICE,
+		service->name);
+
+	return r && registration_overlaps(r) == service->overlap ? r : NULL;
+}
+
+/* A channel that the set declares differently is stopped and started. */
+static bool
+is_in(const struct services *s, const struct registration_set *set,
+	const struct service *service)
+{
+	const struct registration *r = same_in(set, service);
+
+	return r &&
+	       (!service->is_channel ||
+		       registration_equal(service_declared(s, service), r));
+}
+
+/* Whether one of those that the new set does not have may run. */
+static bool
+mark_dropped(struct services *s, const struct registration_set *set)
+{
+	bool any = false, is_exclusive;
+
+	count_services(s->worker, set, &is_exclusive);
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct service *service = &s->items[i];
+
+		service->is_dropped = service_is_take(service)
+					      ? s->is_exclusive && !is_exclusive
+					      : !is_in(s, set, service);
+		any = any || (service->is_dropped && service_may_run(service));
+	}
+	return any;
 }
 
 void
-services_renumber(struct worker *w)
+services_change(struct worker *w, const struct registration_set *set,
+	void (*done)(struct worker *w, const struct error *err))
 {
 	struct services *s = w->services;
-	const struct registration_set *set = &w->registrations;
-	const struct registration *r;
-	char *asked = s && s->asked ? s->asked->name : NULL;
+	struct error err;
 
-	for (uint32_t i = 1; s && i < s->count; i++) {
-		r = registration_find(set,
-			s->items[i].is_channel ? REGISTRATION_CHANNEL
-					       : REGISTRATION_SERVICE,
-			s->items[i].name);
-		s->items[i].registration = (uint32_t)(r - set->items);
+	if (s && s->goal != SERVICES_SERVE) {
+		error_set(&err, "its services are needed for something else");
+		done(w, &err);
+	} else if (!s || !mark_dropped(s, set)) {
+		done(w, NULL);
+	} else {
+		s->changed = done;
+		wheel_clear(services_wheel(s), &s->again);
+		services_go_on(s);
 	}
-	if (s)
-		qsort(s->items + 1, s->count - 1, sizeof(*s->items),
-			compare_services);
-	for (uint32_t i = 1; asked && i < s->count; i++)
-		if (s->items[i].name == asked)
-			s->asked = &s->items[i];
+}
+
+/* Takes over what stays, in the order of the new set. */
+static void
+refill(struct services *s, struct service *before, uint32_t count)
+{
+	char *asked = s->asked ? s->asked->name : NULL;
+
+	s->asked = s->asked == before ? s->items : NULL;
+	s->items[0] = before[0];
+	for (uint32_t i = 1; i < count; i++) {
+		const struct registration *r =
+			before[i].is_dropped
+				? NULL
+				: same_in(&s->worker->registrations,
+					  &before[i]);
+		uint32_t index =
+			r ? (uint32_t)(r - s->worker->registrations.items) : 0;
+		struct service *to = r ? services_find(s, index) : NULL;
+		char *name = before[i].name;
+
+		if (!to) {
+			free(name);
+			continue;
+		}
+		free(to->name);
+		*to = before[i];
+		to->registration = index;
+		if (name == asked)
+			s->asked = to;
+	}
+}
+
+void
+services_renew(struct worker *w)
+{
+	struct services *s = w->services;
+	struct service *before;
+	uint32_t count, was;
+
+	if (!s) {
+		services_declare(w);
+		services_serve(w);
+		return;
+	}
+	before = s->items;
+	was = s->count;
+	count = count_services(w, &w->registrations, &s->is_exclusive);
+	s->items = memory_alloc((count + 1) * sizeof(*s->items));
+	s->count = 1;
+	fill(s);
+	refill(s, before, was);
+	free(before);
+	if (s->items[0].is_dropped)
+		s->epoch = 0; /* it was quiesced */
+	s->items[0].is_dropped = false;
+	services_go_on(s);
 }
 
 void
@@ -166,6 +230,7 @@ services_down(struct worker *w)
 		services_channel_life(s)->down(w);
 	s->goal = SERVICES_REST;
 	s->asked = NULL;
+	s->changed = NULL;
 	s->serves = false;
 	wheel_clear(services_wheel(s), &s->again);
 	wheel_clear(services_wheel(s), &s->tell);

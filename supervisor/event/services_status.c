@@ -92,6 +92,24 @@ services_idle_view(
 	return rows;
 }
 
+struct services_count
+services_count(const struct worker *w)
+{
+	const struct services *s = w ? w->services : NULL;
+	struct services_count count = {0};
+
+	for (uint32_t i = 1; s && i < s->count; i++) {
+		const char *state = state_text(&s->items[i]);
+
+		if (s->items[i].is_channel)
+			continue;
+		count.running += state == running;
+		count.waiting += state == waiting;
+		count.failed += state == has_failed;
+	}
+	return count;
+}
+
 json_t *
 services_view(
 	const struct worker *w, enum registration_kind kind, uint32_t most)

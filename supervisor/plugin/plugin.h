@@ -60,6 +60,7 @@ struct plugin_counters {
 	uint64_t events, events_refused;	    /* emitted by its workers */
 	uint64_t calls_refused; /* too many of its workers' calls */
 	uint64_t offers, offers_refused;
+	uint64_t service_starts, service_failures;
 	uint64_t calls_too_deep; /* refused: their chain is full */
 	/* calls and events in the name of a request that was not in flight */
 	uint64_t calls_stray;
@@ -104,7 +105,8 @@ struct plugin_emit {
 /* A token bucket: the offers that its worker may make now. */
 struct plugin_offers {
 	double left;
-	uint64_t at_us; /* when that was so */
+	uint64_t at_us;		    /* when that was so */
+	struct offer_wait *waiting; /* of reload/: one is in progress */
 };
 
 /* Limits reports of failed reloads: each is reported until there are too many,

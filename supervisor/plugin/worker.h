@@ -120,7 +120,7 @@ struct worker_ops {
 	/* `call` from the worker; answer later with worker_answer_*(). */
 	void (*on_call)(struct worker *w, const struct message *m);
 	/* `offer` from the worker: answer it with worker_answer_call() or
-	 * worker_refuse_call() before this returns. May be NULL. */
+	 * worker_refuse_call(), now or later. May be NULL. */
 	void (*on_offer)(struct worker *w, const struct message *m);
 	/* ws.message, ws.close or credit from the worker, about one of its open
 	 * connections or none. May be NULL. */

@@ -103,11 +103,12 @@ begin_next(struct ev_loop *loop, ev_timer *timer, int events)
 void
 reload_begin_later(struct gateway *g)
 {
-	while (!list_is_empty(&g->begin_later)) {
-		struct list *first = g->begin_later.next;
-
-		list_remove(first);
-		list_append(&g->begun, first);
+	list_for_each_safe (node, &g->begin_later) {
+		if (required_still_waits(
+			    container_of(node, struct reload, turn)))
+			continue;
+		list_remove(node);
+		list_append(&g->begun, node);
 	}
 	reload_turn_soon(g, &g->begun, &g->begin_next, begin_next);
 }

@@ -96,6 +96,7 @@ on_down(struct worker *w, enum worker_state was)
 	(void)was;
 	p->counters.cut[w->cut]++;
 	services_down(w);
+	offer_forget(p, w);
 	if (candidacy(w))
 		reload_on_candidate_down(p->reload);
 	else if (p->active == w)
@@ -250,6 +251,7 @@ on_worker_exit(struct worker *w)
 	build_clean_stage(p, w);
 	p->counters.answered += w->answered_total;
 	services_destroy(w);
+	offer_forget(p, w);
 	worker_destroy(w);
 	if (halted && reload_row(halted)->on_old_exit)
 		reload_row(halted)->on_old_exit(halted);

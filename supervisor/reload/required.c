@@ -87,8 +87,9 @@ comes_before(struct plugin *q, const struct plugin *of)
 	return !is_circle;
 }
 
-static bool
-is_blocked(struct plugin *p)
+/* The first that p has to wait for, or NULL. */
+static struct plugin *
+find_blocker(struct plugin *p)
 {
 	struct gateway *g = p->gateway;
 
@@ -96,11 +97,27 @@ is_blocked(struct plugin *p)
 }
 
 bool
-required_must_wait(const struct reload *r)
+required_must_wait(struct reload *r)
 {
-	return r->plugin->config->reload_with_required && !r->set &&
-	       r->kind == KIND_RELOAD && is_reloading(r->plugin) &&
-	       is_blocked(r->plugin);
+	struct plugin *blocker = r->plugin->config->reload_with_required &&
+						 !r->set &&
+						 r->kind == KIND_RELOAD &&
+						 is_reloading(r->plugin)
+					 ? find_blocker(r->plugin)
+					 : NULL;
+
+	if (blocker)
+		r->waits_for = blocker->number;
+	return blocker;
+}
+
+bool
+required_still_waits(const struct reload *r)
+{
+	const struct plugin *blocker =
+		gateway_plugin_by_number(r->gateway, r->waits_for);
+
+	return blocker && (blocker->follows || is_reloading(blocker));
 }
 
 /* ---- waves ---- */
@@ -179,7 +196,7 @@ required_begin(struct gateway *g)
 	for (uint32_t i = 0; g->following && i < g->plugin_count; i++) {
 		struct plugin *p = g->plugins[i];
 
-		if (p && p->follows && !p->reload && !is_blocked(p))
+		if (p && p->follows && !p->reload && !find_blocker(p))
 			follow(g, p);
 	}
 }

@@ -80,8 +80,9 @@ struct reload {
 	struct worker *fresh; /* the candidate, later the active one */
 	struct worker *old;   /* the one that was active at the commit */
 
-	uint32_t asked_by; /* the worker that asked for this, or 0 */
-	uint64_t wave;	   /* of required.c; 0: it is not part of one */
+	uint32_t asked_by;  /* the worker that asked for this, or 0 */
+	uint64_t wave;	    /* of required.c; 0: it is not part of one */
+	uint32_t waits_for; /* the plugin whose reload it waits for */
 	struct takeover takeover;
 	struct handover handover;
 	struct figures figures;
@@ -150,7 +151,8 @@ enum reload_refusal reload_admit(struct gateway *g, const struct plugin *p,
 void reload_turn_soon(struct gateway *g, const struct list *queue,
 	ev_timer *next,
 	void (*begin)(struct ev_loop *loop, ev_timer *timer, int events));
-/* Those that waited for others are looked at again. */
+/* Those that need not wait any more for whom they waited for are looked at
+ * again. */
 void reload_begin_later(struct gateway *g);
 /* A stop was admitted and saved: ends the transaction in progress, if any. */
 void reload_give_way(struct plugin *p);
@@ -373,14 +375,19 @@ void crash_forget(struct plugin *p); /* forgets its crashes */
 void required_note(struct reload *r);
 /* Whether r begins later, because a plugin is being reloaded after which its
  * own is: both have changed. */
-bool required_must_wait(const struct reload *r);
+bool required_must_wait(struct reload *r);
+/* Whether the one for which it must wait has not been reloaded yet. */
+bool required_still_waits(const struct reload *r);
 /* Begins those that need not wait any more. */
 void required_begin(struct gateway *g);
 /* It is reloaded anyway, or goes. */
 void required_forget(struct plugin *p);
 
 /* ---- offer.c ---- */
-/* The worker offers other registrations. It is answered before this returns. */
+/* The worker went down or is gone: its offer in progress is forgotten. */
+void offer_forget(struct plugin *p, const struct worker *w);
+/* The worker offers other registrations. It is answered before this returns, or
+ * once the services that it drops are stopped. */
 void offer_from(struct worker *w, const struct message *m);
 
 /* ---- events.c ---- */

@@ -454,5 +454,27 @@ async def spawns(args):
     plugin.post(divmod, 1, 0)
 
 
+@plugin.websocket("/senders")
+async def senders(ws):
+    async def send(number):
+        await ws.send(b"%d" % number * 100000)
+    tasks = [plugin.spawn(send(number)) for number in range(6)]
+    await sleep(0)
+    async for message in ws:
+        tasks[int(message)].cancel()
+
+
+@plugin.websocket("/receivers")
+async def receivers(ws):
+    async def receive(number):
+        await ws.send("%d has %s" % (number, await ws.receive()))
+    await ws.accept()
+    tasks = [plugin.spawn(receive(number)) for number in range(4)]
+    await sleep(0)
+    tasks[1].cancel()
+    await ws.send("ready")
+    await sleep(20)
+
+
 print("a line of stdout")
 plugin.run()

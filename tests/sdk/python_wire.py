@@ -469,6 +469,43 @@ class Wire(unittest.TestCase):
         self.assertEqual(self.fake.answer(number)[0][0], "cancelled")
         self.assertEqual(self.cancelled(), 1)
 
+    # ---- WebSocket connections ----
+
+    def open(self, path):
+        place = [offer.get("path") for offer in self.fake.offers].index(path)
+        self.assertEqual(self.fake.ask(
+            "ws.open", 5, place, path, {}, "", [], "peer:1", None, 0),
+            (None, [101, [], None]))
+
+    def heard(self, count):
+        """So many messages, with credit for each piece."""
+        messages, whole = [], b""
+        while len(messages) < count:
+            _, _, piece, more = self.fake.notification("ws.message")
+            self.fake.send([2, "credit", [5, len(piece)]])
+            whole += piece
+            if not more:
+                messages.append(whole)
+                whole = b""
+        return messages
+
+    def test_messages_of_many_tasks_go_out_one_after_the_other(self):
+        self.open("/senders")
+        self.fake.pong()
+        self.fake.send([2, "ws.message", [5, 1, b"3", False]])
+        self.fake.pong()
+        self.assertEqual(sorted(self.heard(5)), [
+            b"%d" % number * 100000 for number in (0, 1, 2, 4, 5)])
+
+    def test_many_tasks_receive_a_message_each(self):
+        self.open("/receivers")
+        self.assertEqual(self.heard(1), [b"ready"])
+        for text in (b"a", b"b", b"c"):
+            self.fake.send([2, "ws.message", [5, 1, text, False]])
+        self.assertEqual(sorted(self.heard(3)),
+                         [b"0 has a", b"2 has b", b"3 has c"])
+        self.fake.send([2, "ws.close", [5, 1000, ""]])
+
     # ---- drain ----
 
     def test_drained_comes_after_the_last_reply(self):

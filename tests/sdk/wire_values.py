@@ -77,21 +77,22 @@ MESSAGES = [
 class Worker:
     """One worker and its supd."""
 
-    def __init__(self, language, link):
+    def __init__(self, language, link, package="scenario"):
         self.folder = tempfile.mkdtemp(prefix="supd-sdk-")
         path = os.path.join(self.folder, "s")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         listener.listen(1)
         listener.settimeout(DEADLINE_S)
-        package = os.path.join(BUILD, "tests", "plugins",
-                               "scenario-" + language)
+        folder = os.path.join(BUILD, "tests", "plugins", package)
+        if package == "scenario":
+            folder += "-" + language
         command = {
             "c": [os.path.join(BUILD, "worker", "sup-worker"), "host",
-                  "scenario.so"],
+                  package + ".so"],
             "python": [sys.executable, "main.py"],
             "node": ["node", "main.js"]}[language]
-        self.process = subprocess.Popen(command, cwd=package, env={
+        self.process = subprocess.Popen(command, cwd=folder, env={
             **os.environ, "SUPD_SOCKET": path, "SUPD_PLUGIN": "it",
             "SUPD_NONCE": "n0", "SUPD_GENERATION": "4", "SUPD_LINK": link,
             "SUPD_DATA_DIR": self.folder, "SUPD_PROTOCOL": "1",
@@ -148,7 +149,6 @@ class Worker:
         message = self.receive()
         self.offers = message[3][1]
         self.send([1, message[1], None, None])
-        self.text = [offer.get("path") for offer in self.offers].index("/text")
         return self
 
     def pong(self):
@@ -160,7 +160,7 @@ class Worker:
 
     def end(self):
         self.socket.close()
-        self.process.communicate(timeout=DEADLINE_S)
+        _, self.said = self.process.communicate(timeout=DEADLINE_S)
         shutil.rmtree(self.folder)
         return self.process.returncode
 
@@ -191,10 +191,10 @@ class Values:
 
     def test_each_field_takes_each_value(self):
         self.worker.start()
+        text = [o.get("path") for o in self.worker.offers].index("/text")
         for name, params, is_request in MESSAGES:
             if name == "http":
-                params = [self.worker.text if params[0] == 0 else params[0],
-                          *params[1:]]
+                params = [text if params[0] == 0 else params[0], *params[1:]]
             for place in range(len(params)):
                 for value in VALUES:
                     self.tried(name, [*params[:place], value,

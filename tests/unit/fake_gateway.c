@@ -331,10 +331,18 @@ hook_view_concerns(const struct route_row *row, const char *event)
 }
 
 json_t *
-services_view(const struct worker *w, uint32_t most)
+services_view(
+	const struct worker *w, enum registration_kind kind, uint32_t most)
 {
-	(void)w, (void)most;
+	(void)w, (void)kind, (void)most;
 	return json_array();
+}
+
+struct services_count
+services_count(const struct worker *w)
+{
+	(void)w;
+	return (struct services_count){0};
 }
 
 json_t *

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "proto/util/clock.h"
 #include "proto/value.h"
 #include "supervisor/control/commands.h"
 #include "supervisor/gateway/dispatch.h"
@@ -218,6 +219,8 @@ declared_tool(void)
 	return match.row->declared;
 }
 
+static uint32_t timeout_ms; /* of the calls of the worker */
+
 static void
 worker_calls_packed(const char *kind, const char *name, struct bytes args)
 {
@@ -233,7 +236,7 @@ worker_calls_packed(const char *kind, const char *name, struct bytes args)
 	codec_text(&p, kind);
 	codec_text(&p, name);
 	buffer_append(&b, args.at, args.length);
-	msgpack_pack_uint32(&p, 0);
+	msgpack_pack_uint32(&p, timeout_ms);
 	cr_assert_eq(codec_decode(c, buffer_bytes(&b), buffer_length(&b),
 			     &offset, &m, &err),
 		1, "%s", err.text);
@@ -371,6 +374,24 @@ Test(invoke, a_worker_asks_for_its_own_reload)
 	cr_expect_str_eq(
 		json_string_value(json_object_get(fake.answer, "state")),
 		"rolled_back");
+}
+
+Test(invoke, a_method_of_supd_is_late_for_a_worker_and_goes_on)
+{
+	timeout_ms = 1000;
+	worker_calls("method", "plugins.list", "null");
+	cr_expect_eq(fake.answers, 1);
+	worker_calls("method", "plugins.reload", "{\"pluginId\":\"bot\"}");
+	cr_assert_eq(fake.begun_count, 1);
+	wheel_turn(&fake.gateway.wheel, clock_ms() + 500);
+	cr_expect_eq(fake.refusals, 0);
+	wheel_turn(&fake.gateway.wheel, clock_ms() + 1500);
+	cr_expect_eq(fake.refusals, 1);
+	cr_expect_eq(fake.refusal, WIRE_TIMEOUT);
+	cr_expect_eq(worker.calls, 0);
+	fake_verdict(0, RECEIPT_DONE);
+	cr_expect_eq(fake.answers, 1);
+	timeout_ms = 0;
 }
 
 Test(invoke, a_worker_is_refused_what_is_not_there)

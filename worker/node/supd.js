@@ -1011,6 +1011,17 @@ function pieceOf(value) {
 const TEXT = 1, BINARY = 2;
 const WS_PIECE = 64 * 1024; // bytes of a message that are sent at once
 const WS_CREDIT = 32 * 1024; // bytes that are confirmed together
+const WS_BLOB_MAX = 64 * 1024; // bytes for the next worker
+const WS_HANDLERS = ['open', 'message', 'close', 'move'];
+
+// RFC 6455, section 7.4.
+function checkCloseCode(code) {
+  if (Number.isInteger(code) && ((code >= 1000 && code <= 1003) ||
+      (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999)))
+    return;
+  throw new RangeError(`close code ${code} must be 1000 to 1003, ` +
+    '1007 to 1014 or 3000 to 4999');
+}
 
 /** A client's connection. path, query (raw), params, headers and peer as in
  * HttpRequest; protocol; moved: null, or {how: 'move' or 'crash', blob: a
@@ -1032,8 +1043,10 @@ class WebSocket {
     this.map = null;
     this.offer = offer;
     this.ask = null; // the id of a ws.open without an answer
+    this.lost = false; // while open() ran
+    this.moving = false; // move() was called
     this.credit = plugin.limits.credit;
-    this.inbox = []; // [data, cost], or [the id of a ws.move]
+    this.inbox = []; // {data, cost}, {move: its id}, or {code, reason}
     this.busy = true; // a handler is running
     this.pieces = []; // of the message that is arriving
     this.cost = 0;
@@ -1078,18 +1091,23 @@ class WebSocket {
     }
   }
 
-  /** Closes the connection; the handler close() is not called. */
+  /** Closes the connection; the handler close() is not called. In open() it
+   * refuses the connection with the status 403. code: 1000 to 1003, 1007 to
+   * 1014 or 3000 to 4999. */
   close(code = 1000, reason = '') {
+    checkCloseCode(code);
     if (!this.isOpen) return;
-    this.plugin.notify('ws.close',
-      [this.id, code, String(reason).slice(0, 123)]);
+    if (this.ask === null)
+      this.plugin.notify('ws.close',
+        [this.id, code, String(reason).slice(0, 123)]);
     this.end();
   }
 
   // Nothing more comes and nothing can be sent.
   end() {
     this.isOpen = false;
-    this.plugin.conns.delete(this.id);
+    if (this.plugin.conns.get(this.id) === this)
+      this.plugin.conns.delete(this.id);
     for (const out of this.outbox) out.done(false);
     this.outbox = [];
     this.inbox = [];
@@ -1117,12 +1135,11 @@ class WebSocket {
   next() {
     while (this.inbox.length && !this.busy) {
       const item = this.inbox.shift();
-      if (item.length === 1) {
-        this.leave(item[0]);
-        continue;
-      }
-      this.run('message', [item[0]], (value, error) => {
-        this.confirm(item[1]);
+      if (item.move !== undefined) this.leave(item.move);
+      else if (item.code !== undefined)
+        this.run('close', [item.code, item.reason], () => {});
+      else this.run('message', [item.data], (value, error) => {
+        this.confirm(item.cost);
         if (error) this.close(1011);
       });
     }
@@ -1147,29 +1164,81 @@ class WebSocket {
       return;
     }
     const whole = this.pieces.length === 1 ? piece : Buffer.concat(this.pieces);
-    this.inbox.push([opcode === TEXT ? whole.toString() : whole, this.cost]);
+    this.inbox.push({data: opcode === TEXT ? whole.toString() : whole,
+      cost: this.cost});
     this.pieces = [];
     this.cost = 0;
     this.next();
   }
 
+  // close() is called after the handlers of the messages that came before.
   closed(code, reason) {
+    const messages = this.inbox.filter(
+      (item) => item.move === undefined);
     this.end();
-    if (this.offer.handlers.close)
-      settle(() => this.offer.handlers.close(this, code, reason), () => {},
-        (error) => this.plugin.log('error',
-          `websocket ${this.path}: ${described(error)}`));
+    this.inbox = [...messages, {code, reason}];
+    this.next();
   }
 
   // Another worker gets it.
   leave(id) {
+    this.moving = true;
     this.run('move', [], (value) => {
-      const blob = value === undefined || value === null ? null
-        : value instanceof Uint8Array ? value : Buffer.from(String(value));
-      if (this.plugin.moves.delete(id))
+      if (this.plugin.moves.delete(id)) {
+        const blob = this.movable(value);
         this.plugin.respond(id, blob && [blob]);
+      }
       this.end();
     });
+  }
+
+  // The bytes, or null and a warning if they cannot be moved.
+  movable(value) {
+    if (value === undefined || value === null) return null;
+    const blob = typeof value === 'string' ? Buffer.from(value) : value;
+    const why = !(blob instanceof Uint8Array)
+      ? `must be bytes, a string or nothing, not a ${typeof value}`
+      : blob.length > WS_BLOB_MAX
+        ? `has ${blob.length} bytes; at most ${WS_BLOB_MAX} can be moved` : '';
+    if (!why) return blob;
+    this.plugin.log('warn',
+      `websocket ${this.path} moves without its state, which ${why}`);
+    return null;
+  }
+
+  // What open() returned is the answer to supd. Throws if it cannot be sent.
+  answer(id, value) {
+    const status = typeof value === 'number' ? new Response(value)
+      : value instanceof Response ? value
+        : this.isOpen ? null : new Response(403);
+    const headers = headersOf(status ? status.headers : this.replyHeaders, null)
+      .map(([name, text]) => [name, Buffer.from(text)]);
+    const protocol = status ? null : protocolOf(this);
+    this.plugin.respond(id, [status ? status.status : 101, headers, protocol]);
+    this.ask = null;
+    this.protocol = protocol;
+    if (status) this.end();
+    else this.pump();
+  }
+
+  // open() has ended.
+  opened(id, value, error) {
+    const plugin = this.plugin, cancelled = !plugin.opens.delete(id);
+    const accepts = !error && (this.isOpen || this.lost) &&
+      typeof value !== 'number' && !(value instanceof Response);
+    try {
+      if (!cancelled && !error) {
+        this.answer(id, value);
+        return;
+      }
+    } catch (fault) {
+      plugin.log('error', `websocket ${this.path}: ${described(fault)}`);
+      error = fault;
+    }
+    if (!cancelled) plugin.refuse(id, error);
+    // open() accepted it, so close() must hear that it is lost.
+    if (accepts) this.closed(1006, 'the client did not get the connection');
+    else this.end();
   }
 }
 
@@ -1226,7 +1295,8 @@ class Plugin {
     this.handlers = {http: [], tool: new Map(), command: new Map(),
       method: new Map(), service: new Map(), schedule: new Map(),
       hook: new Map(), cli: new Map()};
-    this.services = new Map(); // name -> {start, stop, starting: a promise}
+    this.services = new Map(); // name -> {start, stop}
+    this.starting = new Map(); // name -> a promise, of services
     this.quiescer = this.taker = null;
     this.onHealth = this.exporter = this.importer = this.onSettings = null;
     this.starters = [];
@@ -1268,7 +1338,8 @@ class Plugin {
    * iterable of pieces (streamed as application/octet-stream; events() makes
    * another), or anything else: JSON. options: {idempotent, bodyLimit} */
   http(method, path, ...rest) {
-    const [options, handler] = optionsOf(rest);
+    const [options, handler] = optionsOf(`http ${method} ${path}`,
+      ['idempotent', 'bodyLimit'], rest);
     return this.offer('http', `${method} ${path}`, {method, path,
       idempotent: options.idempotent, body_limit: options.bodyLimit}, handler);
   }
@@ -1282,9 +1353,10 @@ class Plugin {
    * array), messageLimit (bytes, of either side), pinned (over a reload a
    * connection stays with its worker), idempotent} */
   websocket(path, ...rest) {
-    const [options, handlers] = optionsOf(rest);
-    if (handlers === null || typeof handlers !== 'object')
-      throw new TypeError(`websocket ${path}: the handlers must be an object`);
+    const what = `websocket ${path}`;
+    const [options, handlers] = optionsOf(what,
+      ['protocols', 'messageLimit', 'pinned', 'idempotent'], rest);
+    checkKeys(what, 'handler', WS_HANDLERS, handlers);
     const fields = {method: 'GET', path, websocket: true,
       protocols: options.protocols, message_limit: options.messageLimit,
       pinned: options.pinned, idempotent: options.idempotent};
@@ -1298,7 +1370,8 @@ class Plugin {
    * schema (JSON Schema of args, checked by supd before it calls the handler),
    * validate (false: not checked), idempotent} */
   tool(name, ...rest) {
-    const [options, handler] = optionsOf(rest);
+    const [options, handler] = optionsOf(`tool ${name}`,
+      ['description', 'schema', 'validate', 'idempotent'], rest);
     return this.offer('tool', name, {name, description: options.description,
       schema: options.schema, validate: options.validate,
       idempotent: options.idempotent}, handler);
@@ -1306,13 +1379,14 @@ class Plugin {
 
   /** handler(text, call: Call) returns a string. options: {help} */
   command(name, ...rest) {
-    const [options, handler] = optionsOf(rest);
+    const [options, handler] = optionsOf(`command ${name}`, ['help'], rest);
     return this.offer('command', name, {name, help: options.help}, handler);
   }
 
   /** handler(args, call: Call) returns the result. options: {idempotent} */
   method(name, ...rest) {
-    const [options, handler] = optionsOf(rest);
+    const [options, handler] = optionsOf(`method ${name}`, ['idempotent'],
+      rest);
     return this.offer('method', name,
       {name, idempotent: options.idempotent}, handler);
   }
@@ -1322,13 +1396,15 @@ class Plugin {
    * stops it before the worker ends. A reload stops it in the old worker before
    * it starts it in the new one; with options: {overlap: true} after that. A
    * start that throws is tried again. stop() is called when start() is done.
+   * Both return nothing.
    * start(signal) gets an AbortSignal: nobody waits for it any more. */
   service(name, ...rest) {
     const stop = rest.pop(), start = rest.pop(), options = rest.pop() ?? {};
+    checkKeys(`service ${name}`, 'option', ['overlap'], options);
     if (typeof stop !== 'function')
       throw new TypeError(`service ${name}: stop must be a function`);
     this.offer('service', name, {name, overlap: options.overlap}, start);
-    this.services.set(name, {start, stop, starting: null});
+    this.services.set(name, {start, stop});
     return this;
   }
 
@@ -1342,7 +1418,7 @@ class Plugin {
   }
 
   /** With `reload: exclusive` in plugin.yaml: handler() lets go of what only
-   * one worker may have, in the old worker of a reload. */
+   * one worker may have, in the old worker of a reload. It returns nothing. */
   onQuiesce(handler) {
     this.quiescer = handler;
     return this;
@@ -1350,7 +1426,7 @@ class Plugin {
 
   /** handler(epoch) takes what only one worker may have: in the new worker once
    * the old one has let go, when the first one starts, and in the old one again
-   * if the reload fails. epoch grows with every take. */
+   * if the reload fails. epoch grows with every take. It returns nothing. */
   onTake(handler) {
     this.taker = handler;
     return this;
@@ -1363,7 +1439,8 @@ class Plugin {
    * data), timeout, idempotent (an event may come again if the worker dies with
    * it)} */
   hook(event, ...rest) {
-    const [options, handler] = optionsOf(rest);
+    const [options, handler] = optionsOf(`hook ${event}`,
+      ['name', 'match', 'timeout', 'idempotent'], rest);
     const name = options.name ?? event;
     return this.offer('hook', name, {name, event, match: options.match,
       idempotent: options.idempotent,
@@ -1377,7 +1454,8 @@ class Plugin {
    * options: {name, match, timeout, priority (the higher first), onError ('stop'
    * or 'skip', when it fails, is late or is not there)} */
   filter(event, ...rest) {
-    const [options, handler] = optionsOf(rest);
+    const [options, handler] = optionsOf(`filter ${event}`,
+      ['name', 'match', 'timeout', 'priority', 'onError'], rest);
     const name = options.name ?? event;
     return this.offer('hook', name, {name, event, filter: true,
       priority: options.priority, match: options.match,
@@ -1390,7 +1468,8 @@ class Plugin {
    * its exit status, 0 to 125; undefined is 0. options: {help (one line),
    * arguments ('FILE...')}. ^C cancels it. */
   cli(name, ...rest) {
-    const [options, handler] = optionsOf(rest);
+    const [options, handler] = optionsOf(`cli ${name}`, ['help', 'arguments'],
+      rest);
     return this.offer('cli', name, {name, help: options.help,
       arguments: options.arguments}, handler);
   }
@@ -1401,7 +1480,8 @@ class Plugin {
    * take is dropped, not delivered once), timeout}. Meanwhile the schedule has no
    * other tick. What it throws is a failure, which is counted and shown. */
   schedule(name, when, ...rest) {
-    const [options, handler] = optionsOf(rest);
+    const [options, handler] = optionsOf(`schedule ${name}`,
+      ['zone', 'catchUp', 'timeout'], rest);
     return this.offer('schedule', name, {name, when, zone: options.zone,
       catch_up: options.catchUp,
       timeout_ms: wholeMs(options.timeout) || undefined}, handler);
@@ -1461,8 +1541,9 @@ class Plugin {
   changed(change) {
     if (!this.offered)
       throw new Error('replaceOffers() is for a plugin that serves');
-    const {offers, handlers} = this;
+    const {offers, handlers, services} = this;
     this.offers = [...offers];
+    this.services = new Map(services);
     this.handlers = Object.fromEntries(Object.entries(handlers).map(
       ([kind, of]) => [kind, Array.isArray(of) ? of.slice() : new Map(of)]));
     this.offered = false;
@@ -1470,31 +1551,37 @@ class Plugin {
     try {
       if (isPromise(change()))
         throw new TypeError('the function of replaceOffers() must not be async');
-      return {offers: this.offers, handlers: this.handlers};
+      return {offers: this.offers, handlers: this.handlers,
+        services: this.services};
     } finally {
-      Object.assign(this, {offers, handlers, offered: true, changing: false});
+      Object.assign(this,
+        {offers, handlers, services, offered: true, changing: false});
     }
   }
 
-  /** Within replaceOffers(): removes the registration ('tool', 'x'; 'http', 'GET /x'),
-   * or everything. */
+  /** In the function given to replaceOffers(): removes the registration
+   * ('tool', 'x'; 'http', 'GET /x' or 'GET /x websocket'), or everything. */
   withdraw(kind, name) {
     if (!this.changing)
-      throw new Error('withdraw() belongs into the function of replaceOffers()');
+      throw new Error('withdraw() may be called only in the function given to ' +
+        'replaceOffers()');
     if (kind === undefined) {
       this.offers = [];
+      this.services.clear();
       for (const of of Object.values(this.handlers))
         if (Array.isArray(of)) of.length = 0;
         else of.clear();
       return;
     }
     const at = this.offers.findIndex((said) => said.kind === kind &&
-      (kind === 'http' ? `${said.method} ${said.path}`
+      (kind === 'http'
+        ? `${said.method} ${said.path}${said.websocket ? ' websocket' : ''}`
         : said.name ?? said.event) === name);
     if (at < 0) throw new Error(`there is no ${kind} ${name} to withdraw`);
     this.offers.splice(at, 1);
     this.handlers.http.splice(at, 1);
     if (kind !== 'http') this.handlers[kind].delete(name);
+    if (kind === 'service') this.services.delete(name);
   }
 
   // ---- the gateway ----
@@ -1818,9 +1905,15 @@ class Plugin {
       if (!asked) return false;
       const opening = this.opens.delete(id);
       this.moves.delete(id);
-      if (opening) this.refuse(id, fail('cancelled', 'cancelled'));
-      else this.respond(id, null);
-      asked.end();
+      if (opening) {
+        this.refuse(id, fail('cancelled', 'cancelled'));
+        asked.lost = asked.isOpen;
+        asked.end();
+      } else {
+        this.respond(id, null);
+        if (asked.moving) asked.end();
+        else asked.closed(1006, 'moved to another worker');
+      }
     } else {
       return false;
     }
@@ -1837,24 +1930,7 @@ class Plugin {
     ws.ask = id;
     this.opens.set(id, ws);
     this.conns.set(ws.id, ws);
-    ws.run('open', [], (value, error) => {
-      if (!this.opens.delete(id)) return; // cancelled
-      const status = typeof value === 'number' ? new Response(value) : value;
-      ws.ask = null;
-      if (error) {
-        this.refuse(id, error);
-      } else if (status instanceof Response) {
-        this.respond(id, [status.status, headersOf(status.headers, null)
-          .map(([name, text]) => [name, Buffer.from(text)]), null]);
-      } else {
-        ws.protocol = protocolOf(ws);
-        this.respond(id, [101, headersOf(ws.replyHeaders, null)
-          .map(([name, text]) => [name, Buffer.from(text)]), ws.protocol]);
-        ws.pump();
-        return;
-      }
-      ws.end();
-    });
+    ws.run('open', [], (value, error) => ws.opened(id, value, error));
     ws.next();
   }
 
@@ -1865,7 +1941,7 @@ class Plugin {
       return;
     }
     this.moves.set(id, ws);
-    ws.inbox.push([id]);
+    ws.inbox.push({move: id});
     ws.next();
   }
 
@@ -1940,7 +2016,10 @@ class Plugin {
     }
     this.begun(req);
     try {
-      await handler(...params);
+      const value = await handler(...params);
+      if (value !== undefined && value !== null)
+        throw new TypeError(`the handler of ${what} must return nothing, ` +
+          `not ${briefly(value)}`);
       this.respond(id, null);
     } catch (error) {
       this.blame(req, what, error);
@@ -1957,14 +2036,14 @@ class Plugin {
     }
     if (what === 'service.start') {
       const req = new Request(this, id, 0);
-      service.starting = Promise.race([
+      this.starting.set(name, Promise.race([
         this.answerInner(id, what, () => service.start(req.signal), [], req),
         new Promise((done) => req.onCancel(done)),
-      ]);
+      ]));
     } else {
       this.answerInner(id, what, async () => {
-        await service.starting;
-        await service.stop();
+        await this.starting.get(name);
+        return service.stop();
       }, []);
     }
   }
@@ -2216,6 +2295,9 @@ function checkName(name) {
 
 // Milliseconds for the wire; 0 means the gateway's.
 function wholeMs(timeout) {
+  if (timeout !== undefined && timeout !== null &&
+      (typeof timeout !== 'number' || Number.isNaN(timeout)))
+    throw new TypeError('a timeout must be a number of milliseconds');
   return !timeout || !Number.isFinite(timeout) ? 0
     : Math.min(Math.max(1, Math.ceil(timeout)), Number.MAX_SAFE_INTEGER);
 }
@@ -2295,6 +2377,12 @@ function described(error) {
   }
 }
 
+// A value of any kind, for a message.
+function briefly(value) {
+  return ['object', 'function'].includes(typeof value) ? `a ${typeof value}`
+    : String(value).slice(0, 80);
+}
+
 // The iterator of an iterable; next() of one that is not async may give a
 // promise as value, as `for await` takes it.
 function stepsOf(body) {
@@ -2305,8 +2393,21 @@ function stepsOf(body) {
   })();
 }
 
-function optionsOf(rest) {
-  return rest.length > 1 ? rest : [{}, rest[0]];
+// The options, if there are any, and what follows them. Only the known options
+// are accepted, so that a mistyped one is noticed.
+function optionsOf(what, known, rest) {
+  const [options, last] = rest.length > 1 ? rest : [{}, rest[0]];
+  checkKeys(what, 'option', known, options ?? {});
+  return [options ?? {}, last];
+}
+
+function checkKeys(what, noun, known, object) {
+  if (typeof object !== 'object' || object === null || Array.isArray(object))
+    throw new TypeError(`${what}: the ${noun}s must be an object`);
+  const key = Object.keys(object).find((each) => !known.includes(each));
+  if (key !== undefined)
+    throw new TypeError(`${what}: there is no ${noun} '${key}'; known are ` +
+      known.join(', '));
 }
 
 function isPromise(value) {

@@ -656,7 +656,7 @@ class _Link:
 # ---- loops: the light one, and asyncio's ----
 
 class _Future:
-    """What an async handler awaits on the light loop."""
+    """What an async handler awaits on the light loop: one task at a time."""
     __slots__ = ("ended", "value", "problem", "waiter")
 
     def __init__(self):
@@ -918,6 +918,16 @@ def _resolve(future, value=None):
         future.set_result(value)
 
 
+def _into(future):
+    """A function (value, problem) that ends the future."""
+    def ended(value, problem):
+        if problem:
+            _fail(future, problem)
+        else:
+            _resolve(future, value)
+    return ended
+
+
 def _fail(future, problem):
     if isinstance(problem, (StopIteration, SystemExit)):
         stated = RuntimeError("%s in a plain function"
@@ -933,6 +943,37 @@ async def sleep(seconds):
     future = _loop.future()
     _loop.later(seconds, lambda: _resolve(future))
     await future
+
+
+class _Line:
+    """Tasks that wait, in order. Each has a future of its own, since the end of
+    one task ends what it awaits."""
+
+    def __init__(self):
+        self._futures = deque()
+
+    async def wait(self):
+        future = _loop.future()
+        self._futures.append(future)
+        try:
+            await future
+        except BaseException:
+            if future in self._futures:
+                self._futures.remove(future)
+            else:  # it was this one's turn
+                self.wake_one()
+            raise
+
+    def wake_one(self):
+        while self._futures:
+            future = self._futures.popleft()
+            if not future.done():
+                future.set_result(None)
+                return
+
+    def wake_all(self):
+        while self._futures:
+            _resolve(self._futures.popleft())
 
 
 # ---- the pool for plain functions ----
@@ -1179,6 +1220,7 @@ class Request:
 _ENDED = object()       # in an inbox: nothing follows
 _WS_PIECE = 64 * 1024   # bytes of a message that are sent at once
 _WS_CREDIT = 32 * 1024  # bytes that are confirmed together
+_WS_BLOB_MAX = 64 * 1024  # bytes that a connection may leave to the next worker
 
 
 class WebSocket:
@@ -1208,7 +1250,9 @@ class WebSocket:
         self._inbox = deque()   # (opcode, pieces, cost), a move, _ENDED
         self._pieces, self._cost = [], 0  # of the message that is arriving
         self._owed = 0          # bytes received, not confirmed
-        self._arrival = self._writable = self._turn = None
+        self._receivers, self._senders = _Line(), _Line()
+        self._sending = False   # a sender has begun with its message
+        self._writable = None   # it waits for credit
         self._closed = None     # a Closed
 
     headers, header = Request.headers, Request.header
@@ -1228,18 +1272,33 @@ class WebSocket:
             protocol = next((mine for mine in
                              self._offer.fields.get("protocols") or ()
                              if mine in offered), None)
-        self.protocol = protocol
         self._answer([101, _headers_of(headers or (), None), protocol])
+        self.protocol = protocol
 
-    def _answer(self, result):
-        number, self._number = self._number, None
+    def _answer(self, result, error=None):
+        number = self._number
+        try:
+            self.plugin._send([1, number, error, result])
+        except (TypeError, ValueError, OverflowError) as problem:
+            text = "the answer to the opening of %s cannot be sent: %s" % (
+                self.path, problem)
+            self.plugin.log("error", text)
+            raise Error("failed", text) from problem
+        self._number = None
         self.plugin._ws_asks.pop(number, None)
-        self.plugin._send([1, number, None, result])
 
     def _refuse(self, status, headers=()):
         if self._number is None:
             return
         self._answer([status, _headers_of(headers, None), None])
+        self._end(Closed(1008, "refused"))
+
+    def _fail(self, code, text):
+        """Refuses it with an error."""
+        if self._number is None:
+            return
+        text = text[:1024].encode("utf-8", "replace").decode()
+        self._answer(None, [code, text])
         self._end(Closed(1008, "refused"))
 
     def _end(self, closed):
@@ -1249,9 +1308,9 @@ class WebSocket:
         self._closed = closed
         self.plugin._conns.pop(self.id, None)
         self._inbox.append(_ENDED)
-        for future in (self._arrival, self._writable):
-            if future:
-                _resolve(future)
+        self._receivers.wake_all()
+        if self._writable:
+            _resolve(self._writable)
 
     # ---- messages ----
 
@@ -1263,8 +1322,7 @@ class WebSocket:
             return
         self._inbox.append((opcode, self._pieces, self._cost))
         self._pieces, self._cost = [], 0
-        if self._arrival:
-            _resolve(self._arrival)
+        self._receivers.wake_one()
 
     def _confirm_part(self):
         """A long message must not wait for credit; but one that waits behind
@@ -1284,9 +1342,7 @@ class WebSocket:
         await self.accept()
         while True:
             while not self._inbox:
-                self._arrival = self.plugin._loop.future()
-                await self._arrival
-                self._arrival = None
+                await self._receivers.wait()
             item = self._inbox.popleft()
             if item is _ENDED:
                 self._inbox.append(_ENDED)
@@ -1315,17 +1371,14 @@ class WebSocket:
         await self.accept()
         text = isinstance(message, str)
         data = message.encode() if text else bytes(message)
-        while self._turn:
-            await self._turn
-        if len(data) <= min(self._credit, _WS_PIECE) and not self._closed:
-            self._send_piece(1 if text else 2, data, False)
-            return
-        self._turn = self.plugin._loop.future()
+        while self._sending:
+            await self._senders.wait()
+        self._sending = True
         try:
             await self._send_pieces(1 if text else 2, data)
         finally:
-            turn, self._turn = self._turn, None
-            _resolve(turn)
+            self._sending = False
+            self._senders.wake_one()
 
     def _send_piece(self, opcode, piece, more):
         self._credit -= len(piece) or 1
@@ -1347,8 +1400,14 @@ class WebSocket:
                 return
 
     async def close(self, code=1000, reason=""):
-        """Closes the connection."""
-        await self.accept()
+        """Closes the connection; one that is not accepted yet is refused with
+        the status 403. code: 1000 to 1003, 1007 to 1014 or 3000 to 4999."""
+        if not isinstance(code, int) or not (
+                1000 <= code <= 1003 or 1007 <= code <= 1014
+                or 3000 <= code <= 4999):
+            raise ValueError("close code %s must be 1000 to 1003, 1007 to "
+                             "1014 or 3000 to 4999" % (code,))
+        self._refuse(403)
         self._close(code, reason)
 
     def _close(self, code, reason):
@@ -1357,7 +1416,9 @@ class WebSocket:
             self._end(Closed(code, reason))
 
     async def _leave(self, number):
-        """Answers ws.move."""
+        """Answers ws.move, unless it was cancelled."""
+        if number not in self.plugin._ws_asks:
+            return
         blob = None
         try:
             if self.on_move:
@@ -1367,11 +1428,25 @@ class WebSocket:
         except BaseException as problem:
             self.plugin._log_problem("on_move", problem)
             blob = None
-        if number in self.plugin._ws_asks:
-            del self.plugin._ws_asks[number]
-            self.plugin._send([1, number, None, None if blob is None
-                               else [bytes(blob)]])
+        if self.plugin._ws_asks.pop(number, None):
+            blob = self._movable(blob)
+            self.plugin._send([1, number, None, blob and [blob]])
         self._end(Closed(1012, "moved to another worker"))
+
+    def _movable(self, blob):
+        """The bytes, or None and a warning if they cannot be moved."""
+        if blob is None:
+            return None
+        if not isinstance(blob, (bytes, bytearray, memoryview)):
+            why = "must be bytes or None, not %s" % type(blob).__name__
+        elif len(bytes(blob)) > _WS_BLOB_MAX:
+            why = "has %d bytes; at most %d can be moved" % (
+                len(bytes(blob)), _WS_BLOB_MAX)
+        else:
+            return bytes(blob)
+        self.plugin.log("warn", "websocket %s moves without its state, which "
+                        "%s" % (self.path, why))
+        return None
 
 
 class _Twice(ValueError):
@@ -1604,8 +1679,6 @@ class _Service:
 
     def __init__(self, start):
         self._start, self._stop = start, None
-        self._starts = 0      # that have not ended
-        self._ended = None    # future of a stop that waits for them
 
     def __call__(self, *arguments):
         return self._start(*arguments)
@@ -1738,10 +1811,12 @@ class Plugin:
         self.data_dir = os.environ.get("SUPD_DATA_DIR", ".")
         self.settings = {}
         self._threads, self._loop_wish = threads, loop
+        # these three are replaced together
         self._offers = []   # in the order of `ready`
         self._named = {}    # (kind, name) -> offer
         self._services = {}  # name -> _Service
         self._channels = {}  # name -> Channel
+        self._starts = {}   # name -> how many run, _Line of waiting stops
         self._hooks = {}    # health, export, import, configure, start, take...
         self._state_version = 1
         self._loop = self._link = self._pool = self._logger = None
@@ -1920,13 +1995,15 @@ class Plugin:
 
     def on_quiesce(self, function):
         """With `reload: exclusive` in the manifest: function() lets go of what
-        only one worker may have, in the old worker of a reload."""
+        only one worker may have, in the old worker of a reload. It returns
+        None."""
         return self._hook("quiesce", function)
 
     def on_take(self, function):
         """function(epoch) takes what only one worker may have: in the new
         worker once the old one has let go, when the first one starts, and in
-        the old one again if the reload fails. epoch grows with every take."""
+        the old one again if the reload fails. epoch grows with every take. It
+        returns None."""
         return self._hook("take", function)
 
     def cli(self, name, help, arguments=None, inline=False):
@@ -2005,53 +2082,53 @@ class Plugin:
         return done.wait()
 
     def withdraw(self, kind=None, name=None):
-        """Within replace_offers(): removes the registration ("tool", "x"; "http",
-        "GET /x"), or everything. KeyError if there is none."""
+        """In the function given to replace_offers(): removes the registration
+        ("tool", "x"; "http", "GET /x" or "GET /x websocket"), or everything.
+        KeyError if there is none."""
         if not self._is_changing:
-            raise RuntimeError(
-                "withdraw() belongs into the function of replace_offers()")
+            raise RuntimeError("withdraw() may be called only in the function "
+                               "given to replace_offers()")
         if kind is None:
-            self._offers, self._named = [], {}
+            self._offers, self._named, self._services = [], {}, {}
             return
+        if (kind, name) not in self._named:
+            raise KeyError("there is no %s %s to withdraw" % (kind, name))
         self._offers.remove(self._named.pop((kind, name)))
+        if kind == "service":
+            del self._services[name]
 
     async def _offer_now(self, change):
         future = self._loop.future()
-
-        def ended(value, problem):
-            if problem:
-                _fail(future, problem)
-            else:
-                _resolve(future, value)
-        self._begin_offer(change, ended)
+        self._begin_offer(change, _into(future))
         await future
 
     def _changed(self, change):
-        """What change() makes of the registrations: offers and named."""
+        """What change() makes of the registrations: offers, named, services."""
         if not self._is_offered:
             raise RuntimeError("replace_offers() is for a plugin that serves")
-        before = self._offers, self._named
-        self._offers, self._named = list(self._offers), dict(self._named)
+        before = self._offers, self._named, self._services
+        self._offers, self._named, self._services = (
+            list(self._offers), dict(self._named), dict(self._services))
         self._is_offered, self._is_changing = False, True
         try:
             change()
             check_json([offer.fields for offer in self._offers], DEPTH_MAX - 2)
-            return self._offers, self._named
+            return self._offers, self._named, self._services
         finally:
-            self._offers, self._named = before
+            self._offers, self._named, self._services = before
             self._is_offered, self._is_changing = True, False
 
     def _begin_offer(self, change, ended):
         def answered(result, error):
             if error is None:  # requests that follow know them by these
-                self._offers, self._named = offers, named
+                self._offers, self._named, self._services = changed
             ended(None, error)
         number = None
         try:
-            offers, named = self._changed(change)
+            changed = self._changed(change)
             number = self._last_id + 1
-            self._request_own("offer", [[offer.fields for offer in offers]],
-                              answered)
+            self._request_own("offer", [[offer.fields for offer in
+                                         changed[0]]], answered)
         except BaseException as problem:
             self._calls.pop(number, None)
             ended(None, problem)
@@ -2136,10 +2213,11 @@ class Plugin:
             self.post(self._notify, "emit", *parameters)
 
     def call(self, kind, name, args=None, timeout=0):
-        """Calls another plugin: kind "tool", "method" or "command", a name as the
-        table has it. Kind "event" emits an event, like emit(), and ends when all
-        hooks that match have taken it, or with the Error "busy". The result, awaited on the loop, or waited for in a plain
-        handler. Raises Error, NotJson. timeout: seconds, 0 the
+        """Calls another plugin: kind "tool", "method" or "command", and the full
+        name, as `supctl routes` shows it. Kind "event" emits an event, like
+        emit(), and ends when all hooks that match have taken it, or with the
+        Error "busy". An async handler awaits the result; in a plain handler
+        the call returns it. Raises Error, NotJson. timeout: seconds, 0 the
         gateway's."""
         _check_name(kind)
         _check_name(name)
@@ -2153,13 +2231,7 @@ class Plugin:
 
     async def _call(self, parameters):
         future = self._loop.future()
-
-        def answered(value, problem):
-            if problem:
-                _fail(future, problem)
-            else:
-                _resolve(future, value)
-        self._begin_call(parameters, answered)
+        self._begin_call(parameters, _into(future))
         return await future
 
     def _begin_call(self, parameters, answered):
@@ -2368,12 +2440,11 @@ class Plugin:
             got = await got
         except (SystemExit, KeyboardInterrupt) as problem:
             raise _no_end(problem) from problem
-        if ws._number is not None:
-            got = Response(*got) if isinstance(got, tuple) else got
-            if isinstance(got, Response):
-                ws._refuse(got.status, got.headers)
-            else:
-                ws._refuse(got if type(got) is int else 403)
+        got = _response_of(got) if isinstance(got, tuple) else got
+        if isinstance(got, Response):
+            ws._refuse(got.status, got.headers)
+        else:
+            ws._refuse(got if type(got) is int else 403)
         ws._close(1000, "")
 
     def _ws_ended(self, ws, problem):
@@ -2381,10 +2452,7 @@ class Plugin:
         if problem is None:
             return
         if isinstance(problem, Error) and ws._number is not None:
-            number, ws._number = ws._number, None
-            self._ws_asks.pop(number, None)
-            self._send([1, number, [problem.code, str(problem.text)], None])
-            ws._end(Closed(1008, "refused"))
+            ws._fail(problem.code, str(problem.text))
             return
         if not isinstance(problem, (Closed, Error, Cancelled,
                                     _LightCancelled)):
@@ -2399,8 +2467,7 @@ class Plugin:
             return
         self._ws_asks[number] = ws
         ws._inbox.append((number,))
-        if ws._arrival:
-            _resolve(ws._arrival)
+        ws._receivers.wake_one()
 
     def _on_ws_message(self, conn, opcode, piece, more, *_):
         ws = self._conns.get(conn)
@@ -2753,10 +2820,10 @@ class Plugin:
             if ws._number == number:
                 ws._number = None
                 self._send([1, number, ["cancelled", "cancelled"], None])
+                ws._end(Closed(1006, "the client left"))
             else:
                 self._send([1, number, None, None])
-            ws._end(Closed(1006, "the client left" if not ws._inbox
-                           else "moved to another worker"))
+                ws._end(Closed(1006, "moved to another worker"))
             return
         req = self._requests.get(number)
         if not req or req.cancelled:
@@ -2846,22 +2913,26 @@ class Plugin:
             return
 
         async def run(req):
-            await self._run_hook(hook, *arguments)
+            _need_none("on_" + hook, await self._run_hook(hook, *arguments))
             self._answer(req, None)
         self._begin_inner(number, hook, run)
 
     def _take_start(self, number, _, name, *_more):
         service = self._services.get(name)
+        offer = self._named.get(("service", name))
 
         async def start(req):
-            service._starts += 1
+            count, stops = self._starts.get(name, (0, _Line()))
+            self._starts[name] = count + 1, stops
             try:
-                await self._run_offer(self._named["service", name])
+                _need_none("the start of service %s" % name,
+                           await self._run_offer(offer))
             finally:
-                service._starts -= 1
-                if not service._starts and service._ended:
-                    ended, service._ended = service._ended, None
-                    _resolve(ended)
+                count, stops = self._starts.pop(name)
+                if count > 1:
+                    self._starts[name] = count - 1, stops
+                else:
+                    stops.wake_all()
             self._answer(req, None)
         self._begin_service(number, service, "service.start", name, start)
 
@@ -2869,11 +2940,11 @@ class Plugin:
         service = self._services.get(name)
 
         async def stop(req):
-            if service._starts:
-                service._ended = self._loop.future()
-                await service._ended
+            if name in self._starts:
+                await self._starts[name][1].wait()
             if service._stop:
-                await self._run_offer(service._stop)
+                _need_none("the stop of service %s" % name,
+                           await self._run_offer(service._stop))
             self._answer(req, None)
         self._begin_service(number, service, "service.stop", name, stop)
 
@@ -2899,17 +2970,19 @@ class Plugin:
         async def start(req):
             channel.epoch, channel.cursor = epoch, cursor
             channel._is_open = True
-            channel._starts += 1
+            count, stops = self._starts.get(channel, (0, _Line()))
+            self._starts[channel] = count + 1, stops
             try:
                 await self._run_offer(self._named["channel", name], channel)
             except BaseException:
                 channel._is_open = False
                 raise
             finally:
-                channel._starts -= 1
-                if not channel._starts and channel._ended:
-                    ended, channel._ended = channel._ended, None
-                    _resolve(ended)
+                count, stops = self._starts.pop(channel)
+                if count > 1:
+                    self._starts[channel] = count - 1, stops
+                else:
+                    stops.wake_all()
             self._answer(req, None)
         self._begin_service(number, channel, "channel.start", name, start)
 
@@ -2917,9 +2990,8 @@ class Plugin:
         channel = self._channels.get(name)
 
         async def stop(req):
-            if channel._starts:
-                channel._ended = self._loop.future()
-                await channel._ended
+            if channel in self._starts:
+                await self._starts[channel][1].wait()
             await channel._settled()
             cursor = None
             if channel._stop:
@@ -3021,13 +3093,7 @@ class Plugin:
 
     async def _in_pool(self, function, *arguments):
         future = self._loop.future()
-
-        def finished(value, problem):
-            if problem:
-                _fail(future, problem)
-            else:
-                _resolve(future, value)
-        self._submit(finished, copy_context().run, function, *arguments)
+        self._submit(_into(future), copy_context().run, function, *arguments)
         return await future
 
     def _print_problem(self, what, problem):
@@ -3112,6 +3178,12 @@ def _exit_status(value):
         raise ValueError("an exit status is a number from 0 to 125, not %r"
                          % (value,))
     return value
+
+
+def _need_none(what, value):
+    if value is not None:
+        raise TypeError("%s must return None, not %s" % (
+            what, ascii(value)[:80]))
 
 
 def _check_name(name):

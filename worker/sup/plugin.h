@@ -156,7 +156,7 @@ struct sup_hook_offer {
 	 * without it, or is stopped. */
 	bool filter;
 	int32_t priority;
-	bool stop_on_error;
+	bool stop_on_error; /* of a filter only */
 };
 
 SUP_API int sup_register_hook(
@@ -234,12 +234,14 @@ struct sup_ws_offer {
 	/* A whole message; text is UTF-8, without a NUL behind it. */
 	void (*message)(struct sup_ws *ws, enum sup_ws_type type,
 		const void *bytes, size_t size, void *user);
-	/* The client closed it (1000, ...), or it is lost (1006). Not called
-	 * after sup_ws_close(). */
+	/* The client closed it (1000, ...), or it is lost (1006): for example
+	 * if the worker that takes it over could not wait for `move`, or if the
+	 * client left before `open` accepted. Not called after
+	 * sup_ws_close(). */
 	void (*close)(
 		struct sup_ws *ws, int code, const char *reason, void *user);
 	sup_handler *move; /* NULL: there is nothing to know */
-	/* All is sent that sup_ws_send() had to keep. */
+	/* Everything that sup_ws_send() had to keep has been sent. */
 	void (*writable)(struct sup_ws *ws, void *user);
 	void *user;
 };
@@ -262,8 +264,9 @@ typedef int sup_registers(struct sup *p, void *user);
 typedef void sup_offered(struct sup *p, const char *error, void *user);
 SUP_API int sup_replace_offers(
 	struct sup *p, sup_registers *change, sup_offered *done, void *user);
-/* In `change`: removes "tool" "x", "http" "GET /x", ..., or with kind and name
- * NULL everything. -1: there is no such registration. */
+/* In `change`: removes "tool" "x", "http" "GET /x", "http" "GET /x websocket",
+ * ..., or with kind and name NULL everything. -1: there is no such
+ * registration. */
 SUP_API int sup_withdraw(struct sup *p, const char *kind, const char *name);
 
 /* ---- the plugin itself ---- */
@@ -418,7 +421,9 @@ SUP_API const char *sup_req_moved(
  * at 0, stop until `writable` is called. -1: the connection is over. */
 SUP_API int64_t sup_ws_send(struct sup_ws *ws, enum sup_ws_type type,
 	const void *bytes, size_t size);
-/* reason NULL: none. Messages that wait are discarded. */
+/* reason NULL: none. Messages that wait are discarded. code is 1000 to 1003,
+ * 1007 to 1014 or 3000 to 4999; instead of any other 1011 is sent, and an
+ * error logged. */
 SUP_API void sup_ws_close(struct sup_ws *ws, int code, const char *reason);
 /* Between the two `message` is not called, and the client waits. */
 SUP_API void sup_ws_pause(struct sup_ws *ws);

@@ -13,7 +13,8 @@
  * "broken" (ok, then reports that it has failed). only: the scripts are for
  * this service. journal: a file; each call and outcome is a line "GENERATION
  * WHAT NAME". http: GET /gen, GET /slow (answers when /go is asked), POST
- * /echo, GET /say/{state}/{text}: service.status of the first service. */
+ * /echo, GET /say/{state}/{text}: service.status of the first service,
+ * GET /offer/{names}: offers these services instead ("-": none). */
 #include <arpa/inet.h>
 #include <ev.h>
 #include <fcntl.h>
@@ -375,8 +376,25 @@ say(struct sup_req *req, void *user)
 
 /* ---- offers ---- */
 
+static struct resource *
+resource_named(const char *name)
+{
+	struct resource *r = resources;
+
+	while (r < resources + resource_count && strcmp(r->name, name) != 0)
+		r++;
+	if (r == resources + SERVICES_MAX)
+		abort();
+	if (r == resources + resource_count) {
+		resource_count++;
+		*r = (struct resource){.fd = -1, .listener = -1};
+		snprintf(r->name, sizeof(r->name), "%s", name);
+	}
+	return r;
+}
+
 static int
-offer_services(struct sup *p, const char *setting, bool overlap)
+offer_services(struct sup *p, const char *said, bool overlap)
 {
 	char names[512], *at = names, *name;
 	struct sup_offer offer = {.kind = SUP_SERVICE,
@@ -384,18 +402,12 @@ offer_services(struct sup *p, const char *setting, bool overlap)
 		.stop = stop,
 		.overlap = overlap};
 
-	snprintf(
-		names, sizeof(names), "%s", sup_setting_string(p, setting, ""));
+	snprintf(names, sizeof(names), "%s", said);
 	while ((name = strsep(&at, ","))) {
-		struct resource *r = &resources[resource_count];
-
-		if (!*name || resource_count == SERVICES_MAX)
+		if (!*name || *name == '-')
 			continue;
-		resource_count++;
-		*r = (struct resource){.fd = -1, .listener = -1};
-		snprintf(r->name, sizeof(r->name), "%s", name);
-		offer.name = r->name;
-		offer.user = r;
+		offer.user = resource_named(name);
+		offer.name = name;
 		if (sup_register(p, &offer))
 			return -1;
 	}
@@ -403,10 +415,34 @@ offer_services(struct sup *p, const char *setting, bool overlap)
 }
 
 static int
+change(struct sup *p, void *user)
+{
+	for (size_t i = 0; i < resource_count; i++)
+		sup_withdraw(p, "service", resources[i].name);
+	return offer_services(p, sup_req_param(user, "names"), false);
+}
+
+static void
+offered(struct sup *p, const char *error, void *user)
+{
+	if (error)
+		sup_reply(user, 409, "text/plain", error, strlen(error));
+	else
+		sup_ok(user);
+}
+
+static void
+offer_others(struct sup_req *req, void *user)
+{
+	if (sup_replace_offers(sup_req_plugin(req), change, offered, req))
+		sup_fail(req, SUP_FAILED, "not now");
+}
+
+static int
 init(struct sup *p)
 {
-	if (offer_services(p, "services", false) ||
-		offer_services(p, "overlap", true))
+	if (offer_services(p, sup_setting_string(p, "services", ""), false) ||
+		offer_services(p, sup_setting_string(p, "overlap", ""), true))
 		return SUP_FAILED_TO_START;
 	if (!sup_setting_bool(p, "plain", false)) {
 		sup_on_take(p, take, NULL);
@@ -416,6 +452,7 @@ init(struct sup *p)
 		sup_http(p, "GET", "/slow", answer_slowly, NULL) ||
 		sup_http(p, "GET", "/go", go, NULL) ||
 		sup_http(p, "POST", "/echo", echo, NULL) ||
+		sup_http(p, "GET", "/offer/{names}", offer_others, NULL) ||
 		sup_http(p, "GET", "/say/{state}/{text}", say, NULL))
 		return SUP_FAILED_TO_START;
 	return SUP_STARTED;
