@@ -10,6 +10,7 @@
 #include "proto/util/text.h"
 #include "proto/util/utf8.h"
 #include "proto/value.h"
+#include "worker/channel.h"
 #include "worker/request.h"
 #include "worker/websocket.h"
 
@@ -69,6 +70,11 @@ answer_has_content(struct sup_req *req)
 	case MESSAGE_HOOK:
 	case MESSAGE_SERVICE_START:
 	case MESSAGE_SERVICE_STOP:
+	case MESSAGE_CHANNEL_START:
+	case MESSAGE_CHANNEL_STOP:
+	case MESSAGE_CHANNEL_SEND:
+	case MESSAGE_CHANNEL_FIND:
+	case MESSAGE_CHANNEL_ACT:
 	case MESSAGE_QUIESCE:
 	case MESSAGE_TAKE:
 	case MESSAGE_TICK:
@@ -85,6 +91,9 @@ answer_has_content(struct sup_req *req)
 			? "answer a move with sup_reply_state() or sup_ok()"
 		: req->message == MESSAGE_CLI
 			? "end a command line with sup_exit()"
+		: req->channel
+			? "answer this with sup_ok(), sup_sent(), sup_fail() "
+			  "and their kin"
 			: "answer this with sup_ok() or sup_fail()");
 	return false;
 }
@@ -324,6 +333,8 @@ sup_ok(struct sup_req *req)
 		websocket_accept(req);
 		return;
 	}
+	if (req->channel && channel_ok(req))
+		return;
 	if (!request_is_wanted(req))
 		return;
 	if (req->message == MESSAGE_HTTP) {

@@ -7,6 +7,7 @@
 #include "proto/json_text.h"
 #include "proto/util/memory.h"
 #include "proto/value.h"
+#include "worker/channel.h"
 #include "worker/request.h"
 
 struct call {
@@ -17,6 +18,7 @@ struct call {
 	struct offer_set *set; /* of an offer: a reference */
 	sup_offered *offered;  /* instead of done */
 	void *user;
+	bool is_of_channel; /* for channel_answered() */
 };
 
 struct post {
@@ -170,6 +172,20 @@ call_for_offer(
 	return call->id;
 }
 
+uint32_t
+call_for_channel(struct sup *p, void *user)
+{
+	struct call *call = memory_alloc(sizeof(*call));
+
+	*call = (struct call){
+		.id = p->next_call_id++,
+		.user = user,
+		.is_of_channel = true,
+	};
+	list_append(&p->calls, &call->node);
+	return call->id;
+}
+
 void
 call_forget(struct sup *p, uint32_t id)
 {
@@ -217,6 +233,9 @@ call_answered(struct sup *p, const struct message *m)
 		if (call->set) {
 			offer_answered(
 				p, call->set, m, call->offered, call->user);
+			free(call);
+		} else if (call->is_of_channel) {
+			channel_answered(p, m, call->user);
 			free(call);
 		} else {
 			call_finish(p, call, m);

@@ -84,6 +84,7 @@ host_init(struct sup *p)
 	for (size_t i = 0; i < REQUEST_BUCKETS; i++)
 		list_init(&p->requests[i]), list_init(&p->conns[i]);
 	list_init(&p->calls);
+	list_init(&p->channels);
 	body_feed_init(p);
 	post_init(p);
 	p->set = memory_alloc(sizeof(*p->set));

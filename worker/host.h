@@ -24,6 +24,9 @@ struct offer {
 	 * it, and the stop that waits for it */
 	struct sup_req *start, *stop;
 	struct sup_ws_offer ws; /* of WebSocket connections */
+	/* of a channel; the latter is a reference */
+	struct sup_channel_offer channel_said;
+	struct channel *channel;
 };
 
 /* All offers together. A request keeps the set that it came under. */
@@ -76,6 +79,8 @@ struct sup {
 
 	struct list conns[REQUEST_BUCKETS]; /* struct sup_ws, by number */
 
+	struct list channels; /* struct channel, see channel.h */
+
 	struct list feeding; /* requests with pieces of a body for the plugin */
 	ev_timer feed;	     /* never runs: carries the event that says so */
 
@@ -98,6 +103,10 @@ int host_run(const char *file);
 const struct offer *host_offer(
 	const struct sup *p, enum registration_kind kind, struct bytes name);
 void offer_set_unref(struct offer_set *set); /* NULL is fine */
+/* register.c: the next offer, which a plugin may make now. */
+struct offer *offer_add(struct sup *p);
+/* "a, b", whatever stands between them; NULL: none. The caller frees. */
+char *offer_words(const char *said);
 void host_pack_offers(const struct sup *p, msgpack_packer *packer);
 /* Sends `drained` if that is due: after drain, and after the last answer. */
 void host_check_drained(struct sup *p);
@@ -122,5 +131,7 @@ void offer_answered(struct sup *p, struct offer_set *set,
 /* call.c: a request whose answer goes to offer_answered(). Returns its id. */
 uint32_t call_for_offer(
 	struct sup *p, struct offer_set *set, sup_offered *done, void *user);
+/* The same for channel_answered(). */
+uint32_t call_for_channel(struct sup *p, void *user);
 void call_forget(struct sup *p, uint32_t id); /* it was not sent */
 void post_init(struct sup *p);

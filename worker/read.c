@@ -151,7 +151,7 @@ request_is_named(const struct sup_req *req)
 {
 	return request_args_param(req) > 0 || req->message == MESSAGE_TICK ||
 	       req->message == MESSAGE_SERVICE_START ||
-	       req->message == MESSAGE_SERVICE_STOP;
+	       req->message == MESSAGE_SERVICE_STOP || req->channel;
 }
 
 /* Arguments that JSON cannot hold count as none. */

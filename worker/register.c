@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/buffer.h"
 #include "proto/util/memory.h"
 #include "worker/host.h"
 
@@ -111,8 +112,28 @@ offer_declare(struct registration *r, const struct sup_offer *said)
 	r->http.streams_body = said->streams_body;
 }
 
-/* The next offer. */
-static struct offer *
+char *
+offer_words(const char *said)
+{
+	struct buffer text = {0};
+	char *copy = memory_copy_text(said), *place, *joined;
+
+	for (char *word = copy ? strtok_r(copy, ", ", &place) : NULL; word;
+		word = strtok_r(NULL, ", ", &place)) {
+		if (buffer_length(&text))
+			buffer_append_text(&text, ", ");
+		buffer_append_text(&text, word);
+	}
+	joined = buffer_length(&text)
+			 ? memory_copy_bytes((const char *)buffer_bytes(&text),
+				   buffer_length(&text))
+			 : NULL;
+	free(copy);
+	buffer_finish(&text);
+	return joined;
+}
+
+struct offer *
 offer_add(struct sup *p)
 {
 	p->offers = memory_resize(

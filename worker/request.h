@@ -46,7 +46,7 @@ struct sup_req {
 	size_t body_bytes;
 	struct buffer body; /* collected from chunks; of a stream: what waits */
 	uint32_t state_version;	 /* import */
-	uint64_t epoch;		 /* take */
+	uint64_t epoch;		 /* take, start of a channel */
 	const char *const *argv; /* these three: cli */
 	size_t argc;
 	int exit_status;
@@ -70,6 +70,8 @@ struct sup_req {
 
 	struct buffer queue; /* awaits credit */
 	int64_t credit;
+	struct channel *channel; /* a reference */
+	struct list turn;	 /* of channel.turns */
 	struct sup_ws *ws; /* of ws.open and ws.move, until it is accepted or
 			      given away */
 	sup_handler *on_cancel, *on_writable;

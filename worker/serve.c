@@ -156,6 +156,11 @@ serve_on_request(struct sup *p, const struct message *m)
 	case MESSAGE_CONFIGURE:
 	case MESSAGE_SERVICE_START:
 	case MESSAGE_SERVICE_STOP:
+	case MESSAGE_CHANNEL_START:
+	case MESSAGE_CHANNEL_STOP:
+	case MESSAGE_CHANNEL_SEND:
+	case MESSAGE_CHANNEL_FIND:
+	case MESSAGE_CHANNEL_ACT:
 	case MESSAGE_QUIESCE:
 	case MESSAGE_TAKE:
 		request_take(p, m);
