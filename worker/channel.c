@@ -76,7 +76,11 @@ channel_look(struct channel *c)
 {
 	struct sup_req *req = first_turn(c);
 
-	if (!req || req->state != REQUEST_COLLECTING || c->asked)
+	if (!req || req->state != REQUEST_COLLECTING)
+		return;
+	channel_close(c, "the channel is stopped"); /* a start opened it */
+	if (c->asked || first_turn(c) != req ||
+		req->state != REQUEST_COLLECTING)
 		return;
 	if (req->message == MESSAGE_CHANNEL_START)
 		channel_open(c, (struct bytes){req->body_at, req->body_bytes});

@@ -204,14 +204,20 @@ flood(struct sup_req *req, void *user)
 /* ---- the rest ---- */
 
 static void
+set_one(struct sup_req *req, const char *name, char mode[16])
+{
+	const char *value = sup_req_arg_string(req, name, NULL);
+
+	if (value)
+		snprintf(mode, 16, "%s", value);
+}
+
+static void
 set(struct sup_req *req, void *user)
 {
-	snprintf(starts, sizeof(starts), "%s",
-		sup_req_arg_string(req, "start", starts));
-	snprintf(stops, sizeof(stops), "%s",
-		sup_req_arg_string(req, "stop", stops));
-	snprintf(sends, sizeof(sends), "%s",
-		sup_req_arg_string(req, "send", sends));
+	set_one(req, "start", starts);
+	set_one(req, "stop", stops);
+	set_one(req, "send", sends);
 	sup_ok(req);
 }
 
