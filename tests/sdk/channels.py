@@ -73,12 +73,24 @@ class Channels(Talk):
                 "id": message_id, "lane": lane or message_id,
                 "cursor": str(number + 1) if cursors else None})
 
-    def journal(self, *lines):
-        """These were noted, in this order, since the last time."""
-        while len(self.noted) < len(lines):
+    def note(self, count):
+        """At least so many lines, and what else there is."""
+        while len(self.noted) < count:
             self.noted += self.tool("journal")
         self.noted += self.tool("journal")
+
+    def journal(self, *lines):
+        """These were noted, in this order, since the last time."""
+        self.note(len(lines))
         self.assertEqual(self.noted, list(lines))
+        self.noted = []
+
+    def journal_of(self, *lines):
+        """The same in any order, except that acknowledging comes first."""
+        self.note(len(lines))
+        self.assertEqual(sorted(self.noted), sorted(lines))
+        acks = [line for line in lines if line.startswith("ack ")]
+        self.assertEqual(self.noted[:len(acks)], acks)
         self.noted = []
 
     # ---- what is said ----
@@ -160,7 +172,7 @@ class Channels(Talk):
         self.journal("start 1 none", "over 2 none", "over 3 none")
         self.worker.send([1, number, None, "new"])
         self.assertEqual(self.answer(stopping), (None, [None]))
-        self.journal("ack 1", "over 1 new", "stop")
+        self.journal_of("ack 1", "over 1 new", "stop")
         self.give("4")
         self.nothing_is_asked()
         self.journal("over 4 none")
@@ -188,7 +200,7 @@ class Channels(Talk):
         self.journal("start 1 none", "ack 2", "over 2 new")
         self.refused("1", "busy")
         self.assertIsNone(self.stop())
-        self.journal("over 1 none", "stop")
+        self.journal_of("over 1 none", "stop")
         self.nothing_is_asked()
 
     def test_a_conflict_ends_it_until_the_next_start(self):
@@ -197,10 +209,8 @@ class Channels(Talk):
         self.refused("1", "conflict")
         self.give("3")
         self.nothing_is_asked()
-        self.noted += self.tool("journal")
-        self.assertEqual(sorted(self.noted), [
-            "over 1 none", "over 2 none", "over 3 none", "start 1 none"])
-        self.noted = []
+        self.journal_of("start 1 none", "over 1 none", "over 2 none",
+                        "over 3 none")
         self.assertIsNone(self.stop())
         self.start(2)
         self.give("4")
@@ -312,7 +322,7 @@ class Channels(Talk):
         self.journal("over 2 none")
         self.worker.send([1, number, None, "new"])
         self.assertEqual(self.answer(stopping_again), (None, [None]))
-        self.journal("ack 1", "over 1 new", "stop")
+        self.journal_of("ack 1", "over 1 new", "stop")
 
     def test_a_start_waits_for_answers_too(self):
         self.start()
@@ -324,7 +334,7 @@ class Channels(Talk):
         self.journal("start 1 none", "over 2 none")
         self.worker.send([1, number, None, "new"])
         self.assertEqual(self.answer(starting), (None, None))
-        self.journal("ack 1", "over 1 new", "start 2 none")
+        self.journal_of("ack 1", "over 1 new", "start 2 none")
 
     def test_nothing_is_taken_when_the_start_is_cancelled(self):
         self.tool("set", {"start": "hold"})
@@ -341,7 +351,7 @@ class Channels(Talk):
         self.tool("go")
         self.assertEqual(self.answer(starting)[0][0], "cancelled")
         self.nothing_is_asked()
-        self.journal("over 1 none", "over 3 none", "stop")
+        self.journal_of("over 1 none", "over 3 none", "stop")
         self.tool("set", {"start": "ok"})
         self.start(2)
         self.give("4")
@@ -506,10 +516,46 @@ class Light(Channels):
     def test_a_line_of_messages_is_bounded(self):
         self.start()
         self.assertEqual(self.tool("overflow"), {"waits": 0, "busy": 1})
-        for _ in range(MESSAGES):
-            self.worker.send([1, self.asked()[0], None, "new"])
+        for number in range(MESSAGES):
+            self.taken(str(number))
+        stopping = self.begin_stop()
         for number in range(MESSAGES, 2 * MESSAGES):
             self.taken(str(number))
+        self.assertEqual(self.answer(stopping), (None, [None]))
+        self.nothing_is_asked()
+
+
+class Python(Light, unittest.TestCase):
+    language = "python"
+
+    def test_what_is_no_message_is_refused_by_name(self):
+        self.start()
+        self.assertEqual(self.tool("odd"), [
+            "a message is a dict, not []", "id of a message must be a str",
+            "$.raw[0]: NaN is not JSON",
+            "a cursor is bytes, str or None, not 7"])
+        self.nothing_is_asked()
+
+    def test_a_thread_waits_for_the_answer(self):
+        self.start()
+        number = self.worker.begin("tool", ["wait", {"id": "1"}, 0, None])
+        self.refused("1", "busy")
+        self.taken("1")
+        self.assertEqual(self.answer(number), (None, "new"))
+        self.journal("start 1 none", "ack 1")
+
+    def test_a_channel_without_its_functions_is_refused(self):
+        self.test_it_goes_on_with_other_registrations()
+        self.said = ["channel half has no function for stop"]
+
+
+class PythonAsyncio(Python):
+    def setUp(self):
+        os.environ["LOOP"] = "asyncio"
+        try:
+            super().setUp()
+        finally:
+            del os.environ["LOOP"]
 
 
 @unittest.skipUnless(shutil.which("node"), "needs Node")
