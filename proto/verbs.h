@@ -17,7 +17,7 @@ enum verb {
 #undef VERB
 
 #define VERB_ARGUMENTS_MAX 12
-#define VERB_CALLS_MAX 2
+#define VERB_CALLS_MAX 4
 #define VERB_SESSIONS_MAX 3
 
 enum argument_type {

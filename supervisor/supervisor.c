@@ -16,6 +16,7 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "proto/util/paths.h"
+#include "supervisor/channel/channel.h"
 #include "supervisor/control/commands.h"
 #include "supervisor/control/page.h"
 #include "supervisor/control/slices.h"
@@ -29,6 +30,8 @@
 
 /* Slack on top of the longest stop_timeout before a stop is cut short. */
 #define STOP_SLACK_S 2.0
+/* The longest that the store of messages takes after that. */
+#define STOP_MESSAGES_MS 1500
 
 static const int watched_signals[] = {
 	SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
@@ -96,13 +99,18 @@ end_when_done(struct supervisor *s)
 }
 
 static void
-on_stopped(struct gateway *g, void *user)
+on_messages_kept(void *user)
 {
 	struct supervisor *s = user;
 
-	(void)g;
 	s->workers_gone = true;
 	end_when_done(s);
+}
+
+static void
+on_stopped(struct gateway *g, void *user)
+{
+	channels_stop(g->channels, STOP_MESSAGES_MS, on_messages_kept, user);
 }
 
 static void
@@ -329,6 +337,7 @@ open_gateway(struct supervisor *s, struct error *err)
 	s->gateway.user = s;
 	s->gateway.on_stopped = on_stopped;
 	s->gateway.on_call = commands_worker_call;
+	channels_create(&s->gateway);
 	schedules_create(&s->gateway);
 	supervisor_serve_applies(s);
 	s->gateway.history = history_open(s->runtime.state_dir);
@@ -383,6 +392,7 @@ finish(struct supervisor *s)
 		page_press_destroy(s->gateway.pages);
 		slices_destroy(s->gateway.slices);
 		roster_finish(&s->gateway);
+		channels_destroy(s->gateway.channels);
 		events_destroy(s->gateway.events);
 		schedules_destroy(&s->gateway);
 		gateway_finish(&s->gateway);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "proto/util/clock.h"
+#include "supervisor/channel/channel.h"
 #include "supervisor/ops/notify.h"
 #include "supervisor/supervisor_parts.h"
 
@@ -47,6 +48,7 @@ on_config_keep(struct gateway *g, struct config *config)
 	http_server_keep_new(s->http, config);
 	http_server_configure(s->http, config);
 	control_configure(s->control, config);
+	channels_configure(s->gateway.channels, config);
 }
 
 static void

@@ -407,10 +407,14 @@ sup_channel_status(struct sup *p, const char *channel,
 
 	static const char *const states[] = {
 		"connecting", "up", "waiting", "down", "login", "failed"};
+	const struct offer *offer =
+		host_offer(p, REGISTRATION_CHANNEL, bytes_of(channel));
 	char text[SERVICE_TEXT_MAX + 1];
 	msgpack_packer *out;
 	va_list arguments;
 
+	if (!offer || (!offer->channel->is_open && !offer->channel->runs))
+		return;
 	va_start(arguments, format);
 	text_vformat(text, sizeof(text), format, arguments);
 	va_end(arguments);

@@ -53,18 +53,35 @@ lanes_push(struct lanes *l, struct bytes key, struct lane_item *item)
 	queue_up(item->lane);
 }
 
+static struct lane_item *
+first_of(const struct lane *lane)
+{
+	return container_of(lane->items.next, struct lane_item, node);
+}
+
+struct lane_item *
+lanes_begin_where(struct lanes *l,
+	bool (*may)(struct lane_item *first, void *user), void *user)
+{
+	if (l->busy >= l->busy_max)
+		return NULL;
+	list_for_each (node, &l->ready) {
+		struct lane *lane = container_of(node, struct lane, turn);
+
+		if (may && !may(first_of(lane), user))
+			continue;
+		list_remove(&lane->turn);
+		lane->is_busy = true;
+		l->busy++;
+		return first_of(lane);
+	}
+	return NULL;
+}
+
 struct lane_item *
 lanes_begin(struct lanes *l)
 {
-	struct lane *lane;
-
-	if (list_is_empty(&l->ready) || l->busy >= l->busy_max)
-		return NULL;
-	lane = container_of(l->ready.next, struct lane, turn);
-	list_remove(&lane->turn);
-	lane->is_busy = true;
-	l->busy++;
-	return container_of(lane->items.next, struct lane_item, node);
+	return lanes_begin_where(l, NULL, NULL);
 }
 
 static bool

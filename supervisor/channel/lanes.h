@@ -41,6 +41,9 @@ void lanes_finish(struct lanes *l);
 void lanes_push(struct lanes *l, struct bytes key, struct lane_item *item);
 /* The item that may begin now, and is in progress from here on; NULL: none. */
 struct lane_item *lanes_begin(struct lanes *l);
+/* The same of the lanes of whose first item may() is true. */
+struct lane_item *lanes_begin_where(struct lanes *l,
+	bool (*may)(struct lane_item *first, void *user), void *user);
 /* An item in progress waits again, as the first one of its lane, which has its
  * next turn after all others. */
 void lanes_return(struct lane_item *item);

@@ -43,15 +43,16 @@ struct store_result {
 /* A request in the eyes of its caller, who owns it and keeps it until done(),
  * which comes exactly once, never before the function that made the request has
  * returned, and never after message_store_forget(). done() may make requests,
- * and may free the call. */
+ * and may free the call; it may not destroy the store. */
 struct store_call {
-	void (*done)(struct store_call *call, const struct store_result *result);
+	void (*done)(
+		struct store_call *call, const struct store_result *result);
 	struct store_request *request; /* the store's; NULL: none under way */
 };
 
 struct message_store_settings {
-	bool full_sync;	  /* each group is synced, not only each checkpoint */
-	uint64_t keep_ms; /* finished messages are removed after this */
+	bool full_sync;	    /* each group is synced, not only each checkpoint */
+	uint64_t keep_ms;   /* finished messages are removed after this */
 	uint64_t max_bytes; /* of the database; the oldest finished go first */
 };
 
@@ -90,7 +91,8 @@ void message_store_stop(struct message_store *s, uint64_t limit_ms,
 /* The call will not be answered; the request itself is still carried out. */
 void message_store_forget(struct message_store *s, struct store_call *call);
 
-/* ---- requests. Where it says so, call may be NULL: nobody wants to know ---- */
+/* ---- requests. Where it says so, call may be NULL: nobody wants to know ----
+ */
 
 /* Keeps a message as PENDING: NEW, SEEN, BUSY or TOO_LARGE. With NEW and SEEN,
  * messages[0] has its seq, state, note, tries and at_ms, which are ignored in
@@ -142,7 +144,6 @@ void message_store_counts(
 bool message_store_is_started(const struct message_store *s);
 /* Why it cannot work, or NULL. */
 const char *message_store_trouble(const struct message_store *s);
-/* {"state": idle|starting|up|down, "pid", "restarts", "unanswered",
- * "unansweredBytes", "busy", "groups", "trouble"?}: busy counts what was
- * refused; idle means that it was never needed. */
+/* {"state": idle|starting|up|down|stopped, "pid", "restarts", "unanswered",
+ * "unansweredBytes", "refused", "trouble"?}; idle: it was never needed. */
 json_t *message_store_view(const struct message_store *s);

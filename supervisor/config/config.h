@@ -23,6 +23,7 @@ enum role {
 enum config_link { LINK_NNG, LINK_NATIVE };
 enum config_access { ACCESS_OFF, ACCESS_TEXT, ACCESS_JSON };
 enum config_metrics { METRICS_OPEN, METRICS_TOKEN };
+enum config_messages_sync { MESSAGES_SYNC_FULL, MESSAGES_SYNC_NORMAL };
 enum config_on_sighup { ON_SIGHUP_APPLY, ON_SIGHUP_ADVISE };
 
 const char *role_name(enum role role);
@@ -140,6 +141,7 @@ struct plugin_config {
 	bool enabled, required;
 	bool watch; /* false until watching is supported */
 	bool reload_with_required;
+	bool resend_unknown;	   /* of its channels */
 	char *mount;		   /* "/bot-a", or "" */
 	char *namespace;	   /* "bot-a" without the dot, or "" */
 	struct text_list requires; /* ids */
@@ -183,6 +185,12 @@ struct config {
 		bool watch;
 		uint32_t debounce_ms;
 	} reload;
+
+	struct {
+		uint32_t keep_ms;
+		uint64_t max_bytes;
+		int sync; /* enum config_messages_sync */
+	} messages;
 
 	struct plugin_config **plugins; /* in the order of the files */
 	uint32_t plugin_count;

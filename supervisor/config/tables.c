@@ -22,6 +22,7 @@ static const char *const access_words[] = {"off", "text", "json", NULL};
 static const char *const role_words[] = {"viewer", "operator", "admin", NULL};
 static const char *const metrics_words[] = {"open", "token", NULL};
 static const char *const on_sighup_words[] = {"apply", "advise", NULL};
+static const char *const messages_sync_words[] = {"full", "normal", NULL};
 const char *const link_words[] = {"nng", "native", NULL};
 static const char *const class_words[] = {
 #define X(name, text) text,
@@ -359,6 +360,42 @@ static const struct schema_table reload_table = {
 		{0}},
 };
 
+static const struct schema_table messages_table = {
+	.rows = (const struct schema_row
+			[]){{.name = "keep",
+				    .type = SCHEMA_DURATION,
+				    .offset = offsetof(struct config,
+						      messages.keep_ms) -
+					      offsetof(struct config, messages),
+				    .min = MINUTE,
+				    .max = 30 * DAY,
+				    .fallback = "7d",
+				    .doc = "Time for which a message that is "
+					   "done is kept, and its id is "
+					   "known."},
+		{.name = "max",
+			.type = SCHEMA_SIZE,
+			.offset = offsetof(struct config, messages.max_bytes) -
+				  offsetof(struct config, messages),
+			.min = 16 * MIB,
+			.max = 1024 * GIB,
+			.fallback = "1GiB",
+			.doc = "Bytes of the message store; beyond it the "
+			       "oldest messages that are done go, and then new "
+			       "ones are not taken."},
+		{.name = "sync",
+			.type = SCHEMA_CHOICE,
+			.offset = offsetof(struct config, messages.sync) -
+				  offsetof(struct config, messages),
+			.choices = messages_sync_words,
+			.fallback = "full",
+			.doc = "Whether a message is on the disk before it is "
+			       "acknowledged (`full`), or with the operating "
+			       "system, which a power cut may lose "
+			       "(`normal`)."},
+		{0}},
+};
+
 const struct schema_table plugin_table = {
 	.bytes = sizeof(struct plugin_config),
 	.rows = (const struct schema_row
@@ -383,6 +420,10 @@ const struct schema_table plugin_table = {
 			.fallback = "false",
 			.doc = "Whether it is reloaded after a reload of one "
 			       "that it requires."},
+		{ROW(plugin_config, resend_unknown), .type = SCHEMA_BOOL,
+			.fallback = "false",
+			.doc = "Whether its channels send a message again of "
+			       "which nobody knows whether it went out."},
 		{ROW(plugin_config, mount), .type = SCHEMA_TEXT, .max = 256,
 			.fallback = "", .class = CLASS_RELOAD,
 			.check = check_mount,
@@ -460,6 +501,9 @@ const struct schema_table config_table = {
 		{ROW(config, reload), .type = SCHEMA_SECTION,
 			.table = &reload_table,
 			.doc = "What makes plugins reload without a command."},
+		{ROW(config, messages), .type = SCHEMA_SECTION,
+			.table = &messages_table,
+			.doc = "The store of the messages of channels."},
 		{.name = "plugins",
 			.type = SCHEMA_OWN,
 			.table = &plugin_table,

@@ -10,9 +10,10 @@ struct unit {
 	uint64_t factor;
 };
 
-/* Largest first. */
+/* Largest first. Days are read, but not written: 24h is what people know. */
+#define WRITTEN 1 /* the first that is written */
 static const struct unit durations[] = {
-	{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+	{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
 static const struct unit sizes[] = {
 	{"GiB", 1u << 30}, {"MiB", 1u << 20}, {"KiB", 1u << 10}, {"B", 1}};
 
@@ -84,7 +85,8 @@ format(uint64_t value, const struct unit *units, size_t count,
 const char *
 duration_format(uint64_t ms, char out[UNIT_TEXT_BYTES])
 {
-	return ms ? format(ms, durations, COUNT(durations), out)
+	return ms ? format(ms, durations + WRITTEN, COUNT(durations) - WRITTEN,
+			    out)
 		  : strcpy(out, "0");
 }
 

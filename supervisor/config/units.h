@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Parses "500ms", "10s", "5m", "1h", "0"; other numbers need a unit. */
+/* Parses "500ms", "10s", "5m", "1h", "7d", "0"; other numbers need a unit. */
 bool duration_parse(const char *text, uint64_t *ms_out);
 /* "512", "512B", "64KiB", "1MiB", "2GiB" */
 bool size_parse(const char *text, uint64_t *bytes_out);

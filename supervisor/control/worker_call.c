@@ -1,5 +1,6 @@
 /* worker_call: serves a worker's `call`: one of supd's methods, with the role
- * operator, or another plugin's tool, command or method. The worker is kept by
+ * operator, another plugin's tool, command or method, or a message that a
+ * channel is to send. The worker is kept by
  * number; if it is gone when the answer comes, the answer is dropped. */
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "proto/util/memory.h"
 #include "proto/util/text.h"
 #include "proto/value.h"
+#include "supervisor/channel/channel.h"
 #include "supervisor/control/commands.h"
 #include "supervisor/event/events.h"
 #include "supervisor/gateway/invoke.h"
@@ -26,6 +28,7 @@ struct worker_call {
 	struct command_call call;  /* used for one of supd's own methods */
 	struct wheel_timer late;   /* the deadline of that */
 	struct invoke invoke;	   /* used for a call of a plugin */
+	struct channel_send send;  /* used for a message of a channel */
 	struct worker_chain chain; /* of the request it is made for; valid
 				      until it is begun */
 };
@@ -172,6 +175,53 @@ run_invoke(struct worker_call *c, struct worker *w, int kind,
 		codec_bytes(&m->params[1]), m->params[3].via.u64);
 }
 
+static void
+sent(struct channel_send *s, const struct channel_sent *sent)
+{
+	struct worker_call *c = container_of(s, struct worker_call, send);
+	json_t *value;
+
+	chain_unref(c->chain.chain);
+	if (sent->error) {
+		worker_call_answer(c, NULL, sent->code, sent->error);
+		return;
+	}
+	value = json_pack(
+		"[s,s,O?]", sent->send_id, sent->state, sent->receipt);
+	worker_call_answer(c, value, WIRE_FAILED, NULL);
+	json_decref(value);
+}
+
+/* args: {target, content, key?}. The chain must last until the filters of the
+ * message are done. */
+static void
+run_send(struct worker_call *c, struct worker *w, const struct message *m,
+	const json_t *args)
+{
+	json_t *key = json_object_get(args, "key");
+
+	c->chain.chain = chain_ref(c->chain.chain);
+	c->send.done = sent;
+	if (key && !json_is_string(key)) {
+		sent(&c->send, &(struct channel_sent){.code = WIRE_BAD_MESSAGE,
+				       .error = "the key must be a string"});
+		return;
+	}
+	channels_send(c->gateway->channels,
+		&(struct channel_order){
+			.channel = codec_bytes(&m->params[1]),
+			.target = json_object_get(args, "target"),
+			.content = json_object_get(args, "content"),
+			.key = json_string_value(key),
+			.deadline_ms = m->params[3].via.u64,
+			.limit_ms = c->chain.due_ms,
+			.caller = w->id,
+			.plugin_id = w->plugin_id,
+			.chain = c->chain.chain,
+		},
+		&c->send);
+}
+
 /* NULL with err: they are not JSON, of which bytes are no part. */
 static json_t *
 read_args(const msgpack_object *o, struct error *err)
@@ -197,6 +247,8 @@ run(struct worker_call *c, struct worker *w, int kind, const struct message *m,
 	}
 	if (verb)
 		run_method(c, verb, args, m->params[3].via.u64);
+	else if (kind == REGISTRATION_CHANNEL)
+		run_send(c, w, m, args);
 	else
 		run_invoke(c, w, kind, m, args);
 	json_decref(args);
@@ -289,7 +341,9 @@ commands_worker_call(
 	struct gateway *g, struct worker *w, const struct message *m)
 {
 	struct bytes name = codec_bytes(&m->params[1]);
-	int kind = invoke_kind(codec_bytes(&m->params[0]));
+	bool sends = bytes_equal(codec_bytes(&m->params[0]), BYTES("channel"));
+	int kind = sends ? REGISTRATION_CHANNEL
+			 : invoke_kind(codec_bytes(&m->params[0]));
 	const char *verb = kind == REGISTRATION_METHOD
 				   ? command_by_method(name.at, name.length)
 				   : NULL;
@@ -302,7 +356,8 @@ commands_worker_call(
 	}
 	if (kind < 0) {
 		worker_refuse_call(w, m->id, WIRE_NOT_FOUND,
-			"kind must be tool, command, method or event");
+			"kind must be tool, command, method, event or "
+			"channel");
 		return;
 	}
 	if (w->calls >= WORKER_CALLS_MAX ||

@@ -45,7 +45,7 @@ hears_before(const struct events *e, const struct invoke *v)
 static struct event_source *
 new_event(struct call_watch *w, const char *name, json_t *data)
 {
-	w->now = (struct event_source){.id = ++w->events->transient_id,
+	w->now = (struct event_source){.id = events_next_id(w->events),
 		.at = time_text(w->at, clock_wall_ms()),
 		.name = name,
 		.plugin_id = w->caller_id,

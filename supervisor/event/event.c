@@ -51,7 +51,10 @@ event_create(const struct event_source *source)
 		.chain = chain_ref(source->chain),
 		.name = {at, name_end},
 		.data = {at + name_end, data_end - name_end},
-		.context = {at + data_end, length - data_end}};
+		.context = {at + data_end, length - data_end},
+		.watch = source->watch};
+	if (e->watch)
+		e->watch->event = e;
 	return e;
 }
 
@@ -65,10 +68,27 @@ event_ref(struct event *e)
 void
 event_unref(struct event *e)
 {
+	struct event_watch *watch;
+	const char *lost;
+
 	if (!e || --e->refs)
 		return;
 	chain_unref(e->chain);
+	watch = e->watch;
+	lost = e->lost;
 	free(e);
+	if (!watch)
+		return;
+	watch->event = NULL;
+	watch->ended(watch, lost);
+}
+
+void
+event_unwatch(struct event_watch *w)
+{
+	if (w->event)
+		w->event->watch = NULL;
+	w->event = NULL;
 }
 
 void

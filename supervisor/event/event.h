@@ -10,6 +10,18 @@
 #include "proto/util/bytes.h"
 #include "supervisor/route/chain.h"
 
+struct event;
+
+/* Who wants to know when all observers of an event have handled it, or lost it.
+ */
+struct event_watch {
+	/* Once, possibly while the event is passed on: it has no observers.
+	 * lost: an observer has not handled it, for that reason (static), or
+	 * NULL. It may pass on other events, in a later turn. */
+	void (*ended)(struct event_watch *w, const char *lost);
+	struct event *event; /* NULL: not on its way */
+};
+
 /* What an event is made of; all borrowed. */
 struct event_source {
 	uint64_t id;	/* grows with time, also over restarts of supd */
@@ -18,6 +30,9 @@ struct event_source {
 	const char *plugin_id; /* who caused it; NULL: supd or a user */
 	struct chain *chain;   /* NULL: none */
 	const json_t *data;    /* NULL: null */
+	/* It is sent again, once, if a worker dies with it. NULL: as the hook
+	 * says. */
+	struct event_watch *watch;
 };
 
 struct event {
@@ -28,11 +43,15 @@ struct event {
 	/* MessagePack: the name as str, the data, and the context: a map of id,
 	 * at, plugin and chain. */
 	struct bytes name, data, context;
+	struct event_watch *watch; /* NULL: none */
+	const char *lost;	   /* the first reason; static */
 };
 
 struct event *event_create(const struct event_source *source); /* one ref */
 struct event *event_ref(struct event *e);
 void event_unref(struct event *e); /* NULL is fine */
+/* The watch is not interested any more. */
+void event_unwatch(struct event_watch *w);
 /* A map of id, at, plugin and chain. */
 void event_pack_context(msgpack_packer *p, const struct event_source *source);
 /* The first params of `hook` after the name of the hook. */

@@ -104,10 +104,19 @@ events_pass(struct events *e, const struct event_source *source)
 	if (!strcmp(source->name, "gateway.stopping"))
 		e->stopping_id = source->id;
 	for_observers(e, source->name, source->data, pass_to, &passing);
-	event_unref(passing.event);
 	if (e->listener && event_name_is_transient(bytes_of(source->name)) &&
 		e->listener->wants(e->listener, bytes_of(source->name)))
 		e->listener->take(e->listener, source);
+	if (passing.event)
+		event_unref(passing.event);
+	else if (source->watch)
+		source->watch->ended(source->watch, NULL);
+}
+
+uint64_t
+events_next_id(struct events *e)
+{
+	return ++e->transient_id;
 }
 
 void

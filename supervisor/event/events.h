@@ -38,6 +38,12 @@ int events_take(struct events *e, struct plugin *p, const char *name,
 	const json_t *data, struct chain *chain, uint64_t *seq_out,
 	enum wire_error *code_out, struct error *err);
 
+/* Passes an event that is in no journal to its observers and to the listener.
+ */
+void events_pass(struct events *e, const struct event_source *source);
+/* The id of the next such event. */
+uint64_t events_next_id(struct events *e);
+
 /* There is one listener, or none (NULL). Call it also when what it wants has
  * changed, because transient events are made only while somebody listens. */
 void events_listen(struct events *e, struct event_listener *l);

@@ -80,8 +80,6 @@ struct events {
 };
 
 /* ---- events.c ---- */
-/* Passes an event to its observers. */
-void events_pass(struct events *e, const struct event_source *source);
 struct plugin *hook_plugin(const struct hook *h);
 /* Count for the hook and for its plugin. */
 void hook_count_call(struct hook *h, enum hook_call outcome);

@@ -55,12 +55,14 @@ is_report(const struct event *event)
  * about a loss that is itself lost is only counted: a hook that is stuck would
  * never be silent. */
 static void
-lose(struct hook *h, const struct event *event, enum hook_loss why)
+lose(struct hook *h, struct event *event, enum hook_loss why)
 {
 	struct gateway *g = h->owner->events->gateway;
 	uint64_t now = clock_ms(), due = h->told_ms + TELL_MS;
 
 	hook_count_loss(h, why);
+	if (!event->lost)
+		event->lost = hook_loss_texts[why];
 	if (h->is_gone || is_report(event))
 		return;
 	h->unreported[why]++;
@@ -184,7 +186,7 @@ static void
 died(struct hook *h)
 {
 	hook_count_call(h, HOOK_CALL_DIED);
-	if (!h->is_gone && h->declared->idempotent > 0 &&
+	if (!h->is_gone && (h->declared->idempotent > 0 || h->current->watch) &&
 		h->sends < SENDS_MAX) {
 		h->repeats++;
 		put_back(h);
@@ -306,6 +308,7 @@ observer_finish(struct hook *h)
 	wheel_clear(&g->wheel, &h->tell_again);
 	while ((event = event_queue_pop(&h->queue))) {
 		hook_count_loss(h, HOOK_LOST_GONE);
+		event->lost = hook_loss_texts[HOOK_LOST_GONE];
 		events_note_end(h->owner->events, event);
 		event_unref(event);
 	}

@@ -314,7 +314,9 @@ cursor_of(const msgpack_object *result)
 		result->via.array.size &&
 		result->via.array.ptr[0].type != MSGPACK_OBJECT_NIL)
 		cursor = codec_bytes(&result->via.array.ptr[0]);
-	return cursor.length <= CHANNEL_CURSOR_MAX ? cursor : (struct bytes){0};
+	return cursor.length && cursor.length <= CHANNEL_CURSOR_MAX
+		       ? cursor
+		       : (struct bytes){0};
 }
 
 /* It does not run: it was stopped, or did not start. */

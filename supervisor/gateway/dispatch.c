@@ -336,6 +336,8 @@ dispatch_release(struct gateway *g, struct plugin *p)
 		g->on_release(g, p);
 	if (p->ticks_wait)
 		g->on_ticks(g, p);
+	if (p->sends_wait)
+		g->on_sends(g, p);
 }
 
 /* ---- when a worker dies ---- */

@@ -184,6 +184,9 @@ struct gateway {
 	/* The same for a plugin with ticks_wait. */
 	void (*on_ticks)(struct gateway *g, struct plugin *p);
 	struct schedules *schedules; /* schedule/; NULL in tests */
+	/* The same for a plugin with sends_wait. */
+	void (*on_sends)(struct gateway *g, struct plugin *p);
+	struct channels *channels; /* channel/; NULL in tests */
 	/* A worker sent `call` on the wire; NULL: all calls are refused. */
 	void (*on_call)(
 		struct gateway *g, struct worker *w, const struct message *m);

@@ -50,10 +50,12 @@ end_sent(struct invoke *v, const struct invoke_end *end)
 
 static void
 fail_sent(struct invoke *v, enum wire_error code, int http_status,
-	const char *text)
+	const char *text, bool is_death)
 {
-	struct invoke_end end = {
-		.code = code, .text = text, .http_status = http_status};
+	struct invoke_end end = {.code = code,
+		.text = text,
+		.http_status = http_status,
+		.is_death = is_death};
 
 	end_sent(v, &end);
 }
@@ -99,19 +101,19 @@ invoke_answer(struct request *r, const struct message *m)
 		enum wire_error code =
 			codec_read_error(m->error, text, sizeof(text));
 
-		fail_sent(v, code, wire_error_status(code), text);
+		fail_sent(v, code, wire_error_status(code), text, false);
 		return false;
 	}
 	end.value = value_from(m->result, &err);
 	if (!end.value) {
 		error_prefix(&err, "the worker's answer is not JSON: ");
-		fail_sent(v, WIRE_FAILED, 502, err.text);
+		fail_sent(v, WIRE_FAILED, 502, err.text, false);
 		return false;
 	}
 	if (value_is_deeper(end.value, ANSWER_DEPTH_MAX)) {
 		json_decref(end.value);
 		fail_sent(v, WIRE_FAILED, 502,
-			"the worker's answer is nested too deeply");
+			"the worker's answer is nested too deeply", false);
 		return false;
 	}
 	value = end.value;
@@ -138,7 +140,7 @@ invoke_fail(struct request *r, enum request_failure why, const char *text)
 
 	dispatch_note_failure(v->gateway, r, why);
 	fail_sent(v, codes[why], request_failures[why].status,
-		text ? text : request_failures[why].text);
+		text ? text : request_failures[why].text, why == REQUEST_DIED);
 }
 
 static void
@@ -209,6 +211,16 @@ invoke_pack_caller(struct invoke *v, const char *door, const char *plugin_id)
 		codec_text(&p, "plugin");
 		codec_text(&p, plugin_id);
 	}
+}
+
+void
+invoke_pack_caller_value(struct invoke *v, const json_t *caller)
+{
+	msgpack_packer p;
+
+	v->door = json_string_value(json_object_get(caller, "door"));
+	codec_packer(&p, &v->caller);
+	value_pack(&p, caller);
 }
 
 int

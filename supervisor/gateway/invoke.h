@@ -18,6 +18,7 @@ struct invoke_end {
 	json_t *value;	      /* if ok: the answer, borrowed */
 	enum wire_error code; /* if not ok */
 	const char *text;     /* if not ok: one sentence */
+	bool is_death;	      /* if not ok: its worker died with it */
 	int http_status;      /* if not ok: the matching status */
 };
 
@@ -61,6 +62,8 @@ void invoke_init(struct invoke *v, struct gateway *g,
 /* {"door": door} or {"door": door, "plugin": plugin_id} */
 void invoke_pack_caller(
 	struct invoke *v, const char *door, const char *plugin_id);
+/* Any other caller, an object with the member "door" (borrowed). */
+void invoke_pack_caller_value(struct invoke *v, const json_t *caller);
 /* The call is made in the name of a request: it continues that request's chain,
  * of which a reference is taken, and its deadline is not later than due_ms (0:
  * no limit). The chain must not be full. */

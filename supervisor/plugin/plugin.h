@@ -180,6 +180,7 @@ struct plugin {
 	/* Both of the room of schedules; NULL: it has none. */
 	struct schedule_set *schedules;
 	bool ticks_wait; /* g->on_ticks is wanted */
+	bool sends_wait; /* g->on_sends is wanted */
 	struct plugin_counters counters;
 	struct hook_counters *hooks; /* NULL: it has never had hooks */
 	struct plugin_conns conns;

@@ -122,6 +122,9 @@ struct worker_ops {
 	/* `offer` from the worker: answer it with worker_answer_call() or
 	 * worker_refuse_call(), now or later. May be NULL. */
 	void (*on_offer)(struct worker *w, const struct message *m);
+	/* `channel.message` from the worker; answer later, or now, like a
+	 * `call`. May be NULL. */
+	void (*on_channel)(struct worker *w, const struct message *m);
 	/* ws.message, ws.close or credit from the worker, about one of its open
 	 * connections or none. May be NULL. */
 	void (*on_conn)(struct worker *w, const struct message *m);

@@ -226,6 +226,13 @@ on_request(struct worker *w, const struct message *m)
 			refuse(w, m->id, WIRE_NOT_FOUND,
 				"calls are not supported here");
 		break;
+	case MESSAGE_CHANNEL_MESSAGE:
+		if (w->ops->on_channel)
+			w->ops->on_channel(w, m);
+		else
+			refuse(w, m->id, WIRE_NOT_FOUND,
+				"channels are not supported here");
+		break;
 	case MESSAGE_OFFER:
 		if (w->ops->on_offer)
 			w->ops->on_offer(w, m);

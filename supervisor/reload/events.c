@@ -5,6 +5,7 @@
 #include "proto/util/text.h"
 #include "supervisor/reload/build.h"
 #include "supervisor/reload/crash.h"
+#include "supervisor/channel/channel.h"
 #include "supervisor/event/services.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
@@ -196,6 +197,12 @@ on_offer(struct worker *w, const struct message *m)
 }
 
 static void
+on_channel(struct worker *w, const struct message *m)
+{
+	channels_take(w, m);
+}
+
+static void
 on_emit(struct worker *w, const struct message *m)
 {
 	struct plugin *p = w->owner;
@@ -272,6 +279,7 @@ const struct worker_ops gateway_worker_ops = {
 	.on_quiet = on_quiet,
 	.on_call = on_call,
 	.on_offer = on_offer,
+	.on_channel = on_channel,
 	.on_conn = on_conn,
 	.on_conns_due = on_conns_due,
 	.on_conns_lost = on_conns_lost,

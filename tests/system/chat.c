@@ -45,6 +45,7 @@ chat_add(struct gateway_run *g, const char *id, const char *settings,
 	char *folder = path_of(g, id, "");
 
 	cr_assert_eq(mkdir(folder, 0755), 0);
+	g->may_grow = true; /* by the message store */
 	free(folder);
 	run_package(g, "chat-python", id);
 	chat_settings(g, id, settings);

@@ -1,10 +1,14 @@
 /* Channels on the built programs: their life, with an outside server that
  * takes one connection (tests/plugins/chat-python). */
 #include <criterion/criterion.h>
+#include <jansson.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/clock.h"
 #include "tests/system/chat.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
@@ -74,8 +78,8 @@ Test(channels, go_back_to_the_old_worker_when_the_new_one_cannot_connect)
 	chat_settings(g, "a", "refuses: true");
 	run_announce(g, "the server refuses");
 	ctl_destroy(ctl_expect(g, 1, "reload", "a", NULL));
-	cr_expect_eq(chat_count(g, "a", "journal", "2 start 2"), 3);
-	cr_expect_eq(chat_count(g, "a", "journal", "1 connected 3"), 1);
+	cr_expect_eq(chat_count(g, "a", "journal", "2 start "), 3);
+	cr_expect_eq(chat_count(g, "a", "journal", "1 connected 5"), 1);
 	ctl_await_shown(g, "a", "channels.0.state", "up");
 	expect_one_holder(g);
 	run_end(g);
@@ -89,7 +93,7 @@ Test(channels, that_cannot_connect_at_first_wait_and_the_plugin_serves)
 	chat_set(g, "a", "refuse", "");
 	run_start(g);
 	ctl_await_shown(g, "a", "channels.0.state", "waiting");
-	chat_await(g, "a", "journal", "1 start 1", 2);
+	chat_await(g, "a", "journal", "1 start ", 2);
 	chat_set(g, "a", "refuse", NULL);
 	ctl_await_shown(g, "a", "channels.0.state", "up");
 	cr_expect_eq(ctl_status_number(g, "a", "generation"), 1);
@@ -135,5 +139,470 @@ Test(channels, have_names_that_only_one_plugin_may_use)
 	chat_settings(g, "b", "name: chat");
 	run_announce(g, "channel chat is taken by plugin 'a'");
 	ctl_destroy(ctl_expect(g, 1, "reload", "b", NULL));
+	run_end(g);
+}
+
+/* ---- what comes in ---- */
+
+static struct gateway_run *
+start_talk(const char *settings, const char *talk)
+{
+	struct gateway_run *g = run_create();
+
+	chat_add(g, "a", settings, "");
+	chat_add_talk(g, "t", "a", talk);
+	run_start(g);
+	chat_await(g, "a", "journal", "1 connected", 1);
+	return g;
+}
+
+Test(channels, give_what_comes_to_observers_once_and_in_order)
+{
+	struct gateway_run *g = start_talk("", "has: observer");
+	char *heard;
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"one\"");
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"two\"");
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"one\"");
+	chat_await(g, "a", "journal", "1 seen m1", 1);
+	cr_expect_eq(chat_count(g, "a", "journal", "1 new m"), 2);
+	chat_await(g, "a", "heard", "heard room m2 two", 1);
+	heard = chat_file(g, "a", "heard");
+	cr_expect_str_eq(heard, "1 heard room m1 one\n1 heard room m2 two\n");
+	free(heard);
+	run_end(g);
+}
+
+Test(channels, go_on_from_the_cursor_in_the_next_worker)
+{
+	struct gateway_run *g = start_talk("cursor: none", "has: observer");
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"one\"");
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"two\"");
+	chat_await(g, "a", "journal", "1 new m2", 1);
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	chat_await(g, "a", "journal", "2 start 2 2", 1);
+	chat_say(g, "a", "\"id\": \"m3\", \"text\": \"three\"");
+	chat_await(g, "a", "heard", "heard room m3 three", 1);
+	cr_expect_eq(chat_count(g, "a", "heard", "heard room"), 3);
+	run_end(g);
+}
+
+Test(channels, know_what_they_have_seen_over_a_restart_of_supd)
+{
+	struct gateway_run *g = start_talk("", "has: observer");
+
+	chat_say(
+		g, "a", "\"id\": \"m1\", \"text\": \"one\", \"cursor\": \"0\"");
+	chat_await(g, "a", "heard", "heard room m1 one", 1);
+	chat_await(g, "a", "journal", "1 new m1", 1);
+	run_signal(g, SIGKILL);
+	run_wait(g);
+	chat_settings(g, "a", "cursor: none");
+	run_start(g);
+	chat_await(g, "a", "journal", "seen m1", 1);
+	cr_expect_eq(chat_count(g, "a", "heard", "heard room"), 1);
+	run_end(g);
+}
+
+Test(channels, run_commands_and_reply)
+{
+	struct gateway_run *g = start_talk("", "has: \"command,observer\"");
+	char *out;
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/echo hello there\"");
+	chat_await(g, "a", "outbox", "echo hello there", 1);
+	out = chat_file(g, "a", "outbox");
+	cr_expect(strstr(out, "\"to\": \"room\""), "%s", out);
+	free(out);
+	cr_expect_eq(
+		chat_count(g, "a", "heard", "echo hello there from ann"), 1);
+	chat_await(g, "a", "heard", "heard room m1", 1);
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"/nothing here\"");
+	chat_await(g, "a", "heard", "heard room m2 /nothing here", 1);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\n"), 1);
+	run_end(g);
+}
+
+Test(channels, ask_filters_first)
+{
+	struct gateway_run *g = start_talk(
+		"", "has: \"command,filter,observer\", on_error: stop");
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"claim it\"");
+	chat_await(g, "a", "outbox", "claimed it", 1);
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"stop it\"");
+	chat_say(g, "a", "\"id\": \"m3\", \"text\": \"change /echo x\"");
+	chat_await(g, "a", "outbox", "echo x", 1);
+	cr_expect_eq(chat_count(g, "a", "outbox", "forged"), 0);
+	run_announce(g, "as asked");
+	chat_say(g, "a", "\"id\": \"m4\", \"text\": \"broken\"");
+	chat_say(g, "a", "\"id\": \"m5\", \"text\": \"last\"");
+	chat_await(g, "a", "heard", "heard room m5 last", 1);
+	cr_expect_eq(chat_count(g, "a", "heard", "heard room m1"), 0);
+	cr_expect_eq(chat_count(g, "a", "heard", "heard room m2"), 0);
+	cr_expect_eq(chat_count(g, "a", "heard", "heard room m4"), 0);
+	chat_await(g, "a", "heard", "failed stopped by the hook", 1);
+	run_end(g);
+}
+
+Test(channels, make_a_dead_letter_of_what_kills_its_command_twice)
+{
+	struct gateway_run *g = start_talk("", "has: \"command,observer\"");
+
+	run_announce(g, "exit status 9");
+	chat_set(g, "a", "deaths", "2");
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/echo poison\"");
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"/echo fine\"");
+	chat_await(g, "a", "outbox", "echo fine", 1);
+	chat_await(g, "a", "heard", "failed the worker of the command echo", 1);
+	cr_expect_eq(chat_count(g, "a", "heard", "echo poison"), 2);
+	run_end(g);
+}
+
+Test(channels, make_a_dead_letter_of_what_kills_its_observer_twice)
+{
+	struct gateway_run *g = start_talk("", "has: observer");
+
+	run_announce(g, "exit status 9");
+	chat_set(g, "a", "deaths", "2");
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"poison\"");
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"fine\"");
+	chat_await(g, "a", "heard", "heard room m2 fine", 1);
+	chat_await(g, "a", "heard", "failed a hook of message.received", 1);
+	cr_expect_eq(chat_count(g, "a", "heard", "heard room m1 poison"), 2);
+	run_end(g);
+}
+
+Test(channels, handle_lanes_side_by_side_and_each_in_order)
+{
+	struct gateway_run *g = start_talk("", "has: \"command,observer\"");
+
+	chat_say(g, "a",
+		"\"id\": \"m1\", \"lane\": \"x\", \"text\": \"/slow 1\"");
+	chat_say(g, "a", "\"id\": \"m2\", \"lane\": \"x\", \"text\": \"two\"");
+	chat_say(
+		g, "a", "\"id\": \"m3\", \"lane\": \"y\", \"text\": \"three\"");
+	chat_await(g, "a", "heard", "heard y m3", 1);
+	cr_expect_eq(chat_count(g, "a", "heard", "heard x"), 0);
+	cr_expect_eq(chat_count(g, "a", "journal", "1 new m2"), 1);
+	chat_set(g, "a", "gate", "");
+	chat_await(g, "a", "heard", "heard x m2", 1);
+	run_end(g);
+}
+
+Test(channels, acknowledge_what_is_handled_only_then)
+{
+	struct gateway_run *g =
+		start_talk("ack: handled", "has: \"command,observer\"");
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/slow 1\"");
+	chat_await(g, "a", "heard", "slow 1", 1);
+	/* the new worker gets it again, and the answer when it is handled */
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	chat_await(g, "a", "journal", "1 stopped-with m1", 1);
+	chat_await(g, "a", "journal", "2 connected", 1);
+	cr_expect_eq(chat_count(g, "a", "journal", "new m1"), 0);
+	chat_set(g, "a", "gate", "");
+	chat_await(g, "a", "journal", "2 new m1", 1);
+	cr_expect_eq(chat_count(g, "a", "heard", "1 slow 1"), 1);
+	run_end(g);
+}
+
+Test(channels, say_what_is_wrong_with_a_message)
+{
+	struct gateway_run *g = start_talk("", "has: observer");
+
+	chat_say(g, "a", "\"id\": \"\", \"text\": \"one\"");
+	chat_await(g, "a", "journal",
+		"bad_message: id of the message must be a string of 1 to 512",
+		1);
+	chat_say(g, "a",
+		"\"id\": \"m2\", \"chat\": {\"id\": \"r\", \"type\": \"x\"}");
+	chat_await(g, "a", "journal", "chat.type of the message must be", 1);
+	chat_say(g, "a", "\"id\": \"m3\", \"at\": \"now\"");
+	chat_await(g, "a", "journal", "at of the message must be a number", 1);
+	run_end(g);
+}
+
+/* ---- what goes out ---- */
+
+static struct gateway_run *
+start_sender(const char *settings, const char *entry)
+{
+	struct gateway_run *g = run_create();
+
+	chat_add(g, "a", settings, entry);
+	chat_add_talk(g, "t", "a", "has: \"command,sending,observer\"");
+	run_start(g);
+	chat_await(g, "a", "journal", "1 connected", 1);
+	return g;
+}
+
+static void
+say_send(struct gateway_run *g, const char *id, const char *text)
+{
+	chat_say(g, "a",
+		"\"id\": \"%s\", \"lane\": \"%s\", \"text\": \"/send bob %s\"",
+		id, id, text);
+}
+
+Test(channels, send_what_plugins_want_sent)
+{
+	struct gateway_run *g = start_sender("", "");
+	char *out;
+
+	say_send(g, "m1", "hello");
+	chat_await(g, "a", "heard", "state sent", 1);
+	out = chat_file(g, "a", "outbox");
+	cr_expect(strstr(out, "\"to\": \"bob\", \"reply_to\": null, \"text\": "
+			      "\"hello\""),
+		"%s", out);
+	free(out);
+	run_end(g);
+}
+
+Test(channels, ask_filters_before_they_send)
+{
+	struct gateway_run *g = start_sender("", "");
+
+	say_send(g, "m1", "rude words");
+	chat_await(g, "a", "outbox", "kind words", 1);
+	say_send(g, "m2", "a secret");
+	chat_await(g, "a", "heard", "refused denied: stopped by the hook", 1);
+	cr_expect_eq(chat_count(g, "a", "outbox", "a secret"), 0);
+	run_end(g);
+}
+
+Test(channels, send_again_what_the_platform_wants_later)
+{
+	struct gateway_run *g = start_sender("", "");
+
+	chat_set(g, "a", "sends", "retry retry");
+	say_send(g, "m1", "hello");
+	chat_await(g, "a", "heard", "state sent", 1);
+	cr_expect_eq(chat_count(g, "a", "journal", "send retry hello"), 2);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"hello\""), 1);
+	chat_set(g, "a", "sends", "not_sent");
+	say_send(g, "m2", "again");
+	chat_await(g, "a", "heard", "state not_sent", 1);
+	chat_await(g, "a", "heard", "failed nobody is there", 1);
+	run_end(g);
+}
+
+Test(channels, find_out_whether_a_message_went_out)
+{
+	struct gateway_run *g = start_sender("", "");
+
+	run_announce(g, "exit status 9");
+	chat_set(g, "a", "sends", "late");
+	say_send(g, "m1", "first");
+	chat_await(g, "a", "heard", "state sent", 1);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"first\""), 1);
+	chat_set(g, "a", "sends", "die");
+	say_send(g, "m2", "second");
+	chat_await(g, "a", "heard", "state sent", 2);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"second\""), 1);
+	cr_expect_eq(chat_count(g, "a", "journal", "find bob"), 2);
+	run_end(g);
+}
+
+Test(channels, say_that_nobody_knows_whether_a_message_went_out)
+{
+	struct gateway_run *g = start_sender("can: text", "");
+
+	run_announce(g, "exit status 9");
+	chat_set(g, "a", "sends", "late");
+	say_send(g, "m1", "first");
+	chat_await(g, "a", "heard", "state unknown", 1);
+	chat_await(g, "a", "heard", "failed the worker died", 1);
+	say_send(g, "m2", "second");
+	chat_await(g, "a", "heard", "state sent", 1);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"first\""), 1);
+	run_end(g);
+}
+
+Test(channels, send_again_what_is_unknown_if_they_are_told_to)
+{
+	struct gateway_run *g =
+		start_sender("can: text", "resend_unknown: true");
+
+	run_announce(g, "exit status 9");
+	chat_set(g, "a", "sends", "late");
+	say_send(g, "m1", "first");
+	chat_await(g, "a", "heard", "state sent", 1);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"first\""), 2);
+	run_end(g);
+}
+
+Test(channels, send_once_for_each_key)
+{
+	struct gateway_run *g = start_sender("", "");
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/key k one\"");
+	chat_await(g, "a", "heard", "key sent k-k", 1);
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"/key k one\"");
+	chat_await(g, "a", "heard", "key sent k-k", 2);
+	cr_expect_eq(chat_count(g, "a", "heard", "m-k-k"), 2);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"one\""), 1);
+	run_end(g);
+}
+
+Test(channels, keep_what_is_to_be_sent_until_they_are_connected)
+{
+	struct gateway_run *g = run_create();
+
+	chat_add(g, "a", "", "");
+	chat_add(g, "b", "name: other", "");
+	chat_add_talk(g, "t", "a", "has: command, channel: other");
+	chat_set(g, "b", "refuse", "");
+	run_start(g);
+	chat_await(g, "a", "journal", "1 connected", 1);
+	say_send(g, "m1", "hello");
+	chat_await(g, "a", "journal", "1 new m1", 1);
+	cr_expect_eq(chat_count(g, "b", "outbox", "hello"), 0);
+	chat_set(g, "b", "refuse", NULL);
+	chat_await(g, "b", "outbox", "hello", 1);
+	chat_await(g, "a", "heard", "state sent", 1);
+	run_end(g);
+}
+
+Test(channels, send_through_the_new_worker_what_the_old_one_received)
+{
+	struct gateway_run *g = start_sender("", "");
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/slow 1\"");
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"/echo two\"");
+	chat_await(g, "a", "heard", "1 slow 1", 1);
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	chat_set(g, "a", "gate", "");
+	chat_await(g, "a", "outbox", "echo two", 1);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"gen\": 2"), 1);
+	run_end(g);
+}
+
+Test(channels, go_on_with_what_a_killed_supd_had_not_finished)
+{
+	struct gateway_run *g = start_sender("", "");
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/slow 1\"");
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"/echo two\"");
+	chat_await(g, "a", "heard", "1 slow 1", 1);
+	chat_await(g, "a", "journal", "1 new m2", 1);
+	run_signal(g, SIGKILL);
+	run_wait(g);
+	chat_set(g, "a", "gate", "");
+	run_start(g);
+	chat_await(g, "a", "outbox", "echo two", 1);
+	chat_await(g, "a", "heard", "heard room m2", 1);
+	cr_expect_eq(chat_count(g, "a", "heard", "slow 1"), 3);
+	run_end(g);
+}
+
+/* ---- for users ---- */
+
+static json_t *
+messages_of(struct gateway_run *g, size_t count)
+{
+	struct ctl *c;
+	json_t *rows;
+	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+
+	for (;;) {
+		c = ctl_expect(g, 0, "messages", "list", NULL);
+		rows = json_incref(json_object_get(c->json, "messages"));
+		ctl_destroy(c);
+		if (json_array_size(rows) == count || clock_ms() > until)
+			break;
+		json_decref(rows);
+		poll(NULL, 0, 5);
+	}
+	cr_assert_eq(json_array_size(rows), count);
+	return rows;
+}
+
+Test(channels, show_what_waits_and_what_became_of_the_rest)
+{
+	struct gateway_run *g = start_talk("", "has: observer");
+	struct ctl *c;
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"one\"");
+	chat_await(g, "a", "heard", "heard room m1", 1);
+	c = ctl_expect(g, 0, "channels", NULL);
+	cr_expect_str_eq(ctl_text(c, "channels.0.name"), "chat");
+	cr_expect_str_eq(ctl_text(c, "channels.0.pluginId"), "a");
+	cr_expect_str_eq(ctl_text(c, "channels.0.state"), "up");
+	cr_expect_eq(ctl_number(c, "channels.0.answers.new"), 1);
+	cr_expect_eq(ctl_number(c, "channels.0.ended.observed"), 1);
+	cr_expect_str_eq(ctl_text(c, "store.state"), "up");
+	ctl_destroy(c);
+	c = ctl_expect(g, 0, "metrics", NULL);
+	cr_expect(strstr(c->out, "supd_channel_messages_ended_total"));
+	ctl_destroy(c);
+	run_end(g);
+}
+
+Test(channels, let_users_try_dead_letters_once_more_or_drop_them)
+{
+	struct gateway_run *g = start_talk("", "has: \"command,observer\"");
+	json_t *rows;
+	char seq[24];
+
+	run_announce(g, "exit status 9");
+	chat_set(g, "a", "deaths", "2");
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/echo poison\"");
+	chat_await(g, "a", "heard", "failed the worker of the command", 1);
+	rows = messages_of(g, 1);
+	snprintf(seq, sizeof(seq), "%lld",
+		json_integer_value(
+			json_object_get(json_array_get(rows, 0), "seq")));
+	cr_expect_str_eq(json_string_value(json_object_get(
+				 json_array_get(rows, 0), "state")),
+		"dead");
+	json_decref(rows);
+	struct ctl *c = ctl_expect(g, 0, "messages", "show", seq, NULL);
+	cr_expect_str_eq(ctl_text(c, "message.text"), "/echo poison");
+	ctl_destroy(c);
+	ctl_destroy(ctl_expect(g, 0, "messages", "retry", seq, NULL));
+	chat_await(g, "a", "outbox", "echo poison", 1);
+	json_decref(messages_of(g, 0));
+	ctl_destroy(ctl_expect(g, 6, "messages", "drop", seq, NULL));
+	ctl_destroy(ctl_expect(g, 5, "messages", "show", "999", NULL));
+	run_end(g);
+}
+
+Test(channels, let_users_drop_what_waits)
+{
+	struct gateway_run *g = start_talk("", "has: \"command,observer\"");
+	json_t *rows;
+	char seq[24];
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/slow 1\"");
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"two\"");
+	rows = messages_of(g, 2);
+	snprintf(seq, sizeof(seq), "%lld",
+		json_integer_value(
+			json_object_get(json_array_get(rows, 0), "seq")));
+	json_decref(rows);
+	ctl_destroy(ctl_expect(g, 0, "messages", "drop", seq, NULL));
+	chat_set(g, "a", "gate", "");
+	json_decref(messages_of(g, 0));
+	cr_expect_eq(chat_count(g, "a", "heard", "heard room m2"), 0);
+	run_end(g);
+}
+
+Test(channels, send_what_users_want_sent)
+{
+	struct gateway_run *g = start_talk("", "has: observer");
+	struct ctl *c = ctl_expect(g, 0, "send", "chat", "bob", "hello", NULL);
+
+	cr_expect_str_eq(ctl_text(c, "state"), "sent");
+	ctl_destroy(c);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"hello\""), 1);
+	ctl_destroy(ctl_expect(g, 5, "send", "nowhere", "bob", "x", NULL));
+	chat_set(g, "a", "sends", "not_sent");
+	c = ctl_expect(g, 1, "send", "chat", "bob", "x", NULL);
+	cr_expect_str_eq(ctl_text(c, "state"), "not_sent");
+	ctl_destroy(c);
 	run_end(g);
 }

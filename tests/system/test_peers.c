@@ -13,7 +13,7 @@
 TestSuite(peers, .fini = run_fini, .timeout = 200);
 
 /* Harmless words for each verb that asks supd, in the order of trying. */
-static const char *const samples[VERB_COUNT][4] = {
+static const char *const samples[VERB_COUNT][5] = {
 	[VERB_STATUS] = {"status"},
 	[VERB_LIST] = {"list"},
 	[VERB_SHOW] = {"show", "hello"},
@@ -31,6 +31,9 @@ static const char *const samples[VERB_COUNT][4] = {
 	[VERB_LOGS] = {"logs", "hello"},
 	[VERB_CALL] = {"call", "tool", "hello"},
 	[VERB_SCHEDULE] = {"schedule", "run", "none"},
+	[VERB_CHANNELS] = {"channels"},
+	[VERB_MESSAGES] = {"messages", "list"},
+	[VERB_SEND] = {"send", "none", "somebody", "text"},
 	[VERB_EMIT] = {"emit", "some.event"},
 	[VERB_HOOKS] = {"hooks"},
 	[VERB_EVENTS] = {"events"},

@@ -116,6 +116,27 @@ try_schedule(struct gateway_run *g)
 	ctl_destroy(ctl_expect(g, 5, "schedule", "run", "none", NULL));
 }
 
+/* More of these three is in test_channels. */
+static void
+try_channels(struct gateway_run *g)
+{
+	ctl_destroy(ctl_expect(g, 0, "channels", NULL));
+}
+
+static void
+try_send(struct gateway_run *g)
+{
+	ctl_destroy(ctl_expect(g, 5, "send", "none", "bob", "hello", NULL));
+}
+
+static void
+try_messages(struct gateway_run *g)
+{
+	ctl_destroy(ctl_expect(g, 0, "messages", "list", NULL));
+	ctl_destroy(ctl_expect(g, 5, "messages", "show", "1", NULL));
+	ctl_destroy(ctl_expect(g, 2, "messages", "show", "one", NULL));
+}
+
 static void
 try_reload(struct gateway_run *g)
 {
@@ -423,6 +444,9 @@ static trial *const verb_trials[VERB_COUNT] = {
 	[VERB_EMIT] = try_emit,
 	[VERB_X] = try_x,
 	[VERB_SCHEDULE] = try_schedule,
+	[VERB_CHANNELS] = try_channels,
+	[VERB_SEND] = try_send,
+	[VERB_MESSAGES] = try_messages,
 	[VERB_HOOKS] = try_hooks,
 	[VERB_EVENTS] = try_events,
 	[VERB_HISTORY] = try_history,

@@ -21,7 +21,7 @@ TestSuite(supctl_alone, .fini = run_fini, .timeout = 200);
 #define NOBODY 65534
 
 /* Words that each verb takes; "@" is a name in the run's folder. */
-static const char *const samples[VERB_COUNT][4] = {
+static const char *const samples[VERB_COUNT][5] = {
 	[VERB_STATUS] = {"status"},
 	[VERB_LIST] = {"list"},
 	[VERB_SHOW] = {"show", "fault"},
@@ -41,6 +41,9 @@ static const char *const samples[VERB_COUNT][4] = {
 	[VERB_CALL] = {"call", "tool", "fault"},
 	[VERB_X] = {"x"},
 	[VERB_SCHEDULE] = {"schedule", "run", "none"},
+	[VERB_CHANNELS] = {"channels"},
+	[VERB_MESSAGES] = {"messages", "list"},
+	[VERB_SEND] = {"send", "none", "somebody", "text"},
 	[VERB_EMIT] = {"emit", "some.event"},
 	[VERB_HOOKS] = {"hooks"},
 	[VERB_EVENTS] = {"events"},

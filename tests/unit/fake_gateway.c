@@ -16,6 +16,7 @@
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/ops/journal.h"
 #include "supervisor/plugin/output_hub.h"
+#include "supervisor/channel/messages.h"
 #include "supervisor/schedule/schedule.h"
 
 struct fake_gateway fake;
@@ -480,4 +481,67 @@ schedule_run(struct gateway *g, const char *name, struct schedule_run *run,
 void
 schedule_leave(struct schedule_run *run)
 {
+}
+
+/* ---- the place of the channels ---- */
+
+const char *const inbound_end_names[INBOUND_END_COUNT] = {0};
+const char *const inbound_answer_names[INBOUND_ANSWER_COUNT] = {0};
+const char *const outbound_end_names[OUTBOUND_END_COUNT] = {0};
+
+bool
+channels_figures(const struct worker *w, const struct registration *r,
+	struct channel_figures *out)
+{
+	return false;
+}
+
+json_t *
+channels_view_next(const struct channels *all, size_t *at)
+{
+	return NULL;
+}
+
+json_t *
+channels_store_view(const struct channels *all)
+{
+	return json_null();
+}
+
+void
+channels_send(struct channels *all, const struct channel_order *order,
+	struct channel_send *s)
+{
+	s->done(s, &(struct channel_sent){
+			   .code = WIRE_NOT_FOUND, .error = "no channel"});
+}
+
+void
+channels_leave_send(struct channel_send *s)
+{
+}
+
+bool
+messages_list(struct channels *all, struct messages_ask *a, const char *channel,
+	unsigned states, uint32_t limit)
+{
+	return false;
+}
+
+bool
+messages_do(struct channels *all, struct messages_ask *a,
+	enum messages_what what, uint64_t seq)
+{
+	return false;
+}
+
+void
+messages_leave(struct messages_ask *a)
+{
+}
+
+enum stored_state
+stored_state_by_name(struct bytes name)
+{
+	return STORED_STATE_COUNT;
 }

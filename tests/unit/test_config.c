@@ -687,7 +687,9 @@ Test(units, round_trip)
 	}
 	cr_expect_str_eq(size_format(64 << 20, out), "64MiB");
 	cr_expect_str_eq(size_format(1500, out), "1500B");
-	static const char *const bad[] = {"", "s", "1", "1 s", "1d", "-1s",
+	cr_expect(duration_parse("7d", &value));
+	cr_expect_str_eq(duration_format(value, out), "168h");
+	static const char *const bad[] = {"", "s", "1", "1 s", "1w", "-1s",
 		"1S", "18446744073709551616ms"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		cr_expect_not(duration_parse(bad[i], &value), "%s", bad[i]);

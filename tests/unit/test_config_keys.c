@@ -54,6 +54,9 @@ static const struct key file_keys[] = {
 	{"admin.origins", "[\"https://a.example\"]", false},
 	{"trusted_proxies", "[127.0.0.1/32]", false},
 	{"reload.on_sighup", "advise", false},
+	{"messages.keep", "7h", false},
+	{"messages.max", "7GiB", false},
+	{"messages.sync", "normal", false},
 	{"reload.watch", "true", true},
 	{"reload.debounce", "7s", true},
 };
@@ -65,6 +68,7 @@ static const struct key plugin_keys[] = {
 	{"watch", "true", true},
 	{"requires", "[other]", false},
 	{"reload_with_required", "true", false},
+	{"resend_unknown", "true", false},
 	{"mount", "/m", false},
 	{"namespace", "n", false},
 	{"env", "{A: b}", false},

@@ -321,7 +321,7 @@ Test(supctl_options, values_are_what_the_table_of_options_says)
 		{OPTION_PACKAGE, WORD_PACKAGE, NULL},
 		{OPTION_LINES, WORD_FREE, NULL}, {OPTION_DIR, WORD_DIR, NULL},
 		{OPTION_KIND, WORD_CHOICE,
-			"tool command http method service "
+			"channel tool command http method service "
 			"hook schedule cli"},
 		{OPTION_WAIT, WORD_CHOICE, "committed settled"}};
 

@@ -157,7 +157,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 		"keep printing what arrives; --json: a document a line",
 		TO(follow)},
 	[OPTION_LINES] = {"lines", 'n', "N",
-		ON(LOGS) | ON(EVENTS) | ON(HISTORY),
+		ON(LOGS) | ON(EVENTS) | ON(HISTORY) | ON(MESSAGES),
 		"the last N (default 50); supd keeps 500 lines of each log, "
 		"1000 events and 2000 verdicts",
 		.read = read_lines},

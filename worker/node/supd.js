@@ -1324,6 +1324,7 @@ function isPlain(value) {
 function packFields(message) {
   const fields = withoutUndefined(message), out = new Writer();
   delete fields.cursor;
+  fields.at ??= Date.now();
   for (const key of ['from', 'chat'])
     if (isPlain(fields[key])) fields[key] = withoutUndefined(fields[key]);
   for (const key of ['id', 'lane'])
@@ -1401,8 +1402,8 @@ class Channel {
   /** Gives a message of the platform to supd, and asks again, with growing
    * pauses, while supd is busy: {id (the platform's own: the same again is
    * seen), lane (messages of one stay in order), cursor (the position after
-   * it: bytes or a string), at (ms since 1970), from: {id, name, verified}, chat:
-   * {id, type: 'direct', 'group' or 'channel'}, thread, reply_to, text, media,
+   * it: bytes or a string), at (ms since 1970; else now), from: {id, name,
+   * verified}, chat: {id, type: 'direct', 'group' or 'channel'}, thread, reply_to, text, media,
    * mentioned, edit_of, self, raw}. A promise of 'new', 'seen', or 'refused'
    * (supd never takes it), which need not be awaited. acknowledge() is called,
    * and awaited, after 'new' or 'seen', and never else: it acknowledges the
@@ -1432,10 +1433,12 @@ class Channel {
   }
 
   /** Reports how the channel is: 'connecting', 'up', 'waiting', 'down', 'login'
-   * (it needs a person) or 'failed' (supd stops it and starts it again). */
+   * (it needs a person) or 'failed' (supd stops it and starts it again). Nothing
+   * is reported of a channel that is stopped. */
   status(state, text = '') {
     if (!CHANNEL_STATES.includes(state))
       throw new TypeError(`a state is one of ${CHANNEL_STATES.join(', ')}`);
+    if (!this.isOpen && !this.runs) return;
     this.plugin.notify('channel.status',
       [this.name, state, String(text).slice(0, 256)]);
   }

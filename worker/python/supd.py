@@ -1737,18 +1737,18 @@ class Channel(_Service):
     def status(self, state, text=""):
         """Reports how the channel is: "connecting", "up", "waiting", "down",
         "login" (it needs a person) or "failed" (supd stops it and starts it
-        again). From any thread."""
+        again). Nothing is reported of a channel that is stopped. From any
+        thread."""
         if state not in CHANNEL_STATES:
             raise ValueError("a state is one of %s" % ", ".join(CHANNEL_STATES))
         text = str(text)[:256].encode("utf-8", "replace").decode()
-        plugin = self._running.plugin
-        plugin.post(plugin._notify, "channel.status", self.name, state, text)
+        self._running.plugin.post(self._running.report, state, text)
 
     def receive(self, message, acknowledge=None):
         """Gives a message of the platform to supd, and asks again, with growing
         pauses, while supd is busy. message: {id (the platform's own: the same
         again is seen), lane (messages of one stay in order), cursor (the
-        position after it: bytes or str), at (ms since 1970), from: {id, name,
+        position after it: bytes or str), at (ms since 1970; else now), from: {id, name,
         verified}, chat: {id, type: direct, group or channel}, thread, reply_to,
         text, media, mentioned, edit_of, self, raw}; None is left out.
 
@@ -1819,6 +1819,7 @@ class _Received:
         for key in ("from", "chat"):
             if key in fields:
                 fields[key] = _without_none(fields[key])
+        fields.setdefault("at", int(time.time() * 1000))
         for key in ("id", "lane"):
             if not fields.get(key) or not isinstance(fields[key], str):
                 raise TypeError("%s of a message must be a str" % key)
@@ -2027,6 +2028,10 @@ class _Running:
                 self.cursor = first.cursor
 
     # ---- starts and stops ----
+
+    def report(self, state, text):
+        if self._is_open or self.runs:
+            self.plugin._notify("channel.status", self.name, state, text)
 
     def _open(self, epoch, cursor):
         self.epoch, self.cursor = epoch, _bytes_of_cursor(cursor)

@@ -442,7 +442,8 @@ enum sup_channel_state {
 	SUP_CHANNEL_LOGIN,   /* a person must log in */
 	SUP_CHANNEL_FAILED,  /* supd stops it and starts it again */
 };
-/* Reports how a channel is, for `supctl status`; at most 256 bytes. */
+/* Reports how a channel is, for `supctl status`; at most 256 bytes. Nothing is
+ * reported of a channel that is stopped. */
 SUP_API void sup_channel_status(struct sup *p, const char *channel,
 	enum sup_channel_state state, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

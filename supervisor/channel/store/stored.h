@@ -19,6 +19,7 @@
  * bring it to more than that many bytes. */
 #define STORE_PAGE_ROWS 256
 #define STORE_PAGE_BYTES ((size_t)512 * 1024)
+#define STORE_COUNTS_MAX 1000 /* channels in one answer */
 /* What is longer goes ahead of its request, or of its answer, in a `part`. */
 #define STORE_BODY_INLINE ((size_t)512 * 1024)
 
@@ -27,7 +28,7 @@
 	X(PENDING, "pending") /* not handled; outbound: not sent */            \
 	X(ACTIVE, "active")   /* outbound: a worker has it */                  \
 	X(DONE, "done")	      /* handled; outbound: sent */                    \
-	X(DEAD, "dead")	      /* a dead letter; outbound: certainly not sent */ \
+	X(DEAD, "dead") /* a dead letter; outbound: certainly not sent */      \
 	X(UNKNOWN, "unknown") /* outbound: nobody knows whether it was sent */ \
 	X(DROPPED, "dropped") /* by a user */
 

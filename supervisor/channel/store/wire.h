@@ -10,8 +10,8 @@
 #include "supervisor/channel/store/stored.h"
 
 /* From supd. Params as in proto/message.h. A put has a token: of two puts with
- * the same id, one that has the same token is the same request again, and
- * `withdraw` removes what that request has put. A MESSAGE in an answer is
+ * the same id, one that has the same token is the same request again, and is
+ * answered in the same way. A MESSAGE in an answer is
  * [seq, outbound, channel, id, lane, body, body_bytes, state, note, tries,
  * at_ms]; its body is nil if it came in parts.
  * X(ENUM, "name", kind, params, "what it means") */
@@ -22,11 +22,9 @@
 		"changes come again, from the first that was not made on")     \
 	X(PART, "part", NOTIFICATION, "b",                                     \
 		"bytes that the body of the next put begins with")             \
-	X(PUT, "put", REQUEST, "uobbbb",                                       \
+	X(PUT, "put", REQUEST, "uubbbb",                                       \
 		"token, outbound, channel, id, lane, body; answer: [answer, "  \
 		"seq, state, note, tries, at_ms]")                             \
-	X(WITHDRAW, "withdraw", REQUEST, "uobb",                               \
-		"token, outbound, channel, id; answer: [answer]")              \
 	X(STATE, "state", REQUEST, "uubu",                                     \
 		"seq, state, note, tries; answer: [answer]")                   \
 	X(OPEN, "open", REQUEST, "bu",                                         \
@@ -74,6 +72,6 @@ enum store_op store_op_of(const struct message *m);
 void store_pack_call(
 	msgpack_packer *p, uint32_t id, enum store_op op, uint32_t count);
 /* The complete notification. */
-void store_pack_news(msgpack_packer *p, const char *name, struct bytes value,
-	bool is_text);
+void store_pack_news(
+	msgpack_packer *p, const char *name, struct bytes value, bool is_text);
 uint64_t store_number(const msgpack_object *o); /* else 0 */

@@ -1,0 +1,147 @@
+/* channel: messages between platforms and plugins. A channel is a registration
+ * of its own kind; event/services starts and stops it in its worker, and this
+ * room does the rest: it takes what comes in (inbound), has it handled lane by
+ * lane (handle), and sends what goes out (outbound).
+ *
+ * Data flows one way: worker -> channel.message -> store -> lane -> filters of
+ * message.inbound -> command -> observers of message.received -> the message is
+ * done, or a dead letter. A message is in the store before it is acknowledged,
+ * and until its end is in the store it is handled again after a restart of
+ * supd. What cannot be taken is answered `busy` and is not kept. Nothing here
+ * waits for the disk.
+ *
+ * A channel is known by its full name, which is unique in supd; it outlives
+ * its workers and registrations, because its messages do. */
+#pragma once
+
+#include <jansson.h>
+
+#include "supervisor/gateway/gateway.h"
+
+struct channels;
+
+/* Sets g->channels and g->channel_life. Opens no store. */
+void channels_create(struct gateway *g);
+/* All plugins must be gone; hooks must still be there. NULL is fine. */
+void channels_destroy(struct channels *all);
+/* What is under way is written; then stopped(), at the latest after limit_ms.
+ */
+void channels_stop(struct channels *all, uint64_t limit_ms,
+	void (*stopped)(void *user), void *user);
+/* `messages` of the configuration may have changed. */
+void channels_configure(struct channels *all, const struct config *config);
+
+/* A request `channel.message` came. */
+void channels_take(struct worker *w, const struct message *m);
+
+/* How a message that was new ended: X(ENUM, "class in metrics") */
+#define INBOUND_ENDS(X)                                                        \
+	X(OBSERVED, "observed") /* passed on to whoever listens */             \
+	X(COMMAND, "command")	/* a command answered it */                    \
+	X(CLAIMED, "claimed")	/* by a filter */                              \
+	X(STOPPED, "stopped")	/* by a filter */                              \
+	X(DEAD, "dead")		/* a dead letter */                            \
+	X(DROPPED, "dropped")	/* by a user */
+
+enum inbound_end {
+#define X(name, text) INBOUND_##name,
+	INBOUND_ENDS(X)
+#undef X
+		INBOUND_END_COUNT,
+};
+
+/* What a channel.message was answered: X(ENUM, "answer in metrics") */
+#define INBOUND_ANSWERS(X)                                                     \
+	X(NEW, "new")                                                          \
+	X(SEEN, "seen")                                                        \
+	X(REFUSED, "refused")                                                  \
+	X(BUSY, "busy")                                                        \
+	X(CONFLICT, "conflict")                                                \
+	X(WRONG, "bad_message")                                                \
+	X(LOST, "lost") /* the worker went down before the answer */
+
+enum inbound_answer {
+#define X(name, text) INBOUND_ANSWER_##name,
+	INBOUND_ANSWERS(X)
+#undef X
+		INBOUND_ANSWER_COUNT,
+};
+
+/* How a message that was to be sent ended: X(ENUM, "class in metrics") */
+#define OUTBOUND_ENDS(X)                                                       \
+	X(SENT, "sent")                                                        \
+	X(NOT_SENT, "not_sent")                                                \
+	X(UNKNOWN, "unknown")                                                  \
+	X(STOPPED, "stopped") /* by a filter; it was never kept */             \
+	X(CLAIMED, "claimed") /* likewise */                                   \
+	X(REFUSED, "refused") /* never kept: the store did not take it */      \
+	X(DROPPED, "dropped") /* by a user */
+
+enum outbound_end {
+#define X(name, text) OUTBOUND_##name,
+	OUTBOUND_ENDS(X)
+#undef X
+		OUTBOUND_END_COUNT,
+};
+
+extern const char *const inbound_end_names[INBOUND_END_COUNT];
+extern const char *const inbound_answer_names[INBOUND_ANSWER_COUNT];
+extern const char *const outbound_end_names[OUTBOUND_END_COUNT];
+
+/* ---- views ---- */
+
+/* Since supd started; all borrowed. */
+struct channel_figures {
+	const char *name;
+	const uint64_t *answers, *ends, *sends_ended; /* by the enums above */
+	uint64_t retries;
+	uint32_t pending, sending; /* now */
+	bool is_up;
+};
+
+/* Of a channel of a worker; false: it has not been started yet. */
+bool channels_figures(const struct worker *w, const struct registration *r,
+	struct channel_figures *out);
+/* The next channel for people; *at begins with 0; NULL: no more. */
+json_t *channels_view_next(const struct channels *all, size_t *at);
+/* What the message store says of itself; null if no channel needed it. */
+json_t *channels_store_view(const struct channels *all);
+
+/* ---- sending ---- */
+
+struct outbound;
+
+/* How a message ended; all borrowed. */
+struct channel_sent {
+	enum wire_error code; /* if error */
+	const char *error;    /* it was never kept; NULL: it was */
+	const char *send_id;
+	const char *state; /* "sent", "not_sent" or "unknown" */
+	json_t *receipt;   /* an object of the platform's, or NULL */
+};
+
+/* Who waits for the end of a message, in the caller's memory. */
+struct channel_send {
+	/* Once, unless it is left; possibly before channels_send() returns. */
+	void (*done)(struct channel_send *s, const struct channel_sent *sent);
+	struct list node;
+	struct outbound *outbound; /* NULL: it is over */
+};
+
+/* What is to be sent; all borrowed. */
+struct channel_order {
+	struct bytes channel;
+	json_t *target;	 /* {chat, thread?, reply_to?} */
+	json_t *content; /* {text?, format?, media?} */
+	const char *key; /* a message with this key is sent once; or NULL */
+	uint64_t deadline_ms;  /* time for it; 0: a default */
+	uint64_t limit_ms;     /* clock_ms(), a deadline of others; or 0 */
+	uint32_t caller;       /* the worker that sends it; 0: none */
+	const char *plugin_id; /* its plugin, or NULL */
+	struct chain *chain;   /* or NULL */
+};
+
+void channels_send(struct channels *all, const struct channel_order *order,
+	struct channel_send *s);
+/* The message is sent nevertheless. */
+void channels_leave_send(struct channel_send *s);

@@ -1,0 +1,433 @@
+/* handle: what becomes of a message that is in the store: filters of
+ * message.inbound, then a command that it names, then the observers of
+ * message.received. While supd stops, what is under way stays pending, and is
+ * handled by the next supd. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/clock.h"
+#include "proto/util/log.h"
+#include "proto/util/memory.h"
+#include "proto/util/text.h"
+#include "proto/value.h"
+#include "supervisor/channel/incoming.h"
+#include "supervisor/channel/parts.h"
+#include "supervisor/event/events.h"
+#include "supervisor/gateway/dispatch.h"
+
+static struct gateway *
+gateway_of(const struct inbound *i)
+{
+	return i->channel->all->gateway;
+}
+
+/* ---- events ---- */
+
+static const struct event_source *
+new_event(struct inbound *i, const char *name, const json_t *data)
+{
+	struct gateway *g = gateway_of(i);
+	struct plugin *p = channel_plugin(i->channel);
+
+	i->source = (struct event_source){.id = events_next_id(g->events),
+		.at = time_text(i->at, clock_wall_ms()),
+		.name = name,
+		.plugin_id = p ? p->id : NULL,
+		.data = data};
+	return &i->source;
+}
+
+/* Those who listen to message.inbound hear what came of the filters; `more` is
+ * taken. */
+static void
+tell_inbound(struct inbound *i, const char *key, json_t *more)
+{
+	json_t *data = json_copy(i->data);
+
+	if (key)
+		json_object_set_new(data, key, more);
+	events_pass(
+		gateway_of(i)->events, new_event(i, "message.inbound", data));
+	json_decref(data);
+}
+
+static void
+tell_failed(struct inbound *i, const char *why)
+{
+	struct plugin *p = channel_plugin(i->channel);
+	json_t *data =
+		json_pack("{s:s,s:I,s:o,s:o,s:o}", "channel", i->channel->name,
+			"seq", (json_int_t)i->seq, "id", value_text(i->id),
+			"lane", value_text(i->lane), "reason", value_text(why));
+
+	log_write(LOG_WARN, &(struct log_subject){.plugin = p ? p->id : NULL},
+		"channel %s: message %llu is a dead letter: %s",
+		i->channel->name, (unsigned long long)i->seq, why);
+	events_pass(
+		gateway_of(i)->events, new_event(i, "message.failed", data));
+	json_decref(data);
+}
+
+static void
+fail(struct inbound *i, const char *why)
+{
+	tell_failed(i, why);
+	inbound_finish(i, INBOUND_DEAD, why);
+}
+
+/* ---- observers ---- */
+
+static void
+observed(struct event_watch *watch, const char *lost)
+{
+	struct inbound *i = container_of(watch, struct inbound, watch);
+	char text[128];
+
+	if (lost && gateway_of(i)->stopping)
+		return;
+	if (!lost) {
+		inbound_finish(i, i->end, NULL);
+		return;
+	}
+	text_format(text, sizeof(text),
+		"a hook of message.received lost it: %s", lost);
+	fail(i, text);
+}
+
+static void
+observe(struct inbound *i)
+{
+	const struct event_source *source;
+
+	i->end = i->command ? INBOUND_COMMAND : INBOUND_OBSERVED;
+	if (i->command)
+		json_object_set_new(i->data, "command", value_text(i->command));
+	i->watch.ended = observed;
+	source = new_event(i, "message.received", i->data);
+	i->source.watch = &i->watch;
+	events_pass(gateway_of(i)->events, source);
+}
+
+/* ---- a command ---- */
+
+static void run_command(struct inbound *i, const char *rest);
+
+/* "/word rest": the word and where the rest begins; NULL: it is none. */
+static char *
+command_word(const char *text, const char **rest_out)
+{
+	size_t length;
+
+	if (!text || *text != '/')
+		return NULL;
+	length = strspn(text + 1, KIND_LETTERS KIND_DIGITS "_.:-");
+	*rest_out = text + 1 + length;
+	if (!length || length > REGISTRATION_NAME_BYTES ||
+		(**rest_out && !strchr(" \t\r\n", **rest_out)))
+		return NULL;
+	*rest_out += strspn(*rest_out, " \t\r\n");
+	return memory_copy_bytes(text + 1, length);
+}
+
+static json_t *
+context_of(const struct inbound *i)
+{
+	static const char *const keys[] = {"id", "from", "chat", "thread"};
+	json_t *context = json_pack(
+		"{s:s,s:s}", "door", "channel", "channel", i->channel->name);
+
+	for (size_t k = 0; k < sizeof(keys) / sizeof(*keys); k++)
+		if (json_object_get(i->data, keys[k]))
+			json_object_set(context, keys[k],
+				json_object_get(i->data, keys[k]));
+	return context;
+}
+
+static const char *
+rest_of(const struct inbound *i)
+{
+	const char *text = json_string_value(json_object_get(i->data, "text"));
+
+	text += 1 + strlen(i->command);
+	return text + strspn(text, " \t\r\n");
+}
+
+/* A worker died with it: once more, or it is a dead letter. */
+static void
+died(struct inbound *i)
+{
+	const struct stored_change change = {
+		.seq = i->seq, .state = STORED_PENDING, .tries = i->tries};
+	char text[256];
+
+	if (i->tries >= INBOUND_TRIES_MAX) {
+		text_format(text, sizeof(text),
+			"the worker of the command %s died with it %u times",
+			i->command, i->tries);
+		fail(i, text);
+		return;
+	}
+	message_store_set_state(i->channel->all->store, NULL, &change);
+	run_command(i, rest_of(i));
+}
+
+static void
+reply_error(struct inbound *i, const char *text)
+{
+	char *reply = memory_format("%s: %s", i->command, text);
+
+	outbound_reply(i, json_pack("{s:o,s:s}", "text", value_text(reply),
+				  "format", "plain"));
+	free(reply);
+}
+
+static void
+reply(struct inbound *i, const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	if (text && *text)
+		outbound_reply(i, json_pack("{s:s,s:s}", "text", text, "format",
+					  "plain"));
+}
+
+static void
+commanded(struct invoke *v, const struct invoke_end *end)
+{
+	struct inbound *i = container_of(v, struct inbound, invoke);
+	json_t *value = json_incref(end->value);
+	char *text = memory_copy_text(end->text);
+	bool ok = end->ok, is_death = end->is_death;
+	unsigned sends = v->request.sends;
+
+	i->is_invoked = false;
+	invoke_finish(v);
+	if (!ok && gateway_of(i)->stopping) {
+		/* the next supd handles it */
+	} else if (is_death) {
+		i->tries += sends ? sends : 1;
+		died(i);
+	} else {
+		if (ok)
+			reply(i, value);
+		else
+			reply_error(i, text);
+		observe(i);
+	}
+	json_decref(value);
+	free(text);
+}
+
+static void
+run_command(struct inbound *i, const char *rest)
+{
+	json_t *context = context_of(i), *text = json_string(rest);
+	struct error err;
+
+	i->is_invoked = true;
+	invoke_init(&i->invoke, gateway_of(i), commanded);
+	invoke_pack_caller_value(&i->invoke, context);
+	if (invoke_pack_args(&i->invoke, REGISTRATION_COMMAND, text, &err) <
+		0) {
+		i->is_invoked = false;
+		invoke_finish(&i->invoke);
+		reply_error(i, err.text);
+		observe(i);
+	} else {
+		invoke_begin(&i->invoke, REGISTRATION_COMMAND,
+			bytes_of(i->command), 0);
+	}
+	json_decref(text);
+	json_decref(context);
+}
+
+/* Whether a plugin has the command. What a channel sent itself is none. */
+static bool
+names_command(struct inbound *i, const char **rest_out)
+{
+	const json_t *text = json_object_get(i->data, "text");
+	struct route_match match;
+	char *word;
+
+	if (json_is_true(json_object_get(i->data, "self")))
+		return false;
+	word = command_word(json_string_value(text), rest_out);
+	if (!word)
+		return false;
+	if (dispatch_find_name(gateway_of(i), REGISTRATION_COMMAND,
+		    bytes_of(word), &match) != ROUTE_FOUND) {
+		free(word);
+		return false;
+	}
+	i->command = word;
+	return true;
+}
+
+static void
+pass(struct inbound *i)
+{
+	const char *rest;
+
+	tell_inbound(i, NULL, NULL);
+	if (names_command(i, &rest))
+		run_command(i, rest);
+	else
+		observe(i);
+}
+
+/* ---- filters ---- */
+
+/* What others go by is not a filter's to change. */
+static void
+keep_facts(const struct inbound *i, json_t *data)
+{
+	static const char *const facts[] = {
+		"channel", "id", "lane", "at", "from", "chat", "self"};
+
+	for (size_t k = 0; k < sizeof(facts) / sizeof(*facts); k++) {
+		json_t *fact = json_object_get(i->data, facts[k]);
+
+		if (fact)
+			json_object_set(data, facts[k], fact);
+		else
+			json_object_del(data, facts[k]);
+	}
+}
+
+static int
+check(struct filter_run *f, enum hook_verdict verdict, json_t *data,
+	struct error *err)
+{
+	const struct inbound *i = container_of(f, struct inbound, filter);
+	const json_t *text = json_object_get(data, "text");
+	const json_t *reply = json_object_get(data, "reply");
+
+	if (verdict == HOOK_VERDICT_CLAIM) {
+		if (!reply || json_is_null(reply) || json_is_string(reply) ||
+			json_is_object(reply))
+			return 0;
+		return error_set(
+			err, "its reply must be a string or an object");
+	}
+	if (!json_is_object(data))
+		return error_set(err, "its data is not an object");
+	if (text && !json_is_string(text))
+		return error_set(err, "its text is not a string");
+	keep_facts(i, data);
+	return 0;
+}
+
+static json_t *
+who(const struct filter_end *end)
+{
+	return json_pack(
+		"{s:s,s:s}", "plugin", end->plugin_id, "hook", end->hook);
+}
+
+static void
+claim(struct inbound *i, const struct filter_end *end)
+{
+	json_t *said = json_object_get(end->data, "reply");
+
+	if (json_is_object(said))
+		outbound_reply(i, json_incref(said));
+	else
+		reply(i, said);
+	tell_inbound(i, "claimed", who(end));
+	inbound_finish(i, INBOUND_CLAIMED, NULL);
+}
+
+static void
+stop(struct inbound *i, const struct filter_end *end)
+{
+	json_t *stopped = who(end);
+	char text[768];
+
+	text_format(text, sizeof(text),
+		"stopped by the hook %s of plugin '%s'%s%s", end->hook,
+		end->plugin_id, *end->reason ? ": " : "", end->reason);
+	json_object_set_new(stopped, "reason", value_text(end->reason));
+	tell_inbound(i, "stopped", stopped);
+	if (end->by_error)
+		fail(i, text);
+	else
+		inbound_finish(i, INBOUND_STOPPED, text);
+}
+
+static void
+filtered(struct filter_run *f, const struct filter_end *end)
+{
+	struct inbound *i = container_of(f, struct inbound, filter);
+
+	if (gateway_of(i)->stopping)
+		return;
+	if (end->verdict == HOOK_VERDICT_CLAIM) {
+		claim(i, end);
+	} else if (end->verdict == HOOK_VERDICT_STOP) {
+		stop(i, end);
+	} else {
+		json_incref(end->data);
+		json_decref(i->data);
+		i->data = end->data;
+		i->is_filtered = false;
+		filter_finish(f);
+		pass(i);
+	}
+}
+
+/* ---- begin and end ---- */
+
+static json_t *
+read_body(const struct inbound *i, struct error *err)
+{
+	struct codec *codec = codec_create();
+	const msgpack_object *o = codec_decode_value(
+		codec, (const uint8_t *)i->body, i->body_length, err);
+	json_t *data = o && o->type == MSGPACK_OBJECT_MAP
+			       ? incoming_data(o, i->channel->name, err)
+			       : NULL;
+
+	codec_destroy(codec);
+	return data;
+}
+
+void
+handle_begin(struct inbound *i)
+{
+	struct events *events = gateway_of(i)->events;
+	struct error err = {.text = "it is not a map"};
+
+	if (gateway_of(i)->stopping)
+		return;
+	i->data = read_body(i, &err);
+	if (!i->data) { /* of another version of supd */
+		fail(i, err.text);
+		return;
+	}
+	if (!filter_is_there(events, "message.inbound")) {
+		pass(i);
+		return;
+	}
+	i->is_filtered = true;
+	filter_begin(&i->filter, events,
+		&(const struct filter_event){
+			.source = new_event(i, "message.inbound", i->data),
+			.data = i->data,
+			.check = check,
+			.done = filtered});
+}
+
+void
+handle_abandon(struct inbound *i)
+{
+	if (i->is_filtered)
+		filter_finish(&i->filter);
+	if (i->is_invoked)
+		invoke_finish(&i->invoke);
+	i->is_filtered = i->is_invoked = false;
+	event_unwatch(&i->watch);
+	json_decref(i->data);
+	i->data = NULL;
+	free(i->command);
+	i->command = NULL;
+}

@@ -1,0 +1,222 @@
+/* message_store_process: supd-store is started when it is first needed, and
+ * again whenever it has ended, with growing pauses while it does not get as far
+ * as saying anything. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proto/util/clean.h"
+#include "proto/util/log.h"
+#include "proto/util/memory.h"
+#include "supervisor/channel/message_store_private.h"
+
+#define PROGRAM_NAME "supd-store"
+#define BUILD_PATH "../supervisor/channel/store/" PROGRAM_NAME
+#define LINE_MAX_BYTES 300
+
+char *
+message_store_program(const char *worker_program)
+{
+	const char *slash = strrchr(worker_program, '/');
+	int folder = slash ? (int)(slash - worker_program) : 1;
+	char *path = memory_format(
+		"%.*s/" PROGRAM_NAME, folder, slash ? worker_program : ".");
+	char *built;
+
+	if (access(path, X_OK) == 0)
+		return path;
+	built = memory_format(
+		"%.*s/" BUILD_PATH, folder, slash ? worker_program : ".");
+	if (access(built, X_OK) == 0) {
+		free(path);
+		return built;
+	}
+	free(built);
+	return path; /* starting it says what is wrong */
+}
+
+/* ---- down ---- */
+
+static void
+on_respawn(struct ev_loop *loop, ev_timer *w, int events)
+{
+	message_store_start(container_of(w, struct message_store, respawn));
+}
+
+/* The process has ended, or could not be started. */
+static void
+go_down(struct message_store *s, const char *how)
+{
+	struct ev_loop *loop = s->owner.group->loop;
+	bool had_worked = s->state == STORE_UP;
+
+	if (peer_is_open(&s->peer))
+		peer_read_rest(&s->peer);
+	peer_finish(&s->peer);
+	s->peer.fd = -1;
+	message_store_collect(s);
+	s->state = STORE_DOWN;
+	message_store_look_if_stopped(s);
+	if (s->state == STORE_STOPPED)
+		return;
+	if (had_worked)
+		s->pause_ms = STORE_PAUSE_MIN_MS;
+	log_warn("message store: %s; starting it again in %u ms", how,
+		s->pause_ms);
+	ev_timer_init(&s->respawn, on_respawn, s->pause_ms / 1000., 0.);
+	ev_timer_start(loop, &s->respawn);
+	s->pause_ms = s->pause_ms * 2 > STORE_PAUSE_MAX_MS ? STORE_PAUSE_MAX_MS
+							   : s->pause_ms * 2;
+	if (s->is_impatient) {
+		message_store_lose_patience(s);
+	} else if (!ev_is_active(&s->patience)) {
+		ev_timer_set(&s->patience, STORE_PATIENCE_MS / 1000., 0.);
+		ev_timer_start(loop, &s->patience);
+	}
+}
+
+static void
+on_end(struct child *c)
+{
+	struct message_store *s = container_of(c, struct message_store, child);
+	char how[80] = "", text[120];
+	int code;
+
+	child_has_ended(c, how, sizeof(how), &code);
+	child_read_rest(c);
+	child_reap(c);
+	snprintf(text, sizeof(text), "its process has ended (%s)", how);
+	go_down(s, text);
+}
+
+/* What it prints is for people. */
+static void
+on_output(struct child *c, enum child_stream stream, struct bytes bytes)
+{
+	char line[LINE_MAX_BYTES];
+	size_t length = bytes.length < sizeof(line) - 1 ? bytes.length
+							: sizeof(line) - 1;
+
+	while (length && bytes.at[length - 1] == '\n')
+		length--;
+	memcpy(line, bytes.at, length);
+	line[length] = '\0';
+	log_warn("message store: %s", clean_text(line, ""));
+}
+
+static const struct child_ops child_ops = {
+	.on_output = on_output,
+	.on_end = on_end,
+};
+
+void
+message_store_kill(struct message_store *s)
+{
+	if (s->child.pid)
+		child_kill_group(&s->child);
+}
+
+void
+message_store_reap(struct message_store *s)
+{
+	peer_finish(&s->peer);
+	s->peer.fd = -1;
+	if (!s->child.pid)
+		return;
+	child_kill_group(&s->child);
+	child_reap(&s->child);
+}
+
+/* ---- the socket ---- */
+
+static void
+on_close(struct peer *p, const char *reason)
+{
+	struct message_store *s = p->owner;
+
+	if (reason)
+		log_error("message store: %s", reason);
+	message_store_kill(s); /* on_end comes */
+}
+
+static void
+on_flushed(struct peer *p)
+{
+	message_store_pump(p->owner);
+}
+
+static const struct peer_ops peer_ops = {
+	.on_message = message_store_on_message,
+	.on_close = on_close,
+	.on_flushed = on_flushed,
+};
+
+/* ---- starting ---- */
+
+static void
+send_settings(struct message_store *s)
+{
+	msgpack_packer *p = peer_begin(&s->peer);
+
+	store_pack_call(p, 0, STORE_OP_SETTINGS, 3);
+	if (s->settings.full_sync)
+		msgpack_pack_true(p);
+	else
+		msgpack_pack_false(p);
+	msgpack_pack_uint64(p, s->settings.keep_ms);
+	msgpack_pack_uint64(p, s->settings.max_bytes);
+	peer_end(&s->peer);
+}
+
+void
+message_store_configure(
+	struct message_store *s, const struct message_store_settings *settings)
+{
+	s->settings = *settings;
+	if (peer_is_open(&s->peer))
+		send_settings(s);
+}
+
+static int
+spawn_store(struct message_store *s, struct error *err)
+{
+	const char *const argv[] = {PROGRAM_NAME, s->database, NULL};
+	static const char *const env[] = {NULL};
+	struct child_start start = {
+		.program = s->program, .argv = argv, .env = env};
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return error_set_errno(err, errno, "cannot make a socket");
+	start.output = ends[1];
+	if (child_start(&s->child, s->owner.children, &start, &child_ops, err) <
+		0) {
+		close(ends[0]);
+		close(ends[1]);
+		return -1;
+	}
+	close(ends[1]);
+	peer_init(&s->peer, s->owner.group, ends[0], &peer_ops, s);
+	return 0;
+}
+
+void
+message_store_start(struct message_store *s)
+{
+	struct error err;
+
+	s->restarts += s->state != STORE_IDLE;
+	if (spawn_store(s, &err) < 0) {
+		go_down(s, err.text);
+		return;
+	}
+	s->state = STORE_STARTING;
+	send_settings(s);
+	message_store_pump(s);
+	if (!ev_is_active(&s->patience) && !s->is_impatient) {
+		ev_timer_set(&s->patience, STORE_PATIENCE_MS / 1000., 0.);
+		ev_timer_start(s->owner.group->loop, &s->patience);
+	}
+}

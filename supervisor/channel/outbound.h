@@ -1,0 +1,66 @@
+/* outbound: the inside of what goes out, for outbound.c and send.c. */
+#pragma once
+
+#include "supervisor/channel/parts.h"
+
+/* Messages of a channel that are not sent yet, in memory. */
+#define OUTBOUND_MAX 10000
+#define OUTBOUND_BYTES_MAX ((size_t)16 << 20)
+#define OUTBOUND_FINDS_MAX 2 /* tries of channel.find, and of a new send */
+
+enum outbound_step {
+	OUTBOUND_FILTERING,
+	OUTBOUND_KEEPING, /* the store is asked */
+	OUTBOUND_WAITING, /* in its lane */
+	OUTBOUND_MARKING, /* the store is told that it is about to be sent */
+	OUTBOUND_ASKING,  /* the worker is asked */
+	OUTBOUND_PAUSING, /* the platform wants it later */
+	OUTBOUND_OVER,	  /* the store is told */
+};
+
+struct outbound {
+	struct lane_item item;
+	struct channel *channel;
+	struct list node; /* in channel.sends */
+	enum outbound_step step;
+	char *id; /* the send_id */
+	json_t *target, *content;
+	struct buffer packed_target, packed_content;
+	size_t bytes;
+	uint64_t seq;	   /* in the store; 0: not kept yet */
+	uint64_t at_ms;	   /* wall clock, when it was kept */
+	uint64_t due_ms;   /* clock_ms() */
+	uint64_t until_ms; /* the same, wall clock */
+	uint64_t ready_ms; /* clock_ms(), while PAUSING */
+	bool may_be_out;   /* it was given to a worker that did not answer */
+	bool finds;	   /* the worker is asked for channel.find */
+	unsigned finds_left;
+	uint32_t caller; /* the worker that sends it; 0: none */
+	char *plugin_id; /* who sends it, or NULL */
+	char *error;	 /* what the last worker said, or NULL */
+	struct request request;
+	struct store_call call;
+	struct wheel_timer timer; /* due_ms, or ready_ms */
+	struct list waiters;	  /* struct channel_send.node */
+
+	json_t *data; /* of message.sending */
+	char at[TIME_TEXT_BYTES];
+	struct event_source source;
+	struct chain *chain; /* a reference, or NULL */
+	struct filter_run filter;
+	bool is_filtered; /* filter is in use */
+};
+
+/* ---- outbound.c ---- */
+/* It has ended. `state` is "sent", "not_sent" or "unknown"; receipt: a
+ * reference is taken, or NULL. */
+void outbound_end(struct outbound *o, enum stored_state state,
+	const json_t *receipt, const char *reason);
+const char *outbound_state_word(enum stored_state state);
+
+/* ---- send.c ---- */
+/* It is in the store: it waits for its turn. */
+void send_wait(struct outbound *o);
+void send_due(struct wheel_timer *t);
+/* Ends what is under way, without a word. */
+void send_abandon(struct outbound *o);

@@ -1,0 +1,299 @@
+/* command_channels: channels and their messages, for people. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/json_text.h"
+#include "proto/util/memory.h"
+#include "proto/value.h"
+#include "supervisor/channel/channel.h"
+#include "supervisor/channel/messages.h"
+#include "supervisor/control/job.h"
+#include "supervisor/control/rows.h"
+
+/* ---- channels ---- */
+
+static bool
+channels_next(struct rows *r, struct buffer *text)
+{
+	size_t at = r->at;
+	json_t *row = channels_view_next(r->gateway->channels, &at);
+
+	r->at = at;
+	if (!row)
+		return false;
+	json_text_append(text, row, JSON_TEXT_COMPACT);
+	json_decref(row);
+	return true;
+}
+
+static json_t *
+channels_end(struct rows *r)
+{
+	return json_pack(
+		"{s:o}", "store", channels_store_view(r->gateway->channels));
+}
+
+static bool
+are_few(const struct gateway *g)
+{
+	unsigned count = 0;
+	json_t *row;
+
+	for (size_t at = 0; (row = channels_view_next(g->channels, &at));) {
+		json_decref(row);
+		if (++count > ROWS_AT_ONCE_MAX)
+			return false;
+	}
+	return true;
+}
+
+void
+command_channels(struct command_call *call, const json_t *args)
+{
+	struct rows *r = rows_create(call->gateway, "channels", NULL);
+
+	(void)args;
+	r->next = channels_next;
+	r->finish = channels_end;
+	rows_finish(call, r, "channels", are_few(call->gateway));
+}
+
+/* ---- messages ---- */
+
+#define LIST_DEFAULT 50
+
+struct messages_job {
+	struct command_job job;
+	struct command_call *call;
+	struct messages_ask ask;
+};
+
+static void
+messages_left(struct command_job *job)
+{
+	struct messages_job *j = container_of(job, struct messages_job, job);
+
+	messages_leave(&j->ask);
+	free(j);
+}
+
+static void
+messages_done(struct messages_ask *a, enum wire_error code, const char *error,
+	json_t *result)
+{
+	struct messages_job *j = container_of(a, struct messages_job, ask);
+	struct command_call *call = j->call;
+
+	free(j);
+	if (!error)
+		command_finish_long(call, OUTCOME_DONE, json_incref(result));
+	else
+		command_fail(call,
+			code == WIRE_NOT_FOUND ? OUTCOME_NOT_FOUND
+					       : OUTCOME_REFUSED,
+			"%s", error);
+}
+
+/* "pending", or NULL: those that need somebody, or are under way. */
+static int
+read_states(const char *text, unsigned *states_out)
+{
+	enum stored_state state;
+
+	*states_out = STORED_STATE_BIT(STORED_PENDING) |
+		      STORED_STATE_BIT(STORED_ACTIVE) |
+		      STORED_STATE_BIT(STORED_DEAD) |
+		      STORED_STATE_BIT(STORED_UNKNOWN);
+	if (!text)
+		return 0;
+	*states_out = 0;
+	if (!strcmp(text, "all"))
+		return 0;
+	state = stored_state_by_name(bytes_of(text));
+	if (state == STORED_STATE_COUNT)
+		return -1;
+	*states_out = STORED_STATE_BIT(state);
+	return 0;
+}
+
+static bool
+is_operator(struct command_call *call)
+{
+	if (call->role >= ROLE_OPERATOR)
+		return true;
+	command_fail(call, OUTCOME_DENIED,
+		"permission denied: to retry or drop a message needs the role "
+		"operator");
+	return false;
+}
+
+static void
+act(struct command_call *call, const json_t *args, struct messages_job *j)
+{
+	static const char *const keys[] = {"show", "retry", "drop"};
+	struct channels *all = call->gateway->channels;
+
+	for (int what = MESSAGES_SHOW; what <= MESSAGES_DROP; what++) {
+		uint64_t seq = command_number(args, keys[what], UINT64_MAX);
+
+		if (seq == UINT64_MAX)
+			continue;
+		if (what != MESSAGES_SHOW && !is_operator(call))
+			free(j);
+		else if (messages_do(
+				 all, &j->ask, (enum messages_what)what, seq))
+			call->job = &j->job;
+		else {
+			free(j);
+			command_fail(call, OUTCOME_NOT_FOUND,
+				"no channel has been started");
+		}
+		return;
+	}
+	free(j);
+	command_fail(call, OUTCOME_BAD_CALL, "messages: nothing is asked");
+}
+
+static bool
+is_list(const json_t *args)
+{
+	return !json_object_get(args, "show") &&
+	       !json_object_get(args, "retry") &&
+	       !json_object_get(args, "drop");
+}
+
+void
+command_messages(struct command_call *call, const json_t *args)
+{
+	struct messages_job *j;
+	unsigned states;
+
+	if (read_states(command_text(args, "state"), &states) < 0) {
+		command_fail(call, OUTCOME_BAD_CALL,
+			"messages: state must be all, pending, active, done, "
+			"dead, unknown or dropped");
+		return;
+	}
+	j = memory_alloc(sizeof(*j));
+	j->job.leave = messages_left;
+	j->call = call;
+	j->ask.done = messages_done;
+	if (!is_list(args)) {
+		act(call, args, j);
+	} else if (messages_list(call->gateway->channels, &j->ask,
+			   command_text(args, "channel"), states,
+			   (uint32_t)command_number(
+				   args, "lines", LIST_DEFAULT))) {
+		call->job = &j->job;
+	} else {
+		free(j);
+		command_finish(call, OUTCOME_DONE,
+			json_pack("{s:[],s:b}", "messages", "more", 0));
+	}
+}
+
+/* ---- send ---- */
+
+struct send_job {
+	struct command_job job;
+	struct command_call *call;
+	struct channel_send send;
+};
+
+static void
+send_left(struct command_job *job)
+{
+	struct send_job *j = container_of(job, struct send_job, job);
+
+	channels_leave_send(&j->send);
+	free(j);
+}
+
+static enum outcome
+outcome_of(enum wire_error code)
+{
+	switch (code) {
+	case WIRE_NOT_FOUND:
+		return OUTCOME_NOT_FOUND;
+	case WIRE_BAD_MESSAGE:
+	case WIRE_TOO_LARGE:
+		return OUTCOME_BAD_CALL;
+	case WIRE_BUSY:
+		return OUTCOME_REFUSED;
+	case WIRE_TIMEOUT:
+		return OUTCOME_TIMED_OUT;
+	default:
+		return OUTCOME_FAILED;
+	}
+}
+
+static void
+sent(struct channel_send *s, const struct channel_sent *sent)
+{
+	struct send_job *j = container_of(s, struct send_job, send);
+	struct command_call *call = j->call;
+	json_t *result;
+
+	call->job = NULL;
+	free(j);
+	if (sent->error) {
+		command_fail(call, outcome_of(sent->code), "%s", sent->error);
+		return;
+	}
+	result = json_pack("{s:s,s:s,s:O?}", "sendId", sent->send_id, "state",
+		sent->state, "receipt", sent->receipt);
+	if (strcmp(sent->state, "sent") != 0) {
+		const char *why = json_string_value(
+			json_object_get(sent->receipt, "text"));
+
+		json_object_set_new(result, "error",
+			json_sprintf("%s%s%s",
+				strcmp(sent->state, "not_sent")
+					? "nobody knows whether it was sent"
+					: "it was not sent",
+				why ? ": " : "", why ? why : ""));
+		command_finish(call, OUTCOME_FAILED, result);
+		return;
+	}
+	command_finish(call, OUTCOME_DONE, result);
+}
+
+static json_t *
+target_of(const json_t *args)
+{
+	static const char *const keys[] = {"chat", "thread", "replyTo"};
+	static const char *const names[] = {"chat", "thread", "reply_to"};
+	json_t *target = json_object();
+
+	for (int i = 0; i < 3; i++)
+		if (json_object_get(args, keys[i]))
+			json_object_set(target, names[i],
+				json_object_get(args, keys[i]));
+	return target;
+}
+
+void
+command_send(struct command_call *call, const json_t *args)
+{
+	const char *format = command_text(args, "format");
+	struct send_job *j = memory_alloc(sizeof(*j));
+	json_t *target = target_of(args);
+	json_t *content =
+		json_pack("{s:O,s:s}", "text", json_object_get(args, "text"),
+			"format", format ? format : "plain");
+
+	j->job.leave = send_left;
+	j->call = call;
+	j->send.done = sent;
+	call->job = &j->job;
+	channels_send(call->gateway->channels,
+		&(struct channel_order){
+			.channel = bytes_of(command_text(args, "channel")),
+			.target = target,
+			.content = content,
+			.key = command_text(args, "key"),
+			.deadline_ms = command_number(args, "timeoutMs", 0)},
+		&j->send);
+	json_decref(target);
+	json_decref(content);
+}

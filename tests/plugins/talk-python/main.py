@@ -1,0 +1,117 @@
+"""talk: handles messages of the channel whose folder its settings name. has: a
+list of command, filter, sending, observer. What it gets is a line of DIR/heard,
+with the generation in front. DIR/deaths has the number of times that it dies of
+the text "poison"."""
+import os
+
+import supd
+
+plugin = supd.Plugin("talk-python", "1.0.0")
+
+
+def path(name):
+    return os.path.join(plugin.setting("dir", "."), name)
+
+
+def note(text):
+    with open(path("heard"), "a", encoding="utf-8") as heard:
+        heard.write("%d %s\n" % (plugin.generation, text))
+
+
+def die_of(text):
+    if "poison" not in text:
+        return
+    with open(path("deaths"), encoding="utf-8") as file:
+        left = int(file.read())
+    if left:
+        with open(path("deaths"), "w", encoding="utf-8") as file:
+            file.write(str(left - 1))
+        os._exit(9)
+
+
+async def echo(text, req):
+    note("echo %s from %s" % (text, req.caller["from"]["id"]))
+    die_of(text)
+    return "echo " + text
+
+
+async def slow(text):
+    note("slow " + text)
+    while not os.path.exists(path("gate")):
+        await supd.sleep(0.01)
+    note("slow-done " + text)
+    return ""
+
+
+async def send(text):
+    """CHAT TEXT: sends through the channel, and notes how that ended."""
+    chat, _, rest = text.partition(" ")
+    try:
+        sent = await plugin.send(plugin.setting("channel", "chat"), chat, rest,
+                                 timeout=plugin.setting("timeout", 10.0))
+        note("state " + sent[1])
+    except supd.Error as problem:
+        note("refused " + str(problem))
+    return ""
+
+
+async def key(text):
+    """KEY TEXT: the same, once for each key."""
+    name, _, rest = text.partition(" ")
+    sent = await plugin.send("chat", "room", rest, key=name, timeout=10.0)
+    note("key %s %s %s" % (sent[1], sent[0], sent[2]))
+    return ""
+
+
+async def filter_in(data):
+    text = data.get("text", "")
+    note("filter " + text)
+    if text.startswith("claim"):
+        return supd.claim({"reply": "claimed " + text[6:]})
+    if text.startswith("stop"):
+        return supd.stop("not wanted")
+    if text.startswith("broken"):
+        raise supd.Error("failed", "as asked")
+    if text.startswith("change"):
+        return supd.change(dict(data, text=text[7:], chat={"id": "forged"}))
+    return None
+
+
+async def filter_out(data):
+    text = data["content"].get("text", "")
+    if "secret" in text:
+        return supd.stop("secret")
+    if "rude" in text:
+        return supd.change(dict(data, content={
+            "text": text.replace("rude", "kind")}))
+    return None
+
+
+async def observe(data):
+    note("heard %s %s %s" % (data["lane"], data["id"], data.get("text")))
+    die_of(data.get("text", ""))
+
+
+async def failed(data):
+    note("failed %s" % data["reason"])
+
+
+@plugin.on_start
+def register():
+    has = plugin.setting("has", "observer").split(",")
+    if "command" in has:
+        plugin.command("echo")(echo)
+        plugin.command("slow")(slow)
+        plugin.command("send")(send)
+        plugin.command("key")(key)
+    if "filter" in has:
+        plugin.filter("message.inbound",
+                      on_error=plugin.setting("on_error", "skip"))(filter_in)
+    if "sending" in has:
+        plugin.filter("message.sending")(filter_out)
+    if "observer" in has:
+        plugin.hook("message.received", name="received")(observe)
+        plugin.hook("message.failed", name="failed")(failed)
+
+
+plugin.run()
