@@ -13,6 +13,8 @@
 #include "proto/util/memory.h"
 #include "tests/system/harness/files.h"
 
+#define PYTHON "exec: [python3, main.py]"
+
 static char *
 path_of(struct gateway_run *g, const char *id, const char *file)
 {
@@ -21,32 +23,48 @@ path_of(struct gateway_run *g, const char *id, const char *file)
 
 static void
 write_manifest(struct gateway_run *g, const char *id, const char *chat,
-	const char *settings)
+	const char *exec, const char *settings)
 {
 	char *path = run_package_file(g, id, "plugin.yaml");
 
 	files_write(path,
-		"name: %s\nversion: 1.0.0\nexec: [python3, main.py]\n"
+		"name: %s\nversion: 1.0.0\n%s\n"
 		"settings: {dir: \"%s/%s.d\"%s%s}\n",
-		id, g->dir, chat, *settings ? ", " : "", settings);
+		id, exec, g->dir, chat, *settings ? ", " : "", settings);
 	free(path);
 }
 
 void
 chat_settings(struct gateway_run *g, const char *id, const char *settings)
 {
-	write_manifest(g, id, id, settings);
+	write_manifest(g, id, id, PYTHON, settings);
 }
 
-void
-chat_add(struct gateway_run *g, const char *id, const char *settings,
-	const char *entry)
+static void
+make_folder(struct gateway_run *g, const char *id)
 {
 	char *folder = path_of(g, id, "");
 
 	cr_assert_eq(mkdir(folder, 0755), 0);
 	g->may_grow = true; /* by the message store */
 	free(folder);
+}
+
+void
+chat_add_of(struct gateway_run *g, const char *package, const char *exec,
+	const char *id)
+{
+	make_folder(g, id);
+	run_package(g, package, id);
+	write_manifest(g, id, id, exec, "");
+	run_plugin(g, id, "mount: /%s", id);
+}
+
+void
+chat_add(struct gateway_run *g, const char *id, const char *settings,
+	const char *entry)
+{
+	make_folder(g, id);
 	run_package(g, "chat-python", id);
 	chat_settings(g, id, settings);
 	run_plugin(g, id, "mount: /%s%s%s", id, *entry ? ", " : "", entry);
@@ -57,7 +75,7 @@ chat_add_talk(struct gateway_run *g, const char *id, const char *chat,
 	const char *settings)
 {
 	run_package(g, "talk-python", id);
-	write_manifest(g, id, chat, settings);
+	write_manifest(g, id, chat, PYTHON, settings);
 	run_plugin(g, id, "mount: /%s", id);
 }
 

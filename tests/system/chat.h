@@ -9,6 +9,9 @@
  * its entry, or "". */
 void chat_add(struct gateway_run *g, const char *id, const char *settings,
 	const char *entry);
+/* The same of another package: chat-node, without settings. */
+void chat_add_of(struct gateway_run *g, const char *package, const char *exec,
+	const char *id);
 /* The next version: other settings. */
 void chat_settings(struct gateway_run *g, const char *id, const char *settings);
 /* A file of its server: set to the text, NULL: gone. */

@@ -606,3 +606,37 @@ Test(channels, send_what_users_want_sent)
 	ctl_destroy(c);
 	run_end(g);
 }
+
+/* ---- in other languages ---- */
+
+static void
+try_language(const char *package, const char *exec)
+{
+	struct gateway_run *g = run_create();
+
+	chat_add_of(g, package, exec, "a");
+	chat_add_talk(g, "t", "a", "has: \"command,sending,observer\"");
+	run_start(g);
+	chat_await(g, "a", "journal", "1 start 1 nil", 1);
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/echo hello\"");
+	chat_await(g, "a", "outbox", "echo hello", 1);
+	chat_await(g, "a", "journal", "1 new m1", 1);
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	chat_await(g, "a", "journal", "2 start 2 1", 1);
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/echo hello\"");
+	chat_await(g, "a", "journal", "2 seen m1", 1);
+	run_announce(g, "exit status 9");
+	chat_set(g, "a", "sends", "retry late");
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"/send bob two\"");
+	chat_await(g, "a", "heard", "state sent", 1);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"two\""), 1);
+	chat_set(g, "a", "sends", "not_sent");
+	chat_say(g, "a", "\"id\": \"m3\", \"text\": \"/send bob three\"");
+	chat_await(g, "a", "heard", "state not_sent", 1);
+	run_end(g);
+}
+
+Test(channels, are_the_same_in_node)
+{
+	try_language("chat-node", "exec: [node, main.js]");
+}

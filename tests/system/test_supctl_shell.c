@@ -130,8 +130,8 @@ Test(supctl_shell, bash_completes_behind_colons_and_equals_signs)
 	} lines[] = {
 		{"routes --kind=t", " :=", "tool"},
 		{"routes --kind=", " :=",
-			"tool\ncommand\nhttp\nmethod\nservice\n"
-			"hook\nschedule\ncli"},
+			"channel\ntool\ncommand\nhttp\nmethod\n"
+			"service\nhook\nschedule\ncli"},
 		{"routes --kind=t", " ", "--kind=tool"},
 		{"routes --plugin=he", " :=", "hello"},
 		{"reload --wait=", " :=", "committed\nsettled"},

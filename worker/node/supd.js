@@ -1368,9 +1368,10 @@ class Received {
   }
 }
 
-/** A channel, as plugin.channel() returns it: `name`, `epoch`, which grows with
- * each start, and `cursor`, the position up to which all messages are taken, a
- * Buffer or null; in start() it says where to go on.
+/** A channel, as plugin.channel() returns it: `name`; `open`, whether it takes
+ * messages; `epoch`, which grows with each start; and `cursor`, the position up
+ * to which all messages are taken, a Buffer or null: in start() it says where to
+ * go on.
  *
  * At most one message of a lane is with supd at a time, so that one that is
  * asked again is not overtaken; those of other lanes go on meanwhile. supd keeps
@@ -1384,7 +1385,7 @@ class Channel {
     this.name = name;
     this.epoch = 0;
     this.cursor = null;
-    this.isOpen = false; // from the call of start to the request to stop
+    this.open = false; // from the call of start to the request to stop
     this.closedWhy = 'the channel is not started';
     this.runs = false; // sends are given to the plugin
     this.starting = null; // the request to start that opened it
@@ -1403,16 +1404,17 @@ class Channel {
    * pauses, while supd is busy: {id (the platform's own: the same again is
    * seen), lane (messages of one stay in order), cursor (the position after
    * it: bytes or a string), at (ms since 1970; else now), from: {id, name,
-   * verified}, chat: {id, type: 'direct', 'group' or 'channel'}, thread, reply_to, text, media,
-   * mentioned, edit_of, self, raw}. A promise of 'new', 'seen', or 'refused'
-   * (supd never takes it), which need not be awaited. acknowledge() is called,
+   * verified}, chat: {id, type: 'direct', 'group' or 'channel'}, thread,
+   * reply_to, text, media, mentioned, edit_of, self, raw}. A promise of 'new',
+   * 'seen', or 'refused' (supd never takes it), which need not be awaited.
+   * acknowledge() is called,
    * and awaited, after 'new' or 'seen', and never else: it acknowledges the
    * message at the platform. The promise fails with Stopped once the channel is
    * stopped, with NotJson, or with an Error whose code is of the wire. At most
    * 256 messages are in progress; others wait in line, 10000 at most. */
   receive(message, acknowledge) {
     const result = new Promise((done, failed) => {
-      if (!this.isOpen) throw new Stopped(this.closedWhy);
+      if (!this.open) throw new Stopped(this.closedWhy);
       const received = new Received(message, acknowledge, done, failed);
       if (this.count < CHANNEL_MESSAGES) this.admit(received);
       else if (this.line.length < CHANNEL_LINE) this.line.push(received);
@@ -1426,7 +1428,7 @@ class Channel {
    * await it before the platform is asked for more. Fails with Stopped. */
   room() {
     return new Promise((done, failed) => {
-      if (!this.isOpen) failed(new Stopped(this.closedWhy));
+      if (!this.open) failed(new Stopped(this.closedWhy));
       else if (this.count < CHANNEL_MESSAGES) done();
       else this.forRoom.push({done, failed});
     });
@@ -1438,7 +1440,7 @@ class Channel {
   status(state, text = '') {
     if (!CHANNEL_STATES.includes(state))
       throw new TypeError(`a state is one of ${CHANNEL_STATES.join(', ')}`);
-    if (!this.isOpen && !this.runs) return;
+    if (!this.open && !this.runs) return;
     this.plugin.notify('channel.status',
       [this.name, state, String(text).slice(0, 256)]);
   }
@@ -1515,7 +1517,7 @@ class Channel {
 
   refused(received, error) {
     this.owed--;
-    if (error.code === 'busy' && this.isOpen) {
+    if (error.code === 'busy' && this.open) {
       received.state = 'pausing';
       received.timer = setTimeout(() => this.ask(received), received.pause);
       received.pause = Math.min(2 * received.pause, BUSY_LAST);
@@ -1542,7 +1544,7 @@ class Channel {
     const next = this.messages.slice(at + 1).find((other) => !other.isOver &&
       other.lane === received.lane);
     if (state === 'taken') this.advance(at);
-    if (!this.isOpen) return;
+    if (!this.open) return;
     if (next) this.ask(next);
     while (this.line.length && this.count < CHANNEL_MESSAGES)
       this.admit(this.line.shift());
@@ -1564,17 +1566,17 @@ class Channel {
 
   // ---- starts and stops ----
 
-  open(epoch, cursor) {
+  reopen(epoch, cursor) {
     this.epoch = epoch;
     this.cursor = cursor;
     this.messages = [];
-    this.isOpen = true;
+    this.open = true;
   }
 
   // Takes no more; what supd was not asked for, or was too busy for, is over.
   close(why) {
-    if (!this.isOpen) return;
-    this.isOpen = false;
+    if (!this.open) return;
+    this.open = false;
     this.closedWhy = why;
     for (const received of this.messages) {
       if (received.state !== 'held' && received.state !== 'pausing') continue;
@@ -1633,7 +1635,7 @@ class Channel {
   start(req, handler, epoch, cursor) {
     this.request(req, 'channel.start', async () => {
       this.starting = req;
-      this.open(epoch, cursorOf(cursor));
+      this.reopen(epoch, cursorOf(cursor));
       req.onCancel(() => {
         if (this.starting === req) this.close('the start was cancelled');
       });
@@ -1844,8 +1846,8 @@ class Plugin {
    * start(channel, signal) connects, and returns nothing once the platform has
    * confirmed; stop(channel) disconnects, when supd has answered all messages,
    * and may return a cursor instead of that of the messages; send(target,
-   * content, call) sends, with target {chat, thread, reply_to}, content {text,
-   * format: 'plain' or 'markdown', media} and call.sendId, and returns the id or
+   * content, sendId, call) sends, with target {chat, thread, reply_to} and
+   * content {text, format: 'plain' or 'markdown', media}, and returns the id or
    * ids at the platform, or a receipt {ids, at}; it may throw NotSent or Retry,
    * and after anything else nobody knows whether it went out; find(sendId,
    * target, since (ms of 1970), call) says whether that message went out, in
@@ -1880,20 +1882,20 @@ class Plugin {
     return this.channels.get(name);
   }
 
-  /** Sends through a channel of any plugin. target: a chat, or {chat, thread,
-   * reply_to}; content: a string, or {text, format, media}. A promise of
-   * {sendId, state: 'sent', 'not_sent' or 'unknown', receipt}. options: {key
-   * (with the same one it is sent once), timeout} */
-  async send(channel, target, content, options = {}) {
-    checkKeys('send', 'option', ['key', 'timeout'], options);
+  /** Sends to a chat of a channel, of any plugin. content: a string, or {text,
+   * format, media}. A promise of [sendId, state, receipt], with a state of
+   * 'sent', 'not_sent' or 'unknown'. options: {thread, replyTo, key (with the
+   * same one it is sent once), timeout} */
+  async send(channel, chat, content, options = {}) {
+    checkKeys('send', 'option', ['thread', 'replyTo', 'key', 'timeout'],
+      options);
     const args = {
-      target: typeof target === 'string' ? {chat: target} : target,
+      target: withoutUndefined({chat, thread: options.thread,
+        reply_to: options.replyTo}),
       content: typeof content === 'string' ? {text: content, format: 'plain'}
         : content};
     if (options.key !== undefined) args.key = options.key;
-    const [sendId, state, receipt] =
-      await this.call('channel', channel, args, {timeout: options.timeout});
-    return {sendId, state, receipt};
+    return this.call('channel', channel, args, {timeout: options.timeout});
   }
 
   /** With `reload: exclusive` in plugin.yaml: handler() lets go of what only
@@ -2559,32 +2561,27 @@ class Plugin {
       else this.refuse(id, fail('busy', 'the channel is not connected'));
       return;
     }
-    const call = new Request(this, id, params[3]);
-    if (what === 'channel.send') call.sendId = params.shift();
+    const call = new Request(this, id, what === 'channel.find' ? 0 : params[3]);
+    const said = params.slice(0, 3);
+    if (what === 'channel.send') said.push(said.shift());
     this.begun(call);
-    const done = (value) => {
-      const receipt = receiptOf(value);
-      this.respond(id, what === 'channel.act' ? receipt : ['sent', receipt]);
-      this.ended(call);
-    };
-    const failed = (error) => {
+    serving.run(call, () => this.answerSend(call, what, handler, said));
+  }
+
+  async answerSend(call, what, handler, said) {
+    try {
+      const receipt = receiptOf(await handler(...said, call));
+      this.respond(call.id, what === 'channel.act' ? receipt
+        : ['sent', receipt]);
+    } catch (error) {
       try {
-        this.respond(id, stateOf(what, error));
+        this.respond(call.id, stateOf(what, error));
       } catch (problem) {
         this.failed(call, what, problem);
         return;
       }
-      this.ended(call);
-    };
-    serving.run(call, () => settle(
-      () => handler(...params.slice(0, what === 'channel.send' ? 2 : 3), call),
-      (value) => {
-        try {
-          done(value);
-        } catch (error) {
-          this.failed(call, what, error);
-        }
-      }, failed));
+    }
+    this.ended(call);
   }
 
   // ---- requests of clients ----

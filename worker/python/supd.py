@@ -1699,16 +1699,16 @@ _ACTIONS = ("edit", "delete", "react", "typing")
 
 
 class Channel(_Service):
-    """A channel as its decorator leaves it. What is not decorated below belongs
-    to the running channel: epoch, which grows with each start, and cursor, the
-    position up to which all messages are taken, bytes or None; in start() it
-    says where to go on."""
+    """A channel as its decorator leaves it. open: whether it takes messages;
+    epoch grows with each start; cursor is the position up to which all messages
+    are taken, bytes or None: in start() it says where to go on."""
 
     def __init__(self, running, start):
         super().__init__(start)
         self._running = running
         self._send = self._find = self._act = None
 
+    open = property(lambda self: self._running.is_open)
     epoch = property(lambda self: self._running.epoch)
     cursor = property(lambda self: self._running.cursor)
     name = property(lambda self: self._running.name)
@@ -1748,9 +1748,10 @@ class Channel(_Service):
         """Gives a message of the platform to supd, and asks again, with growing
         pauses, while supd is busy. message: {id (the platform's own: the same
         again is seen), lane (messages of one stay in order), cursor (the
-        position after it: bytes or str), at (ms since 1970; else now), from: {id, name,
-        verified}, chat: {id, type: direct, group or channel}, thread, reply_to,
-        text, media, mentioned, edit_of, self, raw}; None is left out.
+        position after it: bytes or str), at (ms since 1970; else now), from:
+        {id, name, verified}, chat: {id, type: direct, group or channel},
+        thread, reply_to, text, media, mentioned, edit_of, self, raw}; None is
+        left out.
 
         Returns "new", "seen", or "refused" (supd never takes it): on the loop
         something to await, or not; elsewhere it waits. acknowledge() is called,
@@ -1869,7 +1870,7 @@ class _Running:
         self.plugin, self.name = plugin, name
         self.epoch, self.cursor = 0, None
         self.runs = False   # sends are given to the plugin
-        self._is_open = False  # from the call of start to the request to stop
+        self.is_open = False  # from the call of start to the request to stop
         self._closed_why = "the channel is not started"
         self._starting = None  # the request to start that opened it
         self._turn = None      # the last start or stop
@@ -1898,7 +1899,7 @@ class _Running:
         return received.future
 
     def _need_open(self):
-        if not self._is_open:
+        if not self.is_open:
             raise Stopped(self._closed_why)
 
     async def room(self):
@@ -1970,7 +1971,7 @@ class _Running:
         self._settle()
 
     def _refused(self, received, problem):
-        if problem.code == "busy" and self._is_open:
+        if problem.code == "busy" and self.is_open:
             received.state = "pausing"
             pause = received.pause
             received.pause = min(2 * pause, _PAUSE_LAST)
@@ -1998,7 +1999,7 @@ class _Running:
         following = self._next_of(received.lane, at)
         if state == "taken":
             self._advance(at)
-        if not self._is_open:
+        if not self.is_open:
             return
         if following:
             self._ask(following)
@@ -2030,19 +2031,19 @@ class _Running:
     # ---- starts and stops ----
 
     def report(self, state, text):
-        if self._is_open or self.runs:
+        if self.is_open or self.runs:
             self.plugin._notify("channel.status", self.name, state, text)
 
     def _open(self, epoch, cursor):
         self.epoch, self.cursor = epoch, _bytes_of_cursor(cursor)
-        self._messages, self._is_open = [], True
+        self._messages, self.is_open = [], True
 
     def _close(self, why):
         """Takes no more; what supd was not asked for, or was too busy for, is
         over."""
-        if not self._is_open:
+        if not self.is_open:
             return
-        self._is_open, self._closed_why = False, why
+        self.is_open, self._closed_why = False, why
         for received in self._messages:
             if received.state in ("held", "pausing"):
                 received.state, received.fields = "lost", None

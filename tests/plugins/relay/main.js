@@ -39,8 +39,8 @@ const relay = {
     await hold('stop');
     return modes.stop === 'cursor' ? 'mine' : undefined;
   },
-  async send(target, content, call) {
-    note(`send ${call.sendId} ${target.chat} ${target.thread ?? '-'} ` +
+  async send(target, content, sendId) {
+    note(`send ${sendId} ${target.chat} ${target.thread ?? '-'} ` +
       content.text);
     return sent();
   },
@@ -127,12 +127,8 @@ plugin.tool('status', () => {
   channel.status('login', 'code?');
   channel.status('failed', 'banned');
 });
-plugin.tool('send', async () => {
-  const {sendId, state, receipt} = await plugin.send('other',
-    {chat: 'c1', thread: 't1', reply_to: 'r1'}, 'Hello',
-    {key: 'k1', timeout: 300});
-  return [sendId, state, receipt];
-});
+plugin.tool('send', () => plugin.send('other', 'c1', 'Hello',
+  {thread: 't1', replyTo: 'r1', key: 'k1', timeout: 300}));
 plugin.tool('offer', async () => {
   await plugin.replaceOffers(() => plugin.tool('another', () => null));
   return 'fine';
