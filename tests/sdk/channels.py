@@ -12,7 +12,7 @@ MESSAGES = 256  # in progress
 
 
 class Channels(Talk):
-    package = "relay"
+    package = channel = "relay"
 
     def setUp(self):
         super().setUp()
@@ -28,10 +28,10 @@ class Channels(Talk):
 
     def begin_start(self, epoch=1, cursor=None):
         return self.worker.begin("channel.start",
-                                 ["relay", epoch, cursor, 5000])
+                                 [self.channel, epoch, cursor, 5000])
 
     def begin_stop(self):
-        return self.worker.begin("channel.stop", ["relay", 5000])
+        return self.worker.begin("channel.stop", [self.channel, 5000])
 
     def start(self, epoch=1, cursor=None):
         self.assertEqual(self.answer(self.begin_start(epoch, cursor)),

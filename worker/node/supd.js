@@ -1394,6 +1394,7 @@ class Channel {
     // one stays.
     this.messages = [];
     this.count = 0; // of those that are not over
+    this.lanes = new Map(); // lane -> how many of them
     this.owed = 0; // answers of supd, and acknowledge() that runs
     this.line = []; // more of them
     this.forRoom = []; // who waits for room()
@@ -1448,11 +1449,22 @@ class Channel {
   // ---- messages ----
 
   admit(received) {
-    const isBehind = this.messages.some((other) => !other.isOver &&
-      other.lane === received.lane);
+    const before = this.lanes.get(received.lane) ?? 0;
+    this.lanes.set(received.lane, before + 1);
     this.messages.push(received);
     this.count++;
-    if (!isBehind) this.ask(received);
+    if (!before) this.ask(received);
+  }
+
+  // It is over. Returns how many others of its lane are not.
+  leave(received, state) {
+    const left = this.lanes.get(received.lane) - 1;
+    received.state = state;
+    received.fields = null;
+    this.count--;
+    if (left) this.lanes.set(received.lane, left);
+    else this.lanes.delete(received.lane);
+    return left;
   }
 
   // The position that is reached once it is taken, as far as supd can know.
@@ -1538,11 +1550,9 @@ class Channel {
   // The message has ended: others may go on.
   over(received, state) {
     const at = this.messages.indexOf(received);
-    received.state = state;
-    received.fields = null;
-    this.count--;
-    const next = this.messages.slice(at + 1).find((other) => !other.isOver &&
-      other.lane === received.lane);
+    const next = this.leave(received, state)
+      ? this.messages.slice(at).find((other) => !other.isOver &&
+        other.lane === received.lane) : undefined;
     if (state === 'taken') this.advance(at);
     if (!this.open) return;
     if (next) this.ask(next);
@@ -1581,9 +1591,7 @@ class Channel {
     for (const received of this.messages) {
       if (received.state !== 'held' && received.state !== 'pausing') continue;
       clearTimeout(received.timer);
-      received.state = 'lost';
-      received.fields = null;
-      this.count--;
+      this.leave(received, 'lost');
       received.failed(new Stopped(why));
     }
     for (const {failed} of [...this.line.splice(0), ...this.forRoom.splice(0)])

@@ -1878,6 +1878,7 @@ class _Running:
         # one stays.
         self._messages = []
         self._count = 0     # of those that are not over
+        self._lanes = {}    # lane -> how many of them
         self._owed = 0      # answers of supd, and acknowledge() that runs
         self._line = deque()   # more of them
         self._for_room, self._for_quiet = _Line(), _Line()
@@ -1908,18 +1909,22 @@ class _Running:
             await self._for_room.wait()
             self._need_open()
 
-    def _next_of(self, lane, start):
-        for other in self._messages[start:]:
-            if other.lane == lane and not other.is_over():
-                return other
-        return None
-
     def _admit(self, received):
-        is_behind = self._next_of(received.lane, 0)
+        before = self._lanes.get(received.lane, 0)
+        self._lanes[received.lane] = before + 1
         self._messages.append(received)
         self._count += 1
-        if not is_behind:
+        if not before:
             self._ask(received)
+
+    def _leave(self, received, state):
+        """It is over. Whether others of its lane are not."""
+        received.state, received.fields = state, None
+        self._count -= 1
+        self._lanes[received.lane] -= 1
+        if not self._lanes[received.lane]:
+            del self._lanes[received.lane]
+        return received.lane in self._lanes
 
     def _cursor_with(self, received):
         """The position that is reached once it is taken, as far as supd can
@@ -1993,10 +1998,11 @@ class _Running:
 
     def _over(self, received, state):
         """The message has ended: others may go on."""
-        received.state, received.fields = state, None
-        self._count -= 1
-        at = self._messages.index(received)
-        following = self._next_of(received.lane, at)
+        at, following = self._messages.index(received), None
+        if self._leave(received, state):
+            following = next(other for other in self._messages[at:] if
+                             other.lane == received.lane and
+                             not other.is_over())
         if state == "taken":
             self._advance(at)
         if not self.is_open:
@@ -2046,8 +2052,7 @@ class _Running:
         self.is_open, self._closed_why = False, why
         for received in self._messages:
             if received.state in ("held", "pausing"):
-                received.state, received.fields = "lost", None
-                self._count -= 1
+                self._leave(received, "lost")
                 _fail(received.future, Stopped(why))
         while self._line:
             _fail(self._line.popleft().future, Stopped(why))
