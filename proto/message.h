@@ -148,8 +148,6 @@
 		"name, epoch, cursor, deadline_ms; answer: nil or an error")   \
 	X(CHANNEL_STOP, "channel.stop", REQUEST, TO_WORKER, "su",              \
 		"name, deadline_ms; answer: [cursor] or an error")             \
-	X(CHANNEL_MESSAGE, "channel.message", REQUEST, TO_SUPD, "sx",          \
-		"name, message; answer: new, seen or refused, or an error")    \
 	X(CHANNEL_SEND, "channel.send", REQUEST, TO_WORKER, "ssmmu",           \
 		"name, send_id, target, content, deadline_ms; answer: "        \
 		"[state, receipt]")                                            \
@@ -157,6 +155,8 @@
 		"name, send_id, target, since_ms; answer: [state, receipt]")   \
 	X(CHANNEL_ACT, "channel.act", REQUEST, TO_WORKER, "ssmxu",             \
 		"name, action, target, args, deadline_ms; answer: receipt")    \
+	X(CHANNEL_MESSAGE, "channel.message", REQUEST, TO_SUPD, "sx",          \
+		"name, message; answer: new, seen or refused, or an error")    \
 	X(CHANNEL_STATUS, "channel.status", NOTIFICATION, TO_SUPD, "sss",      \
 		"name, state, text")                                           \
 	X(QUIESCE, "quiesce", REQUEST, TO_WORKER, "u",                         \

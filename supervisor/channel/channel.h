@@ -31,6 +31,10 @@ void channels_stop(struct channels *all, uint64_t limit_ms,
 /* `messages` of the configuration may have changed. */
 void channels_configure(struct channels *all, const struct config *config);
 
+/* Whether a message is on its way between the worker and supd, of a channel
+ * that only one worker may have. NULL is fine. */
+bool channels_are_busy(const struct worker *w);
+
 /* A request `channel.message` came. */
 void channels_take(struct worker *w, const struct message *m);
 

@@ -123,6 +123,16 @@ remove_owner(struct channel_owner *o)
 	free(o);
 }
 
+/* Whoever waits for the channel to be opened asks again. */
+static void
+look_at(struct plugin *p)
+{
+	if (p && p->active)
+		services_look(p->active);
+	if (p && p->candidate && p->candidate->state == WORKER_READY)
+		services_look(p->candidate);
+}
+
 /* ---- what an earlier supd left ---- */
 
 static void ask_recall(struct channels *all);
@@ -134,14 +144,8 @@ recall_ended(struct channels *all)
 	struct gateway *g = all->gateway;
 
 	all->recall = RECALL_DONE;
-	for (uint32_t i = 0; i < g->plugin_count; i++) {
-		struct plugin *p = g->plugins[i];
-
-		if (p && p->active)
-			services_look(p->active);
-		if (p && p->candidate && p->candidate->state == WORKER_READY)
-			services_look(p->candidate);
-	}
+	for (uint32_t i = 0; i < g->plugin_count; i++)
+		look_at(g->plugins[i]);
 }
 
 static void
@@ -203,7 +207,7 @@ on_trouble(void *user, const char *reason)
 	struct channels *all = user;
 
 	news_gateway(all->gateway,
-		reason ? "messages.unavailable" : "messages.available",
+		reason ? "channel.store_unavailable" : "channel.store_available",
 		reason ? json_pack("{s:s}", "reason", reason) : json_object());
 }
 
@@ -212,7 +216,7 @@ on_damaged(void *user, const char *path)
 {
 	struct channels *all = user;
 
-	news_gateway(all->gateway, "messages.damaged",
+	news_gateway(all->gateway, "channel.store_damaged",
 		json_pack("{s:s}", "movedTo", path));
 }
 
@@ -263,22 +267,18 @@ static void
 on_opened(struct store_call *call, const struct store_result *result)
 {
 	struct channel *c = container_of(call, struct channel, open);
-	struct plugin *p = channel_plugin(c);
-	struct worker *w = p ? plugin_worker(p, c->open_worker) : NULL;
 
 	c->is_opening = false;
 	forget_open(c);
-	if (result->answer == STORE_OK) {
-		c->is_open = true;
-		c->open_epoch = result->epoch;
-		if (result->cursor.length)
-			c->open_cursor = memory_copy_bytes(
-				result->cursor.at, result->cursor.length);
-		c->open_cursor_length = result->cursor.length;
-	}
-	/* else it is asked again with the next try */
-	if (w && result->answer == STORE_OK)
-		services_look(w);
+	if (result->answer != STORE_OK)
+		return; /* it is asked again with the next try */
+	c->is_open = true;
+	c->open_epoch = result->epoch;
+	if (result->cursor.length)
+		c->open_cursor = memory_copy_bytes(
+			result->cursor.at, result->cursor.length);
+	c->open_cursor_length = result->cursor.length;
+	look_at(channel_plugin(c));
 }
 
 static bool
@@ -303,12 +303,12 @@ starts(struct worker *w, const struct registration *r, uint64_t *epoch,
 		add_owner(c, w, r, *epoch);
 		return true;
 	}
+	c->plugin = w->plugin;
 	if (c->is_opening)
 		return false;
 	forget_open(c);
 	c->is_opening = true;
 	c->open_worker = w->id;
-	c->plugin = w->plugin;
 	message_store_open_channel(
 		all->store, &c->open, bytes_of(c->name), *epoch);
 	return false;

@@ -126,9 +126,19 @@ inbound_let_go(struct channel_owner *o)
 void
 inbound_forget_owner(struct channel_owner *o)
 {
+	struct worker *w = worker_of(o);
+	bool listens = w && w->state < WORKER_STOPPING;
+
 	while (!list_is_empty(&o->askers)) {
+		struct asker *a =
+			container_of(o->askers.next, struct asker, of_owner);
+
+		if (listens) {
+			tell_busy(a, "the channel is stopped");
+			continue;
+		}
 		o->channel->answers[INBOUND_ANSWER_LOST]++;
-		leave(container_of(o->askers.next, struct asker, of_owner));
+		leave(a);
 	}
 }
 

@@ -209,6 +209,8 @@ on_response(struct message_store *s, const struct message *m)
 		message_store_kill(s);
 		return;
 	}
+	s->has_answered = true;
+	message_store_be_patient(s);
 	if (store_op_is_change(r->op)) {
 		s->changes_sent--;
 		if (said == STORE_BUSY) {
@@ -270,7 +272,8 @@ message_store_on_message(struct peer *p, const struct message *m)
 	if (s->state == STORE_STARTING) {
 		s->state = STORE_UP;
 		s->is_impatient = false;
-		ev_timer_stop(p->group->loop, &s->patience);
+		if (!s->others.count)
+			message_store_be_patient(s);
 	}
 	if (m->kind == MESSAGE_RESPONSE)
 		on_response(s, m);

@@ -14,6 +14,7 @@
 /* After a change was BUSY: the pause until all such are sent again. */
 #define STORE_AGAIN_S 1.
 #define STORE_ORPHANS_MAX 65536
+#define STORE_WORDS_BYTES 512
 
 /* Requests are numbered in the order in which they were made, and each list is
  * in that order. */
@@ -32,8 +33,8 @@ struct store_request {
 enum store_state {
 	STORE_IDLE,	/* never needed */
 	STORE_STARTING, /* the process runs, but has not said anything */
-	STORE_UP,
-	STORE_DOWN, /* waits to be started again, or for its end */
+	STORE_UP,	/* it has said that it works, or why it does not */
+	STORE_DOWN,	/* waits to be started again, or for its end */
 	STORE_STOPPED,
 };
 
@@ -61,9 +62,12 @@ struct message_store {
 	/* Puts that may be on the disk although nobody was answered so: keys
 	 * of map, no values. The next put of the same message is NEW. */
 	struct map orphans;
+	uint64_t orphans_lost;
 	struct buffer parts, scratch;
 	struct error trouble;
+	char last_words[STORE_WORDS_BYTES]; /* of a process that ends */
 	bool is_impatient; /* nothing but changes waits for the process */
+	bool has_answered; /* this process, at least once */
 	ev_timer respawn, patience, again, deliver, limit;
 	unsigned pause_ms;
 	uint64_t restarts, refusals;
@@ -78,7 +82,7 @@ store_op_is_change(enum store_op op)
 	return op == STORE_OP_STATE || op == STORE_OP_CURSOR;
 }
 
-/* ---- message_store.c ---- */
+/* ---- message_store_queue.c ---- */
 /* Takes a request over: sends it, keeps it, or refuses it. */
 void message_store_submit(struct message_store *s, struct store_request *r);
 /* It will be answered so, in a later turn. Takes it over. */
@@ -92,16 +96,26 @@ void message_store_stall(struct message_store *s, struct store_request *r);
 void message_store_resume(struct message_store *s);
 /* Everything that is not answered is to be sent to the next process. */
 void message_store_collect(struct message_store *s);
+/* From now on nothing but changes waits longer than STORE_PATIENCE_MS for a
+ * process that answers, until message_store_be_patient(). */
+void message_store_await_answer(struct message_store *s);
+void message_store_be_patient(struct message_store *s);
 /* Answers all that need not wait with BUSY. */
 void message_store_lose_patience(struct message_store *s);
-void message_store_set_trouble(struct message_store *s, const char *text);
-/* Goes on with a stop. */
-void message_store_look_if_stopped(struct message_store *s);
+/* A put that may be on the disk although nobody was answered so. */
 void message_store_orphan(
 	struct message_store *s, const struct store_request *r);
 /* Whether it was one; it is none any more. */
 bool message_store_adopt(
 	struct message_store *s, const struct store_request *r);
+/* Of the timers `deliver` and `again`. */
+void message_store_on_deliver(struct ev_loop *loop, ev_timer *w, int events);
+void message_store_on_again(struct ev_loop *loop, ev_timer *w, int events);
+
+/* ---- message_store.c ---- */
+void message_store_set_trouble(struct message_store *s, const char *text);
+/* Goes on with a stop. */
+void message_store_look_if_stopped(struct message_store *s);
 
 /* ---- message_store_process.c ---- */
 void message_store_start(struct message_store *s);

@@ -14,7 +14,6 @@
 
 #define PROGRAM_NAME "supd-store"
 #define BUILD_PATH "../supervisor/channel/store/" PROGRAM_NAME
-#define LINE_MAX_BYTES 300
 
 char *
 message_store_program(const char *worker_program)
@@ -50,7 +49,6 @@ static void
 go_down(struct message_store *s, const char *how)
 {
 	struct ev_loop *loop = s->owner.group->loop;
-	bool had_worked = s->state == STORE_UP;
 
 	if (peer_is_open(&s->peer))
 		peer_read_rest(&s->peer);
@@ -61,7 +59,7 @@ go_down(struct message_store *s, const char *how)
 	message_store_look_if_stopped(s);
 	if (s->state == STORE_STOPPED)
 		return;
-	if (had_worked)
+	if (s->has_answered)
 		s->pause_ms = STORE_PAUSE_MIN_MS;
 	log_warn("message store: %s; starting it again in %u ms", how,
 		s->pause_ms);
@@ -69,12 +67,9 @@ go_down(struct message_store *s, const char *how)
 	ev_timer_start(loop, &s->respawn);
 	s->pause_ms = s->pause_ms * 2 > STORE_PAUSE_MAX_MS ? STORE_PAUSE_MAX_MS
 							   : s->pause_ms * 2;
-	if (s->is_impatient) {
+	if (s->is_impatient)
 		message_store_lose_patience(s);
-	} else if (!ev_is_active(&s->patience)) {
-		ev_timer_set(&s->patience, STORE_PATIENCE_MS / 1000., 0.);
-		ev_timer_start(loop, &s->patience);
-	}
+	message_store_await_answer(s);
 }
 
 static void
@@ -88,6 +83,8 @@ on_end(struct child *c)
 	child_read_rest(c);
 	child_reap(c);
 	snprintf(text, sizeof(text), "its process has ended (%s)", how);
+	if (!s->last_words[0])
+		snprintf(s->last_words, sizeof(s->last_words), "%s", text);
 	go_down(s, text);
 }
 
@@ -95,7 +92,7 @@ on_end(struct child *c)
 static void
 on_output(struct child *c, enum child_stream stream, struct bytes bytes)
 {
-	char line[LINE_MAX_BYTES];
+	char line[STORE_WORDS_BYTES];
 	size_t length = bytes.length < sizeof(line) - 1 ? bytes.length
 							: sizeof(line) - 1;
 
@@ -104,6 +101,8 @@ on_output(struct child *c, enum child_stream stream, struct bytes bytes)
 	memcpy(line, bytes.at, length);
 	line[length] = '\0';
 	log_warn("message store: %s", clean_text(line, ""));
+	snprintf(container_of(c, struct message_store, child)->last_words,
+		STORE_WORDS_BYTES, "%s", line);
 }
 
 static const struct child_ops child_ops = {
@@ -131,14 +130,18 @@ message_store_reap(struct message_store *s)
 
 /* ---- the socket ---- */
 
+/* The process ends, and on_end comes; it is killed if that takes long. */
 static void
 on_close(struct peer *p, const char *reason)
 {
 	struct message_store *s = p->owner;
 
-	if (reason)
-		log_error("message store: %s", reason);
-	message_store_kill(s); /* on_end comes */
+	s->state = STORE_DOWN;
+	message_store_await_answer(s);
+	if (!reason)
+		return;
+	log_error("message store: %s", reason);
+	message_store_kill(s);
 }
 
 static void
@@ -208,15 +211,15 @@ message_store_start(struct message_store *s)
 	struct error err;
 
 	s->restarts += s->state != STORE_IDLE;
+	s->has_answered = false;
+	s->last_words[0] = '\0';
 	if (spawn_store(s, &err) < 0) {
+		snprintf(s->last_words, sizeof(s->last_words), "%s", err.text);
 		go_down(s, err.text);
 		return;
 	}
 	s->state = STORE_STARTING;
 	send_settings(s);
 	message_store_pump(s);
-	if (!ev_is_active(&s->patience) && !s->is_impatient) {
-		ev_timer_set(&s->patience, STORE_PATIENCE_MS / 1000., 0.);
-		ev_timer_start(s->owner.group->loop, &s->patience);
-	}
+	message_store_await_answer(s);
 }

@@ -140,6 +140,28 @@ channels_store_view(const struct channels *all)
 /* ---- figures ---- */
 
 bool
+channels_are_busy(const struct worker *w)
+{
+	const struct registration_set *set = w ? &w->registrations : NULL;
+
+	/* channels are the first in the order of registrations */
+	for (uint32_t i = 0; set && set->order && i < set->count; i++) {
+		const struct registration *r = &set->items[set->order[i]];
+		struct channel_owner *o;
+
+		if (r->kind != REGISTRATION_CHANNEL)
+			return false;
+		if (r->channel.overlap)
+			continue;
+		o = channel_owner_of(channel_of(w, r), w);
+		if (o && (!list_is_empty(&o->askers) ||
+				 o->channel->send_lanes.busy))
+			return true;
+	}
+	return false;
+}
+
+bool
 channels_figures(const struct worker *w, const struct registration *r,
 	struct channel_figures *out)
 {

@@ -6,6 +6,8 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "proto/util/text.h"
+#include "supervisor/channel/channel.h"
+#include "supervisor/event/services.h"
 #include "supervisor/reload/build.h"
 #include "supervisor/reload/transaction.h"
 
@@ -224,6 +226,9 @@ reload_is_safe(const struct gateway *g, const struct plugin *p,
 		reason = "reload already in progress";
 	else if (!build_package_is_there(g, p))
 		reason = "package missing";
+	else if (services_are_exclusive(p->active) &&
+		 channels_are_busy(p->active))
+		reason = "messages in flight";
 	if (reason_out)
 		*reason_out = reason;
 	return !reason;

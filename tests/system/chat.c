@@ -109,6 +109,19 @@ chat_say(struct gateway_run *g, const char *id, const char *format, ...)
 	free(path);
 }
 
+void
+chat_say_many(struct gateway_run *g, const char *id, unsigned count)
+{
+	char *path = path_of(g, id, "inbox");
+	FILE *file = fopen(path, "a");
+
+	cr_assert_not_null(file);
+	for (unsigned i = 0; i < count; i++)
+		fprintf(file, "{\"id\": \"n%u\", \"text\": \"x\"}\n", i);
+	fclose(file);
+	free(path);
+}
+
 char *
 chat_file(struct gateway_run *g, const char *id, const char *file)
 {

@@ -104,8 +104,8 @@ store_bed_await(struct store_bed *bed, const unsigned *count, unsigned least)
 	}
 }
 
-static void
-heard_stopped(void *user)
+void
+store_bed_heard_stop(void *user)
 {
 	++*(unsigned *)user;
 }
@@ -118,7 +118,7 @@ store_bed_stop(struct store_bed *bed)
 	if (!bed->store)
 		return;
 	message_store_stop(
-		bed->store, DEADLINE_MS(10000), heard_stopped, &stopped);
+		bed->store, DEADLINE_MS(10000), store_bed_heard_stop, &stopped);
 	store_bed_await(bed, &stopped, 1);
 	message_store_destroy(bed->store);
 	bed->store = NULL;

@@ -25,7 +25,9 @@ struct store_bed {
  * bed_open(). */
 void store_bed_make(struct store_bed *bed);
 void store_bed_open(struct store_bed *bed);
-void store_bed_stop(struct store_bed *bed);	  /* as supd stops it */
+void store_bed_stop(struct store_bed *bed); /* as supd stops it */
+/* For message_store_stop(): increments the unsigned at `user`. */
+void store_bed_heard_stop(void *user);
 void store_bed_clear(struct store_bed *bed);	  /* stops it, too */
 pid_t store_bed_pid(const struct store_bed *bed); /* 0: no process */
 void store_bed_kill(const struct store_bed *bed);

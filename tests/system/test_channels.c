@@ -309,6 +309,24 @@ Test(channels, acknowledge_what_is_handled_only_then)
 	run_end(g);
 }
 
+Test(channels, are_not_safe_to_reload_with_messages_in_flight)
+{
+	struct gateway_run *g = start_talk(
+		"ack: handled", "has: \"command,observer\"");
+	struct ctl *c;
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/slow 1\"");
+	chat_await(g, "a", "heard", "1 slow 1", 1);
+	c = ctl_expect(g, 6, "can-reload", "a", NULL);
+	cr_expect_str_eq(ctl_text(c, "reason"), "messages in flight");
+	ctl_destroy(c);
+	ctl_destroy(ctl_expect(g, 6, "reload", "a", "--if-safe", NULL));
+	chat_set(g, "a", "gate", "");
+	chat_await(g, "a", "journal", "1 new m1", 1);
+	ctl_destroy(ctl_expect(g, 0, "can-reload", "a", NULL));
+	run_end(g);
+}
+
 Test(channels, say_what_is_wrong_with_a_message)
 {
 	struct gateway_run *g = start_talk("", "has: observer");
@@ -322,6 +340,27 @@ Test(channels, say_what_is_wrong_with_a_message)
 	chat_await(g, "a", "journal", "chat.type of the message must be", 1);
 	chat_say(g, "a", "\"id\": \"m3\", \"at\": \"now\"");
 	chat_await(g, "a", "journal", "at of the message must be a number", 1);
+	run_end(g);
+}
+
+/* The first one holds its lane, so all others wait. */
+Test(channels, take_no_more_than_they_keep_and_lose_nothing)
+{
+	struct gateway_run *g = start_talk("together: true",
+		"has: \"command,observer\"");
+	const unsigned most = 10000, more = 40;
+
+	chat_say(g, "a", "\"id\": \"m\", \"text\": \"/slow 1\"");
+	chat_await(g, "a", "heard", "1 slow 1", 1);
+	chat_say_many(g, "a", most - 1 + more);
+	chat_await(g, "a", "journal", "1 new ", most);
+	struct ctl *c = ctl_expect(g, 0, "channels", NULL);
+	cr_expect_eq(ctl_number(c, "channels.0.pending"), most);
+	cr_expect_geq(ctl_number(c, "channels.0.answers.busy"), 1);
+	ctl_destroy(c);
+	chat_set(g, "a", "gate", "");
+	chat_await(g, "a", "journal", "1 new ", most + more);
+	chat_await(g, "a", "heard", "heard room n", most - 1 + more);
 	run_end(g);
 }
 
@@ -610,7 +649,8 @@ Test(channels, send_what_users_want_sent)
 /* ---- in other languages ---- */
 
 static void
-try_language(const char *package, const char *exec)
+try_language(const char *package, const char *exec, const char *first,
+	const char *again)
 {
 	struct gateway_run *g = run_create();
 
@@ -620,11 +660,12 @@ try_language(const char *package, const char *exec)
 	chat_await(g, "a", "journal", "1 start 1 nil", 1);
 	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/echo hello\"");
 	chat_await(g, "a", "outbox", "echo hello", 1);
-	chat_await(g, "a", "journal", "1 new m1", 1);
+	chat_await(g, "a", "journal", first, 1);
 	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
 	chat_await(g, "a", "journal", "2 start 2 1", 1);
 	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/echo hello\"");
-	chat_await(g, "a", "journal", "2 seen m1", 1);
+	chat_await(g, "a", "journal", again, 1);
+	cr_expect_eq(chat_count(g, "a", "outbox", "echo hello"), 1);
 	run_announce(g, "exit status 9");
 	chat_set(g, "a", "sends", "retry late");
 	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"/send bob two\"");
@@ -638,5 +679,11 @@ try_language(const char *package, const char *exec)
 
 Test(channels, are_the_same_in_node)
 {
-	try_language("chat-node", "exec: [node, main.js]");
+	try_language("chat-node", "exec: [node, main.js]", "1 new m1",
+		"2 seen m1");
+}
+
+Test(channels, are_the_same_in_c)
+{
+	try_language("chat-c", "run: chat.so", "1 taken m1", "2 taken m1");
 }

@@ -634,3 +634,19 @@ Test(message_store, only_one_process_has_it_open)
 		other.reason.text);
 	db_finish(&other);
 }
+
+Test(message_store, channels_of_one_database_have_a_number)
+{
+	struct stored_message found;
+	char name[16];
+
+	for (unsigned i = 0; i < CHANNELS_MAX; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		cr_assert(channels_need(&db, bytes_of(name)));
+	}
+	cr_expect_eq(put("another", "1", &found), STORE_CONFLICT);
+	cr_expect_eq(put("17", "1", &found), STORE_NEW);
+	reopen();
+	cr_expect_eq(channels_count(&db), CHANNELS_MAX);
+	cr_expect_eq(put("17", "1", &found), STORE_SEEN);
+}

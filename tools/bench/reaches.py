@@ -80,6 +80,8 @@ REACHES = table(
     ("schedules", BOTH, "supd, of one core", AT_MOST, 3),
     ("schedules", BOTH, "latest of *", AT_MOST, 50),
     ("schedules", BOTH, "due times without a tick", AT_MOST, 0),
+    ("store", ANY, "*: CPU of a message in groups", AT_MOST, 15),
+    ("store", ANY, "sync normal: p99 to new at *", AT_MOST, 20),
     ("sse", BOTH, "events/s that arrived", AT_LEAST, 9500.0),
     ("sse", BOTH, "supd, of one core", AT_MOST, 25),
     ("download", BOTH, "static against nginx", AT_LEAST, 0.8),

@@ -6,15 +6,26 @@
 
 #define STACK_BYTES ((size_t)256 * 1024)
 
+/* A connection that has read nothing does not know that there is a log. */
+static int
+open_own(struct checkpoint *c)
+{
+	if (c->handle)
+		return SQLITE_OK;
+	c->code = sqlite3_open_v2(c->db->path, &c->handle,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (c->code != SQLITE_OK)
+		return c->code;
+	return sqlite3_exec(
+		c->handle, "SELECT seq FROM base", NULL, NULL, NULL);
+}
+
 static void *
 run(void *user)
 {
 	struct checkpoint *c = user;
 
-	c->code = SQLITE_OK;
-	if (!c->handle)
-		c->code = sqlite3_open_v2(c->db->path, &c->handle,
-			SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	c->code = open_own(c);
 	if (c->code == SQLITE_OK)
 		c->code = sqlite3_wal_checkpoint_v2(
 			c->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);

@@ -1,6 +1,7 @@
 /* db: statements, groups, and how SQLite fails. Opening is db_open.c. */
 #include "supervisor/channel/store/db_parts.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,10 @@
 
 #include "proto/util/memory.h"
 #include "supervisor/channel/store/channels.h"
+
+/* As the statements and the schema have them. */
+static_assert(STORED_PENDING + DB_STATE_OFFSET == 2, "state of a new message");
+static_assert(STORED_DONE + DB_STATE_OFFSET == 4, "index of unfinished ones");
 
 static const char *const statement_texts[DB_STATEMENT_COUNT] = {
 #define X(name, sql) [DB_##name] = sql,
@@ -41,6 +46,9 @@ db_finish(struct db *db)
 static enum db_failure
 failure_of(int code, int system)
 {
+	/* After a failed sync nobody knows what is on the disk. */
+	if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC)
+		return DB_BROKEN;
 	switch (code & 0xff) {
 	case SQLITE_FULL:
 		return DB_FULL;
@@ -52,7 +60,7 @@ failure_of(int code, int system)
 		return DB_DAMAGED;
 	case SQLITE_IOERR:
 	case SQLITE_CANTOPEN:
-		if (system == ENOSPC || system == EDQUOT)
+		if (system == ENOSPC || system == EDQUOT || system == EFBIG)
 			return DB_FULL;
 		return DB_BROKEN;
 	default:
@@ -60,23 +68,46 @@ failure_of(int code, int system)
 	}
 }
 
+/* The errno of the last failure of a file: the log's or the database's. */
+static int
+errno_of(struct db *db, int code)
+{
+	static const int files[] = {
+		SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER};
+	int system = sqlite3_system_errno(db->handle);
+
+	if ((code & 0xff) != SQLITE_IOERR && (code & 0xff) != SQLITE_CANTOPEN)
+		return 0;
+	for (int i = 0; i < 2 && !system; i++) {
+		sqlite3_file *file = NULL;
+
+		sqlite3_file_control(db->handle, "main", files[i], &file);
+		if (file && file->pMethods)
+			file->pMethods->xFileControl(
+				file, SQLITE_FCNTL_LAST_ERRNO, &system);
+	}
+	return system;
+}
+
 int
 db_fail(struct db *db, const char *what)
 {
 	int code = sqlite3_extended_errcode(db->handle);
-	int system = sqlite3_system_errno(db->handle);
+	int system = errno_of(db, code);
+	const char *text = sqlite3_errmsg(db->handle);
 
 	db->failure = failure_of(code, system);
-	if ((code & 0xff) == SQLITE_BUSY)
+	if (db->failure == DB_FULL)
 		return error_set(&db->reason,
-			"cannot %s %s: another process has it open", what,
-			db->path);
-	error_set(&db->reason, "cannot %s %s: %s", what, db->path,
-		sqlite3_errmsg(db->handle));
-	if (system && (code & 0xff) != SQLITE_NOTADB)
-		error_set_errno(&db->reason, system, "cannot %s %s: %s", what,
-			db->path, sqlite3_errmsg(db->handle));
-	return -1;
+			"no space is left for %s (%s); messages are refused "
+			"until there is",
+			db->path, strerror(system ? system : ENOSPC));
+	if ((code & 0xff) == SQLITE_BUSY)
+		text = "another process has it open";
+	if (system)
+		return error_set_errno(&db->reason, system, "cannot %s %s: %s",
+			what, db->path, text);
+	return error_set(&db->reason, "cannot %s %s: %s", what, db->path, text);
 }
 
 /* ---- statements ---- */
@@ -105,7 +136,7 @@ db_step(struct db *db, sqlite3_stmt *s)
 		sqlite3_reset(s);
 		return 0;
 	}
-	db_fail(db, sqlite3_stmt_readonly(s) ? "read" : "write");
+	db_fail(db, db->in_group ? "write" : "read");
 	sqlite3_reset(s);
 	return -1;
 }

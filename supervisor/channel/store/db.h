@@ -101,6 +101,7 @@ struct db {
 	enum db_failure failure;
 	struct error reason; /* of the last failure */
 	char *aside;	     /* db_open() put a damaged one there; or NULL */
+	bool replaces; /* the next one that is made: one that was damaged */
 	bool in_group;
 	uint64_t next_seq, epoch_base;
 	struct channels *channels;

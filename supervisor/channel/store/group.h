@@ -10,6 +10,10 @@
 
 #define GROUP_REQUESTS_MAX 1000
 #define GROUP_US_MAX 5000 /* of work, before it is committed */
+/* From one commit to the next: under load a group gets what comes meanwhile,
+ * because a commit costs as much as ten messages. A lone request never waits.
+ */
+#define GROUP_PAUSE_US 1000
 
 struct group {
 	struct buffer encoded;

@@ -59,8 +59,9 @@ take_socket(void)
 
 	if (fstat(STDOUT_FILENO, &is) < 0 || !S_ISSOCK(is.st_mode))
 		return -1;
-	fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	fd = dup3(STDOUT_FILENO, STDERR_FILENO + 1, O_CLOEXEC);
 	dup2(STDIN_FILENO, STDOUT_FILENO);
+	close_range((unsigned)fd + 1, ~0u, 0);
 	return fd;
 }
 

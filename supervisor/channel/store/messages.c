@@ -1,24 +1,8 @@
 /* messages: one statement or two for each request. */
-#include "supervisor/channel/store/messages.h"
+#include "supervisor/channel/store/messages_parts.h"
 
 #include "proto/util/clock.h"
 #include "supervisor/channel/store/channels.h"
-
-static int
-damaged(struct db *db, const char *what)
-{
-	db->failure = DB_DAMAGED;
-	return error_set(&db->reason, "%s has %s", db->path, what);
-}
-
-/* STORED_STATE_COUNT: not a state. */
-static enum stored_state
-state_of(uint64_t number)
-{
-	number -= DB_STATE_OFFSET;
-	return number < STORED_STATE_COUNT ? (enum stored_state)number
-					   : STORED_STATE_COUNT;
-}
 
 static void
 remember(struct db *db, uint64_t seq, uint64_t line, enum stored_state state)
@@ -69,14 +53,14 @@ find(struct db *db, const struct channel *c, const struct stored_message *m,
 	*found_out = (struct stored_message){
 		.seq = db_number(s, 0),
 		.outbound = m->outbound,
-		.state = state_of(db_number(s, 1)),
+		.state = messages_state(db_number(s, 1)),
 		.tries = (uint32_t)db_number(s, 2),
 		.at_ms = db_number(s, 3),
 		.note = db_column_bytes(s, 5),
 	};
 	*token_out = db_number(s, 4);
 	if (found_out->state == STORED_STATE_COUNT)
-		return damaged(db, "a message in no state");
+		return messages_damaged(db, "a message in no state");
 	return 1;
 }
 
@@ -106,7 +90,7 @@ messages_put(struct db *db, const struct stored_message *m, uint64_t token,
 	}
 	result = find(db, c, m, &its_token, found_out);
 	if (!result)
-		return damaged(db, "an index without its message");
+		return messages_damaged(db, "an index without its message");
 	if (result < 0)
 		return -1;
 	return its_token == token ? STORE_NEW : STORE_SEEN;
@@ -135,7 +119,7 @@ look_up(struct db *db, uint64_t seq, uint64_t *line_out,
 	if (more <= 0)
 		return more;
 	*line_out = db_number(s, 0);
-	*state_out = state_of(db_number(s, 1));
+	*state_out = messages_state(db_number(s, 1));
 	sqlite3_reset(s);
 	return 1;
 }
@@ -153,7 +137,8 @@ messages_set_state(struct db *db, const struct stored_change *change)
 		return result < 0 ? -1 : STORE_NOT_FOUND;
 	c = channels_of_line(db, line);
 	if (!c || from == STORED_STATE_COUNT)
-		return damaged(db, "a message of no channel, or in no state");
+		return messages_damaged(
+			db, "a message of no channel, or in no state");
 	s = db_statement(db, DB_SET_STATE);
 	if (!s)
 		return -1;
@@ -213,35 +198,6 @@ messages_move(struct db *db, uint64_t seq, enum stored_state to)
 	return result == STORE_OK ? messages_set_state(db, &change) : result;
 }
 
-/* ---- reading ---- */
-
-/* Statements that begin with seq, line, state, tries, at_ms, body_bytes, id,
- * lane, note, body. */
-static int
-read_row(struct db *db, sqlite3_stmt *s, bool with_body,
-	struct stored_message *m)
-{
-	const struct channel *c = channels_of_line(db, db_number(s, 1));
-
-	*m = (struct stored_message){
-		.seq = db_number(s, 0),
-		.outbound = db_number(s, 1) % 2,
-		.state = state_of(db_number(s, 2)),
-		.tries = (uint32_t)db_number(s, 3),
-		.at_ms = db_number(s, 4),
-		.body_bytes = db_number(s, 5),
-		.id = db_column_bytes(s, 6),
-		.lane = db_column_bytes(s, 7),
-		.note = db_column_bytes(s, 8),
-	};
-	if (!c || m->state == STORED_STATE_COUNT)
-		return damaged(db, "a message of no channel, or in no state");
-	m->channel = c->name;
-	if (with_body)
-		m->body = db_column_bytes(s, 9);
-	return 0;
-}
-
 int
 messages_get(struct db *db, uint64_t seq, struct stored_message *message_out)
 {
@@ -255,102 +211,13 @@ messages_get(struct db *db, uint64_t seq, struct stored_message *message_out)
 	more = db_step(db, s);
 	if (more <= 0)
 		return more < 0 ? -1 : STORE_NOT_FOUND;
-	return read_row(db, s, true, message_out) < 0 ? -1 : STORE_OK;
+	return messages_read_row(db, s, true, message_out) < 0 ? -1 : STORE_OK;
 }
 
 void
 messages_close(struct db *db)
 {
 	sqlite3_reset(db->statements[DB_GET]);
-}
-
-static enum db_statement
-scan_of(const struct store_query *q)
-{
-	bool unfinished =
-		q->states && !(q->states & STORED_STATE_BIT(STORED_DONE));
-
-	if (unfinished)
-		return q->newest_first ? DB_SCAN_UNFINISHED_BACK
-				       : DB_SCAN_UNFINISHED;
-	return q->newest_first ? DB_SCAN_BACK : DB_SCAN;
-}
-
-int
-messages_page_begin(struct messages_page *page, struct db *db,
-	const struct store_query *query)
-{
-	uint64_t from = query->after_seq;
-
-	if (query->newest_first && !from)
-		from = INT64_MAX;
-	*page = (struct messages_page){
-		.db = db, .query = query, .next_seq = from};
-	page->statement = db_statement(db, scan_of(query));
-	if (!page->statement)
-		return -1;
-	sqlite3_reset(page->statement);
-	db_bind(page->statement, 1, from);
-	return 0;
-}
-
-static bool
-matches(const struct store_query *q, const struct stored_message *m)
-{
-	if (q->states && !(q->states & STORED_STATE_BIT(m->state)))
-		return false;
-	if (q->direction && m->outbound != (q->direction == STORE_OUTBOUND))
-		return false;
-	return !q->channel.length || bytes_equal(q->channel, m->channel);
-}
-
-/* Whether the page has no place for it. */
-static bool
-is_full(const struct messages_page *page, size_t bytes)
-{
-	uint32_t limit = page->query->limit;
-
-	if (!limit || limit > STORE_PAGE_ROWS)
-		limit = STORE_PAGE_ROWS;
-	return page->rows == limit ||
-	       (page->rows && page->bytes + bytes > STORE_PAGE_BYTES);
-}
-
-int
-messages_page_next(
-	struct messages_page *page, struct stored_message *message_out)
-{
-	size_t bytes;
-	int more;
-
-	while ((more = db_step(page->db, page->statement)) > 0) {
-		if (read_row(page->db, page->statement, page->query->bodies,
-			    message_out) < 0)
-			return -1;
-		bytes = message_out->id.length + message_out->lane.length +
-			message_out->note.length + message_out->body.length +
-			STORE_NAME_MAX;
-		page->more = page->looks == QUERY_LOOKS_MAX ||
-			     (matches(page->query, message_out) &&
-				     is_full(page, bytes));
-		if (page->more)
-			return 0;
-		page->looks++;
-		page->next_seq = message_out->seq;
-		if (!matches(page->query, message_out))
-			continue;
-		page->rows++;
-		page->bytes += bytes;
-		return 1;
-	}
-	return more;
-}
-
-void
-messages_page_end(struct messages_page *page)
-{
-	if (page->statement)
-		sqlite3_reset(page->statement);
 }
 
 /* ---- channels ---- */

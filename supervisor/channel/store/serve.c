@@ -3,12 +3,11 @@
  * and committed before the loop waits again. */
 #include "supervisor/channel/store/serve.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "proto/util/clock.h"
 #include "supervisor/channel/store/serve_parts.h"
 
 #define PEER_QUEUED_MAX ((size_t)8 * 1024 * 1024)
@@ -81,7 +80,6 @@ open_database(struct serve *s)
 	if (db_open(&s->db) < 0 || db_set_sync(&s->db, s->full_sync) < 0) {
 		db_close(&s->db);
 		waits = waits_for_lock(s);
-		s->refuses_changes = true;
 		if (!waits)
 			set_first_trouble(s, s->db.reason.text);
 		ev_timer_set(
@@ -90,7 +88,6 @@ open_database(struct serve *s)
 		return;
 	}
 	waits_for_lock(s);
-	s->refuses_changes = false;
 	report_aside(s);
 	set_first_trouble(s, "");
 	serve_prune_start(s);
@@ -169,6 +166,7 @@ serve_end_group(struct serve *s)
 		lose_group(s);
 		return;
 	}
+	s->committed_us = clock_us();
 	wrote = db_has_written(&s->db);
 	if (wrote && !db_is_in_place(&s->db)) {
 		serve_give_up(s, "the database was removed; beginning another");
@@ -182,11 +180,36 @@ serve_end_group(struct serve *s)
 	serve_prune_look(s);
 }
 
+/* Its end alone wakes the loop, and so ends the group. */
+static void
+on_pause(struct ev_loop *loop, ev_timer *w, int events)
+{
+}
+
+static bool
+may_pause(struct serve *s)
+{
+	uint64_t past_us = clock_us() - s->committed_us;
+
+	if (!s->group.count || s->group_failed ||
+		s->group.count == GROUP_REQUESTS_MAX ||
+		past_us >= GROUP_PAUSE_US)
+		return false;
+	if (!ev_is_active(&s->pause)) {
+		ev_timer_set(&s->pause,
+			(double)(GROUP_PAUSE_US - past_us) / 1e6, 0.);
+		ev_timer_start(s->loop, &s->pause);
+	}
+	return true;
+}
+
 static void
 on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 {
 	struct serve *s = container_of(w, struct serve, commit);
 
+	if (may_pause(s))
+		return;
 	serve_end_group(s);
 	if (!s->db.handle || s->status)
 		return;
@@ -229,6 +252,7 @@ on_term(struct ev_loop *loop, ev_signal *w, int events)
 
 	peer_read_rest(&s->peer);
 	serve_end_group(s);
+	peer_flush(&s->peer);
 	ev_break(s->loop, EVBREAK_ALL);
 }
 
@@ -249,15 +273,17 @@ serve_run(int socket, const char *path)
 	ev_prepare_start(s.loop, &s.commit);
 	ev_signal_init(&s.term, on_term, SIGTERM);
 	ev_signal_start(s.loop, &s.term);
+	ev_timer_init(&s.pause, on_pause, 0., 0.);
 	ev_timer_init(&s.reopen, on_reopen, SERVE_REOPEN_S, 0.);
 	ev_run(s.loop, 0);
 	ev_timer_stop(s.loop, &s.reopen);
+	ev_timer_stop(s.loop, &s.pause);
 	serve_prune_stop(&s);
-	peer_finish(&s.peer);
+	checkpoint_finish(&s.checkpoint);
+	db_finish(&s.db);
+	peer_finish(&s.peer); /* to supd, the end of the process */
 	peer_group_finish(&s.peers);
 	group_finish(&s.group);
 	buffer_finish(&s.parts);
-	checkpoint_finish(&s.checkpoint);
-	db_finish(&s.db);
 	return s.status;
 }

@@ -31,10 +31,11 @@ struct serve {
 	struct buffer parts;  /* of the next put */
 	struct prune prune;
 	bool is_pruning;
-	int status; /* to exit with */
+	int status;	       /* to exit with */
+	uint64_t committed_us; /* when the last group was */
 	ev_prepare commit;
 	ev_signal term;
-	ev_timer reopen, pruner;
+	ev_timer reopen, pruner, pause;
 };
 
 /* Ends the group: commits, and sends its answers. */
@@ -48,6 +49,7 @@ void serve_set_trouble(struct serve *s, const char *text);
 void serve_fail(struct serve *s);
 
 void serve_request(struct serve *s, const struct message *m);
+void serve_look(struct serve *s, enum store_op op, const struct message *m);
 void serve_settings(struct serve *s, const struct message *m);
 
 /* The pruner runs in the background, and at once if the size is over. */

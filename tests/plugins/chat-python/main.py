@@ -53,10 +53,24 @@ def lines():
         return [line for line in inbox.read().split("\n")[:-1]]
 
 
+async def receive(channel, line):
+    message = json.loads(line)
+    try:
+        note("%s %s" % (await channel.receive(dict(DEFAULTS, **message)),
+                        message["id"]))
+    except supd.Stopped:
+        note("stopped-with %s" % message["id"])
+
+
 async def read(channel):
     global position
     while True:
         waiting = lines()[position:]
+        if plugin.setting("together", False):
+            position += len(waiting)
+            for line in waiting:
+                plugin.spawn(receive(channel, line))
+            waiting = []
         for line in waiting:
             message = dict(DEFAULTS, **json.loads(line))
             message.setdefault("cursor", str(position + 1))
