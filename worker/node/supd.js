@@ -1329,7 +1329,8 @@ function packFields(message) {
     if (isPlain(fields[key])) fields[key] = withoutUndefined(fields[key]);
   for (const key of ['id', 'lane'])
     if (typeof fields[key] !== 'string' || !fields[key])
-      throw new TypeError(`${key} of a message must be a string`);
+      throw fail('bad_message', `${key} of the message must be a string of 1 ` +
+        'to 512 bytes');
   checkJson(fields, DEPTH_MAX - 6);
   const pairs = Object.entries(fields), start = out.at;
   for (const [key, value] of pairs) {
@@ -1626,6 +1627,9 @@ class Channel {
     this.plugin.begun(req);
     try {
       await ready;
+      // Those who wait for a message hear of its end before the stop.
+      if (what === 'channel.stop')
+        await new Promise((done) => setImmediate(done));
       if (req.cancelled) throw cancelled();
       this.runs = false;
       const result = await run();

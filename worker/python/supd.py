@@ -1823,7 +1823,8 @@ class _Received:
         fields.setdefault("at", int(time.time() * 1000))
         for key in ("id", "lane"):
             if not fields.get(key) or not isinstance(fields[key], str):
-                raise TypeError("%s of a message must be a str" % key)
+                raise Error("bad_message", "%s of the message must be a string "
+                            "of 1 to 512 bytes" % key)
         check_json(fields, DEPTH_MAX - 6)
         if len(pack(fields)) > _FIELDS_MAX:
             raise Error("too_large", "a message above 1 MiB")
@@ -2076,6 +2077,8 @@ class _Running:
                 self._close("the channel is stopped")  # a start opened it
                 while self._owed:
                     await self._for_quiet.wait()
+                if kind == "channel.stop":
+                    await self._told()
                 self.runs = False
                 result = await run(req)
                 if req.cancelled:
@@ -2090,10 +2093,16 @@ class _Running:
             finally:
                 turn.end()
 
-        def begin(req):  # a task that is cancelled early never runs
+        def begin(req):  # for a task that is cancelled before it runs
             req.on_cancel(lambda: self._cancelled(req, turn))
             return serve(req)
         self.plugin._begin_inner(number, kind, begin)
+
+    async def _told(self):
+        """Those who wait for a message hear of its end before the stop."""
+        future = self.plugin._loop.future()
+        self.plugin._loop.soon(_resolve, future)
+        await future
 
     def _cancelled(self, req, turn):
         if self._starting is req:

@@ -5,9 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sup/plugin.h>
 #include <unistd.h>
-
-#include "sup/plugin.h"
 
 static struct sup *plugin;
 static ev_timer poll;

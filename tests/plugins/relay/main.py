@@ -121,7 +121,7 @@ def odd(args):
                     {"id": "1", "lane": "l", "cursor": 7}):
         try:
             relay.receive(message)
-        except TypeError as problem:
+        except (TypeError, supd.Error) as problem:
             said.append(str(problem))
     return said
 
