@@ -153,6 +153,8 @@
 		"[state, receipt]")                                            \
 	X(CHANNEL_FIND, "channel.find", REQUEST, TO_WORKER, "ssmu",            \
 		"name, send_id, target, since_ms; answer: [state, receipt]")   \
+	X(CHANNEL_ACT, "channel.act", REQUEST, TO_WORKER, "ssmxu",             \
+		"name, action, target, args, deadline_ms; answer: receipt")    \
 	X(CHANNEL_MESSAGE, "channel.message", REQUEST, TO_SUPD, "sx",          \
 		"name, message; answer: new, seen or refused, or an error")    \
 	X(CHANNEL_STATUS, "channel.status", NOTIFICATION, TO_SUPD, "sss",      \

@@ -10,6 +10,7 @@
 #include "proto/util/text.h"
 #include "proto/util/utf8.h"
 #include "proto/value.h"
+#include "worker/channel.h"
 #include "worker/request.h"
 #include "worker/websocket.h"
 
@@ -73,6 +74,7 @@ answer_has_content(struct sup_req *req)
 	case MESSAGE_CHANNEL_STOP:
 	case MESSAGE_CHANNEL_SEND:
 	case MESSAGE_CHANNEL_FIND:
+	case MESSAGE_CHANNEL_ACT:
 	case MESSAGE_QUIESCE:
 	case MESSAGE_TAKE:
 	case MESSAGE_TICK:
@@ -89,6 +91,9 @@ answer_has_content(struct sup_req *req)
 			? "answer a move with sup_reply_state() or sup_ok()"
 		: req->message == MESSAGE_CLI
 			? "end a command line with sup_exit()"
+		: req->channel
+			? "answer this with sup_ok(), sup_sent(), sup_fail() "
+			  "and their kin"
 			: "answer this with sup_ok() or sup_fail()");
 	return false;
 }
@@ -328,6 +333,8 @@ sup_ok(struct sup_req *req)
 		websocket_accept(req);
 		return;
 	}
+	if (req->channel && channel_ok(req))
+		return;
 	if (!request_is_wanted(req))
 		return;
 	if (req->message == MESSAGE_HTTP) {
@@ -341,8 +348,6 @@ sup_ok(struct sup_req *req)
 	}
 	if (req->message == MESSAGE_CONFIGURE)
 		state_configured(req);
-	if (channel_ok(req))
-		return;
 	out = link_begin(req->plugin->link);
 	codec_result(out, req->id);
 	msgpack_pack_nil(out);

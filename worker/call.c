@@ -7,6 +7,7 @@
 #include "proto/json_text.h"
 #include "proto/util/memory.h"
 #include "proto/value.h"
+#include "worker/channel.h"
 #include "worker/request.h"
 
 struct call {
@@ -14,10 +15,10 @@ struct call {
 	uint32_t id;
 	uint32_t request; /* made for it, or 0 */
 	sup_result *done;
-	struct offer_set *set;	     /* of an offer: a reference */
-	sup_offered *offered;	     /* instead of done */
-	struct receiving *receiving; /* of a message of a channel */
+	struct offer_set *set; /* of an offer: a reference */
+	sup_offered *offered;  /* instead of done */
 	void *user;
+	bool is_of_channel; /* for channel_answered() */
 };
 
 struct post {
@@ -172,11 +173,15 @@ call_for_offer(
 }
 
 uint32_t
-call_for_channel(struct sup *p, struct receiving *r)
+call_for_channel(struct sup *p, void *user)
 {
 	struct call *call = memory_alloc(sizeof(*call));
 
-	*call = (struct call){.id = p->next_call_id++, .receiving = r};
+	*call = (struct call){
+		.id = p->next_call_id++,
+		.user = user,
+		.is_of_channel = true,
+	};
 	list_append(&p->calls, &call->node);
 	return call->id;
 }
@@ -229,8 +234,8 @@ call_answered(struct sup *p, const struct message *m)
 			offer_answered(
 				p, call->set, m, call->offered, call->user);
 			free(call);
-		} else if (call->receiving) {
-			channel_answered(call->receiving, m);
+		} else if (call->is_of_channel) {
+			channel_answered(p, m, call->user);
 			free(call);
 		} else {
 			call_finish(p, call, m);

@@ -1,5 +1,8 @@
-/* channel: channels of a C plugin. It keeps the rules for the plugin: a message
- * is acknowledged only after supd has taken it, and none comes after a stop. */
+/* channel: starts, stops and sends of channels. Starts and stops take turns:
+ * one waits until that before it has been answered or cancelled, and until supd
+ * has answered every message that it was given. */
+#include "worker/channel_parts.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,273 +11,187 @@
 #include "proto/util/memory.h"
 #include "proto/util/text.h"
 #include "proto/value.h"
-#include "worker/request.h"
 
-/* Pauses between two tries of a busy supd. */
-#define PAUSE_FIRST_S 0.05
-#define PAUSE_LAST_S 2.0
+#define RETRY_MS 1000 /* of a message for a channel that is not connected */
 
-struct channel {
-	struct list node; /* in sup.channels */
-	char *name;
-	bool is_open;	      /* from its start to its stop */
-	uint32_t receiving;   /* messages without an answer */
-	struct sup_req *stop; /* waits for them */
-};
-
-/* A message until supd has taken it. */
-struct receiving {
-	struct sup *plugin;
-	struct channel *channel;
-	struct buffer packed; /* the message */
-	sup_received *done;
-	void *user;
-	double pause_s;
-	ev_timer again;
-};
-
-static struct channel *
-find(struct sup *p, const char *name)
+struct channel *
+channel_ref(struct channel *c)
 {
-	list_for_each (node, &p->channels) {
-		struct channel *c = container_of(node, struct channel, node);
-
-		if (!strcmp(c->name, name))
-			return c;
-	}
-	return NULL;
+	if (c)
+		c->references++;
+	return c;
 }
 
-static struct channel *
-channel_of(struct sup_req *req)
+struct channel *
+channel_hold(struct sup *p, const char *name)
 {
-	return req->offer ? find(req->plugin, req->offer->declared.name) : NULL;
-}
-
-int
-sup_channel(struct sup *p, const struct sup_channel_offer *said)
-{
-	HOST_NEEDS(p, "p");
-	HOST_NEEDS(said, "offer");
-
-	struct registration *r;
 	struct channel *c;
-	struct offer *offer;
 
-	if (!said->name || !said->start || !said->stop || !said->send) {
-		host_say("a channel needs a name, start, stop and send");
-		return -1;
+	list_for_each (node, &p->channels) {
+		c = container_of(node, struct channel, node);
+		if (!strcmp(c->name, name))
+			return channel_ref(c);
 	}
-	offer = host_add_offer(p);
-	if (!offer)
-		return -1;
-	offer->said = (struct sup_offer){
-		.handler = said->start, .stop = said->stop, .user = said->user};
-	offer->send = said->send;
-	offer->find = said->find;
-	r = &offer->declared;
-	registration_init(r, REGISTRATION_CHANNEL);
-	r->name = memory_copy_text(said->name);
-	r->channel.can = memory_copy_text(said->can ? said->can : "text");
-	if (said->ack_handled)
-		r->channel.ack = memory_copy_text("handled");
-	r->channel.overlap = said->overlap;
-	if (said->text_limit)
-		r->channel.text_limit = said->text_limit;
-	if (find(p, said->name))
-		return 0;
 	c = memory_alloc(sizeof(*c));
-	c->name = memory_copy_text(said->name);
+	*c = (struct channel){
+		.plugin = p,
+		.references = 1,
+		.name = memory_copy_text(name),
+	};
+	list_init(&c->turns);
+	channel_init_receiving(c);
 	list_append(&p->channels, &c->node);
-	return 0;
+	return c;
 }
 
 void
-sup_channel_status(struct sup *p, const char *name,
-	enum sup_channel_state state, const char *format, ...)
+channel_unref(struct channel *c)
 {
-	HOST_NEEDS(p, "p");
-	HOST_NEEDS(name, "name");
-	HOST_NEEDS(format, "format");
-
-	static const char *const states[] = {
-		"connecting", "up", "waiting", "down", "login", "failed"};
-	char text[SERVICE_TEXT_MAX + 1];
-	msgpack_packer *out;
-	va_list arguments;
-
-	va_start(arguments, format);
-	text_vformat(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	out = link_begin(p->link);
-	codec_notification(out, MESSAGE_CHANNEL_STATUS, 3);
-	codec_text(out, name);
-	codec_text(
-		out, states[state <= SUP_CHANNEL_FAILED ? state
-							: SUP_CHANNEL_FAILED]);
-	codec_text(out, text);
-	link_end(p->link);
-}
-
-/* ---- what comes in ---- */
-
-static void
-end(struct receiving *r, bool taken, const char *error)
-{
-	struct channel *c = r->channel;
-	struct sup_req *stop = c->stop;
-
-	ev_timer_stop(r->plugin->loop, &r->again);
-	r->done(r->plugin, taken, error, r->user);
-	buffer_finish(&r->packed);
-	free(r);
-	if (--c->receiving || !stop || stop != c->stop)
+	if (!c || --c->references)
 		return;
-	c->stop = NULL;
-	request_start(stop);
+	channel_finish_receiving(c);
+	list_remove(&c->node);
+	free(c->name);
+	free(c);
 }
 
-/* -1: it is too large. */
-static int
-ask(struct receiving *r)
+const struct offer *
+channel_offer(const struct channel *c)
 {
-	struct sup *p = r->plugin;
-	uint32_t id = call_for_channel(p, r);
-	msgpack_packer *out = link_begin(p->link);
-
-	codec_request(out, id, MESSAGE_CHANNEL_MESSAGE, 2);
-	codec_text(out, r->channel->name);
-	codec_raw(out, (struct bytes){(const char *)buffer_bytes(&r->packed),
-			       buffer_length(&r->packed)});
-	if (!link_end(p->link))
-		return 0;
-	call_forget(p, id);
-	return -1;
+	return host_offer(c->plugin, REGISTRATION_CHANNEL, bytes_of(c->name));
 }
 
-static void
-again(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	struct receiving *r = container_of(timer, struct receiving, again);
+/* ---- starts and stops ---- */
 
-	(void)loop, (void)events;
-	if (!r->channel->is_open)
-		end(r, false, NULL);
-	else
-		ask(r); /* it fitted the first time */
+static struct sup_req *
+first_turn(const struct channel *c)
+{
+	return list_is_empty(&c->turns)
+		       ? NULL
+		       : container_of(c->turns.next, struct sup_req, turn);
 }
 
 void
-channel_answered(struct receiving *r, const struct message *m)
+channel_look(struct channel *c)
 {
-	enum wire_error code;
-	char text[256];
+	struct sup_req *req = first_turn(c);
 
-	if (!m->error) {
-		end(r, true, NULL);
+	if (!req || req->state != REQUEST_COLLECTING)
 		return;
-	}
-	code = codec_read_error(m->error, text, sizeof(text));
-	if (code != WIRE_BUSY) {
-		end(r, false, code == WIRE_CONFLICT ? NULL : text);
-	} else if (!r->channel->is_open) {
-		end(r, false, NULL);
-	} else {
-		ev_timer_set(&r->again, r->pause_s, 0);
-		ev_timer_start(r->plugin->loop, &r->again);
-		r->pause_s = r->pause_s * 2 < PAUSE_LAST_S ? r->pause_s * 2
-							   : PAUSE_LAST_S;
-	}
+	channel_close(c, "the channel is stopped"); /* a start opened it */
+	if (c->asked || first_turn(c) != req ||
+		req->state != REQUEST_COLLECTING)
+		return;
+	if (req->message == MESSAGE_CHANNEL_START)
+		channel_open(c, (struct bytes){req->body_at, req->body_bytes});
+	c->runs = false;
+	request_start(req);
 }
 
 static void
-pack(struct buffer *b, const json_t *message, struct bytes cursor)
+leave_turn(struct sup_req *req)
 {
-	msgpack_packer out;
-	const char *key;
-	json_t *value;
+	struct channel *c = channel_ref(req->channel);
 
-	codec_packer(&out, b);
-	msgpack_pack_map(&out, json_object_size(message) + !!cursor.at);
-	json_object_foreach((json_t *)(uintptr_t)message, key, value)
-	{
-		codec_text(&out, key);
-		value_pack(&out, value);
-	}
-	if (!cursor.at)
-		return;
-	codec_text(&out, "cursor");
-	codec_bin(&out, cursor);
+	list_remove(&req->turn);
+	if (req->message == MESSAGE_CHANNEL_START && !c->runs)
+		channel_close(c, "the channel is not started");
+	channel_look(c);
+	channel_unref(c);
 }
 
-int
-sup_receive(struct sup *p, const char *channel, const char *json,
-	const void *cursor, size_t cursor_size, sup_received *done, void *user)
+void
+channel_request_cancelled(struct sup_req *req)
 {
-	HOST_NEEDS(p, "p");
-	HOST_NEEDS(channel, "channel");
-	HOST_NEEDS(json, "json");
-	HOST_NEEDS(done, "done");
-
-	struct channel *c = find(p, channel);
-	struct receiving *r;
-	json_t *message;
-
-	if (!c || !c->is_open)
-		return -1;
-	message = json_text_read(bytes_of(json), NULL, &p->json_error);
-	if (!json_is_object(message)) {
-		host_say("sup_receive: %s",
-			message ? "it is not an object" : p->json_error.text);
-		json_decref(message);
-		return -1;
-	}
-	json_object_del(message, "cursor"); /* it is the argument */
-	r = memory_alloc(sizeof(*r));
-	r->plugin = p;
-	r->channel = c;
-	r->done = done;
-	r->user = user;
-	r->pause_s = PAUSE_FIRST_S;
-	ev_timer_init(&r->again, again, 0, 0);
-	pack(&r->packed, message, (struct bytes){cursor, cursor_size});
-	json_decref(message);
-	if (ask(r) < 0) {
-		buffer_finish(&r->packed);
-		free(r);
-		return -1;
-	}
-	c->receiving++;
-	return 0;
+	if (!list_is_empty(&req->turn) && req->state != REQUEST_COLLECTING)
+		leave_turn(req);
 }
 
-/* ---- requests ---- */
-
-static void
-take_cursor(struct sup_req *req, const msgpack_object *o)
+void
+channel_request_over(struct sup_req *req)
 {
-	struct bytes cursor = codec_bytes(o);
-
-	if (o->type == MSGPACK_OBJECT_NIL)
-		return;
-	req->cursor = arena_text(&req->arena, cursor.at, cursor.length);
-	req->cursor_bytes = cursor.length;
+	if (!list_is_empty(&req->turn))
+		leave_turn(req);
 }
 
 static void
-take_outbound(
-	struct sup_req *req, const struct message *m, const struct offer *offer)
+take_turn(
+	struct sup_req *req, const struct offer *offer, const struct message *m)
 {
-	bool finds = m->name == MESSAGE_CHANNEL_FIND;
+	bool starts = m->name == MESSAGE_CHANNEL_START;
+	struct bytes cursor;
 
-	req->left_ms = finds ? 0 : m->params[4].via.u64;
-	req->handler = finds ? offer->find : offer->send;
-	req->user = offer->said.user;
-	if (req->handler)
-		request_start(req);
-	else
+	req->left_ms = m->params[starts ? 3 : 1].via.u64;
+	req->handler =
+		starts ? offer->channel_said.start : offer->channel_said.stop;
+	if (starts) {
+		req->epoch = m->params[1].via.u64;
+		cursor = codec_bytes(&m->params[2]);
+		if (m->params[2].type != MSGPACK_OBJECT_NIL)
+			req->body_at = arena_text(
+				&req->arena, cursor.at, cursor.length);
+		req->body_bytes = cursor.length;
+	}
+	req->state = REQUEST_COLLECTING; /* until channel_look() */
+	request_remember(req);
+	list_append(&req->channel->turns, &req->turn);
+	channel_close(req->channel, "the channel is stopped");
+	channel_look(req->channel);
+}
+
+/* ---- sends ---- */
+
+/* In the names of the contract; NULL: JSON has no such value. */
+static json_t *
+args_of(const struct message *m)
+{
+	static const char *const names[][3] = {
+		[MESSAGE_CHANNEL_SEND] = {"send_id", "target", "content"},
+		[MESSAGE_CHANNEL_FIND] = {"send_id", "target", "since_ms"},
+		[MESSAGE_CHANNEL_ACT] = {"action", "target", "args"},
+	};
+	json_t *args = json_object(), *value;
+
+	for (int i = 0; i < 3; i++) {
+		value = value_from(&m->params[i + 1], NULL);
+		if (!value) {
+			json_decref(args);
+			return NULL;
+		}
+		json_object_set_new(args, names[m->name][i], value);
+	}
+	return args;
+}
+
+static sup_handler *
+handler_of(const struct offer *offer, enum message_name message)
+{
+	return message == MESSAGE_CHANNEL_SEND	 ? offer->channel_said.send
+	       : message == MESSAGE_CHANNEL_FIND ? offer->channel_said.find
+						 : offer->channel_said.act;
+}
+
+static void
+take_send(
+	struct sup_req *req, const struct offer *offer, const struct message *m)
+{
+	req->left_ms =
+		m->name == MESSAGE_CHANNEL_FIND ? 0 : m->params[4].via.u64;
+	req->handler = handler_of(offer, m->name);
+	req->args = args_of(m);
+	if (!req->handler)
 		request_answer_error(req, WIRE_NOT_FOUND,
-			"the channel has no handler of find");
+			"the plugin's channel cannot do this");
+	else if (!req->args)
+		request_answer_error(
+			req, WIRE_BAD_MESSAGE, "the message is no JSON");
+	else if (req->channel->runs)
+		request_start(req);
+	else if (m->name == MESSAGE_CHANNEL_SEND)
+		sup_retry(req, RETRY_MS);
+	else
+		request_answer_error(
+			req, WIRE_BUSY, "the channel is not connected");
 }
 
 void
@@ -282,116 +199,18 @@ channel_take(struct sup_req *req, const struct message *m)
 {
 	const struct offer *offer = host_offer(
 		req->plugin, REGISTRATION_CHANNEL, codec_bytes(&m->params[0]));
-	struct channel *c;
 
 	if (!offer) {
 		request_answer_error(req, WIRE_NOT_FOUND,
 			"the plugin has no channel of this name");
 		return;
 	}
-	c = find(req->plugin, offer->declared.name);
-	switch (m->name) {
-	case MESSAGE_CHANNEL_START:
-		req->epoch = m->params[1].via.u64;
-		req->left_ms = m->params[3].via.u64;
-		take_cursor(req, &m->params[2]);
-		c->is_open = true;
-		service_begin(req, offer, false);
-		return;
-	case MESSAGE_CHANNEL_STOP:
-		req->left_ms = m->params[1].via.u64;
-		service_begin(req, offer, true);
-		return;
-	default:
-		take_outbound(req, m, offer);
-	}
-}
-
-bool
-channel_may_stop(struct sup_req *req)
-{
-	struct channel *c = channel_of(req);
-
-	c->is_open = false;
-	if (!c->receiving)
-		return true;
-	c->stop = req;
-	req->state = REQUEST_COLLECTING; /* until end() */
-	request_remember(req);
-	return false;
-}
-
-void
-channel_ended(struct sup_req *req)
-{
-	struct channel *c = channel_of(req);
-
-	if (c && c->stop == req)
-		c->stop = NULL; /* it was cancelled */
-}
-
-/* ---- answers ---- */
-
-static msgpack_packer *
-begin_state(struct sup_req *req, const char *state, const char *key)
-{
-	msgpack_packer *out = link_begin(req->plugin->link);
-
-	codec_result(out, req->id);
-	msgpack_pack_array(out, 2);
-	codec_text(out, state);
-	msgpack_pack_map(out, 1);
-	codec_text(out, key);
-	return out;
-}
-
-static bool
-is_outbound(struct sup_req *req, const char *function)
-{
-	if (req->message != MESSAGE_CHANNEL_SEND &&
-		req->message != MESSAGE_CHANNEL_FIND)
-		host_abort("%s() answers only the send and find of a channel",
-			function);
-	return request_is_wanted(req);
-}
-
-void
-sup_sent(struct sup_req *req, const char *id)
-{
-	HOST_NEEDS(req, "req");
-
-	msgpack_packer *out;
-
-	if (!is_outbound(req, "sup_sent"))
-		return;
-	out = begin_state(req, "sent", "ids");
-	msgpack_pack_array(out, id ? 1 : 0);
-	if (id)
-		codec_text(out, id);
-	request_answer_end(req);
-}
-
-void
-sup_not_sent(struct sup_req *req, const char *reason)
-{
-	HOST_NEEDS(req, "req");
-	HOST_NEEDS(reason, "reason");
-
-	if (!is_outbound(req, "sup_not_sent"))
-		return;
-	codec_text(begin_state(req, "not_sent", "text"), reason);
-	request_answer_end(req);
-}
-
-void
-sup_send_later(struct sup_req *req, uint32_t after_ms)
-{
-	HOST_NEEDS(req, "req");
-
-	if (!is_outbound(req, "sup_send_later"))
-		return;
-	msgpack_pack_uint32(begin_state(req, "retry", "after_ms"), after_ms);
-	request_answer_end(req);
+	req->channel = channel_ref(offer->channel);
+	req->user = offer->channel_said.user;
+	if (m->name == MESSAGE_CHANNEL_START || m->name == MESSAGE_CHANNEL_STOP)
+		take_turn(req, offer, m);
+	else
+		take_send(req, offer, m);
 }
 
 const void *
@@ -399,43 +218,212 @@ sup_req_cursor(struct sup_req *req, size_t *bytes_out)
 {
 	HOST_NEEDS(req, "req");
 
+	bool starts = req->message == MESSAGE_CHANNEL_START;
+
 	if (bytes_out)
-		*bytes_out = req->cursor_bytes;
-	return req->cursor;
+		*bytes_out = starts ? req->body_bytes : 0;
+	return starts ? req->body_at : NULL;
+}
+
+/* ---- answers ---- */
+
+/* Ends the worker if the request is about something else. False: it was
+ * cancelled, and is answered. */
+static bool
+is_wanted(struct sup_req *req, bool fits, const char *function)
+{
+	if (!fits)
+		host_abort("%s() does not answer this request", function);
+	return request_is_wanted(req);
+}
+
+static bool
+is_outgoing(const struct sup_req *req)
+{
+	return req->message == MESSAGE_CHANNEL_SEND ||
+	       req->message == MESSAGE_CHANNEL_FIND ||
+	       req->message == MESSAGE_CHANNEL_ACT;
+}
+
+/* The result of a send up to its receipt, which follows. */
+static msgpack_packer *
+begin_state(struct sup_req *req, const char *state)
+{
+	msgpack_packer *out = link_begin(req->plugin->link);
+
+	codec_result(out, req->id);
+	if (req->message == MESSAGE_CHANNEL_ACT)
+		return out;
+	msgpack_pack_array(out, 2);
+	codec_text(out, state);
+	return out;
+}
+
+static void
+pack_ids(msgpack_packer *out, const char *id)
+{
+	msgpack_pack_map(out, 1);
+	codec_text(out, "ids");
+	msgpack_pack_array(out, id != NULL);
+	if (id)
+		codec_text(out, id);
 }
 
 void
-sup_reply_cursor(struct sup_req *req, const void *cursor, size_t size)
+sup_sent(struct sup_req *req, const char *id)
 {
 	HOST_NEEDS(req, "req");
-	HOST_NEEDS(cursor || !size, "cursor");
+	if (!is_wanted(req, is_outgoing(req), __func__))
+		return;
+	pack_ids(begin_state(req, "sent"), id);
+	request_answer_end(req);
+}
+
+int
+sup_sent_value(struct sup_req *req, const char *receipt_json)
+{
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(receipt_json, "receipt_json");
+
+	struct error *err = &req->plugin->json_error;
+	json_t *receipt = json_text_read(bytes_of(receipt_json), NULL, err);
+
+	if (receipt && !json_is_object(receipt))
+		error_set(err, "a receipt must be an object");
+	else if (receipt && value_is_deeper(receipt, VALUE_DEPTH_MAX))
+		error_set(err, "a receipt is nested too deeply");
+	if (!receipt || !json_is_object(receipt) ||
+		value_is_deeper(receipt, VALUE_DEPTH_MAX)) {
+		json_decref(receipt);
+		return -1;
+	}
+	if (is_wanted(req, is_outgoing(req), __func__)) {
+		value_pack(begin_state(req, "sent"), receipt);
+		request_answer_end(req);
+	}
+	json_decref(receipt);
+	return 0;
+}
+
+void
+sup_not_sent(struct sup_req *req, const char *format, ...)
+{
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(format, "format");
+
+	msgpack_packer *out;
+	char text[1024];
+	va_list arguments;
+
+	va_start(arguments, format);
+	text_vformat(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (!is_wanted(req, is_outgoing(req), __func__))
+		return;
+	if (req->message == MESSAGE_CHANNEL_ACT) {
+		request_answer_error(req, WIRE_FAILED, text);
+		return;
+	}
+	out = begin_state(req, "not_sent");
+	msgpack_pack_map(out, 1);
+	codec_text(out, "text");
+	codec_text(out, text);
+	request_answer_end(req);
+}
+
+void
+sup_retry(struct sup_req *req, uint32_t after_ms)
+{
+	HOST_NEEDS(req, "req");
 
 	msgpack_packer *out;
 
-	if (req->message != MESSAGE_CHANNEL_STOP)
-		host_abort("sup_reply_cursor() answers only the stop of a "
-			   "channel");
-	if (!request_is_wanted(req))
+	if (!is_wanted(req, is_outgoing(req), __func__))
 		return;
-	out = link_begin(req->plugin->link);
+	if (req->message == MESSAGE_CHANNEL_ACT) {
+		request_answer_error(req, WIRE_BUSY, "the platform is busy");
+		return;
+	}
+	out = begin_state(req, "retry");
+	msgpack_pack_map(out, 1);
+	codec_text(out, "after_ms");
+	msgpack_pack_uint32(out, after_ms);
+	request_answer_end(req);
+}
+
+static void
+answer_stop(struct sup_req *req, struct bytes cursor)
+{
+	msgpack_packer *out = link_begin(req->plugin->link);
+
 	codec_result(out, req->id);
 	msgpack_pack_array(out, 1);
-	if (cursor)
-		codec_bin(out, (struct bytes){cursor, size});
+	if (cursor.at)
+		codec_bin(out, cursor);
 	else
 		msgpack_pack_nil(out);
 	request_answer_end(req);
 }
 
+void
+sup_reply_cursor(struct sup_req *req, const void *bytes, size_t size)
+{
+	HOST_NEEDS(req, "req");
+	HOST_NEEDS(bytes || !size, "bytes");
+	if (!is_wanted(req, req->message == MESSAGE_CHANNEL_STOP, __func__))
+		return;
+	if (size > CHANNEL_CURSOR_MAX)
+		request_answer_error(
+			req, WIRE_TOO_LARGE, "the cursor is too large");
+	else
+		answer_stop(req, (struct bytes){bytes ? bytes : "", size});
+}
+
 bool
 channel_ok(struct sup_req *req)
 {
-	if (req->message == MESSAGE_CHANNEL_STOP)
-		sup_reply_cursor(req, NULL, 0);
-	else if (req->message == MESSAGE_CHANNEL_SEND ||
-		 req->message == MESSAGE_CHANNEL_FIND)
+	if (req->message == MESSAGE_CHANNEL_STOP) {
+		if (request_is_wanted(req))
+			answer_stop(req, req->channel->cursor);
+		return true;
+	}
+	if (req->message == MESSAGE_CHANNEL_SEND ||
+		req->message == MESSAGE_CHANNEL_FIND) {
 		sup_sent(req, NULL);
-	else
-		return false;
-	return true;
+		return true;
+	}
+	if (req->message == MESSAGE_CHANNEL_START && !req->cancelled)
+		req->channel->runs = true;
+	return false;
+}
+
+void
+sup_channel_status(struct sup *p, const char *channel,
+	enum sup_channel_state state, const char *format, ...)
+{
+	HOST_NEEDS(p, "p");
+	HOST_NEEDS(channel, "channel");
+	HOST_NEEDS(format, "format");
+
+	static const char *const states[] = {
+		"connecting", "up", "waiting", "down", "login", "failed"};
+	const struct offer *offer =
+		host_offer(p, REGISTRATION_CHANNEL, bytes_of(channel));
+	char text[SERVICE_TEXT_MAX + 1];
+	msgpack_packer *out;
+	va_list arguments;
+
+	if (!offer || (!offer->channel->is_open && !offer->channel->runs))
+		return;
+	va_start(arguments, format);
+	text_vformat(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	out = link_begin(p->link);
+	codec_notification(out, MESSAGE_CHANNEL_STATUS, 3);
+	codec_text(out, channel);
+	codec_text(
+		out, states[state <= SUP_CHANNEL_FAILED ? state
+							: SUP_CHANNEL_FAILED]);
+	codec_text(out, text);
+	link_end(p->link);
 }

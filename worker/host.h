@@ -20,11 +20,13 @@
 struct offer {
 	struct sup_offer said; /* as passed in; its strings may be freed */
 	struct registration declared;
-	sup_handler *send, *find; /* of a channel */
-	/* of a service or channel: the start that has no answer yet, if nobody
-	 * cancelled it, and the stop that waits for it */
+	/* of a service: the start that has no answer yet, if nobody cancelled
+	 * it, and the stop that waits for it */
 	struct sup_req *start, *stop;
 	struct sup_ws_offer ws; /* of WebSocket connections */
+	/* of a channel; the latter is a reference */
+	struct sup_channel_offer channel_said;
+	struct channel *channel;
 };
 
 /* All offers together. A request keeps the set that it came under. */
@@ -77,13 +79,14 @@ struct sup {
 
 	struct list conns[REQUEST_BUCKETS]; /* struct sup_ws, by number */
 
+	struct list channels; /* struct channel, see channel.h */
+
 	struct list feeding; /* requests with pieces of a body for the plugin */
 	ev_timer feed;	     /* never runs: carries the event that says so */
 
 	struct buffer scratch;	 /* text of the answer being made */
 	struct error json_error; /* why JSON text was refused last */
 
-	struct list channels; /* struct channel, see channel.c */
 	uint32_t next_call_id;
 	struct list calls; /* struct call, see call.c */
 
@@ -99,10 +102,11 @@ int host_run(const char *file);
 /* The plugin's offer of that kind and name; NULL if there is none. */
 const struct offer *host_offer(
 	const struct sup *p, enum registration_kind kind, struct bytes name);
-/* A new offer, whose members are the caller's to set. NULL: it is not the time
- * for one, or there are too many; the reason is on stderr. */
-struct offer *host_add_offer(struct sup *p);
 void offer_set_unref(struct offer_set *set); /* NULL is fine */
+/* register.c: the next offer, which a plugin may make now. */
+struct offer *offer_add(struct sup *p);
+/* "a, b", whatever stands between them; NULL: none. The caller frees. */
+char *offer_words(const char *said);
 void host_pack_offers(const struct sup *p, msgpack_packer *packer);
 /* Sends `drained` if that is due: after drain, and after the last answer. */
 void host_check_drained(struct sup *p);
@@ -127,9 +131,7 @@ void offer_answered(struct sup *p, struct offer_set *set,
 /* call.c: a request whose answer goes to offer_answered(). Returns its id. */
 uint32_t call_for_offer(
 	struct sup *p, struct offer_set *set, sup_offered *done, void *user);
+/* The same for channel_answered(). */
+uint32_t call_for_channel(struct sup *p, void *user);
 void call_forget(struct sup *p, uint32_t id); /* it was not sent */
-/* call.c: a request whose answer goes to channel_answered(). Returns its id. */
-struct receiving;
-uint32_t call_for_channel(struct sup *p, struct receiving *r);
-void channel_answered(struct receiving *r, const struct message *m);
 void post_init(struct sup *p);

@@ -5,7 +5,15 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "worker/channel.h"
 #include "worker/request.h"
+
+static void
+offer_finish(struct offer *offer)
+{
+	registration_finish(&offer->declared);
+	channel_unref(offer->channel);
+}
 
 void
 offer_set_unref(struct offer_set *set)
@@ -13,7 +21,7 @@ offer_set_unref(struct offer_set *set)
 	if (!set || --set->references)
 		return;
 	for (uint32_t i = 0; i < set->count; i++)
-		registration_finish(&set->items[i].declared);
+		offer_finish(&set->items[i]);
 	free(set->items);
 	free(set);
 }
@@ -30,6 +38,7 @@ offer_set_copy(const struct offer_set *from)
 		to->items[i] = from->items[i];
 		to->items[i].start = NULL; /* service_carry() brings them */
 		to->items[i].stop = NULL;
+		channel_ref(to->items[i].channel);
 		registration_copy(
 			&to->items[i].declared, &from->items[i].declared);
 	}
@@ -130,14 +139,14 @@ static void
 offer_clear(struct sup *p)
 {
 	for (uint32_t i = 0; i < p->offer_count; i++)
-		registration_finish(&p->offers[i].declared);
+		offer_finish(&p->offers[i]);
 	p->offer_count = p->set->count = 0;
 }
 
 static void
 offer_remove(struct sup *p, uint32_t i)
 {
-	registration_finish(&p->offers[i].declared);
+	offer_finish(&p->offers[i]);
 	memmove(&p->offers[i], &p->offers[i + 1],
 		(p->offer_count - i - 1) * sizeof(*p->offers));
 	p->set->count = --p->offer_count;

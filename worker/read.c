@@ -151,22 +151,7 @@ request_is_named(const struct sup_req *req)
 {
 	return request_args_param(req) > 0 || req->message == MESSAGE_TICK ||
 	       req->message == MESSAGE_SERVICE_START ||
-	       req->message == MESSAGE_SERVICE_STOP ||
-	       (req->message >= MESSAGE_CHANNEL_START &&
-		       req->message <= MESSAGE_CHANNEL_FIND);
-}
-
-/* {"send_id", "target", "content"}, or "since_ms" instead of the last. */
-static json_t *
-args_of_channel(const msgpack_object *params, bool finds)
-{
-	struct bytes id = codec_bytes(&params[1]);
-	json_t *last = finds ? json_integer((json_int_t)params[3].via.u64)
-			     : value_from(&params[3], NULL);
-
-	return json_pack("{s:s%,s:o,s:o}", "send_id", id.at, id.length,
-		"target", value_from(&params[2], NULL),
-		finds ? "since_ms" : "content", last);
+	       req->message == MESSAGE_SERVICE_STOP || req->channel;
 }
 
 /* Arguments that JSON cannot hold count as none. */
@@ -175,14 +160,6 @@ request_copy_args(struct sup_req *req)
 {
 	int param = request_args_param(req);
 
-	if (!req->args && req->params &&
-		(req->message == MESSAGE_CHANNEL_SEND ||
-			req->message == MESSAGE_CHANNEL_FIND)) {
-		req->args = args_of_channel(
-			req->params, req->message == MESSAGE_CHANNEL_FIND);
-		if (!req->args)
-			req->args = json_null();
-	}
 	if (req->args || !req->params || param < 0)
 		return;
 	req->args = value_from(&req->params[param], NULL);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/buffer.h"
 #include "proto/util/memory.h"
 #include "worker/host.h"
 
@@ -111,8 +112,28 @@ offer_declare(struct registration *r, const struct sup_offer *said)
 	r->http.streams_body = said->streams_body;
 }
 
-/* The next offer. */
-static struct offer *
+char *
+offer_words(const char *said)
+{
+	struct buffer text = {0};
+	char *copy = memory_copy_text(said), *place, *joined;
+
+	for (char *word = copy ? strtok_r(copy, ", ", &place) : NULL; word;
+		word = strtok_r(NULL, ", ", &place)) {
+		if (buffer_length(&text))
+			buffer_append_text(&text, ", ");
+		buffer_append_text(&text, word);
+	}
+	joined = buffer_length(&text)
+			 ? memory_copy_bytes((const char *)buffer_bytes(&text),
+				   buffer_length(&text))
+			 : NULL;
+	free(copy);
+	buffer_finish(&text);
+	return joined;
+}
+
+struct offer *
 offer_add(struct sup *p)
 {
 	p->offers = memory_resize(
@@ -139,18 +160,6 @@ sup_register(struct sup *p, const struct sup_offer *offered)
 	offer->said = *said;
 	offer_declare(&offer->declared, said);
 	return 0;
-}
-
-struct offer *
-host_add_offer(struct sup *p)
-{
-	if (p->state != HOST_INITIALISING)
-		host_say("cannot register once the plugin is ready");
-	else if (p->offer_count == REGISTRATIONS_MAX)
-		host_say("more than %d registrations", REGISTRATIONS_MAX);
-	else
-		return offer_add(p);
-	return NULL;
 }
 
 static int

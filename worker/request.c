@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "worker/channel.h"
 #include "worker/websocket.h"
 
 #define REST_BEFORE_REUSE 16 /* so that a second answer is noticed */
@@ -34,6 +35,7 @@ request_create(struct sup *p, const struct message *m)
 		req = memory_alloc(sizeof(*req));
 		list_init(&req->node);
 		list_init(&req->feed_node);
+		list_init(&req->turn);
 		req->plugin = p;
 	}
 	req->id = m->id;
@@ -59,11 +61,13 @@ request_recycle(struct sup_req *req)
 	if (req->caller)
 		json_decref(req->caller);
 	offer_set_unref(req->offer_set);
+	channel_unref(req->channel);
 	arena_clear(&rested.arena);
 	buffer_finish(&req->body);
 	buffer_finish(&req->queue);
 	*req = rested;
 	list_init(&req->feed_node);
+	list_init(&req->turn);
 	list_append(&p->free_requests, &req->node);
 	if (++p->free_count <= RESTING_MAX)
 		return;
@@ -83,6 +87,8 @@ request_finish(struct sup_req *req)
 		req->plugin->serving = 0;
 	if (req->offer && req->message != MESSAGE_HTTP)
 		service_ended(req);
+	if (req->channel)
+		channel_request_over(req);
 	host_check_drained(req->plugin);
 	if (!req->in_handler)
 		request_recycle(req);
@@ -267,6 +273,7 @@ request_take(struct sup *p, const struct message *m)
 	case MESSAGE_CHANNEL_STOP:
 	case MESSAGE_CHANNEL_SEND:
 	case MESSAGE_CHANNEL_FIND:
+	case MESSAGE_CHANNEL_ACT:
 		channel_take(request_create(p, m), m);
 		return;
 	case MESSAGE_QUIESCE:
@@ -330,9 +337,10 @@ request_on_cancel(struct sup *p, uint32_t id)
 	req->cancelled = true;
 	req->cancel_told = req->on_cancel != NULL;
 	body_cancelled(req);
-	if (req->message == MESSAGE_SERVICE_START ||
-		req->message == MESSAGE_CHANNEL_START)
+	if (req->message == MESSAGE_SERVICE_START)
 		service_ended(req);
+	if (req->channel)
+		channel_request_cancelled(req);
 	if (req->state == REQUEST_COLLECTING && req->ws)
 		websocket_lost(req);
 	if (req->state == REQUEST_COLLECTING)

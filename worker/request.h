@@ -45,10 +45,8 @@ struct sup_req {
 	const void *body_at; /* NULL: not copied yet */
 	size_t body_bytes;
 	struct buffer body; /* collected from chunks; of a stream: what waits */
-	uint32_t state_version; /* import */
-	uint64_t epoch;		/* take, start of a channel */
-	const void *cursor;	/* start of a channel; NULL: none */
-	size_t cursor_bytes;
+	uint32_t state_version;	 /* import */
+	uint64_t epoch;		 /* take, start of a channel */
 	const char *const *argv; /* these three: cli */
 	size_t argc;
 	int exit_status;
@@ -72,6 +70,8 @@ struct sup_req {
 
 	struct buffer queue; /* awaits credit */
 	int64_t credit;
+	struct channel *channel; /* a reference */
+	struct list turn;	 /* of channel.turns */
 	struct sup_ws *ws; /* of ws.open and ws.move, until it is accepted or
 			      given away */
 	sup_handler *on_cancel, *on_writable;
@@ -123,19 +123,8 @@ void service_take_over(struct sup_req *req, const struct message *m);
 /* Other registrations come into force: what runs of a service belongs to that
  * of the same name. */
 void service_carry(const struct offer_set *from, struct offer_set *to);
-/* A request of a service or channel is answered, or a start cancelled. */
+/* A request of a service is answered, or a start cancelled. */
 void service_ended(struct sup_req *req);
-/* The same of a channel, or any other request that has an offer. Calls the
- * handler. */
-void service_begin(struct sup_req *req, const struct offer *offer, bool stops);
-
-/* channel.c */
-void channel_take(struct sup_req *req, const struct message *m);
-/* A stop may begin; false: it waits for messages, and begins later. */
-bool channel_may_stop(struct sup_req *req);
-void channel_ended(struct sup_req *req);
-/* Packs the answer of sup_ok(), if it is not nil. False: it is. */
-bool channel_ok(struct sup_req *req);
 
 /* read.c: copies all that params still holds; params is NULL afterwards. */
 void request_keep(struct sup_req *req);

@@ -160,6 +160,7 @@ serve_on_request(struct sup *p, const struct message *m)
 	case MESSAGE_CHANNEL_STOP:
 	case MESSAGE_CHANNEL_SEND:
 	case MESSAGE_CHANNEL_FIND:
+	case MESSAGE_CHANNEL_ACT:
 	case MESSAGE_QUIESCE:
 	case MESSAGE_TAKE:
 		request_take(p, m);

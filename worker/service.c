@@ -90,24 +90,8 @@ service_take(struct sup_req *req, const struct message *m)
 			"the plugin has no service of this name");
 		return;
 	}
-	service_begin(req, offer, stops);
-}
-
-static void
-begin_stop(struct sup_req *req)
-{
-	if (req->message != MESSAGE_CHANNEL_STOP || channel_may_stop(req))
-		request_start(req);
-}
-
-void
-service_begin(struct sup_req *req, const struct offer *found, bool stops)
-{
-	struct sup *p = req->plugin;
-	struct offer *offer = &p->offers[found - p->offers];
-
 	req->offer = offer;
-	req->offer_set = p->set;
+	req->offer_set = req->plugin->set;
 	req->offer_set->references++;
 	req->handler = stops ? offer->said.stop : offer->said.handler;
 	req->user = offer->said.user;
@@ -115,12 +99,11 @@ service_begin(struct sup_req *req, const struct offer *found, bool stops)
 		offer->stop = req;
 		req->state = REQUEST_COLLECTING; /* until service_ended() */
 		request_remember(req);
-	} else if (stops) {
-		begin_stop(req);
-	} else {
-		offer->start = req;
-		request_start(req);
+		return;
 	}
+	if (!stops)
+		offer->start = req;
+	request_start(req);
 }
 
 static void
@@ -179,12 +162,11 @@ service_ended(struct sup_req *req)
 		&req->offer_set->items[req->offer - req->offer_set->items];
 	struct sup_req *stop = offer->stop;
 
-	channel_ended(req);
 	if (req == stop) {
 		offer->stop = NULL; /* it was cancelled */
 	} else if (req == offer->start) {
 		offer->start = offer->stop = NULL;
 		if (stop)
-			begin_stop(stop);
+			request_start(stop);
 	}
 }

@@ -1,32 +1,8 @@
 /* websocket_offer: registers a path for WebSocket connections. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "proto/util/buffer.h"
 #include "proto/util/memory.h"
 #include "worker/host.h"
-
-/* "a, b", whatever stands between them; NULL: none */
-static char *
-protocols_said(const char *said)
-{
-	struct buffer text = {0};
-	char *copy = memory_copy_text(said), *place, *joined;
-
-	for (char *word = copy ? strtok_r(copy, ", ", &place) : NULL; word;
-		word = strtok_r(NULL, ", ", &place)) {
-		if (buffer_length(&text))
-			buffer_append_text(&text, ", ");
-		buffer_append_text(&text, word);
-	}
-	joined = buffer_length(&text)
-			 ? memory_copy_bytes((const char *)buffer_bytes(&text),
-				   buffer_length(&text))
-			 : NULL;
-	free(copy);
-	buffer_finish(&text);
-	return joined;
-}
 
 /* Only supd's ws.open calls this; an http request does not find the offer. */
 static void
@@ -60,7 +36,7 @@ sup_ws(struct sup *p, const struct sup_ws_offer *offered)
 	free(r->name);
 	r->name = memory_format("GET %s websocket", offered->path);
 	r->http.pinned = offered->pinned;
-	r->http.protocols = protocols_said(offered->protocols);
+	r->http.protocols = offer_words(offered->protocols);
 	if (offered->message_limit > 0)
 		r->http.message_limit = offered->message_limit;
 	return 0;

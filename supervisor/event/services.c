@@ -311,7 +311,8 @@ cursor_of(const msgpack_object *result)
 	struct bytes cursor = {0};
 
 	if (result && result->type == MSGPACK_OBJECT_ARRAY &&
-		result->via.array.size)
+		result->via.array.size &&
+		result->via.array.ptr[0].type != MSGPACK_OBJECT_NIL)
 		cursor = codec_bytes(&result->via.array.ptr[0]);
 	return cursor.length && cursor.length <= CHANNEL_CURSOR_MAX
 		       ? cursor

@@ -113,6 +113,18 @@ same_in(const struct registration_set *set, const struct service *service)
 	return r && registration_overlaps(r) == service->overlap ? r : NULL;
 }
 
+/* A channel that the set declares differently is stopped and started. */
+static bool
+is_in(const struct services *s, const struct registration_set *set,
+	const struct service *service)
+{
+	const struct registration *r = same_in(set, service);
+
+	return r &&
+	       (!service->is_channel ||
+		       registration_equal(service_declared(s, service), r));
+}
+
 /* Whether one of those that the new set does not have may run. */
 static bool
 mark_dropped(struct services *s, const struct registration_set *set)
@@ -125,7 +137,7 @@ mark_dropped(struct services *s, const struct registration_set *set)
 
 		service->is_dropped = service_is_take(service)
 					      ? s->is_exclusive && !is_exclusive
-					      : !same_in(set, service);
+					      : !is_in(s, set, service);
 		any = any || (service->is_dropped && service_may_run(service));
 	}
 	return any;

@@ -12,11 +12,12 @@ from wire_values import Worker  # noqa: E402
 CONN = 77  # the number of the connection
 
 
-class Lapses:
-    language, link = "", "nng"
+class Talk:
+    """One worker of a package, and a supd of this file's own."""
+    language, link, package = "", "nng", ""
 
     def setUp(self):
-        self.worker = Worker(self.language, self.link, "lapses").start()
+        self.worker = Worker(self.language, self.link, self.package).start()
         self.aside = []
         self.said = []  # what must be on standard error
 
@@ -61,6 +62,13 @@ class Lapses:
         return self.until(lambda m: m[0] == 2 and m[1] == "log"
                           and text in m[2][1])[2][0]
 
+    def cancel(self, number):
+        self.worker.send([2, "cancel", [number]])
+
+
+class Lapses(Talk):
+    package = "lapses"
+
     def begin_open(self, how=None):
         place = next(i for i, offer in enumerate(self.worker.offers)
                      if offer.get("websocket"))
@@ -75,9 +83,6 @@ class Lapses:
         for text in texts:
             self.worker.send([2, "ws.message", [CONN, 1, text.encode(),
                                                 False]])
-
-    def cancel(self, number):
-        self.worker.send([2, "cancel", [number]])
 
     def begin_offer(self, what):
         """What it asks for, and how to have it answered."""

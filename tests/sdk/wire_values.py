@@ -75,7 +75,7 @@ MESSAGES = [
 
 
 class Worker:
-    """One worker and its supd."""
+    """One worker and its supd. package: of tests/plugins, or a whole path."""
 
     def __init__(self, language, link, package="scenario"):
         self.folder = tempfile.mkdtemp(prefix="supd-sdk-")
@@ -89,7 +89,7 @@ class Worker:
             folder += "-" + language
         command = {
             "c": [os.path.join(BUILD, "worker", "sup-worker"), "host",
-                  package + ".so"],
+                  os.path.basename(package) + ".so"],
             "python": [sys.executable, "main.py"],
             "node": ["node", "main.js"]}[language]
         self.process = subprocess.Popen(command, cwd=folder, env={

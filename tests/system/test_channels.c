@@ -380,7 +380,7 @@ Test(channels, take_no_more_than_they_keep_and_lose_nothing)
 	chat_await(g, "a", "journal", "1 new ", most);
 	struct ctl *c = ctl_expect(g, 0, "channels", NULL);
 	cr_expect_eq(ctl_number(c, "channels.0.pending"), most);
-	cr_expect_geq(ctl_number(c, "channels.0.answers.busy"), more);
+	cr_expect_geq(ctl_number(c, "channels.0.answers.busy"), 1);
 	ctl_destroy(c);
 	chat_set(g, "a", "gate", "");
 	chat_await(g, "a", "journal", "1 new ", most + more);

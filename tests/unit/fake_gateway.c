@@ -335,7 +335,7 @@ json_t *
 services_view(
 	const struct worker *w, enum registration_kind kind, uint32_t most)
 {
-	(void)w, (void)most;
+	(void)w, (void)kind, (void)most;
 	return json_array();
 }
 

@@ -381,6 +381,13 @@ class Writer {
     this.at += bytes.length;
   }
 
+  // Values that are packed already.
+  raw(bytes) {
+    this.room(bytes.length);
+    this.bytes.set(bytes, this.at);
+    this.at += bytes.length;
+  }
+
   // A string as the bytes of a bin, as header values are: latin1, as they are
   // read, or UTF-8 if latin1 cannot represent it.
   binText(text) {
@@ -1258,6 +1265,433 @@ function protocolOf(ws) {
 
 // ---- the plugin ----
 
+// ---- channels ----
+
+const CHANNEL_MESSAGES = 256; // in progress, of one channel
+const CHANNEL_LINE = 10000; // behind them
+const CURSOR_MAX = 4096; // bytes
+const FIELDS_MAX = MESSAGE_MAX - CURSOR_MAX - 1024; // of a message, packed
+const BUSY_FIRST = 50, BUSY_LAST = 2000; // between two tries of a busy supd
+const CHANNEL_STATES = ['connecting', 'up', 'waiting', 'down', 'login',
+  'failed'];
+const ACTIONS = ['edit', 'delete', 'react', 'typing'];
+
+/** From receive(): the channel is stopped, or not started. The message was not
+ * taken, and must not be acknowledged; the platform gives it again. */
+class Stopped extends Error {
+  get name() { return 'Stopped'; }
+}
+
+/** To throw in send(): it certainly did not go out, and is not to be tried
+ * again. */
+class NotSent extends Error {
+  get name() { return 'NotSent'; }
+}
+
+/** To throw in send(): it did not go out, and is to be sent again after that
+ * many milliseconds. */
+class Retry extends Error {
+  constructor(after = 1000, text = 'the platform is busy') {
+    super(text);
+    this.after = wholeMs(after);
+  }
+
+  get name() { return 'Retry'; }
+}
+
+function cursorOf(value) {
+  if (value === undefined || value === null) return null;
+  const bytes = typeof value === 'string' ? Buffer.from(value) : value;
+  if (!(bytes instanceof Uint8Array))
+    throw new TypeError(`a cursor is bytes or a string, not ${briefly(value)}`);
+  if (bytes.length > CURSOR_MAX)
+    throw fail('too_large', `a cursor of ${bytes.length} bytes, at most ` +
+      CURSOR_MAX);
+  return Buffer.from(bytes);
+}
+
+// Without the members that are undefined.
+function withoutUndefined(object) {
+  return Object.fromEntries(entriesOf(object).filter((entry) =>
+    entry[1] !== undefined));
+}
+
+function isPlain(value) {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+// The fields of a message, but for the cursor, as packed pairs.
+function packFields(message) {
+  const fields = withoutUndefined(message), out = new Writer();
+  delete fields.cursor;
+  fields.at ??= Date.now();
+  for (const key of ['from', 'chat'])
+    if (isPlain(fields[key])) fields[key] = withoutUndefined(fields[key]);
+  for (const key of ['id', 'lane'])
+    if (typeof fields[key] !== 'string' || !fields[key])
+      throw fail('bad_message', `${key} of the message must be a string of 1 ` +
+        'to 512 bytes');
+  checkJson(fields, DEPTH_MAX - 6);
+  const pairs = Object.entries(fields), start = out.at;
+  for (const [key, value] of pairs) {
+    out.text(key);
+    out.value(value, 3);
+  }
+  if (out.at - start > FIELDS_MAX)
+    throw fail('too_large', 'a message above 1 MiB');
+  return {count: pairs.length,
+    bytes: Buffer.from(out.bytes.subarray(start, out.at))};
+}
+
+// A message of receive(). Its state: 'held' (behind another one of its lane),
+// 'asked', 'pausing' (supd was busy), 'taken' (over: supd does not need it
+// again) or 'lost' (over: the platform must give it again).
+class Received {
+  constructor(message, acknowledge, done, failed) {
+    if (!isPlain(message))
+      throw new TypeError(`a message is an object, not ${briefly(message)}`);
+    if (acknowledge !== undefined && typeof acknowledge !== 'function')
+      throw new TypeError('acknowledge must be a function');
+    this.fields = packFields(message);
+    this.lane = message.lane;
+    this.cursor = cursorOf(message.cursor);
+    this.acknowledge = acknowledge;
+    this.done = done;
+    this.failed = failed;
+    this.state = 'held';
+    this.wasAsked = false;
+    this.pause = BUSY_FIRST;
+    this.timer = null;
+  }
+
+  get isOver() {
+    return this.state === 'taken' || this.state === 'lost';
+  }
+}
+
+/** A channel, as plugin.channel() returns it: `name`; `open`, whether it takes
+ * messages; `epoch`, which grows with each start; and `cursor`, the position up
+ * to which all messages are taken, a Buffer or null: in start() it says where to
+ * go on.
+ *
+ * At most one message of a lane is with supd at a time, so that one that is
+ * asked again is not overtaken; those of other lanes go on meanwhile. supd keeps
+ * the cursor of the longest prefix that it has taken, in the order in which
+ * messages reach it first. That order is another one than the plugin's, so a
+ * message is sent with the cursor of the longest prefix, in the plugin's order,
+ * that has been sent, or with none if it is behind a gap. */
+class Channel {
+  constructor(plugin, name) {
+    this.plugin = plugin;
+    this.name = name;
+    this.epoch = 0;
+    this.cursor = null;
+    this.open = false; // from the call of start to the request to stop
+    this.closedWhy = 'the channel is not started';
+    this.runs = false; // sends are given to the plugin
+    this.starting = null; // the request to start that opened it
+    this.turn = Promise.resolve(); // the end of the last start or stop
+    // In the order of receive(); of neighbours that are taken only the last
+    // one stays.
+    this.messages = [];
+    this.count = 0; // of those that are not over
+    this.lanes = new Map(); // lane -> how many of them
+    this.owed = 0; // answers of supd, and acknowledge() that runs
+    this.line = []; // more of them
+    this.forRoom = []; // who waits for room()
+    this.forQuiet = []; // starts and stops that wait until nothing is owed
+  }
+
+  /** Gives a message of the platform to supd, and asks again, with growing
+   * pauses, while supd is busy: {id (the platform's own: the same again is
+   * seen), lane (messages of one stay in order), cursor (the position after
+   * it: bytes or a string), at (ms since 1970; else now), from: {id, name,
+   * verified}, chat: {id, type: 'direct', 'group' or 'channel'}, thread,
+   * reply_to, text, media, mentioned, edit_of, self, raw}. A promise of 'new',
+   * 'seen', or 'refused' (supd never takes it), which need not be awaited.
+   * acknowledge() is called,
+   * and awaited, after 'new' or 'seen', and never else: it acknowledges the
+   * message at the platform. The promise fails with Stopped once the channel is
+   * stopped, with NotJson, or with an Error whose code is of the wire. At most
+   * 256 messages are in progress; others wait in line, 10000 at most. */
+  receive(message, acknowledge) {
+    const result = new Promise((done, failed) => {
+      if (!this.open) throw new Stopped(this.closedWhy);
+      const received = new Received(message, acknowledge, done, failed);
+      if (this.count < CHANNEL_MESSAGES) this.admit(received);
+      else if (this.line.length < CHANNEL_LINE) this.line.push(received);
+      else throw fail('busy', 'too many messages wait; await room()');
+    });
+    result.catch(() => {}); // an author who does not await it hears of the log
+    return result;
+  }
+
+  /** A promise that is fulfilled when fewer than 256 messages are in progress:
+   * await it before the platform is asked for more. Fails with Stopped. */
+  room() {
+    return new Promise((done, failed) => {
+      if (!this.open) failed(new Stopped(this.closedWhy));
+      else if (this.count < CHANNEL_MESSAGES) done();
+      else this.forRoom.push({done, failed});
+    });
+  }
+
+  /** Reports how the channel is: 'connecting', 'up', 'waiting', 'down', 'login'
+   * (it needs a person) or 'failed' (supd stops it and starts it again). Nothing
+   * is reported of a channel that is stopped. */
+  status(state, text = '') {
+    if (!CHANNEL_STATES.includes(state))
+      throw new TypeError(`a state is one of ${CHANNEL_STATES.join(', ')}`);
+    if (!this.open && !this.runs) return;
+    this.plugin.notify('channel.status',
+      [this.name, state, String(text).slice(0, 256)]);
+  }
+
+  // ---- messages ----
+
+  admit(received) {
+    const before = this.lanes.get(received.lane) ?? 0;
+    this.lanes.set(received.lane, before + 1);
+    this.messages.push(received);
+    this.count++;
+    if (!before) this.ask(received);
+  }
+
+  // It is over. Returns how many others of its lane are not.
+  leave(received, state) {
+    const left = this.lanes.get(received.lane) - 1;
+    received.state = state;
+    received.fields = null;
+    this.count--;
+    if (left) this.lanes.set(received.lane, left);
+    else this.lanes.delete(received.lane);
+    return left;
+  }
+
+  // The position that is reached once it is taken, as far as supd can know.
+  cursorWith(received) {
+    let cursor = null, isIn = false;
+    for (const each of this.messages) {
+      if (!each.wasAsked) break;
+      cursor = each.cursor ?? cursor;
+      isIn = isIn || each === received;
+    }
+    return isIn ? cursor : null;
+  }
+
+  ask(received) {
+    received.state = 'asked';
+    received.wasAsked = true;
+    received.timer = null;
+    this.owed++;
+    const cursor = this.cursorWith(received);
+    const {count, bytes} = received.fields;
+    this.plugin.request('channel.message', (out) => {
+      out.array(2);
+      out.text(this.name);
+      out.map(count + (cursor ? 1 : 0));
+      out.raw(bytes);
+      if (!cursor) return;
+      out.text('cursor');
+      out.bin(cursor);
+    }, {
+      done: (word) => this.answered(received, word),
+      failed: (error) => this.refused(received, error),
+    });
+  }
+
+  answered(received, word) {
+    this.owed--;
+    if (!['new', 'seen', 'refused'].includes(word)) {
+      this.over(received, 'lost');
+      received.failed(fail('failed', "supd's answer is malformed"));
+    } else if (word === 'refused' || !received.acknowledge) {
+      this.over(received, 'taken');
+      received.done(word);
+    } else {
+      this.acknowledged(received, word);
+    }
+    this.settle();
+  }
+
+  async acknowledged(received, word) {
+    this.owed++;
+    this.over(received, 'taken');
+    try {
+      await received.acknowledge();
+    } catch (error) {
+      this.plugin.log('error', `channel ${this.name}: acknowledge: ` +
+        described(error));
+    }
+    received.done(word);
+    this.owed--;
+    this.settle();
+  }
+
+  refused(received, error) {
+    this.owed--;
+    if (error.code === 'busy' && this.open) {
+      received.state = 'pausing';
+      received.timer = setTimeout(() => this.ask(received), received.pause);
+      received.pause = Math.min(2 * received.pause, BUSY_LAST);
+    } else if (error.code === 'busy' || error.code === 'conflict') {
+      if (error.code === 'conflict')
+        this.close('another worker has the channel');
+      this.over(received, 'lost');
+      received.failed(new Stopped(this.closedWhy));
+    } else {
+      this.plugin.log('error', `channel ${this.name}: supd does not take a ` +
+        `message: ${error.message}`);
+      this.over(received, 'taken');
+      received.failed(error);
+    }
+    this.settle();
+  }
+
+  // The message has ended: others may go on.
+  over(received, state) {
+    const at = this.messages.indexOf(received);
+    const next = this.leave(received, state)
+      ? this.messages.slice(at).find((other) => !other.isOver &&
+        other.lane === received.lane) : undefined;
+    if (state === 'taken') this.advance(at);
+    if (!this.open) return;
+    if (next) this.ask(next);
+    while (this.line.length && this.count < CHANNEL_MESSAGES)
+      this.admit(this.line.shift());
+    if (this.count < CHANNEL_MESSAGES)
+      for (const {done} of this.forRoom.splice(0)) done();
+  }
+
+  advance(at) {
+    const {messages} = this;
+    const isTaken = (index) => messages[index]?.state === 'taken';
+    const join = (index) => { // with the one behind it
+      messages[index + 1].cursor ??= messages[index].cursor;
+      messages.splice(index, 1);
+    };
+    if (isTaken(at + 1)) join(at);
+    if (isTaken(at - 1)) join(at - 1);
+    if (isTaken(0)) this.cursor = messages.shift().cursor ?? this.cursor;
+  }
+
+  // ---- starts and stops ----
+
+  reopen(epoch, cursor) {
+    this.epoch = epoch;
+    this.cursor = cursor;
+    this.messages = [];
+    this.open = true;
+  }
+
+  // Takes no more; what supd was not asked for, or was too busy for, is over.
+  close(why) {
+    if (!this.open) return;
+    this.open = false;
+    this.closedWhy = why;
+    for (const received of this.messages) {
+      if (received.state !== 'held' && received.state !== 'pausing') continue;
+      clearTimeout(received.timer);
+      this.leave(received, 'lost');
+      received.failed(new Stopped(why));
+    }
+    for (const {failed} of [...this.line.splice(0), ...this.forRoom.splice(0)])
+      failed(new Stopped(why));
+  }
+
+  settle() {
+    if (!this.owed) for (const done of this.forQuiet.splice(0)) done();
+  }
+
+  quiet() {
+    return this.owed ? new Promise((done) => this.forQuiet.push(done))
+      : undefined;
+  }
+
+  // A request to start or stop. Each waits until the one before has been
+  // answered or cancelled, and until nothing is owed.
+  request(req, what, run) {
+    this.close('the channel is stopped');
+    const cancelled = new Promise((done) => req.onCancel(done));
+    const before = this.turn;
+    const ended = this.serve(req, what, run,
+      Promise.race([before.then(() => {
+        this.close('the channel is stopped'); // a start opened it
+        return this.quiet();
+      }), cancelled]));
+    this.turn = Promise.all([before, Promise.race([ended, cancelled])]);
+  }
+
+  async serve(req, what, run, ready) {
+    const cancelled = () => fail('cancelled', 'cancelled');
+    this.plugin.begun(req);
+    try {
+      await ready;
+      // Those who wait for a message hear of its end before the stop.
+      if (what === 'channel.stop')
+        await new Promise((done) => setImmediate(done));
+      if (req.cancelled) throw cancelled();
+      this.runs = false;
+      const result = await run();
+      if (req.cancelled) throw cancelled();
+      this.runs = what === 'channel.start';
+      this.plugin.respond(req.id, result);
+    } catch (error) {
+      if (this.starting === req) this.close('the channel is not started');
+      this.plugin.blame(req, what, error);
+      this.plugin.refuse(req.id, req.cancelled ? cancelled() : error);
+    }
+    this.plugin.ended(req);
+  }
+
+  start(req, handler, epoch, cursor) {
+    this.request(req, 'channel.start', async () => {
+      this.starting = req;
+      this.reopen(epoch, cursorOf(cursor));
+      req.onCancel(() => {
+        if (this.starting === req) this.close('the start was cancelled');
+      });
+      const value = await handler(this, req.signal);
+      if (value !== undefined && value !== null)
+        throw new TypeError(`start of channel ${this.name} must return ` +
+          `nothing, not ${briefly(value)}`);
+      return null;
+    });
+  }
+
+  stop(req, handler) {
+    this.request(req, 'channel.stop', async () => {
+      this.starting = null;
+      return [cursorOf(await handler(this)) ?? this.cursor];
+    });
+  }
+}
+
+// What supd is told of what a send returns.
+function receiptOf(value) {
+  if (isPlain(value)) {
+    checkJson(value, DEPTH_MAX - 6);
+    return value;
+  }
+  const ids = value === undefined || value === null ? []
+    : Array.isArray(value) ? value : [value];
+  return {ids: ids.map(String)};
+}
+
+// What supd is told of what a send throws; throws what is an error.
+function stateOf(what, error) {
+  const isAct = what === 'channel.act';
+  if (error instanceof NotSent) {
+    if (isAct) throw fail('failed', error.message);
+    return ['not_sent', {text: error.message.slice(0, 500)}];
+  }
+  if (error instanceof Retry) {
+    if (isAct) throw fail('busy', error.message);
+    return ['retry', {after_ms: error.after}];
+  }
+  throw error;
+}
+
 // The request that is being served; what a handler starts has it too.
 const serving = new AsyncLocalStorage();
 
@@ -1280,146 +1714,6 @@ function showInPs() {
     (text) => text.length <= ownTitle.length) ?? id;
 }
 
-/** From a channel's send: the message certainly did not go out. */
-class NotSent extends Error {}
-
-/** From a channel's send: it did not go out, and is to be sent again after that
- * many milliseconds. */
-class Retry extends Error {
-  constructor(after = 1000, text = 'later') {
-    super(text);
-    this.after = after;
-  }
-}
-
-/** The channel is stopped: the message was not taken, and must not be
- * acknowledged; the platform gives it to the next worker. */
-class Stopped extends Error {}
-
-const CHANNEL_STATES =
-  ['connecting', 'up', 'waiting', 'down', 'login', 'failed'];
-const CHANNEL_PAUSES = [50, 2000]; // ms between two tries of a busy supd
-
-/** A channel that the plugin has. epoch grows with each start; cursor (bytes, or
- * null) is where to go on. */
-class Channel {
-  constructor(plugin, name, handlers) {
-    this.plugin = plugin;
-    this.name = name;
-    this.handlers = handlers;
-    this.epoch = 0;
-    this.cursor = null;
-    this.starting = null; // a promise
-    this.open = false; // from its start to its stop
-    this.receiving = 0; // messages without an answer
-    this.quiet = null; // called when there are none
-  }
-
-  /** Reports how the channel is: 'connecting', 'up', 'waiting', 'down', 'login'
-   * (it needs a person) or 'failed' (supd stops it and starts it again). */
-  status(state, text = '') {
-    if (!CHANNEL_STATES.includes(state))
-      throw new TypeError(`a state is one of ${CHANNEL_STATES.join(', ')}`);
-    this.plugin.notify('channel.status',
-      [this.name, state, String(text).slice(0, 256)]);
-  }
-
-  /** Gives a message to supd, and asks again while supd is busy. Resolves with
-   * 'new', 'seen' or 'refused': only then may the message be acknowledged at the
-   * platform, which acknowledge() does if it is given. Rejects with Stopped when
-   * the channel is stopped. Messages of one lane come one after the other. */
-  async receive(message, acknowledge = null) {
-    const {cursor} = message, {epoch} = this;
-    const said = typeof cursor === 'string'
-      ? {...message, cursor: Buffer.from(cursor)} : message;
-    for (let pause = CHANNEL_PAUSES[0];;
-      pause = Math.min(pause * 2, CHANNEL_PAUSES[1])) {
-      this.needOpen(epoch);
-      this.receiving++;
-      try {
-        const answer = await this.ask(said);
-        if (answer !== null) {
-          if (acknowledge) await acknowledge();
-          return answer;
-        }
-        this.needOpen(epoch);
-      } finally {
-        this.receiving--;
-        if (!this.receiving && this.quiet) this.quiet();
-      }
-      await new Promise((done) => setTimeout(done, pause));
-    }
-  }
-
-  needOpen(epoch) {
-    if (!this.open || this.epoch !== epoch)
-      throw new Stopped('the channel is stopped');
-  }
-
-  // null: supd is busy.
-  async ask(message) {
-    try {
-      return await new Promise((done, failed) => this.plugin.request(
-        'channel.message', [this.name, message], {done, failed}));
-    } catch (error) {
-      if (error.code === 'busy') return null;
-      if (error.code === 'conflict') throw new Stopped(error.message);
-      throw error;
-    }
-  }
-
-  // All messages have been answered; none comes after.
-  settled() {
-    this.open = false;
-    return this.receiving
-      ? new Promise((done) => { this.quiet = done; }) : undefined;
-  }
-
-  async start(epoch, cursor) {
-    this.epoch = epoch;
-    this.cursor = cursor;
-    this.open = true;
-    try {
-      await this.handlers.start(this);
-    } catch (error) {
-      this.open = false;
-      throw error;
-    }
-    return null;
-  }
-
-  async stop() {
-    await this.starting;
-    await this.settled();
-    this.quiet = null;
-    const cursor = await this.handlers.stop(this) ?? null;
-    if (cursor !== null && typeof cursor !== 'string' &&
-      !(cursor instanceof Uint8Array))
-      throw new TypeError('a cursor is bytes, a string, or nothing');
-    return [typeof cursor === 'string' ? Buffer.from(cursor) : cursor];
-  }
-
-  // of send and find
-  async told(handler, ...params) {
-    if (!handler)
-      throw fail('not_found', 'the channel has no handler of this');
-    try {
-      return ['sent', receiptOf(await handler(...params))];
-    } catch (error) {
-      if (error instanceof NotSent) return ['not_sent', {text: error.message}];
-      if (error instanceof Retry)
-        return ['retry', {after_ms: Math.ceil(error.after)}];
-      throw error;
-    }
-  }
-}
-
-function receiptOf(ids) {
-  if (ids === undefined || ids === null) return {ids: []};
-  if (Array.isArray(ids)) return {ids: ids.map(String)};
-  return typeof ids === 'object' ? ids : {ids: [String(ids)]};
-}
-
 class Plugin {
   constructor(name, version) {
     this.name = name;
@@ -1434,9 +1728,8 @@ class Plugin {
     this.offers = [];
     this.handlers = {http: [], tool: new Map(), command: new Map(),
       method: new Map(), service: new Map(), schedule: new Map(),
-      channel: new Map(),
-      hook: new Map(), cli: new Map()};
-    this.channels = new Map(); // name -> Channel
+      hook: new Map(), cli: new Map(), channel: new Map()};
+    this.channels = new Map(); // name -> Channel, also of former ones
     this.services = new Map(); // name -> {start, stop}
     this.starting = new Map(); // name -> a promise, of services
     this.quiescer = this.taker = null;
@@ -1559,43 +1852,60 @@ class Plugin {
     this.notify('service.status', [name, state, String(text).slice(0, 256)]);
   }
 
-  /** A connection to a platform where people write. handlers, each may be async:
-   * start(channel) returns once it is connected, stop(channel) returns the
-   * cursor or nothing, send(target, content, sendId) returns the ids at the
-   * platform, or throws NotSent or Retry (after anything else supd does not know
-   * whether the message went out), find(sendId, target, since) says whether one
-   * went out that is not older than `since` (ms since 1970): its ids, or NotSent.
-   * supd starts and stops it like a service. What comes from the platform goes to
-   * channel.receive(). options: {can: ['text', …] (of text, media, reply, thread,
-   * edit, delete, react, typing, find), ack ('stored' or 'handled'), overlap,
-   * textLimit (bytes)}. Returns the Channel. */
+  /** The one connection to a platform where people write; supd starts and stops
+   * it like a service. Returns a Channel, whose receive() takes messages from
+   * the call of start to the request to stop. handlers, each may be async:
+   * start(channel, signal) connects, and returns nothing once the platform has
+   * confirmed; stop(channel) disconnects, when supd has answered all messages,
+   * and may return a cursor instead of that of the messages; send(target,
+   * content, sendId, call) sends, with target {chat, thread, reply_to} and
+   * content {text, format: 'plain' or 'markdown', media}, and returns the id or
+   * ids at the platform, or a receipt {ids, at}; it may throw NotSent or Retry,
+   * and after anything else nobody knows whether it went out; find(sendId,
+   * target, since (ms of 1970), call) says whether that message went out, in
+   * the same words; act(action, target, args, call) edits, deletes, reacts or
+   * shows typing. options: {can (an array of text, media, reply, thread, edit,
+   * delete, react, typing, find; else text), ack ('handled': a message counts as
+   * taken when all that was to be done with it is done; else when it is
+   * stored), overlap (it may run in two workers at a time), textLimit (bytes),
+   * announce (people hear of a restart before it)} */
   channel(name, ...rest) {
-    const [options, handlers] = optionsOf(`channel ${name}`,
-      ['can', 'ack', 'overlap', 'textLimit'], rest);
-    checkKeys(`channel ${name}`, 'handler', ['start', 'stop', 'send', 'find'],
+    const what = `channel ${name}`;
+    const [options, handlers] = optionsOf(what,
+      ['can', 'ack', 'overlap', 'textLimit', 'announce'], rest);
+    const can = options.can ?? ['text'];
+    checkKeys(what, 'handler', ['start', 'stop', 'send', 'find', 'act'],
       handlers);
-    for (const key of ['start', 'stop', 'send'])
-      if (typeof handlers[key] !== 'function')
-        throw new TypeError(`channel ${name}: ${key} must be a function`);
-    this.offer('channel', name, {name, can: options.can ?? ['text'],
-      ack: options.ack, overlap: options.overlap,
-      text_limit: options.textLimit}, handlers.start);
-    const channel = new Channel(this, name, handlers);
-    this.channels.set(name, channel);
-    return channel;
+    for (const each of ['start', 'stop', 'send'])
+      if (typeof handlers[each] !== 'function')
+        throw new TypeError(`${what}: ${each} must be a function`);
+    if (can.includes('find') !== (handlers.find !== undefined))
+      throw new TypeError(`${what}: find in can and find() belong together`);
+    if (can.some((word) => ACTIONS.includes(word)) !==
+        (handlers.act !== undefined))
+      throw new TypeError(`${what}: ${ACTIONS.join(', ')} in can and act() ` +
+        'belong together');
+    this.offer('channel', name, {name, can, ack: options.ack,
+      overlap: options.overlap, text_limit: options.textLimit,
+      announce: options.announce}, () => {});
+    this.handlers.channel.set(name, handlers);
+    if (!this.channels.has(name))
+      this.channels.set(name, new Channel(this, name));
+    return this.channels.get(name);
   }
 
   /** Sends to a chat of a channel, of any plugin. content: a string, or {text,
-   * format, media}; options: {thread, replyTo, key (sent once for each), timeout}.
-   * Resolves with [sendId, state, receipt]; state is 'sent', 'not_sent' or
-   * 'unknown'. */
-  send(channel, chat, content, options = {}) {
-    checkKeys('send', 'option', ['thread', 'replyTo', 'key', 'timeout'], options);
-    const target = {chat};
-    if (options.thread !== undefined) target.thread = options.thread;
-    if (options.replyTo !== undefined) target.reply_to = options.replyTo;
-    const args = {target, content: typeof content === 'string'
-      ? {text: content, format: 'plain'} : content};
+   * format, media}. A promise of [sendId, state, receipt], with a state of
+   * 'sent', 'not_sent' or 'unknown'. options: {thread, replyTo, key (with the
+   * same one it is sent once), timeout} */
+  async send(channel, chat, content, options = {}) {
+    checkKeys('send', 'option', ['thread', 'replyTo', 'key', 'timeout'],
+      options);
+    const args = {
+      target: withoutUndefined({chat, thread: options.thread,
+        reply_to: options.replyTo}),
+      content: typeof content === 'string' ? {text: content, format: 'plain'}
+        : content};
     if (options.key !== undefined) args.key = options.key;
     return this.call('channel', channel, args, {timeout: options.timeout});
   }
@@ -1933,7 +2243,8 @@ class Plugin {
         out.byte(0);
         out.integer(id);
         out.text(name);
-        out.value(params, 1);
+        if (typeof params === 'function') params(out);
+        else out.value(params, 1);
       });
     } catch (error) {
       waiter.failed(error);
@@ -2171,9 +2482,11 @@ class Plugin {
         return this.onService(id, name, params[0]);
       case 'channel.start':
       case 'channel.stop':
+        return this.onChannel(id, name, params);
       case 'channel.send':
       case 'channel.find':
-        return this.onChannel(id, name, params);
+      case 'channel.act':
+        return this.onSend(id, name, params);
       case 'quiesce':
         return this.answerInner(id, name, this.quiescer, []);
       case 'take':
@@ -2205,11 +2518,10 @@ class Plugin {
     this.begun(req);
     try {
       const value = await handler(...params);
-      const answers = what.startsWith('channel.') && what !== 'channel.start';
-      if (!answers && value !== undefined && value !== null)
+      if (value !== undefined && value !== null)
         throw new TypeError(`the handler of ${what} must return nothing, ` +
           `not ${briefly(value)}`);
-      this.respond(id, answers ? value : null);
+      this.respond(id, null);
     } catch (error) {
       this.blame(req, what, error);
       this.refuse(id, req.cancelled ? fail('cancelled', 'cancelled') : error);
@@ -2238,25 +2550,50 @@ class Plugin {
   }
 
   onChannel(id, what, params) {
-    const channel = this.channels.get(params[0]);
-    const [, first, second, third] = params;
-    if (!channel) {
-      this.refuse(id, fail('not_found', `there is no channel '${params[0]}'`));
-    } else if (what === 'channel.start') {
-      const req = new Request(this, id, 0);
-      channel.starting = Promise.race([
-        this.answerInner(id, what, () => channel.start(first, second), [], req),
-        new Promise((done) => req.onCancel(done)),
-      ]);
-    } else if (what === 'channel.stop') {
-      this.answerInner(id, what, () => channel.stop(), []);
-    } else if (what === 'channel.send') {
-      this.answerInner(id, what, () => channel.told(
-        channel.handlers.send, second, third, first), []);
-    } else {
-      this.answerInner(id, what, () => channel.told(
-        channel.handlers.find, first, second, third), []);
+    const [name] = params, handlers = this.handlers.channel.get(name);
+    if (!handlers) {
+      this.refuse(id, fail('not_found', `there is no channel '${name}'`));
+      return;
     }
+    const starts = what === 'channel.start', channel = this.channels.get(name);
+    const req = new Request(this, id, params[starts ? 3 : 1]);
+    if (starts) channel.start(req, handlers.start, params[1], params[2]);
+    else channel.stop(req, handlers.stop);
+  }
+
+  onSend(id, what, [name, ...params]) {
+    const handlers = this.handlers.channel.get(name);
+    const handler = handlers?.[what.slice('channel.'.length)];
+    if (!handler) {
+      this.refuse(id, fail('not_found', `the channel '${name}' cannot do this`));
+      return;
+    }
+    if (!this.channels.get(name).runs) {
+      if (what === 'channel.send') this.respond(id, ['retry', {after_ms: 1000}]);
+      else this.refuse(id, fail('busy', 'the channel is not connected'));
+      return;
+    }
+    const call = new Request(this, id, what === 'channel.find' ? 0 : params[3]);
+    const said = params.slice(0, 3);
+    if (what === 'channel.send') said.push(said.shift());
+    this.begun(call);
+    serving.run(call, () => this.answerSend(call, what, handler, said));
+  }
+
+  async answerSend(call, what, handler, said) {
+    try {
+      const receipt = receiptOf(await handler(...said, call));
+      this.respond(call.id, what === 'channel.act' ? receipt
+        : ['sent', receipt]);
+    } catch (error) {
+      try {
+        this.respond(call.id, stateOf(what, error));
+      } catch (problem) {
+        this.failed(call, what, problem);
+        return;
+      }
+    }
+    this.ended(call);
   }
 
   // ---- requests of clients ----
@@ -2520,7 +2857,8 @@ const REQUESTS = {http: 'ussmsabosu', tool: 'sxux', method: 'sxux',
   health: '', configure: 'm', export: '', import: 'ib', 'ws.open': 'uusmsasxu',
   'ws.move': 'u',
   'service.start': 'su', 'service.stop': 'su', 'channel.start': 'suxu',
-  'channel.stop': 'su', 'channel.send': 'ssmmu', 'channel.find': 'ssmu', quiesce: 'u', take: 'uu'};
+  'channel.stop': 'su', 'channel.send': 'ssmmu', 'channel.find': 'ssmu',
+  'channel.act': 'ssmxu', quiesce: 'u', take: 'uu'};
 const NOTIFICATIONS = {chunk: 'ubo', credit: 'uu', cancel: 'u', drain: '',
   resume: '', limits: 'm', 'ws.message': 'uubo', 'ws.close': 'uus'};
 const FITS = {
@@ -2690,6 +3028,6 @@ function bodyOf(body) {
 }
 
 module.exports = {Plugin, Request, HttpRequest, Call, HookCall, WebSocket,
+  Channel, Stopped, NotSent, Retry,
   Response, reply, fail, Verdict, change, stop, claim,
-  event, events, toJson, fromJson, NotJson, Writer, Reader, Malformed, Channel,
-  NotSent, Retry, Stopped};
+  event, events, toJson, fromJson, NotJson, Writer, Reader, Malformed};

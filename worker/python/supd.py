@@ -167,12 +167,13 @@ class Closed(Exception):
 
 
 class Stopped(Exception):
-    """The channel is stopped: the message was not taken, and must not be
-    acknowledged; the platform gives it to the next worker."""
+    """The channel is stopped, or not started: the message was not taken, and
+    must not be acknowledged; the platform gives it again."""
 
 
 class NotSent(Exception):
-    """From the send of a channel: it certainly did not go out."""
+    """From the send of a channel: it certainly did not go out, and is not to be
+    tried again."""
 
 
 class Retry(Exception):
@@ -1688,111 +1689,446 @@ class _Service:
         return function
 
 
-CHANNEL_PAUSES = (0.05, 2)  # seconds between two tries of a busy supd
+CHANNEL_STATES = ("connecting", "up", "waiting", "down", "login", "failed")
+_CHANNEL_MESSAGES = 256  # in progress, of one channel
+_CHANNEL_LINE = 10000    # behind them
+_CURSOR_MAX = 4096       # bytes
+_FIELDS_MAX = MESSAGE_MAX - _CURSOR_MAX - 1024  # of a message, packed
+_PAUSE_FIRST, _PAUSE_LAST = 0.05, 2  # seconds between two tries of a busy supd
+_ACTIONS = ("edit", "delete", "react", "typing")
 
 
 class Channel(_Service):
-    """A channel as its decorator leaves it. epoch grows with each start; cursor
-    is where to go on: what stop() returned, or receive() was given, last."""
+    """A channel as its decorator leaves it. open: whether it takes messages;
+    epoch grows with each start; cursor is the position up to which all messages
+    are taken, bytes or None: in start() it says where to go on."""
 
-    def __init__(self, plugin, name, start):
+    def __init__(self, running, start):
         super().__init__(start)
-        self.plugin, self.name = plugin, name
-        self.epoch, self.cursor = 0, None
-        self._send = self._find = None
-        self._is_open = False   # from its start to its stop
-        self._starts, self._stops = 0, _Line()  # that run; that wait for them
-        self._receiving, self._quiet = 0, _Line()  # the same of messages
+        self._running = running
+        self._send = self._find = self._act = None
+
+    open = property(lambda self: self._running.is_open)
+    epoch = property(lambda self: self._running.epoch)
+    cursor = property(lambda self: self._running.cursor)
+    name = property(lambda self: self._running.name)
 
     def send(self, function):
-        """function(target, content, send_id) sends a message and returns its
-        ids at the platform: a str, a list, or a dict with more. It raises
-        NotSent or Retry; after any other exception supd does not know whether
-        the message went out."""
+        """function(target, content, send_id) sends a message and returns its id
+        or ids at the platform: a str, a list, or a dict {"ids", "at"}. It raises
+        NotSent or Retry; after any other exception nobody knows whether the
+        message went out."""
         self._send = _Offer(function)
         return function
 
     def find(self, function):
         """function(send_id, target, since) says whether a message went out that
-        is not older than `since` (seconds since 1970): it returns its ids, or
-        raises NotSent. Only for channels with "find" in `can`."""
+        is not older than `since` (seconds since 1970), in the same words. Only
+        for channels with "find" in `can`."""
         self._find = _Offer(function)
+        return function
+
+    def act(self, function):
+        """function(action, target, args) edits, deletes, reacts or shows
+        typing. Only for channels with one of these in `can`."""
+        self._act = _Offer(function)
         return function
 
     def status(self, state, text=""):
         """Reports how the channel is: "connecting", "up", "waiting", "down",
         "login" (it needs a person) or "failed" (supd stops it and starts it
-        again). From any thread."""
+        again). Nothing is reported of a channel that is stopped. From any
+        thread."""
         if state not in CHANNEL_STATES:
             raise ValueError("a state is one of %s" % ", ".join(CHANNEL_STATES))
         text = str(text)[:256].encode("utf-8", "replace").decode()
-        self.plugin.post(self.plugin._notify, "channel.status", self.name,
-                         state, text)
+        self._running.plugin.post(self._running.report, state, text)
 
     def receive(self, message, acknowledge=None):
-        """Gives a message to supd, and asks again while supd is busy. Returns
-        "new", "seen" or "refused": only then may the message be acknowledged
-        at the platform, which acknowledge() does if it is given. Raises
-        Stopped when the channel is stopped. Awaited on the loop; elsewhere it
-        waits. Messages of one lane come one after the other."""
-        receiving = self._receive(dict(message), acknowledge)
-        if self.plugin._on_loop():
-            return receiving
-        return self.plugin._wait_for(receiving)
+        """Gives a message of the platform to supd, and asks again, with growing
+        pauses, while supd is busy. message: {id (the platform's own: the same
+        again is seen), lane (messages of one stay in order), cursor (the
+        position after it: bytes or str), at (ms since 1970; else now), from:
+        {id, name, verified}, chat: {id, type: direct, group or channel},
+        thread, reply_to, text, media, mentioned, edit_of, self, raw}; None is
+        left out.
 
-    async def _receive(self, message, acknowledge):
-        cursor, epoch = message.get("cursor"), self.epoch
-        if isinstance(cursor, str):
-            message["cursor"] = cursor.encode()
-        pause = CHANNEL_PAUSES[0]
-        while True:
-            self._need_open(epoch)
-            self._receiving += 1
-            try:
-                answer = await self._ask(message)
-                if answer is not None:
-                    await self._acknowledge(acknowledge)
-                    return answer
-                self._need_open(epoch)
-            finally:
-                self._receiving -= 1
-                if not self._receiving:
-                    self._quiet.wake_all()
-            await sleep(pause)
-            pause = min(pause * 2, CHANNEL_PAUSES[1])
+        Returns "new", "seen", or "refused" (supd never takes it): on the loop
+        something to await, or not; elsewhere it waits. acknowledge() is called,
+        and awaited, after "new" or "seen", and never else: it acknowledges the
+        message at the platform. Raises Stopped once the channel is stopped,
+        NotJson, TypeError or Error. At most 256 messages are in progress; others
+        wait in line, 10000 at most."""
+        received = _Received(message, acknowledge)
+        plugin = self._running.plugin
+        if plugin._on_loop():
+            return self._running.receive(received)
 
-    def _need_open(self, epoch):
-        if not self._is_open or self.epoch != epoch:
-            raise Stopped("the channel is stopped")
+        async def wait():
+            return await self._running.receive(received)
+        return plugin._wait_for(wait())
 
-    async def _ask(self, message):
-        """None: supd is busy."""
-        try:
-            return await self.plugin._ask(
-                "channel.message", [self.name, message])
-        except Error as problem:
-            if problem.code == "busy":
-                return None
+    async def room(self):
+        """Waits until fewer than 256 messages are in progress: await it before
+        the platform is asked for more. Raises Stopped."""
+        await self._running.room()
+
+    def _check(self, can):
+        for what in ("stop", "send"):
+            if not getattr(self, "_" + what):
+                raise ValueError("channel %s has no function for %s"
+                                 % (self.name, what))
+        for what, words in (("find", ("find",)), ("act", _ACTIONS)):
+            if any(word in can for word in words) != bool(
+                    getattr(self, "_" + what)):
+                raise ValueError("channel %s: %s in `can`, and a function for "
+                                 "%s, belong together" % (
+                                     self.name, " or ".join(words), what))
+
+
+def _bytes_of_cursor(value):
+    if isinstance(value, str):
+        value = value.encode()
+    if not isinstance(value, (bytes, bytearray, type(None))):
+        raise TypeError("a cursor is bytes, str or None, not %s"
+                        % ascii(value)[:80])
+    if value is not None and len(value) > _CURSOR_MAX:
+        raise Error("too_large", "a cursor of %d bytes, at most %d"
+                    % (len(value), _CURSOR_MAX))
+    return None if value is None else bytes(value)
+
+
+def _without_none(value):
+    if not isinstance(value, dict):
+        return value
+    return {key: item for key, item in value.items() if item is not None}
+
+
+class _Received:
+    """A message of receive(). Its state: "held" (behind another one of its lane),
+    "asked", "pausing" (supd was busy), "taken" (over: supd does not need it
+    again) or "lost" (over: the platform must give it again)."""
+    __slots__ = ("fields", "lane", "cursor", "acknowledge", "future", "state",
+                 "was_asked", "pause")
+
+    def __init__(self, message, acknowledge):
+        if not isinstance(message, dict):
+            raise TypeError("a message is a dict, not %s"
+                            % ascii(message)[:80])
+        self.fields = fields = _without_none(message)
+        self.cursor = _bytes_of_cursor(fields.pop("cursor", None))
+        for key in ("from", "chat"):
+            if key in fields:
+                fields[key] = _without_none(fields[key])
+        fields.setdefault("at", int(time.time() * 1000))
+        for key in ("id", "lane"):
+            if not fields.get(key) or not isinstance(fields[key], str):
+                raise Error("bad_message", "%s of the message must be a string "
+                            "of 1 to 512 bytes" % key)
+        check_json(fields, DEPTH_MAX - 6)
+        if len(pack(fields)) > _FIELDS_MAX:
+            raise Error("too_large", "a message above 1 MiB")
+        self.lane = fields["lane"]
+        self.acknowledge = acknowledge and _Offer(acknowledge)
+        self.future = None
+        self.state, self.was_asked, self.pause = "held", False, _PAUSE_FIRST
+
+    def is_over(self):
+        return self.state in ("taken", "lost")
+
+
+class _Turn:
+    """A start or stop, which those behind it wait for."""
+
+    def __init__(self, before):
+        self._before, self._is_over, self._line = before, False, _Line()
+
+    def end(self):
+        self._is_over = True
+        self._line.wake_all()
+
+    async def wait(self):
+        """Until it, and all before it, are over."""
+        turn = self
+        while turn:
+            if not turn._is_over:
+                await turn._line.wait()
+            turn = turn._before
+        self._before = None
+
+
+class _Running:
+    """What runs of a channel, also over other registrations.
+
+    At most one message of a lane is with supd at a time, so that one that is
+    asked again is not overtaken; those of other lanes go on meanwhile. supd keeps
+    the cursor of the longest prefix that it has taken, in the order in which
+    messages reach it first. That order is another one than the plugin's, so a
+    message is sent with the cursor of the longest prefix, in the plugin's order,
+    that has been sent, or with none if it is behind a gap."""
+
+    def __init__(self, plugin, name):
+        self.plugin, self.name = plugin, name
+        self.epoch, self.cursor = 0, None
+        self.runs = False   # sends are given to the plugin
+        self.is_open = False  # from the call of start to the request to stop
+        self._closed_why = "the channel is not started"
+        self._starting = None  # the request to start that opened it
+        self._turn = None      # the last start or stop
+        # In the order of receive(); of neighbours that are taken only the last
+        # one stays.
+        self._messages = []
+        self._count = 0     # of those that are not over
+        self._lanes = {}    # lane -> how many of them
+        self._owed = 0      # answers of supd, and acknowledge() that runs
+        self._line = deque()   # more of them
+        self._for_room, self._for_quiet = _Line(), _Line()
+
+    # ---- messages ----
+
+    def receive(self, received):
+        self._need_open()
+        if len(self._line) >= _CHANNEL_LINE:
+            raise Error("busy", "too many messages wait; await room()")
+        received.future = self.plugin._loop.future()
+        if hasattr(received.future, "add_done_callback"):  # nobody may await it
+            received.future.add_done_callback(
+                lambda future: future.cancelled() or future.exception())
+        if self._count < _CHANNEL_MESSAGES:
+            self._admit(received)
+        else:
+            self._line.append(received)
+        return received.future
+
+    def _need_open(self):
+        if not self.is_open:
+            raise Stopped(self._closed_why)
+
+    async def room(self):
+        self._need_open()
+        while self._count >= _CHANNEL_MESSAGES:
+            await self._for_room.wait()
+            self._need_open()
+
+    def _admit(self, received):
+        before = self._lanes.get(received.lane, 0)
+        self._lanes[received.lane] = before + 1
+        self._messages.append(received)
+        self._count += 1
+        if not before:
+            self._ask(received)
+
+    def _leave(self, received, state):
+        """It is over. Whether others of its lane are not."""
+        received.state, received.fields = state, None
+        self._count -= 1
+        self._lanes[received.lane] -= 1
+        if not self._lanes[received.lane]:
+            del self._lanes[received.lane]
+        return received.lane in self._lanes
+
+    def _cursor_with(self, received):
+        """The position that is reached once it is taken, as far as supd can
+        know."""
+        cursor, is_in = None, False
+        for each in self._messages:
+            if not each.was_asked:
+                break
+            if each.cursor is not None:
+                cursor = each.cursor
+            is_in = is_in or each is received
+        return cursor if is_in else None
+
+    def _ask(self, received):
+        received.state, received.was_asked = "asked", True
+        self._owed += 1
+        message, cursor = received.fields, self._cursor_with(received)
+        if cursor is not None:
+            message = dict(message, cursor=cursor)
+        self.plugin._request_own(
+            "channel.message", [self.name, message],
+            lambda word, problem: self._answered(received, word, problem))
+
+    def _answered(self, received, word, problem):
+        self._owed -= 1
+        if problem:
+            self._refused(received, problem)
+        elif word not in ("new", "seen", "refused"):
+            self._over(received, "lost")
+            _fail(received.future,
+                  Error("failed", "supd's answer is malformed"))
+        elif word == "refused" or not received.acknowledge:
+            self._over(received, "taken")
+            _resolve(received.future, word)
+        else:
+            self._owed += 1
+            self._over(received, "taken")
+            self.plugin._loop.start(
+                _without_end(self.plugin._run_offer(received.acknowledge)),
+                lambda problem: self._acknowledged(received, word, problem))
+        self._settle()
+
+    def _acknowledged(self, received, word, problem):
+        if problem is not None:
+            self.plugin._log_problem("acknowledge of channel %s" % self.name,
+                                     problem)
+        self._owed -= 1
+        _resolve(received.future, word)
+        self._settle()
+
+    def _refused(self, received, problem):
+        if problem.code == "busy" and self.is_open:
+            received.state = "pausing"
+            pause = received.pause
+            received.pause = min(2 * pause, _PAUSE_LAST)
+            self.plugin._loop.later(pause, lambda: self._ask_again(received))
+        elif problem.code in ("busy", "conflict"):
             if problem.code == "conflict":
-                raise Stopped(problem.text) from problem
-            raise
+                self._close("another worker has the channel")
+            self._over(received, "lost")
+            _fail(received.future, Stopped(self._closed_why))
+        else:
+            self.plugin.log("error", "channel %s: supd does not take a message:"
+                            " %s" % (self.name, problem.text))
+            self._over(received, "taken")
+            _fail(received.future, problem)
 
-    async def _acknowledge(self, function):
-        if function:
-            await self.plugin._run_offer(_Offer(function))
+    def _ask_again(self, received):
+        if received.state == "pausing":
+            self._ask(received)
 
-    async def _settled(self):
-        """All messages have been answered; none comes after."""
-        self._is_open = False
-        if self._receiving:
-            await self._quiet.wait()
+    def _over(self, received, state):
+        """The message has ended: others may go on."""
+        at, following = self._messages.index(received), None
+        if self._leave(received, state):
+            following = next(other for other in self._messages[at:] if
+                             other.lane == received.lane and
+                             not other.is_over())
+        if state == "taken":
+            self._advance(at)
+        if not self.is_open:
+            return
+        if following:
+            self._ask(following)
+        while self._line and self._count < _CHANNEL_MESSAGES:
+            self._admit(self._line.popleft())
+        if self._count < _CHANNEL_MESSAGES:
+            self._for_room.wake_all()
 
+    def _advance(self, at):
+        messages = self._messages
 
-CHANNEL_STATES = ("connecting", "up", "waiting", "down", "login", "failed")
+        def is_taken(index):
+            return 0 <= index < len(messages) \
+                and messages[index].state == "taken"
+
+        def join(index):  # with the one behind it
+            if messages[index + 1].cursor is None:
+                messages[index + 1].cursor = messages[index].cursor
+            del messages[index]
+        if is_taken(at + 1):
+            join(at)
+        if is_taken(at - 1):
+            join(at - 1)
+        if is_taken(0):
+            first = messages.pop(0)
+            if first.cursor is not None:
+                self.cursor = first.cursor
+
+    # ---- starts and stops ----
+
+    def report(self, state, text):
+        if self.is_open or self.runs:
+            self.plugin._notify("channel.status", self.name, state, text)
+
+    def _open(self, epoch, cursor):
+        self.epoch, self.cursor = epoch, _bytes_of_cursor(cursor)
+        self._messages, self.is_open = [], True
+
+    def _close(self, why):
+        """Takes no more; what supd was not asked for, or was too busy for, is
+        over."""
+        if not self.is_open:
+            return
+        self.is_open, self._closed_why = False, why
+        for received in self._messages:
+            if received.state in ("held", "pausing"):
+                self._leave(received, "lost")
+                _fail(received.future, Stopped(why))
+        while self._line:
+            _fail(self._line.popleft().future, Stopped(why))
+        self._for_room.wake_all()
+
+    def _settle(self):
+        if not self._owed:
+            self._for_quiet.wake_all()
+
+    def request(self, number, kind, run):
+        """A request to start or stop. Each waits until the one before has been
+        answered or cancelled, and until nothing is owed."""
+        self._close("the channel is stopped")
+        before = self._turn
+        turn = self._turn = _Turn(before)
+
+        async def serve(req):
+            try:
+                if before:
+                    await before.wait()
+                self._close("the channel is stopped")  # a start opened it
+                while self._owed:
+                    await self._for_quiet.wait()
+                if kind == "channel.stop":
+                    await self._told()
+                self.runs = False
+                result = await run(req)
+                if req.cancelled:
+                    raise Error("cancelled", "cancelled")
+                self.runs = kind == "channel.start"
+                self.plugin._send([1, req.id, None, result])
+                self.plugin._finish(req)
+            except BaseException:
+                if self._starting is req:
+                    self._close("the channel is not started")
+                raise
+            finally:
+                turn.end()
+
+        def begin(req):  # for a task that is cancelled before it runs
+            req.on_cancel(lambda: self._cancelled(req, turn))
+            return serve(req)
+        self.plugin._begin_inner(number, kind, begin)
+
+    async def _told(self):
+        """Those who wait for a message hear of its end before the stop."""
+        future = self.plugin._loop.future()
+        self.plugin._loop.soon(_resolve, future)
+        await future
+
+    def _cancelled(self, req, turn):
+        if self._starting is req:
+            self._close("the start was cancelled")
+        turn.end()
+
+    def start(self, number, channel, offer, epoch, cursor):
+        async def run(req):
+            self._starting = req
+            self._open(epoch, cursor)
+            _need_none("the start of channel %s" % self.name,
+                       await self.plugin._run_offer(offer, channel))
+        self.request(number, "channel.start", run)
+
+    def stop(self, number, channel):
+        async def run(_):
+            self._starting = None
+            cursor = _bytes_of_cursor(
+                await self.plugin._run_offer(channel._stop))
+            return [self.cursor if cursor is None else cursor]
+        self.request(number, "channel.stop", run)
 
 
 def _receipt_of(value):
     if isinstance(value, dict):
+        check_json(value, DEPTH_MAX - 6)
         return value
     if value is None:
         return {"ids": []}
@@ -1818,6 +2154,7 @@ class Plugin:
         self._named = {}    # (kind, name) -> offer
         self._services = {}  # name -> _Service
         self._channels = {}  # name -> Channel
+        self._running = {}   # name -> _Running, also of former ones
         self._starts = {}   # name -> how many run, _Line of waiting stops
         self._hooks = {}    # health, export, import, configure, start, take...
         self._state_version = 1
@@ -1955,8 +2292,8 @@ class Plugin:
         self.post(self._notify, "service.status", name, state, text)
 
     def channel(self, name, can=("text",), ack=None, overlap=False,
-                text_limit=None):
-        """A connection to a platform where people write:
+                text_limit=None, announce=False):
+        """The one connection to a platform where people write:
 
             @plugin.channel("chat")
             async def chat(channel): ...    # returns once it is connected
@@ -1965,22 +2302,35 @@ class Plugin:
             async def chat_send(target, content, send_id): ...
 
             @chat.stop
-            async def chat_stop(): ...      # returns the cursor, or None
+            async def chat_stop(): ...      # disconnects
 
-        supd starts and stops it like a service; at most one worker has it,
-        unless overlap says otherwise. What comes from the platform goes to
-        channel.receive(). can: what it can do, of text, media, reply, thread,
-        edit, delete, react, typing, find. ack: "stored" (a message may be
-        acknowledged once supd has stored it) or "handled"; text_limit: bytes
-        of one text."""
+        supd starts and stops it like a service; it is in one worker at a time,
+        unless it has overlap. chat.receive() takes messages from the call of the
+        start to the request to stop. The stop is called when supd has answered
+        all of them, and may return a cursor instead of that of the messages.
+        can: what it can do, of text, media, reply, thread, edit, delete, react,
+        typing, find. ack: "handled" (a message counts as taken when all that was
+        to be done with it is done; else when it is stored); text_limit: bytes of
+        one text; announce: people hear of a restart before it."""
         def register(function):
             self._offer("channel", name, function, False,
                         {"can": list(can), "ack": ack,
-                         "overlap": overlap or None, "text_limit": text_limit})
-            channel = Channel(self, name, function)
+                         "overlap": overlap or None, "text_limit": text_limit,
+                         "announce": announce or None})
+            if name not in self._running:
+                self._running[name] = _Running(self, name)
+            channel = Channel(self._running[name], function)
             self._channels[name] = channel
             return channel
         return register
+
+    def _check_offers(self):
+        fields = [offer.fields for offer in self._offers]
+        check_json(fields, DEPTH_MAX - 2)
+        for each in fields:
+            if each["kind"] == "channel":
+                self._channels[each["name"]]._check(each["can"])
+        return fields
 
     def send(self, channel, chat, content, key=None, timeout=0, **target):
         """Sends to a chat of a channel, of any plugin. content: a str, or a dict
@@ -2090,13 +2440,16 @@ class Plugin:
             raise RuntimeError("withdraw() may be called only in the function "
                                "given to replace_offers()")
         if kind is None:
-            self._offers, self._named, self._services = [], {}, {}
+            self._offers, self._named = [], {}
+            self._services, self._channels = {}, {}
             return
         if (kind, name) not in self._named:
             raise KeyError("there is no %s %s to withdraw" % (kind, name))
         self._offers.remove(self._named.pop((kind, name)))
         if kind == "service":
             del self._services[name]
+        elif kind == "channel":
+            del self._channels[name]
 
     async def _offer_now(self, change):
         future = self._loop.future()
@@ -2107,22 +2460,28 @@ class Plugin:
         """What change() makes of the registrations: offers, named, services."""
         if not self._is_offered:
             raise RuntimeError("replace_offers() is for a plugin that serves")
-        before = self._offers, self._named, self._services
-        self._offers, self._named, self._services = (
-            list(self._offers), dict(self._named), dict(self._services))
+        before = self._registered()
+        self._offers, self._named, self._services, self._channels = (
+            each.copy() for each in before)
         self._is_offered, self._is_changing = False, True
         try:
             change()
-            check_json([offer.fields for offer in self._offers], DEPTH_MAX - 2)
-            return self._offers, self._named, self._services
+            self._check_offers()
+            return self._registered()
         finally:
-            self._offers, self._named, self._services = before
+            self._register(before)
             self._is_offered, self._is_changing = True, False
+
+    def _registered(self):
+        return self._offers, self._named, self._services, self._channels
+
+    def _register(self, registered):
+        self._offers, self._named, self._services, self._channels = registered
 
     def _begin_offer(self, change, ended):
         def answered(result, error):
             if error is None:  # requests that follow know them by these
-                self._offers, self._named, self._services = changed
+                self._register(changed)
             ended(None, error)
         number = None
         try:
@@ -2389,9 +2748,8 @@ class Plugin:
             self._leave(EXIT_INIT)
         self._is_offered = True
         try:
-            check_json([offer.fields for offer in self._offers], DEPTH_MAX - 2)
-            self._request_own("ready", [self.version, [
-                offer.fields for offer in self._offers]], self._on_ready)
+            self._request_own("ready", [self.version, self._check_offers()],
+                              self._on_ready)
         except (TypeError, ValueError) as problem:
             self._leave(EXIT_INIT, "the registrations: %s" % problem)
 
@@ -2949,90 +3307,70 @@ class Plugin:
             self._answer(req, None)
         self._begin_service(number, service, "service.stop", name, stop)
 
-    async def _ask(self, name, parameters):
-        """The answer of supd to a request of this worker."""
-        future = self._loop.future()
-
-        def answered(value, problem):
-            if problem:
-                _fail(future, problem)
-            else:
-                _resolve(future, value)
-        try:
-            self._request_own(name, parameters, answered)
-        except (TypeError, ValueError, OverflowError) as problem:
-            self._calls.pop(self._last_id, None)
-            raise Error("bad_message", str(problem)) from problem
-        return await future
-
-    def _take_channel_start(self, number, _, name, epoch, cursor, *_more):
+    def _take_channel_start(self, number, kind, name, epoch, cursor, *_more):
         channel = self._channels.get(name)
+        if channel:
+            channel._running.start(number, channel,
+                                   self._named["channel", name], epoch, cursor)
+        else:
+            self._begin_service(number, None, kind, name, None)
 
-        async def start(req):
-            channel.epoch, channel.cursor = epoch, cursor
-            channel._is_open = True
-            channel._starts += 1
-            try:
-                await self._run_offer(self._named["channel", name], channel)
-            except BaseException:
-                channel._is_open = False
-                raise
-            finally:
-                channel._starts -= 1
-                if not channel._starts:
-                    channel._stops.wake_all()
-            self._answer(req, None)
-        self._begin_service(number, channel, "channel.start", name, start)
-
-    def _take_channel_stop(self, number, _, name, *_more):
+    def _take_channel_stop(self, number, kind, name, *_more):
         channel = self._channels.get(name)
+        if channel:
+            channel._running.stop(number, channel)
+        else:
+            self._begin_service(number, None, kind, name, None)
 
-        async def stop(req):
-            if channel._starts:
-                await channel._stops.wait()
-            await channel._settled()
-            cursor = None
-            if channel._stop:
-                cursor = await self._run_offer(channel._stop)
-            if isinstance(cursor, str):
-                cursor = cursor.encode()
-            if not isinstance(cursor, (bytes, type(None))):
-                raise TypeError("a cursor is bytes, str or None")
-            if req.cancelled:
-                raise Error("cancelled", "cancelled")
-            self._send([1, req.id, None, [cursor]])
-            self._finish(req)
-        self._begin_service(number, channel, "channel.stop", name, stop)
-
-    def _take_channel_send(self, number, _, name, send_id, target, content,
+    def _take_channel_send(self, number, kind, name, send_id, target, content,
                            *_more):
-        self._take_outbound(number, name, "_send", "channel.send", target,
-                            content, send_id)
+        self._take_outbound(number, name, kind, target, content, send_id)
 
-    def _take_channel_find(self, number, _, name, send_id, target, since_ms,
+    def _take_channel_find(self, number, kind, name, send_id, target, since_ms,
                            *_more):
-        self._take_outbound(number, name, "_find", "channel.find", send_id,
-                            target, since_ms / 1000)
+        self._take_outbound(number, name, kind, send_id, target,
+                            since_ms / 1000)
 
-    def _take_outbound(self, number, name, what, kind, *arguments):
+    def _take_channel_act(self, number, kind, name, action, target, args,
+                          *_more):
+        self._take_outbound(number, name, kind, action, target, args)
+
+    def _take_outbound(self, number, name, kind, *arguments):
         channel = self._channels.get(name)
-        function = getattr(channel, what, None)
+        function = getattr(channel, kind.replace("channel.", "_"), None)
+        is_act = kind == "channel.act"
 
         async def run(req):
+            _serving.set(req)
             try:
-                got = await self._run_offer(function, *arguments)
-                self._answer(req, ["sent", _receipt_of(got)])
+                state = "sent"
+                receipt = _receipt_of(
+                    await self._run_offer(function, *arguments))
             except NotSent as problem:
-                self._answer(req, ["not_sent", {"text": str(problem)}])
+                if is_act:
+                    raise Error("failed", str(problem)) from problem
+                state, receipt = "not_sent", {"text": str(problem)[:500]}
             except Retry as problem:
-                self._answer(req, ["retry", {
-                    "after_ms": int(problem.seconds * 1000)}])
+                if is_act:
+                    raise Error("busy", problem.args[1] or
+                                "the platform is busy") from problem
+                state = "retry"
+                receipt = {"after_ms": _whole_ms(problem.seconds)}
+            if req.cancelled:
+                raise Error("cancelled", "cancelled")
+            self._send([1, req.id, None,
+                        receipt if is_act else [state, receipt]])
+            self._finish(req)
         if function is None:
             self._send([1, number, [
-                "not_found", "the plugin has no %s for this channel" %
-                what[1:]], None])
-        else:
+                "not_found", "the channel cannot do this"], None])
+        elif channel._running.runs:
             self._begin_inner(number, kind, run)
+        elif kind == "channel.send":
+            self._send([1, number, None, ["retry", {"after_ms": 1000}]])
+        else:
+            self._send([1, number, [
+                "busy", "the channel is not connected"], None])
 
     def _begin_service(self, number, service, kind, name, coroutine_of):
         if service is None:
@@ -3128,6 +3466,7 @@ _REQUESTS = {
     "channel.stop": (Plugin._take_channel_stop, (str, int)),
     "channel.send": (Plugin._take_channel_send, (str, str, dict, dict, int)),
     "channel.find": (Plugin._take_channel_find, (str, str, dict, int)),
+    "channel.act": (Plugin._take_channel_act, (str, str, dict, object, int)),
     "quiesce": (Plugin._take_quiesce, (int,)),
     "take": (Plugin._take_take, (int, int)),
     "import": (Plugin._take_import, (int, bytes))}

@@ -194,62 +194,6 @@ SUP_API void sup_service_status(struct sup *p, const char *name,
 SUP_API void sup_on_quiesce(struct sup *p, sup_handler *handler, void *user);
 SUP_API void sup_on_take(struct sup *p, sup_handler *handler, void *user);
 SUP_API uint64_t sup_req_epoch(struct sup_req *req);
-/* A channel: a connection to a platform where people write. (since ABI 4) It is
- * started and stopped like a service. A field left zero means the default.
- *
- * start: connect, and answer with sup_ok() once that is done; sup_req_epoch()
- * grows with each start, and sup_req_cursor() is where to go on. stop: close
- * the connection, and answer with sup_reply_cursor() or sup_ok(). It is called
- * when all messages have been answered, and sup_receive() takes none from then
- * on. send: the arguments (sup_req_arg_string()) are "send_id", "target.chat",
- * "target.thread", "target.reply_to", "content.text" and so on; answer with
- * sup_sent(), sup_not_sent() or sup_send_later(); after sup_fail() nobody knows
- * whether the message went out. find, for channels that can: whether a message
- * went out; "send_id", "target" and "since_ms"; answer with sup_sent() or
- * sup_not_sent(). */
-struct sup_channel_offer {
-	const char *name;
-	/* Of text, media, reply, thread, edit, delete, react, typing and find:
-	 * "text, find"; NULL: "text". */
-	const char *can;
-	bool ack_handled;   /* a message is acknowledged when it is handled, not
-			       when it is stored */
-	bool overlap;	    /* as of services */
-	int64_t text_limit; /* bytes of one text; 0: none */
-	sup_handler *start, *stop, *send, *find; /* find may be NULL */
-	void *user;
-};
-SUP_API int sup_channel(struct sup *p, const struct sup_channel_offer *offer);
-enum sup_channel_state {
-	SUP_CHANNEL_CONNECTING,
-	SUP_CHANNEL_UP,
-	SUP_CHANNEL_WAITING,
-	SUP_CHANNEL_DOWN,
-	SUP_CHANNEL_LOGIN,  /* it needs a person */
-	SUP_CHANNEL_FAILED, /* supd stops it and starts it again */
-};
-SUP_API void sup_channel_status(struct sup *p, const char *name,
-	enum sup_channel_state state, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-/* Gives a message of the platform to supd, and asks again while supd is busy.
- * json: {"id", "lane", "at", "from": {"id", …}, "chat": {"id", "type"},
- * "text"?, …}; cursor: the position after it, or NULL. done is called once,
- * later: the message may be acknowledged if `taken`, else it must not, because
- * the channel is being stopped, or the message is wrong (error, else NULL). -1,
- * without a call: the channel is not started, or the message is no JSON object
- * or too large. */
-typedef void sup_received(
-	struct sup *p, bool taken, const char *error, void *user);
-SUP_API int sup_receive(struct sup *p, const char *channel, const char *json,
-	const void *cursor, size_t cursor_size, sup_received *done, void *user);
-/* NULL: from the beginning. */
-SUP_API const void *sup_req_cursor(struct sup_req *req, size_t *bytes_out);
-SUP_API void sup_reply_cursor(
-	struct sup_req *req, const void *cursor, size_t size);
-SUP_API void sup_sent(struct sup_req *req, const char *id); /* id may be NULL */
-SUP_API void sup_not_sent(struct sup_req *req, const char *reason);
-SUP_API void sup_send_later(struct sup_req *req, uint32_t after_ms);
-
 /* The handler is called when it is due. It answers with sup_ok() or sup_fail();
  * meanwhile the schedule has no other tick. (since ABI 4) */
 SUP_API int sup_schedule(struct sup *p, const char *name, const char *when,
@@ -396,6 +340,130 @@ SUP_API int sup_req_call(struct sup_req *req, const char *kind,
 SUP_API int sup_req_emit(
 	struct sup_req *req, const char *event, const char *json);
 
+/* ---- channels ---- */
+
+/* A channel is the one connection to a platform where people write: a chat, a
+ * broker, a bot's account. (since ABI 4) supd starts and stops it like a
+ * service; it is in one worker at a time, unless it has overlap.
+ *
+ * start connects, and answers with sup_ok() once the platform has confirmed, or
+ * with sup_fail(). sup_req_epoch() grows with each start, and sup_req_cursor()
+ * is the position at the platform from which to go on. From the call of start
+ * to the request to stop, sup_channel_receive() takes messages. stop
+ * disconnects, and answers with sup_ok(). It is called when the start has been
+ * answered, or cancelled, and when supd has answered all messages; nothing is
+ * taken after it. supd keeps the position after the last message of those that
+ * are taken without a gap; sup_reply_cursor() instead of sup_ok() sets another.
+ *
+ * send, find and act read sup_req_arg_string() and its kin: send has "send_id",
+ * "target.chat", "target.thread", "target.reply_to", "content.text",
+ * "content.format" ("plain" or "markdown") and "content.media"; find has
+ * "send_id", "target" and "since_ms" (of 1970), and says whether that message
+ * went out; act has "action" ("edit", "delete", "react", "typing"), "target"
+ * and "args". They answer with sup_sent(), sup_not_sent(), sup_retry(), or
+ * sup_fail(): nobody knows whether it went out. act may answer with sup_ok().
+ */
+struct sup_channel_offer {
+	const char *name; /* unique among all plugins */
+	/* What it can do: of "text, media, reply, thread, edit, delete, react,
+	 * typing, find". NULL: "text" */
+	const char *can;
+	/* A message counts as taken when all that was to be done with it is
+	 * done, not already when supd has stored it. */
+	bool ack_handled;
+	bool overlap;	    /* it may run in two workers at a time */
+	bool announce;	    /* people hear of a restart before it */
+	int64_t text_limit; /* of one message that is sent, bytes; 0: none */
+	sup_handler *start, *stop, *send;
+	sup_handler *find; /* if `can` has find */
+	sup_handler *act;  /* if `can` has edit, delete, react or typing */
+	/* sup_channel_receive() returned 0, and takes messages again. May be
+	 * NULL. */
+	void (*room)(struct sup *p, const char *channel, void *user);
+	void *user;
+};
+SUP_API int sup_channel(struct sup *p, const struct sup_channel_offer *offer);
+
+enum sup_chat { SUP_CHAT_DIRECT, SUP_CHAT_GROUP, SUP_CHAT_CHANNEL };
+enum sup_taken {
+	SUP_TAKEN_NEW,	   /* supd has it */
+	SUP_TAKEN_SEEN,	   /* supd had it before, by its id */
+	SUP_TAKEN_REFUSED, /* supd never takes it: it cannot be passed on */
+	SUP_NOT_TAKEN,	   /* the channel was stopped, or see `why` */
+};
+#define SUP_CHANNEL_MESSAGES 256 /* of one channel, in progress */
+#define SUP_CHANNEL_CURSOR_MAX 4096
+
+/* A message from the platform; strings are UTF-8. What may be NULL or 0 says
+ * so.
+ */
+struct sup_message {
+	const char *id;	    /* the platform's own: the same again is `seen` */
+	const char *lane;   /* messages of one lane stay in order, those of
+			       different lanes do not wait for each other; usually
+			       the chat, or the chat and thread */
+	const void *cursor; /* the position after this message, in order of the
+			       calls; NULL: not known */
+	size_t cursor_bytes;
+	int64_t at_ms; /* since 1970; 0: now */
+	const char *from_id;
+	const char *from_name; /* or NULL */
+	bool from_verified;    /* the platform vouches for from_id */
+	const char *chat_id;
+	enum sup_chat chat_type;
+	const char *thread, *reply_to; /* or NULL */
+	const char *text;	       /* or NULL */
+	size_t text_bytes;	       /* 0: up to the NUL */
+	/* A JSON object with further fields: media, mentioned, edit_of, self,
+	 * raw; or NULL */
+	const char *more_json;
+	/* Called once after NEW or SEEN, and never else: acknowledge it at the
+	 * platform. Then, or instead, `over` is called, once in any case; `why`
+	 * is NULL unless it was not taken. Either may be NULL. */
+	void (*acknowledge)(struct sup *p, void *user);
+	void (*over)(
+		struct sup *p, enum sup_taken how, const char *why, void *user);
+	void *user;
+};
+/* Gives a message to supd, and asks again, with growing pauses, while supd is
+ * busy. Returns how many more the channel takes now; at 0, stop reading until
+ * `room` is called. -1: not taken, neither callback is called, and
+ * sup_json_error() says why: the channel is not started, or stopped; there is
+ * no room; a field is missing, or ill-formed. A start begins with room for
+ * SUP_CHANNEL_MESSAGES. */
+SUP_API int sup_channel_receive(
+	struct sup *p, const char *channel, const struct sup_message *message);
+
+enum sup_channel_state {
+	SUP_CHANNEL_CONNECTING,
+	SUP_CHANNEL_UP,
+	SUP_CHANNEL_WAITING, /* for the next try to connect */
+	SUP_CHANNEL_DOWN,    /* the platform is */
+	SUP_CHANNEL_LOGIN,   /* a person must log in */
+	SUP_CHANNEL_FAILED,  /* supd stops it and starts it again */
+};
+/* Reports how a channel is, for `supctl status`; at most 256 bytes. Nothing is
+ * reported of a channel that is stopped. */
+SUP_API void sup_channel_status(struct sup *p, const char *channel,
+	enum sup_channel_state state, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* Sends through a channel of any plugin. The result is ["SEND_ID", state,
+ * receipt], with a state of "sent", "not_sent" or "unknown"; else as
+ * sup_call().
+ */
+struct sup_outgoing {
+	const char *chat;
+	const char *thread, *reply_to; /* or NULL */
+	const char *text;	       /* or NULL */
+	bool markdown;		       /* else plain text */
+	const char *media_json;	       /* a JSON array, or NULL */
+	const char *key; /* with the same key it is sent once; or NULL */
+};
+SUP_API int sup_send(struct sup *p, const char *channel,
+	const struct sup_outgoing *message, uint32_t timeout_ms,
+	sup_result *done, void *user);
+
 /* ---- reading a request ----
  * A pointer for a result (..._out) may be NULL. */
 
@@ -432,14 +500,14 @@ SUP_API void sup_resume(struct sup_req *req);
  * none. */
 SUP_API int64_t sup_req_time_left_ms(struct sup_req *req);
 
-/* tool, method, command, service, schedule, cli: the name that was called;
- * hook: its name */
+/* tool, method, command, service, channel, schedule, cli: the name that was
+ * called; hook: its name */
 SUP_API const char *sup_req_name(struct sup_req *req);
 SUP_API const char *sup_req_event(struct sup_req *req); /* hook: "bot.said" */
 SUP_API const char *sup_req_text(struct sup_req *req);	/* command */
 /* tool and method: the arguments; command: its context; hook: the event's data;
- * configure: the new settings. By path as in sup_setting_string(), or as JSON
- * text. */
+ * configure: the new settings; send, find and act of a channel: see
+ * sup_channel(). By path as in sup_setting_string(), or as JSON text. */
 SUP_API const char *sup_req_args_json(struct sup_req *req);
 SUP_API const char *sup_req_arg_string(
 	struct sup_req *req, const char *path, const char *fallback);
@@ -450,6 +518,9 @@ SUP_API bool sup_req_arg_bool(
 /* import: the blob (followed by a NUL) and the version of its export */
 SUP_API const void *sup_req_state(
 	struct sup_req *req, uint32_t *version_out, size_t *bytes_out);
+/* start of a channel (since ABI 4): where to go on; NULL: there is no position
+ * yet. Followed by a NUL. */
+SUP_API const void *sup_req_cursor(struct sup_req *req, size_t *bytes_out);
 /* schedule (since ABI 4): "PLUGIN/NAME@DUE", the same if supd sends it again
  * after it was killed; when it was due, in milliseconds since 1970; and 0, or
  * for how many due times it stands that could not be delivered in time. */
@@ -540,7 +611,8 @@ SUP_API void sup_reply_json(struct sup_req *req, int status, const char *format,
 SUP_API int sup_reply_value(
 	struct sup_req *req, int status, const char *json, size_t bytes);
 /* Why sup_reply_value(), sup_emit() or sup_call() last refused JSON text, with
- * line and column. Valid until the next refusal. */
+ * line and column, or sup_channel_receive() a message. Valid until the next
+ * refusal. */
 SUP_API const char *sup_json_error(const struct sup *p);
 /* Plain text, formatted as by printf. */
 SUP_API void sup_reply_text(struct sup_req *req, int status, const char *format,
@@ -550,13 +622,29 @@ SUP_API void sup_reply_text(struct sup_req *req, int status, const char *format,
 SUP_API void sup_reply_state(
 	struct sup_req *req, const void *bytes, size_t size);
 /* An answer without content: 204 for http, null for others, success for
- * sup_health(), sup_on_configure(), an import, services, quiesce and take. */
+ * sup_health(), sup_on_configure(), an import, services, channels, quiesce and
+ * take. */
 SUP_API void sup_ok(struct sup_req *req);
 /* The gateway turns it into an error of the caller's kind (http: a status).
  * After sup_reply_begin() the client sees that the answer is cut, and the
  * message is logged. */
 SUP_API void sup_fail(struct sup_req *req, enum sup_error code,
 	const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* stop of a channel (since ABI 4): where the next start goes on. More than
+ * SUP_CHANNEL_CURSOR_MAX bytes are a failure. */
+SUP_API void sup_reply_cursor(
+	struct sup_req *req, const void *bytes, size_t size);
+/* send, find and act of a channel (since ABI 4): it went out, with this id at
+ * the platform, NULL if there is none; with a receipt, a JSON object ({"ids":
+ * [...], "at": ...}), where -1 means that it is not JSON and nothing is
+ * answered; it certainly did not go out, and is not to be tried again; it did
+ * not go out, and is to be sent again after that time. */
+SUP_API void sup_sent(struct sup_req *req, const char *id);
+SUP_API int sup_sent_value(struct sup_req *req, const char *receipt_json);
+SUP_API void sup_not_sent(struct sup_req *req, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+SUP_API void sup_retry(struct sup_req *req, uint32_t after_ms);
 
 /* http: a long answer in pieces. sup_reply_begin() sends the head
  * (content_type NULL: none). sup_chunk() always accepts the bytes, and returns

@@ -5,9 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
 #include <sup/plugin.h>
+#include <unistd.h>
 
 static struct sup *plugin;
 static ev_timer poll;
@@ -48,17 +47,20 @@ note_journal(const char *what, const char *more)
 /* ---- what comes in ---- */
 
 static void
-received(struct sup *p, bool taken, const char *error, void *user)
+acknowledge(struct sup *p, void *user)
 {
-	char *id = user;
+	note_journal("taken ", user);
+}
 
+static void
+over(struct sup *p, enum sup_taken how, const char *why, void *user)
+{
 	is_waiting = false;
-	note_journal(taken   ? "taken "
-		     : error ? error
-			     : "stopped-with ",
-		taken || !error ? id : "");
-	position += taken;
-	free(id);
+	if (how == SUP_NOT_TAKEN)
+		note_journal("stopped-with ", user);
+	else
+		position++;
+	free(user);
 }
 
 /* The value of "key": "…" in a line. */
@@ -79,23 +81,28 @@ value_of(const char *line, const char *key, const char *fallback)
 static void
 take(const char *line)
 {
-	char json[2048], cursor[24];
+	char cursor[24];
 	char *id = value_of(line, "id", "?");
 	char *text = value_of(line, "text", "");
+	int length = snprintf(cursor, sizeof(cursor), "%ld", position + 1);
+	const struct sup_message m = {
+		.id = id,
+		.lane = "room",
+		.cursor = cursor,
+		.cursor_bytes = (size_t)length,
+		.from_id = "ann",
+		.chat_id = "room",
+		.chat_type = SUP_CHAT_GROUP,
+		.text = text,
+		.acknowledge = acknowledge,
+		.over = over,
+		.user = id,
+	};
 
-	snprintf(json, sizeof(json),
-		"{\"id\":\"%s\",\"lane\":\"room\",\"at\":1700000000000,"
-		"\"from\":{\"id\":\"ann\"},\"chat\":{\"id\":\"room\","
-		"\"type\":\"group\"},\"text\":\"%s\"}",
-		id, text);
-	free(text);
-	snprintf(cursor, sizeof(cursor), "%ld", position + 1);
-	is_waiting = true;
-	if (sup_receive(plugin, "chat", json, cursor, strlen(cursor), received,
-		    id) < 0) {
-		is_waiting = false;
+	is_waiting = sup_channel_receive(plugin, "chat", &m) >= 0;
+	if (!is_waiting)
 		free(id);
-	}
+	free(text);
 }
 
 static void
@@ -175,7 +182,7 @@ send_out(struct sup_req *req, void *user)
 
 	next_word(word);
 	if (!strcmp(word, "retry")) {
-		sup_send_later(req, 50);
+		sup_retry(req, 50);
 		return;
 	}
 	if (!strcmp(word, "not_sent")) {

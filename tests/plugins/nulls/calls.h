@@ -96,4 +96,29 @@
 	X(sup_chunk, body, sup_chunk(req, NULL, 1, false))                     \
 	X(sup_on_writable, req, sup_on_writable(NULL, NULL, NULL))             \
 	X(sup_req_is_cancelled, req, sup_req_is_cancelled(NULL))               \
-	X(sup_on_cancel, req, sup_on_cancel(NULL, NULL, NULL))
+	X(sup_on_cancel, req, sup_on_cancel(NULL, NULL, NULL))                 \
+	X(sup_channel, p, sup_channel(NULL, &channel))                         \
+	X(sup_channel, offer, sup_channel(p, NULL))                            \
+	X(sup_channel_receive, p, sup_channel_receive(NULL, "x", &message))    \
+	X(sup_channel_receive, channel,                                        \
+		sup_channel_receive(p, NULL, &message))                        \
+	X(sup_channel_receive, message, sup_channel_receive(p, "x", NULL))     \
+	X(sup_channel_status, p,                                               \
+		sup_channel_status(NULL, "x", SUP_CHANNEL_UP, "x"))            \
+	X(sup_channel_status, channel,                                         \
+		sup_channel_status(p, NULL, SUP_CHANNEL_UP, "x"))              \
+	X(sup_channel_status, format,                                          \
+		sup_channel_status(p, "x", SUP_CHANNEL_UP, NULL))              \
+	X(sup_send, p, sup_send(NULL, "x", &outgoing, 0, done, NULL))          \
+	X(sup_send, channel, sup_send(p, NULL, &outgoing, 0, done, NULL))      \
+	X(sup_send, message, sup_send(p, "x", NULL, 0, done, NULL))            \
+	X(sup_send, chat, sup_send(p, "x", &outgoing, 0, done, NULL))          \
+	X(sup_req_cursor, req, sup_req_cursor(NULL, NULL))                     \
+	X(sup_reply_cursor, req, sup_reply_cursor(NULL, "x", 1))               \
+	X(sup_reply_cursor, bytes, sup_reply_cursor(req, NULL, 1))             \
+	X(sup_sent, req, sup_sent(NULL, "x"))                                  \
+	X(sup_sent_value, req, sup_sent_value(NULL, "{}"))                     \
+	X(sup_sent_value, receipt_json, sup_sent_value(req, NULL))             \
+	X(sup_not_sent, req, sup_not_sent(NULL, "x"))                          \
+	X(sup_not_sent, format, sup_not_sent(req, NULL))                       \
+	X(sup_retry, req, sup_retry(NULL, 1))

@@ -32,10 +32,13 @@ make_call(struct sup_req *req, void *user)
 {
 	static const struct sup_offer offer = {
 		.kind = SUP_TOOL, .name = "x", .handler = nothing};
+	static const struct sup_channel_offer channel = {.name = "x"};
+	static const struct sup_message message = {.id = "x"};
+	static const struct sup_outgoing outgoing = {.text = "x"};
 	struct sup *p = sup_req_plugin(req);
 	int number = atoi(sup_req_query(req)), i = 0;
 
-	(void)offer, (void)p;
+	(void)offer, (void)channel, (void)message, (void)outgoing, (void)p;
 #define X(function, parameter, call)                                           \
 	if (i++ == number)                                                     \
 		(void)call;
