@@ -110,14 +110,18 @@ chat_say(struct gateway_run *g, const char *id, const char *format, ...)
 }
 
 void
-chat_say_many(struct gateway_run *g, const char *id, unsigned count)
+chat_say_many(
+	struct gateway_run *g, const char *id, unsigned lanes, unsigned count)
 {
 	char *path = path_of(g, id, "inbox");
 	FILE *file = fopen(path, "a");
 
 	cr_assert_not_null(file);
 	for (unsigned i = 0; i < count; i++)
-		fprintf(file, "{\"id\": \"n%u\", \"text\": \"x\"}\n", i);
+		fprintf(file,
+			"{\"id\": \"n%u\", \"lane\": \"l%u\", \"text\": "
+			"\"%s\"}\n",
+			i, i % lanes, i < lanes ? "/slow 1" : "x");
 	fclose(file);
 	free(path);
 }

@@ -20,8 +20,10 @@ void chat_set(struct gateway_run *g, const char *id, const char *file,
 /* A message of the server, the inside of a map. */
 void chat_say(struct gateway_run *g, const char *id, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* That many messages at once, "n0", "n1" and so on. */
-void chat_say_many(struct gateway_run *g, const char *id, unsigned count);
+/* That many messages at once, "n0", "n1" and so on, spread over the lanes "l0",
+ * "l1" and so on; the first one of each lane is "/slow 1". */
+void chat_say_many(
+	struct gateway_run *g, const char *id, unsigned lanes, unsigned count);
 /* The whole file, "" if there is none; the caller frees. */
 char *chat_file(struct gateway_run *g, const char *id, const char *file);
 unsigned chat_count(struct gateway_run *g, const char *id, const char *file,
