@@ -275,6 +275,11 @@ static const struct key keys[] = {
 	{"plugins.other.required", "true", NULL, NULL, false},
 	{"plugins.other.requires", "[fault]", "[\"fault\"]", NULL, false},
 	{"plugins.other.reload_with_required", "true", NULL, NULL, false},
+	{"plugins.other.resend_unknown", "true", NULL, NULL, false},
+	/* test_message_store */
+	{"messages.keep", "7h", "\"7h\"", NULL, false},
+	{"messages.max", "2GiB", "\"2GiB\"", NULL, false},
+	{"messages.sync", "normal", "\"normal\"", NULL, false},
 };
 
 /* Of `defaults` and of each plugin; those without an effect here are used by
