@@ -84,11 +84,24 @@ channel_owner_of(const struct channel *c, const struct worker *w)
 }
 
 static void
+remove_owner(struct channel_owner *o)
+{
+	inbound_forget_owner(o);
+	channel_keep_cursor(o);
+	window_finish(&o->window);
+	list_remove(&o->node);
+	free(o);
+}
+
+static void
 add_owner(struct channel *c, const struct worker *w,
 	const struct registration *r, uint64_t epoch)
 {
-	struct channel_owner *o = memory_alloc(sizeof(*o));
+	struct channel_owner *o = channel_owner_of(c, w);
 
+	if (o) /* its stop was not answered */
+		remove_owner(o);
+	o = memory_alloc(sizeof(*o));
 	o->channel = c;
 	o->plugin = w->plugin;
 	o->worker = w->id;
@@ -111,16 +124,6 @@ channel_keep_cursor(struct channel_owner *o)
 	if (window_moved(&o->window, &cursor) && c->all->store)
 		message_store_set_cursor(c->all->store, NULL, bytes_of(c->name),
 			o->epoch, cursor);
-}
-
-static void
-remove_owner(struct channel_owner *o)
-{
-	inbound_forget_owner(o);
-	channel_keep_cursor(o);
-	window_finish(&o->window);
-	list_remove(&o->node);
-	free(o);
 }
 
 /* Whoever waits for the channel to be opened asks again. */

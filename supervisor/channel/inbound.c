@@ -58,6 +58,7 @@ leave(struct asker *a)
 {
 	list_remove(&a->of_owner);
 	list_remove(&a->of_message);
+	a->owner->asker_count--;
 	free(a);
 }
 
@@ -315,6 +316,7 @@ ask(struct channel_owner *o, struct inbound *i, uint32_t wire_id,
 	a->wire_id = wire_id;
 	a->entry = window_arrive(&o->window, in->id, in->cursor);
 	list_append(&o->askers, &a->of_owner);
+	o->asker_count++;
 	list_append(&i->askers, &a->of_message);
 	return a;
 }
@@ -363,6 +365,11 @@ take(struct channel_owner *o, struct worker *w, const struct message *m,
 	const char *text;
 	struct bytes body;
 
+	if (i && o->asker_count >= INBOUND_MAX) {
+		refuse(c, w, m->id, INBOUND_ANSWER_BUSY,
+			"too many messages of the channel wait to be answered");
+		return;
+	}
 	if (i) { /* it is in memory already */
 		ask(o, i, m->id, in);
 		if (i->seq && !c->acks_handled)

@@ -253,8 +253,10 @@ message_store_submit(struct message_store *s, struct store_request *r)
 	struct store_load *load = load_of(s, r);
 	bool is_change = store_op_is_change(r->op);
 
+	/* A change that somebody waits for is one of a message in memory, which
+	 * is bounded there: without it the message would be handled again. */
 	if (s->is_stopping || (s->is_impatient && !is_change) ||
-		!has_room(load, r->bytes)) {
+		(!(is_change && r->call) && !has_room(load, r->bytes))) {
 		message_store_refuse(s, r, STORE_BUSY);
 		return;
 	}

@@ -113,6 +113,7 @@ destroy(struct outbound *o)
 	json_decref(o->target);
 	json_decref(o->content);
 	json_decref(o->data);
+	json_decref(o->receipt);
 	buffer_finish(&o->packed_target);
 	buffer_finish(&o->packed_content);
 	chain_unref(o->chain);
@@ -193,12 +194,18 @@ outbound_end(struct outbound *o, enum stored_state state, const json_t *receipt,
 	json_t *said = receipt ? json_deep_copy(receipt) : json_object();
 	char *note;
 
+	o->end = state;
+	o->receipt = said;
 	c->sends_ended[state == STORED_DONE   ? OUTBOUND_SENT
 		       : state == STORED_DEAD ? OUTBOUND_NOT_SENT
 					      : OUTBOUND_UNKNOWN]++;
 	if (reason)
 		json_object_set_new(said, "text", value_text(reason));
 	note = json_text(said, JSON_TEXT_COMPACT);
+	if (strlen(note) > STORE_NOTE_MAX) { /* the platform's was too long */
+		free(note);
+		note = memory_copy_text("{}");
+	}
 	if (state != STORED_DONE)
 		tell_failed(o, state, reason);
 	send_abandon(o);
@@ -213,7 +220,6 @@ outbound_end(struct outbound *o, enum stored_state state, const json_t *receipt,
 				.state = outbound_state_word(state),
 				.receipt = said});
 	free(note);
-	json_decref(said);
 }
 
 /* ---- the store ---- */
@@ -233,6 +239,16 @@ tell_seen(struct outbound *o, const struct stored_message *m)
 	destroy(o);
 }
 
+/* A supd before this one has not finished it, and it is not recalled while this
+ * one is in memory. */
+static void
+take_up(struct outbound *o, const struct stored_message *m)
+{
+	o->seq = m->seq;
+	o->may_be_out = m->state == STORED_ACTIVE;
+	send_wait(o);
+}
+
 static void
 on_put(struct store_call *call, const struct store_result *result)
 {
@@ -244,7 +260,11 @@ on_put(struct store_call *call, const struct store_result *result)
 		send_wait(o);
 		break;
 	case STORE_SEEN:
-		tell_seen(o, &result->messages[0]);
+		if (result->messages[0].state == STORED_PENDING ||
+			result->messages[0].state == STORED_ACTIVE)
+			take_up(o, &result->messages[0]);
+		else
+			tell_seen(o, &result->messages[0]);
 		break;
 	case STORE_TOO_LARGE:
 		o->channel->sends_ended[OUTBOUND_REFUSED]++;
@@ -529,11 +549,18 @@ refuse(struct channel_send *s, enum wire_error code, const char *text)
 	s->done(s, &(struct channel_sent){.code = code, .error = text});
 }
 
+/* One that is over has told its waiters already. */
 static void
 attach(struct outbound *o, struct channel_send *s)
 {
 	if (!s)
 		return;
+	if (o->step == OUTBOUND_OVER) {
+		s->done(s, &(struct channel_sent){.send_id = o->id,
+				   .state = outbound_state_word(o->end),
+				   .receipt = o->receipt});
+		return;
+	}
 	s->outbound = o;
 	list_append(&o->waiters, &s->node);
 }
@@ -569,6 +596,8 @@ channels_send(struct channels *all, const struct channel_order *order,
 	struct outbound *o;
 	char *id;
 
+	if (ms > WIRE_DEADLINE_MAX_MS)
+		ms = WIRE_DEADLINE_MAX_MS;
 	if (!c) {
 		error_set(&err, "no plugin has the channel '%.*s'",
 			(int)text_fit(

@@ -49,6 +49,10 @@ struct outbound {
 	struct chain *chain; /* a reference, or NULL */
 	struct filter_run filter;
 	bool is_filtered; /* filter is in use */
+	/* How it ended, while OVER: for those who ask with the same key until
+	 * the store knows. */
+	enum stored_state end;
+	json_t *receipt;
 };
 
 /* ---- outbound.c ---- */

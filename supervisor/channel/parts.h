@@ -32,6 +32,7 @@ struct channel_owner {
 	bool is_stopping; /* it was asked to stop */
 	struct window window;
 	struct list askers; /* struct asker.of_owner */
+	uint32_t asker_count;
 };
 
 /* Somebody who waits for the answer to a channel.message. */

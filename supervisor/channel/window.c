@@ -63,10 +63,11 @@ find_gap(const struct window *w, struct bytes id)
 struct window_entry *
 window_arrive(struct window *w, struct bytes id, struct bytes cursor)
 {
-	struct window_entry *entry = find_gap(w, id);
+	struct window_entry *entry;
 
 	if (w->is_stuck)
 		return NULL;
+	entry = find_gap(w, id);
 	if (entry) {
 		entry->state = OPEN;
 		w->gaps--;

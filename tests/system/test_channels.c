@@ -510,6 +510,18 @@ Test(channels, send_once_for_each_key)
 	run_end(g);
 }
 
+/* The store has yet to write the end of the first one. */
+Test(channels, answer_a_key_that_comes_again_at_its_end)
+{
+	struct gateway_run *g = start_sender("", "");
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/again k one\"");
+	chat_await(g, "a", "heard", "again sent k-k", 10);
+	cr_expect_eq(chat_count(g, "a", "heard", "m-k-k"), 10);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"one\""), 1);
+	run_end(g);
+}
+
 Test(channels, keep_what_is_to_be_sent_until_they_are_connected)
 {
 	struct gateway_run *g = run_create();

@@ -145,6 +145,7 @@ query(struct serve *s, const struct message *m)
 
 	if (messages_page_begin(&page, &s->db, &q) < 0 ||
 		collect_page(s, &page, &rows) < 0) {
+		messages_page_end(&page); /* before the database is closed */
 		fail_alone(s, m);
 	} else {
 		p = peer_begin(&s->peer);
@@ -160,8 +161,8 @@ query(struct serve *s, const struct message *m)
 			msgpack_pack_false(p);
 		msgpack_pack_uint64(p, page.next_seq);
 		peer_end(&s->peer);
+		messages_page_end(&page);
 	}
-	messages_page_end(&page);
 	buffer_finish(&rows);
 }
 

@@ -63,6 +63,15 @@ async def key(text):
     return ""
 
 
+async def again(text):
+    """KEY TEXT: the same key ten times, each as soon as the one before ended."""
+    name, _, rest = text.partition(" ")
+    for _ in range(10):
+        sent = await plugin.send("chat", "room", rest, key=name, timeout=10.0)
+        note("again %s %s %s" % (sent[1], sent[0], sent[2]))
+    return ""
+
+
 async def filter_in(data):
     text = data.get("text", "")
     note("filter " + text)
@@ -104,6 +113,7 @@ def register():
         plugin.command("slow")(slow)
         plugin.command("send")(send)
         plugin.command("key")(key)
+        plugin.command("again")(again)
     if "filter" in has:
         plugin.filter("message.inbound",
                       on_error=plugin.setting("on_error", "skip"))(filter_in)
