@@ -17,7 +17,8 @@ void channel_take(struct sup_req *req, const struct message *m);
 /* It is cancelled, or answered. */
 void channel_request_cancelled(struct sup_req *req);
 void channel_request_over(struct sup_req *req);
-/* sup_ok() of any request; false: its answer is nil, as that of others. */
+/* sup_ok() for requests of channels: answers those whose answer is not nil, and
+ * returns true; else false. */
 bool channel_ok(struct sup_req *req);
 /* channel_receive.c: the answer to a message; user is of call_for_channel(). */
 void channel_answered(struct sup *p, const struct message *m, void *user);

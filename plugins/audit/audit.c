@@ -58,7 +58,7 @@ lose_event(struct trouble *t, const char *where, int error)
 {
 	if (trouble_add(t))
 		sup_log(self, SUP_ERROR,
-			"%s takes no events: %s: %s (%llu are not in it)",
+			"cannot write events to %s: %s: %s (%llu are missing)",
 			t->what, where, strerror(error),
 			(unsigned long long)t->count);
 }
@@ -68,8 +68,8 @@ end_losses(struct trouble *t)
 {
 	if (t->is_logged)
 		sup_log(self, SUP_WARN,
-			"%s takes events again; %llu are not in it", t->what,
-			(unsigned long long)t->count);
+			"events are written to %s again; %llu are missing",
+			t->what, (unsigned long long)t->count);
 	t->count = 0;
 	t->is_logged = false;
 }

@@ -132,7 +132,7 @@ struct channel_send {
 	struct outbound *outbound; /* NULL: it is over */
 };
 
-/* What is to be sent; all borrowed. */
+/* A message that somebody wants sent. All pointers are borrowed. */
 struct channel_order {
 	struct bytes channel;
 	json_t *target;	 /* {chat, thread?, reply_to?} */

@@ -40,7 +40,7 @@ new_event(struct inbound *i, const char *name, const json_t *data)
 /* Those who listen to message.inbound hear what came of the filters; `more` is
  * taken. */
 static void
-tell_inbound(struct inbound *i, const char *key, json_t *more)
+report_inbound(struct inbound *i, const char *key, json_t *more)
 {
 	json_t *data = json_copy(i->data);
 
@@ -52,7 +52,7 @@ tell_inbound(struct inbound *i, const char *key, json_t *more)
 }
 
 static void
-tell_failed(struct inbound *i, const char *why)
+report_failure(struct inbound *i, const char *why)
 {
 	struct plugin *p = channel_plugin(i->channel);
 	json_t *data =
@@ -71,7 +71,7 @@ tell_failed(struct inbound *i, const char *why)
 static void
 fail(struct inbound *i, const char *why)
 {
-	tell_failed(i, why);
+	report_failure(i, why);
 	inbound_finish(i, INBOUND_DEAD, why);
 }
 
@@ -268,7 +268,7 @@ pass(struct inbound *i)
 {
 	const char *rest;
 
-	tell_inbound(i, NULL, NULL);
+	report_inbound(i, NULL, NULL);
 	if (names_command(i, &rest))
 		run_command(i, rest);
 	else
@@ -317,13 +317,6 @@ check(struct filter_run *f, enum hook_verdict verdict, json_t *data,
 	return 0;
 }
 
-static json_t *
-who(const struct filter_end *end)
-{
-	return json_pack(
-		"{s:s,s:s}", "plugin", end->plugin_id, "hook", end->hook);
-}
-
 static void
 claim(struct inbound *i, const struct filter_end *end)
 {
@@ -333,21 +326,21 @@ claim(struct inbound *i, const struct filter_end *end)
 		outbound_reply(i, json_incref(said));
 	else
 		reply(i, said);
-	tell_inbound(i, "claimed", who(end));
+	report_inbound(i, "claimed", filter_end_view(end));
 	inbound_finish(i, INBOUND_CLAIMED, NULL);
 }
 
 static void
 stop(struct inbound *i, const struct filter_end *end)
 {
-	json_t *stopped = who(end);
+	json_t *stopped = filter_end_view(end);
 	char text[768];
 
 	text_format(text, sizeof(text),
 		"stopped by the hook %s of plugin '%s'%s%s", end->hook,
 		end->plugin_id, *end->reason ? ": " : "", end->reason);
 	json_object_set_new(stopped, "reason", value_text(end->reason));
-	tell_inbound(i, "stopped", stopped);
+	report_inbound(i, "stopped", stopped);
 	if (end->by_error)
 		fail(i, text);
 	else

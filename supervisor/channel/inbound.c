@@ -12,7 +12,9 @@
 #include "supervisor/channel/parts.h"
 #include "supervisor/event/services.h"
 
-#define TELL_MS 1000 /* between two log lines about what a channel refuses */
+#define REPORT_MS                                                              \
+	1000 /* between two log lines about what a channel refuses             \
+	      */
 
 /* ---- answers ---- */
 
@@ -64,7 +66,7 @@ leave(struct asker *a)
 
 /* It is acknowledged at the platform from here on. */
 static void
-tell(struct asker *a, enum inbound_answer how)
+answer_asker(struct asker *a, enum inbound_answer how)
 {
 	struct channel_owner *o = a->owner;
 	struct worker *w = worker_of(o);
@@ -77,7 +79,7 @@ tell(struct asker *a, enum inbound_answer how)
 }
 
 static void
-tell_busy(struct asker *a, const char *text)
+answer_asker_busy(struct asker *a, const char *text)
 {
 	struct channel_owner *o = a->owner;
 	struct worker *w = worker_of(o);
@@ -90,12 +92,13 @@ tell_busy(struct asker *a, const char *text)
 
 /* The first one gave it to supd; the others gave it again. */
 static void
-tell_all(struct inbound *i, enum inbound_answer first)
+answer_all(struct inbound *i, enum inbound_answer first)
 {
 	enum inbound_answer how = first;
 
 	while (!list_is_empty(&i->askers)) {
-		tell(container_of(i->askers.next, struct asker, of_message),
+		answer_asker(
+			container_of(i->askers.next, struct asker, of_message),
 			how);
 		if (how == INBOUND_ANSWER_NEW)
 			how = INBOUND_ANSWER_SEEN;
@@ -103,10 +106,10 @@ tell_all(struct inbound *i, enum inbound_answer first)
 }
 
 static void
-tell_all_busy(struct inbound *i, const char *text)
+answer_all_busy(struct inbound *i, const char *text)
 {
 	while (!list_is_empty(&i->askers))
-		tell_busy(
+		answer_asker_busy(
 			container_of(i->askers.next, struct asker, of_message),
 			text);
 }
@@ -120,7 +123,8 @@ inbound_let_go(struct channel_owner *o)
 		struct asker *a = container_of(node, struct asker, of_owner);
 
 		if (a->message->seq)
-			tell_busy(a, "the channel is about to be stopped");
+			answer_asker_busy(
+				a, "the channel is about to be stopped");
 	}
 }
 
@@ -135,7 +139,7 @@ inbound_forget_owner(struct channel_owner *o)
 			container_of(o->askers.next, struct asker, of_owner);
 
 		if (listens) {
-			tell_busy(a, "the channel is stopped");
+			answer_asker_busy(a, "the channel is stopped");
 			continue;
 		}
 		o->channel->answers[INBOUND_ANSWER_LOST]++;
@@ -231,12 +235,12 @@ inbound_recall(struct channels *all, const struct stored_message *m)
 /* ---- the store ---- */
 
 static void
-tell_refusal(struct channel *c, const char *id, const char *why)
+log_refusal(struct channel *c, const char *id, const char *why)
 {
 	uint64_t now = clock_ms();
 	struct plugin *p = channel_plugin(c);
 
-	if (c->refused_told_ms && now - c->refused_told_ms < TELL_MS)
+	if (c->refused_told_ms && now - c->refused_told_ms < REPORT_MS)
 		return;
 	c->refused_told_ms = now;
 	log_write(LOG_WARN, &(struct log_subject){.plugin = p ? p->id : NULL},
@@ -254,7 +258,7 @@ kept(struct inbound *i, uint64_t seq)
 	channel_count(&c->rate);
 	begin_handling(i);
 	if (!c->acks_handled) {
-		tell_all(i, INBOUND_ANSWER_NEW);
+		answer_all(i, INBOUND_ANSWER_NEW);
 		return;
 	}
 	list_for_each_safe (node, &i->askers) {
@@ -262,7 +266,8 @@ kept(struct inbound *i, uint64_t seq)
 
 		o = a->owner;
 		if (o->is_stopping)
-			tell_busy(a, "the channel is about to be stopped");
+			answer_asker_busy(
+				a, "the channel is about to be stopped");
 	}
 }
 
@@ -276,14 +281,14 @@ on_put(struct store_call *call, const struct store_result *result)
 		kept(i, result->messages[0].seq);
 		return;
 	case STORE_SEEN:
-		tell_all(i, INBOUND_ANSWER_SEEN);
+		answer_all(i, INBOUND_ANSWER_SEEN);
 		break;
 	case STORE_TOO_LARGE:
-		tell_refusal(i->channel, i->id, "it is too large");
-		tell_all(i, INBOUND_ANSWER_REFUSED);
+		log_refusal(i->channel, i->id, "it is too large");
+		answer_all(i, INBOUND_ANSWER_REFUSED);
 		break;
 	default:
-		tell_all_busy(i, "the message store cannot take it now");
+		answer_all_busy(i, "the message store cannot take it now");
 	}
 	destroy(i);
 }
@@ -373,9 +378,10 @@ take(struct channel_owner *o, struct worker *w, const struct message *m,
 	if (i) { /* it is in memory already */
 		ask(o, i, m->id, in);
 		if (i->seq && !c->acks_handled)
-			tell_all(i, INBOUND_ANSWER_SEEN);
+			answer_all(i, INBOUND_ANSWER_SEEN);
 		else if (i->seq && o->is_stopping)
-			tell_all_busy(i, "the channel is about to be stopped");
+			answer_all_busy(
+				i, "the channel is about to be stopped");
 		return;
 	}
 	body = pack(&m->params[1], &packed);
@@ -407,7 +413,7 @@ read_and_take(
 	case INCOMING_REFUSED:
 		text_format(id, sizeof(id), "%.*s",
 			(int)text_fit(in.id.at, in.id.length, 100), in.id.at);
-		tell_refusal(c, id, err.text);
+		log_refusal(c, id, err.text);
 		window_acknowledge(&o->window,
 			window_arrive(&o->window, in.id, in.cursor));
 		answer(c, w, m->id, INBOUND_ANSWER_REFUSED);
@@ -481,7 +487,7 @@ inbound_drop(struct channel *c, struct bytes id)
 	if (!i || !i->seq || !i->item.lane)
 		return; /* it has ended */
 	c->ends[INBOUND_DROPPED]++;
-	tell_all(i, INBOUND_ANSWER_NEW);
+	answer_all(i, INBOUND_ANSWER_NEW);
 	destroy(i);
 	channel_look(c);
 }
@@ -494,7 +500,7 @@ on_ended(struct store_call *call, const struct store_result *result)
 	struct inbound *i = container_of(call, struct inbound, call);
 
 	(void)result;
-	tell_all(i, INBOUND_ANSWER_NEW);
+	answer_all(i, INBOUND_ANSWER_NEW);
 	destroy(i);
 }
 

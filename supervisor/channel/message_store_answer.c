@@ -64,7 +64,7 @@ read_message(struct message_store *s, const msgpack_object *o,
 
 /* A call that was forgotten is answered to nobody. */
 static void
-tell(struct store_request *r, const struct store_result *result)
+answer_call(struct store_request *r, const struct store_result *result)
 {
 	struct store_call *call = r->call;
 
@@ -98,7 +98,7 @@ answer_put(struct message_store *s, struct store_request *r,
 		result->messages = &m;
 		result->message_count = 1;
 	}
-	tell(r, result);
+	answer_call(r, result);
 }
 
 static void
@@ -117,7 +117,7 @@ answer_query(struct message_store *s, struct store_request *r,
 	result->more = at(o, 2)->type == MSGPACK_OBJECT_BOOLEAN &&
 		       at(o, 2)->via.boolean;
 	result->next_seq = store_number(at(o, 3));
-	tell(r, result);
+	answer_call(r, result);
 }
 
 static void
@@ -131,7 +131,7 @@ answer_one(struct message_store *s, struct store_request *r,
 		result->messages = &m;
 		result->message_count = 1;
 	}
-	tell(r, result);
+	answer_call(r, result);
 }
 
 static void
@@ -154,7 +154,7 @@ answer_counts(struct store_request *r, const msgpack_object *o,
 	}
 	result->counts = rows;
 	result->count_count = count;
-	tell(r, result);
+	answer_call(r, result);
 	free(rows);
 }
 
@@ -172,7 +172,7 @@ answer(struct message_store *s, struct store_request *r,
 	case STORE_OP_OPEN:
 		result.epoch = store_number(at(o, 1));
 		result.cursor = codec_bytes(at(o, 2));
-		tell(r, &result);
+		answer_call(r, &result);
 		break;
 	case STORE_OP_QUERY:
 		answer_query(s, r, o, &result);
@@ -186,7 +186,7 @@ answer(struct message_store *s, struct store_request *r,
 		answer_counts(r, o, &result);
 		break;
 	default:
-		tell(r, &result);
+		answer_call(r, &result);
 		break;
 	}
 }

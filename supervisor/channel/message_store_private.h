@@ -121,8 +121,10 @@ void message_store_look_if_stopped(struct message_store *s);
 
 /* ---- message_store_process.c ---- */
 void message_store_start(struct message_store *s);
-void message_store_kill(struct message_store *s); /* its end comes later */
-void message_store_reap(struct message_store *s); /* waits for its end */
+/* Kills the process; its exit is noticed later. */
+void message_store_kill(struct message_store *s);
+/* Waits for the exit of the process. */
+void message_store_reap(struct message_store *s);
 
 /* ---- message_store_answer.c ---- */
 void message_store_on_message(struct peer *p, const struct message *m);

@@ -1,4 +1,4 @@
-/* outbound: the inside of what goes out, for outbound.c and send.c. */
+/* outbound: the inside of what goes out, for outbound*.c and send.c. */
 #pragma once
 
 #include "supervisor/channel/parts.h"
@@ -56,11 +56,36 @@ struct outbound {
 };
 
 /* ---- outbound.c ---- */
-/* It has ended. `state` is "sent", "not_sent" or "unknown"; receipt: a
- * reference is taken, or NULL. */
+/* References are taken; id is copied, and no message of the channel has it. */
+struct outbound *outbound_create(
+	struct channel *c, const char *id, json_t *target, json_t *content);
+/* Leaves the store as it is; nobody may wait for it any more. */
+void outbound_destroy(struct outbound *o);
+void outbound_set_content(struct outbound *o, json_t *content);
+/* s waits for its end; done() comes at once if it is over. NULL is fine. */
+void outbound_attach(struct outbound *o, struct channel_send *s);
+/* Calls done() of all that wait. */
+void outbound_answer(struct outbound *o, const struct channel_sent *sent);
+/* Asks the store to keep it; then it waits for its turn. */
+void outbound_keep(struct outbound *o);
+/* It is not kept and not sent: answers the error, and destroys it. */
+void outbound_fail(struct outbound *o, enum wire_error code, const char *text);
+/* It has ended. The receipt is copied, or NULL; reason: NULL if it was sent. */
 void outbound_end(struct outbound *o, enum stored_state state,
 	const json_t *receipt, const char *reason);
 const char *outbound_state_word(enum stored_state state);
+
+/* ---- outbound_check.c ---- */
+/* The channel's registration; NULL if no plugin has it now. */
+const struct registration *outbound_declared(const struct channel *c);
+int outbound_check_content(
+	const struct channel *c, const json_t *content, struct error *err);
+int outbound_check(const struct channel *c, const struct channel_order *order,
+	struct error *err);
+
+/* ---- outbound_filter.c ---- */
+/* Passes it through the filters of message.sending, and on to the store. */
+void outbound_filter(struct outbound *o, const struct channel_order *order);
 
 /* ---- send.c ---- */
 /* It is in the store: it waits for its turn. */

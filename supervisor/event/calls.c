@@ -98,16 +98,9 @@ filter(struct call_watch *w, json_t *data,
 }
 
 static json_t *
-who(const struct filter_end *end)
-{
-	return json_pack(
-		"{s:s,s:s}", "plugin", end->plugin_id, "hook", end->hook);
-}
-
-static json_t *
 who_and_why(const struct filter_end *end)
 {
-	json_t *value = who(end);
+	json_t *value = filter_end_view(end);
 
 	json_object_set_new(value, "reason", value_text(end->reason));
 	return value;
@@ -197,7 +190,7 @@ before_done(struct filter_run *f, const struct filter_end *end)
 			report(w, f->data, "stopped", who_and_why(end));
 		refuse(w->call, end);
 	} else {
-		report(w, f->data, "claimed", who(end));
+		report(w, f->data, "claimed", filter_end_view(end));
 		how.value = end->data;
 		invoke_end_with(w->call, &how);
 	}
@@ -324,7 +317,7 @@ after_done(struct filter_run *f, const struct filter_end *end)
 		change_error(w, json_object_get(end->data, "error"));
 	}
 	if (end->verdict == HOOK_VERDICT_CLAIM)
-		report(w, f->data, "claimed", who(end));
+		report(w, f->data, "claimed", filter_end_view(end));
 	else
 		report(w, end->data, NULL, NULL);
 	invoke_end_with(w->call, &w->end);

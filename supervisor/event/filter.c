@@ -417,3 +417,10 @@ filter_finish(struct filter_run *f)
 	buffer_finish(&f->packed);
 	buffer_finish(&f->context);
 }
+
+json_t *
+filter_end_view(const struct filter_end *end)
+{
+	return json_pack(
+		"{s:s,s:s}", "plugin", end->plugin_id, "hook", end->hook);
+}

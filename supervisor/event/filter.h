@@ -31,6 +31,9 @@ struct filter_end {
 	bool is_late; /* STOP: the deadline of the event itself has passed */
 };
 
+/* {"plugin", "hook"}: who stopped or claimed it. */
+json_t *filter_end_view(const struct filter_end *end);
+
 struct filter_run {
 	struct request request; /* to the filter that is asked */
 	struct events *events;

@@ -12,8 +12,8 @@
 
 #include "supervisor/plugin/plugin.h"
 
-/* What the room of channels has to do with their life; g->channel_life, NULL in
- * tests of other rooms. The registration is the worker's. */
+/* Callbacks of supervisor/channel/ about the life of channels: g->channel_life,
+ * which is NULL in tests of other rooms. r is the worker's registration. */
 struct channel_life {
 	/* The channel is about to be started: its epoch, at least as great as
 	 * it is, and its cursor, borrowed until the next call. False: they are

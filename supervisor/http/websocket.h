@@ -120,8 +120,8 @@ size_t websocket_frame_bytes(const struct websocket_frame *f);
 void websocket_send_frame(struct websocket *w, struct websocket_frame *f);
 
 /* ---- reading ---- */
-/* Stops reading from the client until websocket_resume(), pings and closes
- * included. A lost connection is still noticed within a second. */
+/* Reads nothing from the client, not even pings and closes, until
+ * websocket_resume(). A lost connection is still noticed within a second. */
 void websocket_pause(struct websocket *w);
 void websocket_resume(struct websocket *w);
 

@@ -46,7 +46,7 @@ make_folder(struct gateway_run *g, const char *id)
 	char *folder = path_of(g, id, "");
 
 	cr_assert_eq(mkdir(folder, 0755), 0);
-	g->may_grow = true; /* by the message store */
+	g->may_grow = true; /* the socket of the message store is right */
 	free(folder);
 }
 

@@ -319,19 +319,19 @@ Test(audit, a_full_disk_is_reported_and_holds_nobody_up)
 	char *text;
 
 	run_start(g);
-	run_announce(g, "the file takes no events");
+	run_announce(g, "cannot write events to the file");
 	run_announce(g, "the event could not be written");
 	take(g, "test.before", 3);
 	await_lines(g, "test.before", 3);
 	limit_files(g, 400);
 	take(g, "test.full", 1000);
-	run_await_log(g, 0, "the file takes no events");
+	run_await_log(g, 0, "cannot write events to the file");
 	cr_expect_eq(http_status(g->http, "/ping"), 200);
 	/* Its turn comes when all those before it were tried. */
 	limit_files(g, RLIM_INFINITY);
 	take(g, "test.after", 1);
 	await_lines(g, "test.after", 1);
-	run_await_log(g, 0, "the file takes events again");
+	run_await_log(g, 0, "events are written to the file again");
 	text = all_lines(g);
 	cr_expect(strstr(text, "\"event\":\"audit.lost\""), "%s", text);
 	cr_expect(strstr(text, "\"reason\":\"File too large\""), "%s", text);
@@ -363,7 +363,7 @@ Test(audit, what_a_full_disk_cost_is_reported_once)
 	char *text;
 
 	run_start(g);
-	run_announce(g, "the file takes no events");
+	run_announce(g, "cannot write events to the file");
 	run_announce(g, "the event could not be written");
 	take(g, "test.before", 1);
 	await_lines(g, "test.before", 1);
@@ -437,10 +437,10 @@ Test(audit, syslog_gets_each_event_as_a_datagram)
 	}
 	/* Nobody is there any more. */
 	close(fd);
-	run_announce(g, "syslog takes no events");
+	run_announce(g, "cannot write events to syslog");
 	run_announce(g, "the event could not be written");
 	take(g, "test.it", 1);
-	run_await_log(g, 0, "syslog takes no events");
+	run_await_log(g, 0, "cannot write events to syslog");
 	run_end(g);
 }
 

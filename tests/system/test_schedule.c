@@ -516,8 +516,8 @@ Test(schedule, after_a_kill_of_supd_no_due_time_is_skipped)
 	run_end(g);
 }
 
-/* As if the clock had been set back by that much: the record is of later times.
- */
+/* Makes the record look as if the clock had been set back by that much: its
+ * times are later than now. */
 static void
 move_record(struct gateway_run *g, long long ms)
 {

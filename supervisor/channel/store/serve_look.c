@@ -111,7 +111,8 @@ move(struct serve *s, const struct message *m, enum stored_state to)
 		get(s, m, (enum store_answer)result, to == STORED_PENDING);
 }
 
-/* The rows of a page: packed apart, because an array needs its length first. */
+/* Packs the rows of a page into a buffer of their own, because the length of an
+ * array precedes its items. */
 static int
 collect_page(struct serve *s, struct messages_page *page, struct buffer *rows)
 {

@@ -11,7 +11,7 @@ import supd
 plugin = supd.Plugin("relay", "1.0.0")
 modes = {"start": "ok", "stop": "ok", "send": "sent"}
 journal = []
-held = []  # what waits for `go`
+held = []  # answers that are sent when the test says `go`
 note = journal.append
 CAN = ["text", "react", "find"]
 
