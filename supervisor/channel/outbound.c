@@ -100,6 +100,15 @@ outbound_create(
 	return o;
 }
 
+/* From here on only the packed forms are read, which are what is counted. */
+static void
+drop_values(struct outbound *o)
+{
+	json_decref(o->content);
+	json_decref(o->data);
+	o->content = o->data = NULL;
+}
+
 void
 outbound_destroy(struct outbound *o)
 {
@@ -116,8 +125,7 @@ outbound_destroy(struct outbound *o)
 	c->send_count--;
 	c->send_bytes -= o->bytes;
 	json_decref(o->target);
-	json_decref(o->content);
-	json_decref(o->data);
+	drop_values(o);
 	json_decref(o->receipt);
 	buffer_finish(&o->packed_target);
 	buffer_finish(&o->packed_content);
@@ -321,6 +329,7 @@ outbound_keep(struct outbound *o)
 	char *lane = lane_of(o->target);
 
 	o->step = OUTBOUND_KEEPING;
+	drop_values(o);
 	o->at_ms = clock_wall_ms();
 	pack_body(o, &body);
 	o->call.done = on_put;
@@ -393,6 +402,7 @@ outbound_recall(struct channels *all, const struct stored_message *m)
 		o->until_ms = now_ms + RECALLED_MS;
 	o->due_ms = clock_ms() + (o->until_ms - now_ms);
 	o->may_be_out = m->state == STORED_ACTIVE;
+	drop_values(o);
 	send_wait(o);
 	json_decref(body);
 	free(id);

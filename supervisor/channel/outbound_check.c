@@ -77,8 +77,17 @@ int
 outbound_check(const struct channel *c, const struct channel_order *order,
 	struct error *err)
 {
+	const char *name;
+	json_t *value;
+
 	if (!json_is_object(order->target))
 		return error_set(err, "the target must be an object");
+	json_object_foreach(order->target, name,
+		value) if (strcmp(name, "chat") != 0 &&
+			   strcmp(name, "thread") != 0 &&
+			   strcmp(name, "reply_to") != 0) return error_set(err,
+		"the target may have chat, thread and "
+		"reply_to, and nothing else");
 	if (check_name(order->target, "chat", true, err) < 0 ||
 		check_name(order->target, "thread", false, err) < 0 ||
 		check_name(order->target, "reply_to", false, err) < 0)
