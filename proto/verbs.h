@@ -56,6 +56,7 @@ struct verb_http {
 	const char *value_key;
 	const char *kind; /* the argument of that name; NULL: none */
 	enum verb_answer answer;
+	enum verb_role role; /* if it needs more than the verb */
 };
 
 /* How a verb is called by a session (GET /ws). */

@@ -122,8 +122,8 @@ is_operator(struct command_call *call)
 	if (call->role >= ROLE_OPERATOR)
 		return true;
 	command_fail(call, OUTCOME_DENIED,
-		"permission denied: to retry or drop a message needs the role "
-		"operator");
+		"permission denied: to show, retry or drop a message needs "
+		"the role operator");
 	return false;
 }
 
@@ -138,7 +138,7 @@ act(struct command_call *call, const json_t *args, struct messages_job *j)
 
 		if (seq == UINT64_MAX)
 			continue;
-		if (what != MESSAGES_SHOW && !is_operator(call))
+		if (!is_operator(call))
 			free(j);
 		else if (messages_do(
 				 all, &j->ask, (enum messages_what)what, seq))

@@ -184,7 +184,7 @@ api_end_denied_streams(struct http_server *s)
 			struct api_call, call);
 
 		if (!admin->http || bearer_role_now(admin, &a->bearer) <
-					    (int)verb_rows[a->row.verb].role)
+					    (int)api_row_role(&a->row))
 			command_end(&a->call);
 	}
 }
@@ -379,7 +379,7 @@ begin_call(struct api_call *a, const struct head *h, const struct path *path)
 	if (!read_head(a, h, path))
 		return;
 	/* without the role, the body is not read: the table refuses the call */
-	if ((int)a->call.role >= (int)verb_rows[a->row.verb].role &&
+	if ((int)a->call.role >= (int)api_row_role(&a->row) &&
 		head_has_body(h)) {
 		begin_body(a, h);
 		return;

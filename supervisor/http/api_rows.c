@@ -101,6 +101,14 @@ api_row_name(const struct api_row *row, const struct path *path,
 	return false;
 }
 
+enum verb_role
+api_row_role(const struct api_row *row)
+{
+	enum verb_role role = verb_rows[row->verb].role;
+
+	return row->http->role > role ? row->http->role : role;
+}
+
 json_t *
 api_rows_list(void)
 {
@@ -116,11 +124,12 @@ api_rows_list(void)
 		const struct verb_row *verb = &verb_rows[row.verb];
 
 		snprintf(path, sizeof(path), "/api/%s", row.http->path);
-		json_array_append_new(calls,
-			json_pack("{s:s,s:s,s:s,s:s,s:s}", "method",
-				row.http->method, "path", path, "verb",
-				verb->name, "role", verb_role_name(verb->role),
-				"help", verb->help));
+		json_array_append_new(
+			calls, json_pack("{s:s,s:s,s:s,s:s,s:s}", "method",
+				       row.http->method, "path", path, "verb",
+				       verb->name, "role",
+				       verb_role_name(api_row_role(&row)),
+				       "help", verb->help));
 	}
 	return json_pack("{s:o}", "calls", calls);
 }

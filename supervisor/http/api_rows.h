@@ -22,6 +22,8 @@ bool api_row_find(struct bytes method, const struct path *path,
 /* The argument in the path, and its value; false: the path has none. */
 bool api_row_name(const struct api_row *row, const struct path *path,
 	struct bytes *key_out, struct bytes *value_out);
+/* The role that a call needs: its verb's, or the greater one of its row. */
+enum verb_role api_row_role(const struct api_row *row);
 /* {"calls": [{"method","path","verb","role","help"}...]}: a new document. GET
  * /api itself has no verb. */
 json_t *api_rows_list(void);
