@@ -162,17 +162,6 @@ pack_all(struct packing *k, const struct sup_message *said)
 		complain(k, "the size", "is above 1 MiB");
 }
 
-/* FNV-1a */
-static uint64_t
-hash_of(const char *text)
-{
-	uint64_t hash = 0xcbf29ce484222325;
-
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
-	return hash;
-}
-
 int
 received_read(
 	struct received *r, const struct sup_message *said, struct error *err)
@@ -191,8 +180,6 @@ received_read(
 		r->cursor = (struct bytes){
 			memory_copy_bytes(said->cursor, said->cursor_bytes),
 			said->cursor_bytes};
-	r->lane = memory_copy_text(said->lane);
-	r->lane_hash = hash_of(said->lane);
 	r->acknowledge = said->acknowledge;
 	r->over = said->over;
 	r->user = said->user;
@@ -202,7 +189,5 @@ received_read(
 void
 received_empty(struct received *r)
 {
-	free(r->lane);
-	r->lane = NULL;
 	buffer_finish(&r->fields);
 }

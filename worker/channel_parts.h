@@ -1,15 +1,26 @@
 /* channel_parts: what the files channel*.c share. Nobody else includes it. */
 #pragma once
 
+#include "proto/util/map.h"
 #include "worker/channel.h"
 #include "worker/request.h"
 
 enum received_state {
-	RECEIVED_HELD, /* behind another one of its lane */
+	RECEIVED_HELD, /* behind others of its lane, or supd was busy */
 	RECEIVED_ASKED,
-	RECEIVED_PAUSING, /* supd was busy */
-	RECEIVED_TAKEN,	  /* over: supd does not need it again */
-	RECEIVED_LOST,	  /* over: the platform must give it again */
+	RECEIVED_TAKEN, /* over: supd does not need it again */
+	RECEIVED_LOST,	/* over: the platform must give it again */
+};
+
+/* Of the messages of one lane that are not over. */
+struct received_lane {
+	struct list messages; /* struct received.in_lane, in order */
+	struct list pausing;  /* in channel.pausing: supd was busy */
+	uint32_t asked, most; /* supd owes an answer, of so many at a time */
+	unsigned pauses;      /* one after the other */
+	uint64_t again_ms;    /* clock_ms(), while it pauses */
+	size_t name_bytes;
+	char name[];
 };
 
 /* A message of sup_channel_receive(). The list of a channel has them in the
@@ -19,10 +30,8 @@ struct received {
 	struct channel *channel;
 	enum received_state state;
 	bool was_asked;
-	unsigned pauses;
-	uint64_t again_ms; /* clock_ms(), while PAUSING */
-	uint64_t lane_hash;
-	char *lane;
+	struct list in_lane; /* of lane.messages while it is not over */
+	struct received_lane *lane;
 	struct bytes cursor;  /* own memory; at NULL: none */
 	struct buffer fields; /* packed pairs, without the cursor */
 	uint32_t field_count;
@@ -45,6 +54,8 @@ struct channel {
 	bool runs;		/* sends are given to the plugin */
 
 	struct list messages; /* struct received */
+	struct map lanes;     /* struct received_lane by name */
+	struct list pausing;  /* struct received_lane.pausing */
 	uint32_t count;	      /* of those that are not over */
 	uint32_t asked;	      /* of those: supd owes an answer */
 	bool was_full;	      /* the plugin waits for `room` */

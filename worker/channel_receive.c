@@ -1,6 +1,8 @@
-/* channel_receive: messages from the platform on their way to supd. At most one
- * of a lane is with supd at a time, so that one that is asked again is not
- * overtaken; those of other lanes go on meanwhile.
+/* channel_receive: messages from the platform on their way to supd. Several of
+ * a lane are with supd at a time. If it is busy for one, it is so for those of
+ * the lane behind it, until it comes again; so when all of the lane are
+ * answered they are asked again in order, and none is overtaken. Those of other
+ * lanes go on meanwhile.
  *
  * supd keeps the cursor of the longest prefix that it has taken, in the order
  * in which messages reach it first. That order is another one than the
@@ -21,17 +23,13 @@
 /* Between two tries of a message while supd is busy; it doubles. */
 #define PAUSE_FIRST_MS 50
 #define PAUSE_LAST_MS 2000
+/* Of a lane, with supd at a time. */
+#define LANE_MESSAGES 32
 
 static struct received *
 received_of(struct list *node)
 {
 	return container_of(node, struct received, node);
-}
-
-static bool
-is_over(const struct received *r)
-{
-	return r->state == RECEIVED_TAKEN || r->state == RECEIVED_LOST;
 }
 
 static void
@@ -52,27 +50,43 @@ forget(struct received *r)
 	free(r);
 }
 
+/* ---- lanes ---- */
+
+static void
+join_lane(struct received *r, const char *name)
+{
+	struct map *lanes = &r->channel->lanes;
+	size_t bytes = strlen(name);
+
+	r->lane = map_get(lanes, name, bytes);
+	if (!r->lane) {
+		r->lane = memory_alloc(sizeof(*r->lane) + bytes);
+		memcpy(r->lane->name, name, bytes);
+		r->lane->name_bytes = bytes;
+		r->lane->most = LANE_MESSAGES;
+		list_init(&r->lane->messages);
+		list_init(&r->lane->pausing);
+		map_set(lanes, name, bytes, r->lane);
+	}
+	list_append(&r->lane->messages, &r->in_lane);
+}
+
+/* It is over. */
+static void
+leave_lane(struct received *r)
+{
+	struct received_lane *lane = r->lane;
+
+	r->lane = NULL;
+	list_remove(&r->in_lane);
+	if (!list_is_empty(&lane->messages))
+		return;
+	list_remove(&lane->pausing);
+	map_remove(&r->channel->lanes, lane->name, lane->name_bytes);
+	free(lane);
+}
+
 /* ---- asking ---- */
-
-static bool
-is_same_lane(const struct received *a, const struct received *b)
-{
-	return a->lane_hash == b->lane_hash && !strcmp(a->lane, b->lane);
-}
-
-/* Whether an earlier message of its lane is not over. */
-static bool
-is_behind(const struct received *r)
-{
-	const struct list *messages = &r->channel->messages;
-
-	for (struct list *at = r->node.previous; at != messages;
-		at = at->previous)
-		if (!is_over(received_of(at)) &&
-			is_same_lane(received_of(at), r))
-			return true;
-	return false;
-}
 
 /* The position that is reached once it is taken, as far as supd can know. */
 static struct bytes
@@ -105,6 +119,7 @@ ask(struct received *r)
 
 	r->state = RECEIVED_ASKED;
 	r->was_asked = true;
+	r->lane->asked++;
 	c->asked++;
 	cursor = cursor_with(r);
 	codec_request(out, id, MESSAGE_CHANNEL_MESSAGE, 2);
@@ -120,19 +135,18 @@ ask(struct received *r)
 	assert(!is_too_large); /* received_read() has seen to that */
 }
 
-/* The next one of its lane, which is over. */
+/* As many of the lane as may be asked at once, in order. */
 static void
-ask_next(const struct received *r)
+ask_lane(struct received_lane *lane)
 {
-	struct list *messages = &r->channel->messages;
+	list_for_each (node, &lane->messages) {
+		struct received *r =
+			container_of(node, struct received, in_lane);
 
-	for (struct list *at = r->node.next; at != messages; at = at->next) {
-		struct received *each = received_of(at);
-
-		if (is_over(each) || !is_same_lane(each, r))
-			continue;
-		ask(each);
-		return;
+		if (lane->asked >= lane->most)
+			return;
+		if (r->state == RECEIVED_HELD)
+			ask(r);
 	}
 }
 
@@ -143,11 +157,12 @@ set_timer(struct channel *c)
 {
 	uint64_t now = clock_ms(), next = UINT64_MAX;
 
-	list_for_each (node, &c->messages) {
-		const struct received *r = received_of(node);
+	list_for_each (node, &c->pausing) {
+		const struct received_lane *lane =
+			container_of(node, struct received_lane, pausing);
 
-		if (r->state == RECEIVED_PAUSING && r->again_ms < next)
-			next = r->again_ms;
+		if (!lane->asked && lane->again_ms < next)
+			next = lane->again_ms;
 	}
 	ev_timer_stop(c->plugin->loop, &c->again);
 	if (next == UINT64_MAX)
@@ -157,33 +172,60 @@ set_timer(struct channel *c)
 	ev_timer_start(c->plugin->loop, &c->again);
 }
 
+/* The first one alone, until supd takes it. */
 static void
 ask_again(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct channel *c = container_of(w, struct channel, again);
 	uint64_t now = clock_ms();
 
-	list_for_each (node, &c->messages) {
-		struct received *r = received_of(node);
+	list_for_each_safe (node, &c->pausing) {
+		struct received_lane *lane =
+			container_of(node, struct received_lane, pausing);
 
-		if (r->state == RECEIVED_PAUSING && r->again_ms <= now)
-			ask(r);
+		if (lane->asked || lane->again_ms > now)
+			continue;
+		list_remove(&lane->pausing);
+		lane->most = 1;
+		ask_lane(lane);
 	}
 	set_timer(c);
 }
 
+/* supd was busy for it, and so is it for those of its lane behind it. */
 static void
 ask_later(struct received *r)
 {
-	uint64_t pause_ms = (uint64_t)PAUSE_FIRST_MS << r->pauses;
+	struct received_lane *lane = r->lane;
+	uint64_t pause_ms = (uint64_t)PAUSE_FIRST_MS << lane->pauses;
 
-	if (pause_ms < PAUSE_LAST_MS)
-		r->pauses++;
-	else
-		pause_ms = PAUSE_LAST_MS;
-	r->state = RECEIVED_PAUSING;
-	r->again_ms = clock_ms() + pause_ms;
-	set_timer(r->channel);
+	r->state = RECEIVED_HELD;
+	if (list_is_empty(&lane->pausing)) {
+		if (pause_ms < PAUSE_LAST_MS)
+			lane->pauses++;
+		else
+			pause_ms = PAUSE_LAST_MS;
+		lane->again_ms = clock_ms() + pause_ms;
+		list_append(&r->channel->pausing, &lane->pausing);
+	}
+	if (!lane->asked)
+		set_timer(r->channel);
+}
+
+/* One of the lane is over: the others may go on. */
+static void
+go_on(struct channel *c, struct received_lane *lane, bool was_taken)
+{
+	if (!list_is_empty(&lane->pausing)) {
+		if (!lane->asked)
+			set_timer(c);
+		return;
+	}
+	if (was_taken) {
+		lane->most = LANE_MESSAGES;
+		lane->pauses = 0;
+	}
+	ask_lane(lane);
 }
 
 /* ---- the end of a message ---- */
@@ -242,11 +284,13 @@ end(struct received *r, enum received_state state, enum sup_taken how,
 {
 	struct received said = *r;
 	struct channel *c = r->channel;
+	bool is_last = r->lane->messages.next == r->lane->messages.previous;
 
 	r->state = state;
 	c->count--;
-	if (c->is_open)
-		ask_next(r);
+	leave_lane(r);
+	if (c->is_open && !is_last)
+		go_on(c, said.lane, state == RECEIVED_TAKEN);
 	received_empty(r);
 	if (state == RECEIVED_TAKEN)
 		advance(c, r);
@@ -288,6 +332,7 @@ channel_answered(struct sup *p, const struct message *m, void *user)
 	struct bytes word = {0};
 
 	c->asked--;
+	r->lane->asked--;
 	if (!m->error)
 		word = codec_bytes(m->result);
 	if (m->error)
@@ -311,6 +356,7 @@ void
 channel_init_receiving(struct channel *c)
 {
 	list_init(&c->messages);
+	list_init(&c->pausing);
 	c->closed_why = "the channel is not started";
 	ev_timer_init(&c->again, ask_again, 0, 0);
 }
@@ -330,6 +376,7 @@ channel_finish_receiving(struct channel *c)
 {
 	ev_timer_stop(c->plugin->loop, &c->again);
 	forget_all(c);
+	map_finish(&c->lanes);
 }
 
 void
@@ -355,7 +402,7 @@ channel_close(struct channel *c, const char *why)
 	list_for_each (node, &c->messages) {
 		struct received *r = received_of(node);
 
-		if (r->state == RECEIVED_HELD || r->state == RECEIVED_PAUSING)
+		if (r->state == RECEIVED_HELD)
 			end(r, RECEIVED_LOST, SUP_NOT_TAKEN, why);
 	}
 	ev_timer_stop(c->plugin->loop, &c->again);
@@ -407,8 +454,9 @@ sup_channel_receive(
 	r->channel = channel_ref(c);
 	list_append(&c->messages, &r->node);
 	c->count++;
-	if (!is_behind(r))
-		ask(r);
+	join_lane(r, message->lane);
+	if (list_is_empty(&r->lane->pausing))
+		ask_lane(r->lane);
 	c->was_full = c->count == SUP_CHANNEL_MESSAGES;
 	return (int)(SUP_CHANNEL_MESSAGES - c->count);
 }

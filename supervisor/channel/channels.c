@@ -42,6 +42,7 @@ channels_claim(struct channels *all, struct bytes name)
 	list_init(&c->ready);
 	list_init(&c->sends);
 	list_init(&c->replies);
+	gates_init(&c->gates);
 	lanes_init(&c->lanes, INBOUND_LANES_MAX);
 	lanes_init(&c->send_lanes, OUTBOUND_LANES_MAX);
 	map_set(&all->by_name, name.at, name.length, c);
@@ -83,13 +84,22 @@ channel_owner_of(const struct channel *c, const struct worker *w)
 	return NULL;
 }
 
+struct worker *
+channel_owner_worker(const struct channel_owner *o)
+{
+	struct plugin *p =
+		gateway_plugin_by_number(o->channel->all->gateway, o->plugin);
+
+	return p ? plugin_worker(p, o->worker) : NULL;
+}
+
 static void
 remove_owner(struct channel_owner *o)
 {
+	list_remove(&o->node);
 	inbound_forget_owner(o);
 	channel_keep_cursor(o);
 	window_finish(&o->window);
-	list_remove(&o->node);
 	free(o);
 }
 
@@ -481,6 +491,7 @@ destroy(struct channel *c)
 	list_for_each_safe (node, &c->owners)
 		remove_owner(container_of(node, struct channel_owner, node));
 	inbound_destroy_all(c);
+	gates_finish(&c->gates);
 	outbound_destroy_all(c);
 	lanes_finish(&c->lanes);
 	lanes_finish(&c->send_lanes);

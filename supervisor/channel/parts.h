@@ -7,6 +7,7 @@
 #include "proto/util/list.h"
 #include "proto/util/map.h"
 #include "supervisor/channel/channel.h"
+#include "supervisor/channel/gates.h"
 #include "supervisor/channel/lanes.h"
 #include "supervisor/channel/message_store.h"
 #include "supervisor/channel/window.h"
@@ -53,7 +54,11 @@ struct inbound {
 	size_t id_length, lane_length;
 	char *body; /* MessagePack, as it came */
 	size_t body_length;
-	uint64_t seq;	    /* in the store; 0: not kept yet */
+	uint64_t seq;	 /* in the store; 0: not kept yet */
+	uint64_t number; /* of its gate, until it is kept; 0: none */
+	/* It is kept, but one before it was refused: it waits until it comes
+	 * again. */
+	bool is_held;
 	uint64_t kept_ms;   /* wall clock: when it was given to the store */
 	unsigned tries;	    /* deaths of workers with it */
 	struct list askers; /* struct asker.of_message, first come first */
@@ -95,6 +100,7 @@ struct channel {
 	char *open_cursor; /* NULL: none */
 	size_t open_cursor_length;
 
+	struct gates gates;
 	struct lanes lanes;
 	struct map by_id;     /* struct inbound in memory */
 	struct list messages; /* struct inbound.node */
@@ -154,6 +160,8 @@ struct channel *channel_of(
 /* The owner of an epoch, by worker; NULL: it is none. */
 struct channel_owner *channel_owner_of(
 	const struct channel *c, const struct worker *w);
+/* NULL: it is gone. */
+struct worker *channel_owner_worker(const struct channel_owner *o);
 struct plugin *channel_plugin(const struct channel *c);
 /* From here on there is a store. */
 void channels_need_store(struct channels *all);

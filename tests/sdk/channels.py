@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lapses import Talk  # noqa: E402
 
 MESSAGES = 256  # in progress
+LANE = 32       # of one lane, with supd at a time
 
 
 class Channels(Talk):
@@ -92,6 +93,20 @@ class Channels(Talk):
         self.assertEqual(sorted(self.noted), sorted(lines))
         self.noted = []
 
+    def journal_in_line(self, *lines):
+        """The same, but in order only: what is acknowledged, and of each message
+        that it is acknowledged before it is over."""
+        self.note(len(lines))
+        self.assertEqual(sorted(self.noted), sorted(lines))
+        acknowledged = [line for line in self.noted if line.startswith("ack ")]
+        self.assertEqual(acknowledged, [line for line in lines
+                                        if line.startswith("ack ")])
+        for line in acknowledged:
+            over = next(other for other in self.noted
+                        if other.startswith("over%s " % line[3:]))
+            self.assertLess(self.noted.index(line), self.noted.index(over))
+        self.noted = []
+
     # ---- what is said ----
 
     def test_it_is_declared(self):
@@ -145,8 +160,9 @@ class Channels(Talk):
         self.taken("2", "seen")
         self.taken("3", "refused")
         self.refused("4", "bad_message")
-        self.journal("start 1 none", "ack 1", "over 1 new", "ack 2",
-                     "over 2 seen", "over 3 refused", "over 4 none")
+        self.journal_in_line(
+            "start 1 none", "ack 1", "over 1 new", "ack 2", "over 2 seen",
+            "over 3 refused", "over 4 none")
 
     def test_nothing_is_acknowledged_when_the_link_is_lost(self):
         self.start()
@@ -166,19 +182,40 @@ class Channels(Talk):
 
     def test_nothing_is_taken_after_the_stop(self):
         self.start()
-        self.give("1", "2", lane="one")
-        number, _ = self.asked("1")
+        self.give(*map(str, range(LANE + 1)), lane="one")
+        numbers = [self.asked(str(each))[0] for each in range(LANE)]
         stopping = self.begin_stop()
         self.pong()
-        self.give("3")
+        self.give("more")
         self.nothing_is_asked()
-        self.journal("start 1 none", "over 2 none", "over 3 none")
+        self.journal("start 1 none", "over %d none" % LANE, "over more none")
+        for number in numbers[1:]:
+            self.worker.send([1, number, ["busy", "not now"], None])
+        self.journal(*["over %d none" % each for each in range(1, LANE)])
+        number = numbers[0]
         self.worker.send([1, number, None, "new"])
         self.assertEqual(self.answer(stopping), (None, [None]))
-        self.journal("ack 1", "over 1 new", "stop")
+        self.journal("ack 0", "over 0 new", "stop")
         self.give("4")
         self.nothing_is_asked()
         self.journal("over 4 none")
+
+    def test_several_messages_of_a_lane_are_with_supd_at_a_time(self):
+        self.start()
+        self.give(*map(str, range(LANE + 2)), lane="one")
+        first, _ = self.asked("0")
+        numbers = [self.asked(str(each))[0] for each in range(1, LANE)]
+        self.nothing_is_asked()
+        self.worker.send([1, first, None, "new"])
+        numbers.append(self.asked(str(LANE))[0])
+        self.nothing_is_asked()
+        for number in numbers:
+            self.worker.send([1, number, None, "new"])
+        self.taken(str(LANE + 1))
+        lines = ["start 1 none"]
+        for each in range(LANE + 2):
+            lines += ["ack %d" % each, "over %d new" % each]
+        self.journal_in_line(*lines)
 
     # ---- busy and conflict ----
 
@@ -188,9 +225,13 @@ class Channels(Talk):
         self.give("2", lane="one")
         self.give("3", lane="two")
         self.taken("3")
+        self.refused("1", "busy")
+        number, _ = self.asked("2")
+        self.nothing_is_asked()  # before all of the lane are answered
+        self.worker.send([1, number, ["busy", "behind another"], None])
         for _ in range(3):
             self.refused("1", "busy")
-        self.nothing_is_asked()
+        self.nothing_is_asked()  # the first one alone
         self.taken("1")
         self.taken("2")
         self.journal("start 1 none", "ack 3", "over 3 new", "ack 1",
@@ -210,6 +251,7 @@ class Channels(Talk):
         self.start()
         self.give("1", "2", lane="one")
         self.refused("1", "conflict")
+        self.refused("2", "conflict")
         self.give("3")
         self.nothing_is_asked()
         self.journal_of("start 1 none", "over 1 none", "over 2 none",
@@ -250,6 +292,7 @@ class Channels(Talk):
 
     def test_no_cursor_skips_a_message_that_waits(self):
         self.start()
+        self.give(*["f%d" % each for each in range(LANE - 1)], lane="one")
         for message_id, lane, cursor in (("1", "one", "1"), ("2", "one", "2"),
                                          ("3", "two", "3"), ("4", "two", "4")):
             self.tool("receive", {"id": message_id, "lane": lane,
@@ -257,6 +300,8 @@ class Channels(Talk):
         # What supd keeps must not be beyond 2, which it has not seen yet.
         self.assertNotIn("cursor", self.taken("3"))
         self.assertNotIn("cursor", self.taken("4"))
+        for each in range(LANE - 1):
+            self.taken("f%d" % each)
         self.assertEqual(self.taken("1")["cursor"], b"1")
         self.assertEqual(self.taken("2")["cursor"], b"4")
         self.assertEqual(self.stop(), b"4")

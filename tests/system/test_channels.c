@@ -368,6 +368,24 @@ Test(channels, say_what_is_wrong_with_a_message)
 	run_end(g);
 }
 
+/* Of chat_say_many(): the numbers that were heard grow within each lane. */
+static void
+expect_lanes_in_order(struct gateway_run *g)
+{
+	char *all = chat_file(g, "a", "heard"), *rest = all, *line;
+	int last[100], lane, number;
+
+	memset(last, -1, sizeof(last));
+	while ((line = strsep(&rest, "\n"))) {
+		if (sscanf(line, "1 heard l%d n%d ", &lane, &number) != 2)
+			continue;
+		cr_assert_lt(last[lane], number, "lane %d: %d after %d", lane,
+			number, last[lane]);
+		last[lane] = number;
+	}
+	free(all);
+}
+
 /* The first one of each lane holds it, so all others wait. */
 Test(channels, take_no_more_than_they_keep_and_lose_nothing)
 {
@@ -384,6 +402,7 @@ Test(channels, take_no_more_than_they_keep_and_lose_nothing)
 	chat_set(g, "a", "gate", "");
 	chat_await(g, "a", "journal", "1 new ", most + more);
 	chat_await(g, "a", "heard", "heard l", most + more - lanes);
+	expect_lanes_in_order(g);
 	run_end(g);
 }
 
@@ -788,6 +807,38 @@ Test(channels, answer_each_message_once_while_everything_is_reloaded)
 	chat_await(g, "a", "heard", "heard room", count);
 	cr_expect_eq(chat_count(g, "a", "heard", "heard room"), count);
 	expect_one_holder(g);
+	run_end(g);
+}
+
+static void
+kill_store(struct gateway_run *g)
+{
+	struct ctl *c = ctl_expect(g, 0, "channels", NULL);
+	pid_t pid = (pid_t)ctl_number(c, "store.pid");
+
+	ctl_destroy(c);
+	run_announce(g, "killed by signal 9");
+	if (pid > 1)
+		kill(pid, SIGKILL);
+}
+
+/* Many of one lane are on their way at once. */
+Test(channels, keep_the_order_of_a_lane_while_all_fails_and_is_reloaded)
+{
+	struct gateway_run *g = start_talk("together: true", "has: command");
+	const unsigned count = 600;
+
+	for (unsigned i = 0; i < count; i++)
+		chat_say(g, "a", "\"id\": \"m%u\", \"text\": \"/echo %u.\"", i,
+			i);
+	chat_await(g, "a", "journal", "new m", 20);
+	kill_store(g);
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	ctl_destroy(ctl_expect(g, 0, "reload", "t", NULL));
+	kill_store(g);
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	chat_await(g, "a", "outbox", "\"echo ", count);
+	expect_echoes(g, count);
 	run_end(g);
 }
 

@@ -1268,6 +1268,7 @@ function protocolOf(ws) {
 // ---- channels ----
 
 const CHANNEL_MESSAGES = 256; // in progress, of one channel
+const LANE_MESSAGES = 32; // with supd at a time, of one lane
 const CHANNEL_LINE = 10000; // behind them
 const CURSOR_MAX = 4096; // bytes
 const FIELDS_MAX = MESSAGE_MAX - CURSOR_MAX - 1024; // of a message, packed
@@ -1343,9 +1344,9 @@ function packFields(message) {
     bytes: Buffer.from(out.bytes.subarray(start, out.at))};
 }
 
-// A message of receive(). Its state: 'held' (behind another one of its lane),
-// 'asked', 'pausing' (supd was busy), 'taken' (over: supd does not need it
-// again) or 'lost' (over: the platform must give it again).
+// A message of receive(). Its state: 'held' (behind others of its lane, or supd
+// was busy), 'asked', 'taken' (over: supd does not need it again) or 'lost'
+// (over: the platform must give it again).
 class Received {
   constructor(message, acknowledge, done, failed) {
     if (!isPlain(message))
@@ -1360,12 +1361,20 @@ class Received {
     this.failed = failed;
     this.state = 'held';
     this.wasAsked = false;
-    this.pause = BUSY_FIRST;
-    this.timer = null;
+    this.number = 0;
   }
+}
 
-  get isOver() {
-    return this.state === 'taken' || this.state === 'lost';
+// The messages of a lane that are not over, in order. `asked` of them are with
+// supd, `most` may be; not while it pauses, because supd was busy.
+class Lane {
+  constructor() {
+    this.messages = [];
+    this.asked = 0;
+    this.most = LANE_MESSAGES;
+    this.pause = BUSY_FIRST;
+    this.pauses = false;
+    this.isDue = false;
   }
 }
 
@@ -1374,12 +1383,14 @@ class Received {
  * to which all messages are taken, a Buffer or null: in start() it says where to
  * go on.
  *
- * At most one message of a lane is with supd at a time, so that one that is
- * asked again is not overtaken; those of other lanes go on meanwhile. supd keeps
- * the cursor of the longest prefix that it has taken, in the order in which
- * messages reach it first. That order is another one than the plugin's, so a
- * message is sent with the cursor of the longest prefix, in the plugin's order,
- * that has been sent, or with none if it is behind a gap. */
+ * Several messages of a lane are with supd at a time. If it is busy for one, it
+ * is so for those of the lane behind it, until it comes again; so when all of
+ * the lane are answered they are asked again in order, and none is overtaken.
+ * Those of other lanes go on meanwhile. supd keeps the cursor of the longest
+ * prefix that it has taken, in the order in which messages reach it first. That
+ * order is another one than the plugin's, so a message is sent with the cursor
+ * of the longest prefix, in the plugin's order, that has been sent, or with none
+ * if it is behind a gap. */
 class Channel {
   constructor(plugin, name) {
     this.plugin = plugin;
@@ -1395,7 +1406,10 @@ class Channel {
     // one stays.
     this.messages = [];
     this.count = 0; // of those that are not over
-    this.lanes = new Map(); // lane -> how many of them
+    this.lanes = new Map(); // name -> Lane
+    this.numbers = 0; // of messages, in the order of receive()
+    this.unasked = []; // never asked, or behind one that was not
+    this.askedCursor = null; // of all before them
     this.owed = 0; // answers of supd, and acknowledge() that runs
     this.line = []; // more of them
     this.forRoom = []; // who waits for room()
@@ -1450,40 +1464,51 @@ class Channel {
   // ---- messages ----
 
   admit(received) {
-    const before = this.lanes.get(received.lane) ?? 0;
-    this.lanes.set(received.lane, before + 1);
+    let lane = this.lanes.get(received.lane);
+    if (!lane) this.lanes.set(received.lane, lane = new Lane());
+    lane.messages.push(received);
     this.messages.push(received);
+    this.unasked.push(received);
+    received.number = ++this.numbers;
     this.count++;
-    if (!before) this.ask(received);
+    this.goOn(lane);
   }
 
-  // It is over. Returns how many others of its lane are not.
+  // It is over. Returns its lane, if others of it are not.
   leave(received, state) {
-    const left = this.lanes.get(received.lane) - 1;
+    const lane = this.lanes.get(received.lane);
     received.state = state;
     received.fields = null;
     this.count--;
-    if (left) this.lanes.set(received.lane, left);
-    else this.lanes.delete(received.lane);
-    return left;
+    lane.messages.splice(lane.messages.indexOf(received), 1);
+    if (lane.messages.length) return lane;
+    this.lanes.delete(received.lane);
+    return null;
+  }
+
+  // Asks as many of it as may be asked at once, in order.
+  goOn(lane) {
+    if (lane.pauses || lane.asked >= lane.most) return;
+    for (const received of lane.messages) {
+      if (received.state === 'held') this.ask(received, lane);
+      if (lane.asked >= lane.most) return;
+    }
   }
 
   // The position that is reached once it is taken, as far as supd can know.
   cursorWith(received) {
-    let cursor = null, isIn = false;
-    for (const each of this.messages) {
-      if (!each.wasAsked) break;
-      cursor = each.cursor ?? cursor;
-      isIn = isIn || each === received;
-    }
-    return isIn ? cursor : null;
+    const {unasked} = this;
+    while (unasked.length && unasked[0].wasAsked)
+      this.askedCursor = unasked.shift().cursor ?? this.askedCursor;
+    return unasked.length && unasked[0].number < received.number ? null
+      : this.askedCursor;
   }
 
-  ask(received) {
+  ask(received, lane) {
     received.state = 'asked';
     received.wasAsked = true;
-    received.timer = null;
     this.owed++;
+    lane.asked++;
     const cursor = this.cursorWith(received);
     const {count, bytes} = received.fields;
     this.plugin.request('channel.message', (out) => {
@@ -1502,6 +1527,7 @@ class Channel {
 
   answered(received, word) {
     this.owed--;
+    this.lanes.get(received.lane).asked--;
     if (!['new', 'seen', 'refused'].includes(word)) {
       this.over(received, 'lost');
       received.failed(fail('failed', "supd's answer is malformed"));
@@ -1529,11 +1555,12 @@ class Channel {
   }
 
   refused(received, error) {
+    const lane = this.lanes.get(received.lane);
     this.owed--;
+    lane.asked--;
     if (error.code === 'busy' && this.open) {
-      received.state = 'pausing';
-      received.timer = setTimeout(() => this.ask(received), received.pause);
-      received.pause = Math.min(2 * received.pause, BUSY_LAST);
+      received.state = 'held';
+      this.pause(lane);
     } else if (error.code === 'busy' || error.code === 'conflict') {
       if (error.code === 'conflict')
         this.close('another worker has the channel');
@@ -1548,15 +1575,43 @@ class Channel {
     this.settle();
   }
 
+  // supd was busy for one of it, and is so for those behind that one.
+  pause(lane) {
+    if (!lane.pauses) {
+      lane.pauses = true;
+      lane.isDue = false;
+      setTimeout(() => {
+        lane.isDue = true;
+        this.askAgain(lane);
+      }, lane.pause);
+      lane.pause = Math.min(2 * lane.pause, BUSY_LAST);
+    }
+    this.askAgain(lane);
+  }
+
+  // The first one alone, until supd takes it; when all are answered.
+  askAgain(lane) {
+    if (!lane.isDue || lane.asked || !this.open) return;
+    lane.pauses = lane.isDue = false;
+    lane.most = 1;
+    this.goOn(lane);
+  }
+
   // The message has ended: others may go on.
   over(received, state) {
     const at = this.messages.indexOf(received);
-    const next = this.leave(received, state)
-      ? this.messages.slice(at).find((other) => !other.isOver &&
-        other.lane === received.lane) : undefined;
+    const lane = this.leave(received, state);
     if (state === 'taken') this.advance(at);
     if (!this.open) return;
-    if (next) this.ask(next);
+    if (lane?.pauses) {
+      this.askAgain(lane);
+    } else if (lane) {
+      if (state === 'taken') {
+        lane.most = LANE_MESSAGES;
+        lane.pause = BUSY_FIRST;
+      }
+      this.goOn(lane);
+    }
     while (this.line.length && this.count < CHANNEL_MESSAGES)
       this.admit(this.line.shift());
     if (this.count < CHANNEL_MESSAGES)
@@ -1581,6 +1636,8 @@ class Channel {
     this.epoch = epoch;
     this.cursor = cursor;
     this.messages = [];
+    this.unasked = [];
+    this.askedCursor = null;
     this.open = true;
   }
 
@@ -1590,8 +1647,7 @@ class Channel {
     this.open = false;
     this.closedWhy = why;
     for (const received of this.messages) {
-      if (received.state !== 'held' && received.state !== 'pausing') continue;
-      clearTimeout(received.timer);
+      if (received.state !== 'held') continue;
       this.leave(received, 'lost');
       received.failed(new Stopped(why));
     }

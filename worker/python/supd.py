@@ -1691,6 +1691,7 @@ class _Service:
 
 CHANNEL_STATES = ("connecting", "up", "waiting", "down", "login", "failed")
 _CHANNEL_MESSAGES = 256  # in progress, of one channel
+_LANE_MESSAGES = 32      # with supd at a time, of one lane
 _CHANNEL_LINE = 10000    # behind them
 _CURSOR_MAX = 4096       # bytes
 _FIELDS_MAX = MESSAGE_MAX - _CURSOR_MAX - 1024  # of a message, packed
@@ -1805,11 +1806,11 @@ def _without_none(value):
 
 
 class _Received:
-    """A message of receive(). Its state: "held" (behind another one of its lane),
-    "asked", "pausing" (supd was busy), "taken" (over: supd does not need it
-    again) or "lost" (over: the platform must give it again)."""
+    """A message of receive(). Its state: "held" (behind others of its lane, or
+    supd was busy), "asked", "taken" (over: supd does not need it again) or "lost"
+    (over: the platform must give it again)."""
     __slots__ = ("fields", "lane", "cursor", "acknowledge", "future", "state",
-                 "was_asked", "pause")
+                 "was_asked", "number")
 
     def __init__(self, message, acknowledge):
         if not isinstance(message, dict):
@@ -1831,10 +1832,18 @@ class _Received:
         self.lane = fields["lane"]
         self.acknowledge = acknowledge and _Offer(acknowledge)
         self.future = None
-        self.state, self.was_asked, self.pause = "held", False, _PAUSE_FIRST
+        self.state, self.was_asked, self.number = "held", False, 0
 
-    def is_over(self):
-        return self.state in ("taken", "lost")
+
+class _Lane:
+    """The messages of a lane that are not over, in order. `asked` of them are
+    with supd, `most` may be; not while it pauses, because supd was busy."""
+    __slots__ = ("messages", "asked", "most", "pause", "pauses", "is_due")
+
+    def __init__(self):
+        self.messages = deque()
+        self.asked, self.most = 0, _LANE_MESSAGES
+        self.pause, self.pauses, self.is_due = _PAUSE_FIRST, False, False
 
 
 class _Turn:
@@ -1860,12 +1869,14 @@ class _Turn:
 class _Running:
     """What runs of a channel, also over other registrations.
 
-    At most one message of a lane is with supd at a time, so that one that is
-    asked again is not overtaken; those of other lanes go on meanwhile. supd keeps
-    the cursor of the longest prefix that it has taken, in the order in which
-    messages reach it first. That order is another one than the plugin's, so a
-    message is sent with the cursor of the longest prefix, in the plugin's order,
-    that has been sent, or with none if it is behind a gap."""
+    Several messages of a lane are with supd at a time. If it is busy for one, it
+    is so for those of the lane behind it, until it comes again; so when all of
+    the lane are answered they are asked again in order, and none is overtaken.
+    Those of other lanes go on meanwhile. supd keeps the cursor of the longest
+    prefix that it has taken, in the order in which messages reach it first. That
+    order is another one than the plugin's, so a message is sent with the cursor
+    of the longest prefix, in the plugin's order, that has been sent, or with none
+    if it is behind a gap."""
 
     def __init__(self, plugin, name):
         self.plugin, self.name = plugin, name
@@ -1879,7 +1890,10 @@ class _Running:
         # one stays.
         self._messages = []
         self._count = 0     # of those that are not over
-        self._lanes = {}    # lane -> how many of them
+        self._lanes = {}    # name -> _Lane
+        self._numbers = 0   # of messages, in the order of receive()
+        self._unasked = deque()  # never asked, or behind one that was not
+        self._asked_cursor = None  # of all before them
         self._owed = 0      # answers of supd, and acknowledge() that runs
         self._line = deque()   # more of them
         self._for_room, self._for_quiet = _Line(), _Line()
@@ -1911,37 +1925,54 @@ class _Running:
             self._need_open()
 
     def _admit(self, received):
-        before = self._lanes.get(received.lane, 0)
-        self._lanes[received.lane] = before + 1
+        lane = self._lanes.get(received.lane)
+        if not lane:
+            lane = self._lanes[received.lane] = _Lane()
+        lane.messages.append(received)
         self._messages.append(received)
+        self._unasked.append(received)
+        self._numbers += 1
+        received.number = self._numbers
         self._count += 1
-        if not before:
-            self._ask(received)
+        self._go_on(lane)
 
     def _leave(self, received, state):
-        """It is over. Whether others of its lane are not."""
+        """It is over. Its lane, if others of it are not."""
         received.state, received.fields = state, None
         self._count -= 1
-        self._lanes[received.lane] -= 1
-        if not self._lanes[received.lane]:
-            del self._lanes[received.lane]
-        return received.lane in self._lanes
+        lane = self._lanes[received.lane]
+        lane.messages.remove(received)
+        if lane.messages:
+            return lane
+        del self._lanes[received.lane]
+        return None
+
+    def _go_on(self, lane):
+        """Asks as many of it as may be asked at once, in order."""
+        if lane.pauses or lane.asked >= lane.most:
+            return
+        for received in lane.messages:
+            if received.state == "held":
+                self._ask(received, lane)
+                if lane.asked >= lane.most:
+                    return
 
     def _cursor_with(self, received):
         """The position that is reached once it is taken, as far as supd can
         know."""
-        cursor, is_in = None, False
-        for each in self._messages:
-            if not each.was_asked:
-                break
+        unasked = self._unasked
+        while unasked and unasked[0].was_asked:
+            each = unasked.popleft()
             if each.cursor is not None:
-                cursor = each.cursor
-            is_in = is_in or each is received
-        return cursor if is_in else None
+                self._asked_cursor = each.cursor
+        if unasked and unasked[0].number < received.number:
+            return None
+        return self._asked_cursor
 
-    def _ask(self, received):
+    def _ask(self, received, lane):
         received.state, received.was_asked = "asked", True
         self._owed += 1
+        lane.asked += 1
         message, cursor = received.fields, self._cursor_with(received)
         if cursor is not None:
             message = dict(message, cursor=cursor)
@@ -1951,6 +1982,7 @@ class _Running:
 
     def _answered(self, received, word, problem):
         self._owed -= 1
+        self._lanes[received.lane].asked -= 1
         if problem:
             self._refused(received, problem)
         elif word not in ("new", "seen", "refused"):
@@ -1978,10 +2010,8 @@ class _Running:
 
     def _refused(self, received, problem):
         if problem.code == "busy" and self.is_open:
-            received.state = "pausing"
-            pause = received.pause
-            received.pause = min(2 * pause, _PAUSE_LAST)
-            self.plugin._loop.later(pause, lambda: self._ask_again(received))
+            received.state = "held"
+            self._pause(self._lanes[received.lane])
         elif problem.code in ("busy", "conflict"):
             if problem.code == "conflict":
                 self._close("another worker has the channel")
@@ -1993,23 +2023,38 @@ class _Running:
             self._over(received, "taken")
             _fail(received.future, problem)
 
-    def _ask_again(self, received):
-        if received.state == "pausing":
-            self._ask(received)
+    def _pause(self, lane):
+        """supd was busy for one of it, and is so for those behind that one."""
+        if not lane.pauses:
+            lane.pauses, lane.is_due = True, False
+            pause = lane.pause
+            lane.pause = min(2 * pause, _PAUSE_LAST)
+            self.plugin._loop.later(pause, lambda: self._pause_ended(lane))
+        self._ask_again(lane)
+
+    def _pause_ended(self, lane):
+        lane.is_due = True
+        self._ask_again(lane)
+
+    def _ask_again(self, lane):
+        """The first one alone, until supd takes it; when all are answered."""
+        if lane.is_due and not lane.asked and self.is_open:
+            lane.pauses, lane.is_due, lane.most = False, False, 1
+            self._go_on(lane)
 
     def _over(self, received, state):
         """The message has ended: others may go on."""
-        at, following = self._messages.index(received), None
-        if self._leave(received, state):
-            following = next(other for other in self._messages[at:] if
-                             other.lane == received.lane and
-                             not other.is_over())
+        at, lane = self._messages.index(received), self._leave(received, state)
         if state == "taken":
             self._advance(at)
         if not self.is_open:
             return
-        if following:
-            self._ask(following)
+        if lane and lane.pauses:
+            self._ask_again(lane)
+        elif lane:
+            if state == "taken":
+                lane.most, lane.pause = _LANE_MESSAGES, _PAUSE_FIRST
+            self._go_on(lane)
         while self._line and self._count < _CHANNEL_MESSAGES:
             self._admit(self._line.popleft())
         if self._count < _CHANNEL_MESSAGES:
@@ -2044,6 +2089,8 @@ class _Running:
     def _open(self, epoch, cursor):
         self.epoch, self.cursor = epoch, _bytes_of_cursor(cursor)
         self._messages, self.is_open = [], True
+        self._unasked.clear()
+        self._asked_cursor = None
 
     def _close(self, why):
         """Takes no more; what supd was not asked for, or was too busy for, is
@@ -2052,7 +2099,7 @@ class _Running:
             return
         self.is_open, self._closed_why = False, why
         for received in self._messages:
-            if received.state in ("held", "pausing"):
+            if received.state == "held":
                 self._leave(received, "lost")
                 _fail(received.future, Stopped(why))
         while self._line:

@@ -53,11 +53,10 @@ def lines():
         return [line for line in inbox.read().split("\n")[:-1]]
 
 
-async def receive(channel, line):
-    message = json.loads(line)
+async def receive(channel, line, cursor):
+    message = dict(DEFAULTS, cursor=str(cursor), **json.loads(line))
     try:
-        note("%s %s" % (await channel.receive(dict(DEFAULTS, **message)),
-                        message["id"]))
+        note("%s %s" % (await channel.receive(message), message["id"]))
     except supd.Stopped:
         note("stopped-with %s" % message["id"])
 
@@ -67,9 +66,13 @@ async def read(channel):
     while True:
         waiting = lines()[position:]
         if plugin.setting("together", False):
-            position += len(waiting)
             for line in waiting:
-                plugin.spawn(receive(channel, line))
+                try:
+                    await channel.room()
+                except supd.Stopped:
+                    return
+                position += 1
+                plugin.spawn(receive(channel, line, position))
             waiting = []
         for line in waiting:
             message = dict(DEFAULTS, **json.loads(line))
@@ -108,7 +111,10 @@ async def disconnect():
         lock.close()
         lock = None
     note("stopped")
-    return None if plugin.setting("cursor", "") == "none" else str(position)
+    if plugin.setting("cursor", "") == "none" or \
+            plugin.setting("together", False):
+        return None
+    return str(position)
 
 
 def next_word():
