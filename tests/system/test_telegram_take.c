@@ -1,0 +1,193 @@
+/* The package telegram over reloads, rotations and crashes, against a double of
+ * the Bot API: every message once and in order, whatever is replaced. */
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/memory.h"
+#include "tests/system/botapi.h"
+#include "tests/system/chat.h"
+#include "tests/system/harness/ctl.h"
+
+TestSuite(telegram_take, .fini = run_fini, .timeout = 300);
+
+#define COUNT 100
+#define EACH 10 /* messages between two changes */
+#define SECOND_TOKEN "1001:second"
+
+static struct botapi server;
+
+static struct gateway_run *
+start(void)
+{
+	struct gateway_run *g = run_create();
+
+	botapi_start(&server);
+	botapi_add(g, &server, BOTAPI_TOKEN, "", "");
+	chat_add_talk(g, "t", "telegram", "has: \"command,observer\"");
+	run_start(g);
+	ctl_await_shown(g, "telegram", "channels.0.state", "up");
+	botapi_await(&server, "polls", 1);
+	return g;
+}
+
+static void
+end(struct gateway_run *g)
+{
+	run_end(g);
+	botapi_end(&server);
+}
+
+static void
+say_some(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		botapi_say(&server, "\"text\": \"number %%d\"");
+}
+
+static void
+expect_heard(struct gateway_run *g, unsigned count)
+{
+	char *all, *at;
+	unsigned number = 0;
+
+	chat_await(g, "telegram", "heard", "heard 42 ", count);
+	all = at = chat_file(g, "telegram", "heard");
+	for (; (at = strstr(at, "heard 42 ")); at++) {
+		unsigned found = 0;
+
+		sscanf(at, "heard 42 42:%u", &found);
+		cr_assert_eq(
+			found, ++number, "%u came as number %u", found, number);
+	}
+	cr_expect_eq(number, count);
+	free(all);
+}
+
+static void
+set_token(struct gateway_run *g, const char *token, const char *settings)
+{
+	run_no_plugins(g);
+	botapi_add(g, &server, token, settings, "");
+	run_plugin(g, "t", "mount: /t");
+	run_write_config(g);
+}
+
+Test(telegram_take, reloads_lose_and_double_nothing)
+{
+	struct gateway_run *g = start();
+
+	for (unsigned i = 0; i < COUNT / EACH; i++) {
+		struct ctl *c = ctl_begin(
+			g, 0, (const char *[]){"reload", "telegram", NULL});
+
+		say_some(EACH);
+		ctl_wait(c);
+		cr_assert_eq(c->exit_code, 0, "%s%s", c->out, c->err);
+		cr_expect_str_eq(ctl_text(c, "mode"), "exclusive");
+		cr_expect(json_is_number(ctl_at(c, "takeMs")), "%s", c->out);
+		fprintf(stderr, "takeMs %.1f\n",
+			json_number_value(ctl_at(c, "takeMs")));
+		ctl_destroy(c);
+	}
+	expect_heard(g, COUNT);
+	cr_expect_eq(ctl_status_number(g, "telegram", "generation"),
+		COUNT / EACH + 1);
+	/* No poll of an old worker is left to end a new one. */
+	cr_expect_eq(botapi_count(&server, "conflicts"), 0);
+	end(g);
+}
+
+Test(telegram_take, an_old_poll_that_the_server_still_holds_is_waited_for)
+{
+	struct gateway_run *g = start();
+
+	botapi_set(&server, "\"second_poll\": \"refuse\", \"linger\": 1");
+	ctl_destroy(ctl_expect(g, 0, "reload", "telegram", NULL));
+	say_some(EACH);
+	expect_heard(g, EACH);
+	ctl_await_shown(g, "telegram", "channels.0.state", "up");
+	cr_expect_gt(botapi_count(&server, "conflicts"), 0);
+	end(g);
+}
+
+Test(telegram_take, a_killed_worker_gets_again_what_it_did_not_acknowledge)
+{
+	struct gateway_run *g = start();
+
+	run_announce(g, "killed by signal 9");
+	for (unsigned i = 0; i < 3; i++) {
+		pid_t pid = (pid_t)ctl_status_number(g, "telegram", "pid");
+
+		cr_assert_gt(pid, 1);
+		say_some(EACH);
+		kill(pid, SIGKILL);
+		say_some(EACH);
+		ctl_await_number(g, "telegram", "restarts", i + 1);
+		ctl_await_state(g, "telegram", "serving");
+		expect_heard(g, 2 * EACH * (i + 1));
+	}
+	botapi_await(&server, "acknowledged", 6 * EACH);
+	end(g);
+}
+
+Test(telegram_take, a_killed_supd_gets_again_what_it_did_not_store)
+{
+	struct gateway_run *g = start();
+
+	say_some(EACH);
+	expect_heard(g, EACH);
+	run_signal(g, SIGKILL);
+	run_wait(g);
+	say_some(EACH);
+	run_start(g);
+	say_some(EACH);
+	chat_await(g, "telegram", "heard", " 42:30 ", 1);
+	botapi_await(&server, "acknowledged", 3 * EACH);
+	end(g);
+}
+
+Test(telegram_take, a_token_is_rotated_without_a_reload)
+{
+	struct gateway_run *g = start();
+	long pid = ctl_status_number(g, "telegram", "pid");
+	struct ctl *c;
+
+	botapi_set(&server,
+		"\"tokens\": [\"" BOTAPI_TOKEN "\", \"" SECOND_TOKEN "\"]");
+	say_some(EACH);
+	set_token(g, SECOND_TOKEN, "");
+	c = ctl_begin(g, 0, (const char *[]){"apply", NULL});
+	say_some(EACH);
+	ctl_wait(c);
+	cr_expect_str_eq(ctl_text(c, "results.0.mode"), "configure");
+	cr_expect(json_is_null(ctl_at(c, "results.0.fallback")), "%s", c->out);
+	ctl_destroy(c);
+	botapi_set(&server, "\"tokens\": [\"" SECOND_TOKEN "\"]");
+	say_some(EACH);
+	expect_heard(g, 3 * EACH);
+	ctl_destroy(ctl_expect(g, 0, "send", "telegram", "42", "hi", NULL));
+	cr_expect_eq(ctl_status_number(g, "telegram", "pid"), pid);
+	ctl_await_shown(g, "telegram", "channels.0.state", "up");
+	end(g);
+}
+
+Test(telegram_take, a_token_that_is_not_good_keeps_the_old_one)
+{
+	struct gateway_run *g = start();
+	struct ctl *c;
+
+	set_token(g, "1001:wrong", "");
+	run_announce(g, "the token is not valid");
+	c = ctl_expect(g, 1, "apply", NULL);
+	cr_expect(strstr(c->out, "the token is not valid"), "%s", c->out);
+	cr_expect_null(strstr(c->out, "1001:wrong"));
+	ctl_destroy(c);
+	say_some(EACH);
+	expect_heard(g, EACH);
+	end(g);
+}
