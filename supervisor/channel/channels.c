@@ -96,11 +96,16 @@ channel_owner_worker(const struct channel_owner *o)
 static void
 remove_owner(struct channel_owner *o)
 {
+	struct channel *c = o->channel;
+
+	channel_keep_cursor(o);
 	list_remove(&o->node);
 	inbound_forget_owner(o);
-	channel_keep_cursor(o);
 	window_finish(&o->window);
 	free(o);
+	if (!list_is_empty(&c->owners))
+		channel_keep_cursor(container_of(
+			c->owners.previous, struct channel_owner, node));
 }
 
 static void
@@ -125,15 +130,32 @@ add_owner(struct channel *c, const struct worker *w,
 	c->acks_handled = r->channel.ack && !strcmp(r->channel.ack, "handled");
 }
 
+/* As the store has it. */
+static uint64_t
+kept_epoch(const struct channel *c)
+{
+	return c->open_epoch > c->epoch ? c->open_epoch : c->epoch;
+}
+
+/* If several may have the channel, the cursor is that of the last one; once it
+ * has ended, that of the one before again. */
+static bool
+is_newest(const struct channel_owner *o)
+{
+	return o->channel->owners.previous == &o->node;
+}
+
 void
 channel_keep_cursor(struct channel_owner *o)
 {
 	struct channel *c = o->channel;
 	struct bytes cursor;
 
-	if (window_moved(&o->window, &cursor) && c->all->store)
-		message_store_set_cursor(c->all->store, NULL, bytes_of(c->name),
-			o->epoch, cursor);
+	if (!is_newest(o) || !c->all->store ||
+		!window_moved(&o->window, &cursor))
+		return;
+	message_store_set_cursor(
+		c->all->store, NULL, bytes_of(c->name), kept_epoch(c), cursor);
 }
 
 /* Whoever waits for the channel to be opened asks again. */
@@ -353,11 +375,12 @@ ended(struct worker *w, const struct registration *r, uint64_t epoch,
 	struct channel *c = channel_of(w, r);
 	struct channel_owner *o = channel_owner_of(c, w);
 
+	(void)epoch;
 	if (!o)
 		return;
-	if (cursor.at && window_is_clear(&o->window)) {
-		message_store_set_cursor(
-			c->all->store, NULL, bytes_of(c->name), epoch, cursor);
+	if (cursor.at && window_is_clear(&o->window) && is_newest(o)) {
+		message_store_set_cursor(c->all->store, NULL, bytes_of(c->name),
+			kept_epoch(c), cursor);
 		window_moved(&o->window, &cursor);
 	}
 	remove_owner(o);
