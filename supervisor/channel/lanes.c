@@ -11,6 +11,7 @@ lanes_init(struct lanes *l, uint32_t busy_max)
 {
 	*l = (struct lanes){.busy_max = busy_max};
 	list_init(&l->ready);
+	list_init(&l->urgent);
 }
 
 void
@@ -39,9 +40,28 @@ lane_of(struct lanes *l, struct bytes key)
 static void
 queue_up(struct lane *lane)
 {
+	struct lanes *l = lane->lanes;
+
 	if (!lane->is_busy && !list_is_empty(&lane->items) &&
 		list_is_empty(&lane->turn))
-		list_append(&lane->lanes->ready, &lane->turn);
+		list_append(lane->urgent ? &l->urgent : &l->ready, &lane->turn);
+}
+
+void
+lanes_set_urgent(struct lane_item *item, bool is_urgent)
+{
+	struct lane *lane = item->lane;
+	bool was_urgent;
+
+	if (!lane || item->is_urgent == is_urgent)
+		return;
+	was_urgent = lane->urgent;
+	item->is_urgent = is_urgent;
+	lane->urgent += is_urgent ? 1 : -1;
+	if (was_urgent == (lane->urgent > 0))
+		return;
+	list_remove(&lane->turn);
+	queue_up(lane);
 }
 
 void
@@ -59,29 +79,32 @@ first_of(const struct lane *lane)
 	return container_of(lane->items.next, struct lane_item, node);
 }
 
-struct lane_item *
-lanes_begin_where(struct lanes *l,
-	bool (*may)(struct lane_item *first, void *user), void *user)
+static struct lane_item *
+begin(struct lanes *l, struct list *from)
 {
-	if (l->busy >= l->busy_max)
-		return NULL;
-	list_for_each (node, &l->ready) {
-		struct lane *lane = container_of(node, struct lane, turn);
+	struct lane *lane;
 
-		if (may && !may(first_of(lane), user))
-			continue;
-		list_remove(&lane->turn);
-		lane->is_busy = true;
-		l->busy++;
-		return first_of(lane);
-	}
-	return NULL;
+	if (l->busy >= l->busy_max || list_is_empty(from))
+		return NULL;
+	lane = container_of(from->next, struct lane, turn);
+	list_remove(&lane->turn);
+	lane->is_busy = true;
+	l->busy++;
+	return first_of(lane);
+}
+
+struct lane_item *
+lanes_begin_urgent(struct lanes *l)
+{
+	return begin(l, &l->urgent);
 }
 
 struct lane_item *
 lanes_begin(struct lanes *l)
 {
-	return lanes_begin_where(l, NULL, NULL);
+	struct lane_item *item = lanes_begin_urgent(l);
+
+	return item ? item : begin(l, &l->ready);
 }
 
 static bool
@@ -93,8 +116,17 @@ is_in_progress(const struct lane_item *item)
 static void
 rest(struct lane *lane)
 {
-	lane->is_busy = false;
-	lane->lanes->busy--;
+	lane->lanes->busy -= !lane->pauses;
+	lane->is_busy = lane->pauses = false;
+}
+
+void
+lanes_pause(struct lane_item *item)
+{
+	struct lane *lane = item->lane;
+
+	lane->lanes->busy -= !lane->pauses;
+	lane->pauses = true;
 }
 
 void
@@ -122,6 +154,7 @@ lanes_remove(struct lane_item *item)
 
 	if (!lane)
 		return;
+	lanes_set_urgent(item, false);
 	if (is_in_progress(item))
 		rest(lane);
 	list_remove(&item->node);

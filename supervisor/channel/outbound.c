@@ -207,6 +207,8 @@ outbound_end(struct outbound *o, enum stored_state state, const json_t *receipt,
 	json_t *said = receipt ? json_deep_copy(receipt) : json_object();
 	char *note;
 
+	if (state == STORED_DEAD && o->was_unknown)
+		state = STORED_UNKNOWN;
 	o->end = state;
 	o->receipt = said;
 	c->sends_ended[state == STORED_DONE   ? OUTBOUND_SENT
@@ -258,7 +260,7 @@ static void
 take_up(struct outbound *o, const struct stored_message *m)
 {
 	o->seq = m->seq;
-	o->may_be_out = m->state == STORED_ACTIVE;
+	o->may_be_out = o->was_unknown = m->state == STORED_ACTIVE;
 	send_wait(o);
 }
 
@@ -349,18 +351,32 @@ outbound_keep(struct outbound *o)
 
 /* ---- dropped, or tried once more, by a user ---- */
 
-/* What is being sent is not dropped: the store has refused that. */
+void
+outbound_end_dropped(struct outbound *o)
+{
+	struct channel *c = o->channel;
+
+	c->sends_ended[OUTBOUND_DROPPED]++;
+	outbound_answer(
+		o, &(struct channel_sent){.send_id = o->id,
+			   .state = o->was_unknown ? "unknown" : "not_sent"});
+	outbound_destroy(o);
+	channel_look(c);
+}
+
+/* What is being sent is not dropped: the store has refused that. What is about
+ * to be sent is marked in the store after it was dropped there. */
 void
 outbound_drop(struct channel *c, struct bytes id)
 {
 	struct outbound *o = map_get(&c->sends_by_id, id.at, id.length);
 
-	if (!o || (o->step != OUTBOUND_WAITING && o->step != OUTBOUND_PAUSING))
+	if (!o)
 		return;
-	outbound_answer(o,
-		&(struct channel_sent){.send_id = o->id, .state = "not_sent"});
-	outbound_destroy(o);
-	channel_look(c);
+	if (o->step == OUTBOUND_MARKING)
+		o->is_dropped = true;
+	else if (o->step == OUTBOUND_WAITING || o->step == OUTBOUND_PAUSING)
+		outbound_end_dropped(o);
 }
 
 /* ---- what an earlier supd left ---- */
@@ -401,7 +417,7 @@ outbound_recall(struct channels *all, const struct stored_message *m)
 	if (o->until_ms < now_ms + RECALLED_MS)
 		o->until_ms = now_ms + RECALLED_MS;
 	o->due_ms = clock_ms() + (o->until_ms - now_ms);
-	o->may_be_out = m->state == STORED_ACTIVE;
+	o->may_be_out = o->was_unknown = m->state == STORED_ACTIVE;
 	drop_values(o);
 	send_wait(o);
 	json_decref(body);

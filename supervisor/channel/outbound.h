@@ -14,7 +14,7 @@ enum outbound_step {
 	OUTBOUND_WAITING, /* in its lane */
 	OUTBOUND_MARKING, /* the store is told that it is about to be sent */
 	OUTBOUND_ASKING,  /* the worker is asked */
-	OUTBOUND_PAUSING, /* the platform wants it later */
+	OUTBOUND_PAUSING, /* the platform wants it later: others go on */
 	OUTBOUND_OVER,	  /* the store is told */
 };
 
@@ -33,6 +33,8 @@ struct outbound {
 	uint64_t until_ms; /* the same, wall clock */
 	uint64_t ready_ms; /* clock_ms(), while PAUSING */
 	bool may_be_out;   /* it was given to a worker that did not answer */
+	bool was_unknown;  /* a try before this one may have gone out */
+	bool is_dropped;   /* by a user, while MARKING */
 	bool finds;	   /* the worker is asked for channel.find */
 	unsigned finds_left;
 	uint32_t caller; /* the worker that sends it; 0: none */
@@ -70,6 +72,8 @@ void outbound_answer(struct outbound *o, const struct channel_sent *sent);
 void outbound_keep(struct outbound *o);
 /* It is not kept and not sent: answers the error, and destroys it. */
 void outbound_fail(struct outbound *o, enum wire_error code, const char *text);
+/* A user has dropped it, which the store knows. */
+void outbound_end_dropped(struct outbound *o);
 /* It has ended. The receipt is copied, or NULL; reason: NULL if it was sent. */
 void outbound_end(struct outbound *o, enum stored_state state,
 	const json_t *receipt, const char *reason);

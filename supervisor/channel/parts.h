@@ -110,6 +110,7 @@ struct channel {
 
 	/* What goes out. */
 	struct lanes send_lanes;
+	uint32_t hold_passes;	/* the worker whose messages are urgent; or 0 */
 	struct map sends_by_id; /* struct outbound in memory */
 	struct list sends;	/* struct outbound.node */
 	struct list replies;	/* struct channel_reply.node */

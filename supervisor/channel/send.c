@@ -17,11 +17,27 @@
 #define RETRY_MOST_MS 60000
 
 static void ask(struct outbound *o);
+static void note_unknown(struct outbound *o, const char *text);
 
 static struct gateway *
 gateway_of(const struct outbound *o)
 {
 	return o->channel->all->gateway;
+}
+
+static void
+mark(const struct outbound *o, enum stored_state state)
+{
+	message_store_set_state(o->channel->all->store, NULL,
+		&(struct stored_change){.seq = o->seq, .state = state});
+}
+
+static bool
+can_find(const struct outbound *o)
+{
+	const struct registration *r = outbound_declared(o->channel);
+
+	return r && registration_can(r, "find");
 }
 
 static struct bytes
@@ -42,6 +58,27 @@ set_timer(struct outbound *o)
 	wheel_set(&gateway_of(o)->wheel, &o->timer, at_ms);
 }
 
+/* What the worker that finishes its requests has sent must not wait for the
+ * hand-over that waits for it. */
+static void
+mark_urgent(struct outbound *o)
+{
+	uint32_t passes = o->channel->hold_passes;
+
+	lanes_set_urgent(&o->item, passes && o->caller == passes);
+}
+
+/* Once for each hold. */
+static void
+mark_all(struct channel *c, uint32_t passes)
+{
+	if (c->hold_passes == passes)
+		return;
+	c->hold_passes = passes;
+	list_for_each (node, &c->sends)
+		mark_urgent(container_of(node, struct outbound, node));
+}
+
 void
 send_wait(struct outbound *o)
 {
@@ -54,6 +91,7 @@ send_wait(struct outbound *o)
 
 	o->step = OUTBOUND_WAITING;
 	lanes_push(&o->channel->send_lanes, bytes_of(lane), &o->item);
+	mark_urgent(o);
 	set_timer(o);
 	channel_look(o->channel);
 	free(lane);
@@ -107,46 +145,30 @@ sender(const struct channel *c, struct route_match *match_out)
 									: NULL;
 }
 
-/* Of a lane: whether the worker that finishes its requests has sent something
- * there, which must not wait for the hand-over that waits for it. */
-static bool
-is_awaited(struct lane_item *first, uint32_t worker)
-{
-	struct lane *lane = first->lane;
-
-	if (!worker)
-		return false;
-	list_for_each (node, &lane->items) {
-		struct lane_item *item =
-			container_of(node, struct lane_item, node);
-
-		if (container_of(item, struct outbound, item)->caller == worker)
-			return true;
-	}
-	return false;
-}
-
-static bool
-may_begin(struct lane_item *item, void *user)
-{
-	const struct plugin *p = user;
-
-	return !p->is_held || is_awaited(item, p->hold_passes);
-}
-
 static void
 on_marked(struct store_call *call, const struct store_result *result)
 {
+	struct outbound *o = container_of(call, struct outbound, call);
+
 	(void)result;
-	ask(container_of(call, struct outbound, call));
+	if (!o->is_dropped) {
+		ask(o);
+		return;
+	}
+	mark(o, STORED_DROPPED);
+	outbound_end_dropped(o);
 }
 
 static void
 begin(struct outbound *o)
 {
-	o->finds = o->may_be_out;
-	if (o->may_be_out) { /* it is marked already */
+	o->finds = o->may_be_out && can_find(o);
+	if (o->finds) { /* it is marked already */
 		ask(o);
+		return;
+	}
+	if (o->may_be_out) {
+		note_unknown(o, "supd ended before it heard of its end");
 		return;
 	}
 	o->step = OUTBOUND_MARKING;
@@ -166,7 +188,9 @@ send_pump(struct channel *c)
 	if (!w)
 		return; /* runs() looks again */
 	p = w->owner;
-	while ((item = lanes_begin_where(&c->send_lanes, may_begin, p)))
+	mark_all(c, p->is_held ? p->hold_passes : 0);
+	while ((item = p->is_held ? lanes_begin_urgent(&c->send_lanes)
+				  : lanes_begin(&c->send_lanes)))
 		begin(container_of(item, struct outbound, item));
 	p->sends_wait = p->sends_wait || c->send_lanes.count;
 }
@@ -214,34 +238,46 @@ set_error(struct outbound *o, const char *text)
 	o->error = memory_copy_text(text);
 }
 
+static bool
+resends(const struct outbound *o)
+{
+	struct route_match match;
+
+	return dispatch_find_name(gateway_of(o), REGISTRATION_CHANNEL,
+		       bytes_of(o->channel->name), &match) == ROUTE_FOUND &&
+	       gateway_plugin_by_number(gateway_of(o), match.plugin)
+		       ->config->resend_unknown;
+}
+
 /* Nobody knows whether it went out: the next worker may find out. */
 static void
 note_unknown(struct outbound *o, const char *text)
 {
 	struct gateway *g = gateway_of(o);
-	struct route_match match;
-	bool can_find, resends;
-	struct plugin *p;
+	bool finds = can_find(o);
 
 	set_error(o, text);
-	o->may_be_out = true;
+	o->may_be_out = o->was_unknown = true;
 	if (g->stopping)
 		return; /* it stays marked */
-	if (dispatch_find_name(g, REGISTRATION_CHANNEL,
-		    bytes_of(o->channel->name), &match) != ROUTE_FOUND) {
-		outbound_end(o, STORED_UNKNOWN, NULL, text);
-		return;
-	}
-	p = gateway_plugin_by_number(g, match.plugin);
-	can_find = registration_can(match.row->declared, "find");
-	resends = p->config->resend_unknown;
-	if ((!can_find && !resends) || !o->finds_left) {
+	if ((!finds && !resends(o)) || !o->finds_left) {
 		outbound_end(o, STORED_UNKNOWN, NULL, text);
 		return;
 	}
 	o->finds_left--;
-	o->may_be_out = can_find;
+	o->may_be_out = finds;
 	wait_again(o);
+}
+
+/* Its lane waits for it, but counts as idle meanwhile. */
+static void
+pause_for(struct outbound *o, uint64_t ms)
+{
+	o->step = OUTBOUND_PAUSING;
+	o->ready_ms = clock_ms() + ms;
+	set_timer(o);
+	lanes_pause(&o->item);
+	channel_look(o->channel);
 }
 
 static void
@@ -257,9 +293,9 @@ retry_later(struct outbound *o, const json_t *receipt)
 	o->may_be_out = false;
 	o->channel->retries++;
 	set_error(o, "the platform did not take it in time");
-	o->step = OUTBOUND_PAUSING;
-	o->ready_ms = clock_ms() + (uint64_t)after;
-	set_timer(o);
+	if (!o->was_unknown)
+		mark(o, STORED_PENDING);
+	pause_for(o, (uint64_t)after);
 }
 
 static void
@@ -268,7 +304,7 @@ not_sent(struct outbound *o, const json_t *receipt)
 	const char *text = json_string_value(json_object_get(receipt, "text"));
 
 	if (o->finds) { /* so it may be sent */
-		o->may_be_out = false;
+		o->may_be_out = o->was_unknown = false;
 		wait_again(o);
 		return;
 	}
@@ -330,15 +366,10 @@ answer(struct request *r, const struct message *m)
 static void
 not_given(struct outbound *o)
 {
-	if (!o->finds)
-		message_store_set_state(o->channel->all->store, NULL,
-			&(struct stored_change){
-				.seq = o->seq, .state = STORED_PENDING});
-	if (gateway_of(o)->stopping)
-		return;
-	o->step = OUTBOUND_PAUSING;
-	o->ready_ms = clock_ms() + RETRY_LEAST_MS;
-	set_timer(o);
+	if (!o->was_unknown)
+		mark(o, STORED_PENDING);
+	if (!gateway_of(o)->stopping)
+		pause_for(o, RETRY_LEAST_MS);
 }
 
 static void

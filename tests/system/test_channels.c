@@ -131,6 +131,28 @@ Test(channels, that_may_overlap_run_in_both_workers_until_the_commit)
 	run_end(g);
 }
 
+Test(channels, keep_the_cursor_of_the_old_worker_after_a_failed_overlap)
+{
+	struct gateway_run *g = start("overlap: true");
+	unsigned without;
+
+	chat_await(g, "a", "journal", "1 connected", 1);
+	chat_settings(g, "a", "overlap: true, refuses: true");
+	run_announce(g, "the server refuses");
+	ctl_destroy(ctl_expect(g, 1, "reload", "a", NULL));
+	chat_say(g, "a", "\"id\": \"m1\"");
+	chat_say(g, "a", "\"id\": \"m2\"");
+	chat_await(g, "a", "journal", "1 new m2", 1);
+	without = chat_count(g, "a", "journal", " nil");
+	run_signal(g, SIGKILL);
+	run_wait(g);
+	chat_settings(g, "a", "overlap: true");
+	run_start(g);
+	chat_await(g, "a", "journal", " connected", 2);
+	cr_expect_eq(chat_count(g, "a", "journal", " nil"), without);
+	run_end(g);
+}
+
 Test(channels, have_names_that_only_one_plugin_may_use)
 {
 	struct gateway_run *g = run_create();
@@ -142,6 +164,16 @@ Test(channels, have_names_that_only_one_plugin_may_use)
 	run_announce(g, "channel chat is taken by plugin 'a'");
 	ctl_destroy(ctl_expect(g, 1, "reload", "b", NULL));
 	run_end(g);
+}
+
+static pid_t
+store_pid(struct gateway_run *g)
+{
+	struct ctl *c = ctl_expect(g, 0, "channels", NULL);
+	pid_t pid = (pid_t)ctl_number(c, "store.pid");
+
+	ctl_destroy(c);
+	return pid;
 }
 
 /* ---- what comes in ---- */
@@ -516,6 +548,72 @@ Test(channels, send_again_what_is_unknown_if_they_are_told_to)
 	run_end(g);
 }
 
+/* The first try may have gone out, whatever the second one says. */
+Test(channels, do_not_say_that_nothing_was_sent_after_an_unknown_try)
+{
+	struct gateway_run *g =
+		start_sender("can: text", "resend_unknown: true");
+
+	run_announce(g, "exit status 9");
+	chat_set(g, "a", "sends", "late not_sent");
+	say_send(g, "m1", "first");
+	chat_await(g, "a", "heard", "state ", 1);
+	cr_expect_eq(chat_count(g, "a", "heard", "state unknown"), 1);
+	chat_await(g, "a", "journal", "send not_sent first", 1);
+	run_end(g);
+}
+
+static void
+kill_while_it_sends(struct gateway_run *g)
+{
+	const char *args[] = {"send", "chat", "bob", "first", NULL};
+	struct ctl *c;
+
+	chat_set(g, "a", "sends", "hold");
+	c = ctl_begin(g, 0, args);
+	chat_await(g, "a", "journal", "send hold first", 1);
+	run_signal(g, SIGKILL);
+	run_wait(g);
+	ctl_wait(c);
+	ctl_destroy(c);
+	chat_set(g, "a", "release", "");
+	run_start(g);
+}
+
+Test(channels, do_not_ask_a_channel_without_find_after_a_kill_of_supd)
+{
+	struct gateway_run *g = start_sender("can: text", "");
+	uint64_t until;
+	char *state = NULL;
+
+	kill_while_it_sends(g);
+	for (until = clock_ms() + RUN_DEADLINE_MS; clock_ms() < until;) {
+		struct ctl *c = ctl_expect(g, 0, "messages", "list", NULL);
+
+		free(state);
+		state = memory_format("%s: %s", ctl_text(c, "messages.0.state"),
+			ctl_text(c, "messages.0.note.text"));
+		ctl_destroy(c);
+		if (!strncmp(state, "unknown", 7))
+			break;
+	}
+	cr_expect_str_eq(
+		state, "unknown: supd ended before it heard of its end");
+	free(state);
+	run_end(g);
+}
+
+Test(channels, send_again_after_a_kill_of_supd_if_they_are_told_to)
+{
+	struct gateway_run *g =
+		start_sender("can: text", "resend_unknown: true");
+
+	kill_while_it_sends(g);
+	chat_await(g, "a", "journal", "send ok first", 1);
+	chat_await(g, "a", "outbox", "\"first\"", 1);
+	run_end(g);
+}
+
 Test(channels, send_once_for_each_key)
 {
 	struct gateway_run *g = start_sender("", "");
@@ -664,6 +762,117 @@ Test(channels, let_users_drop_what_waits)
 	run_end(g);
 }
 
+/* The seq of the newest message that goes out. */
+static long
+seq_out(struct gateway_run *g)
+{
+	struct ctl *c = ctl_expect(g, 0, "messages", "list", NULL);
+	long seq = ctl_number(c, "messages.0.seq");
+
+	cr_expect_str_eq(ctl_text(c, "messages.0.direction"), "out");
+	ctl_destroy(c);
+	return seq;
+}
+
+static struct ctl *
+begin_drop(struct gateway_run *g, long seq)
+{
+	char text[24];
+	const char *args[] = {"messages", "drop", text, NULL};
+
+	snprintf(text, sizeof(text), "%ld", seq);
+	return ctl_begin(g, 0, args);
+}
+
+static void
+end_drop(struct ctl *c)
+{
+	ctl_wait(c);
+	cr_expect_eq(c->exit_code, 0, "%s", c->err);
+	ctl_destroy(c);
+}
+
+Test(channels, count_what_users_drop_of_what_goes_out)
+{
+	struct gateway_run *g = start_talk("", "has: observer");
+	const char *args[] = {"send", "chat", "bob", "two", NULL};
+	struct ctl *c, *first, *second;
+
+	chat_set(g, "a", "sends", "hold");
+	first = ctl_begin(
+		g, 0, (const char *[]){"send", "chat", "bob", "one", NULL});
+	chat_await(g, "a", "journal", "send hold one", 1);
+	second = ctl_begin(g, 0, args);
+	json_decref(messages_of(g, 2));
+	end_drop(begin_drop(g, seq_out(g)));
+	ctl_wait(second);
+	cr_expect_eq(second->exit_code, 1);
+	cr_expect_str_eq(ctl_text(second, "state"), "not_sent");
+	ctl_destroy(second);
+	chat_set(g, "a", "release", "");
+	end_drop(first);
+	c = ctl_expect(g, 0, "channels", NULL);
+	cr_expect_eq(ctl_number(c, "channels.0.sent.dropped"), 1);
+	cr_expect_eq(ctl_number(c, "channels.0.sent.sent"), 1);
+	ctl_destroy(c);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"two\""), 0);
+	run_end(g);
+}
+
+/* Requests that the store has not answered. */
+static void
+await_unanswered(struct gateway_run *g, long count)
+{
+	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+	long now;
+
+	do {
+		struct ctl *c = ctl_expect(g, 0, "channels", NULL);
+
+		now = ctl_number(c, "store.unanswered");
+		ctl_destroy(c);
+	} while (now < count && clock_ms() < until);
+	cr_assert_geq(now, count);
+}
+
+/* Its turn to be sent comes while the store is asked to drop it. */
+Test(channels, do_not_send_what_was_dropped_at_the_last_moment)
+{
+	struct gateway_run *g = start_talk("", "has: observer");
+	struct ctl *first, *second, *drop, *c;
+	pid_t store;
+	long seq;
+
+	chat_set(g, "a", "sends", "hold");
+	first = ctl_begin(
+		g, 0, (const char *[]){"send", "chat", "bob", "one", NULL});
+	chat_await(g, "a", "journal", "send hold one", 1);
+	second = ctl_begin(
+		g, 0, (const char *[]){"send", "chat", "bob", "two", NULL});
+	json_decref(messages_of(g, 2));
+	seq = seq_out(g);
+	await_unanswered(g, 0);
+	store = store_pid(g);
+	cr_assert_gt(store, 1);
+	kill(store, SIGSTOP);
+	drop = begin_drop(g, seq);
+	await_unanswered(g, 1);
+	chat_set(g, "a", "release", "");
+	end_drop(first);
+	await_unanswered(g, 3); /* its end, and that the other one is sent */
+	kill(store, SIGCONT);
+	end_drop(drop);
+	ctl_wait(second);
+	cr_expect_str_eq(ctl_text(second, "state"), "not_sent");
+	ctl_destroy(second);
+	c = ctl_expect(g, 0, "channels", NULL);
+	cr_expect_eq(ctl_number(c, "channels.0.sent.dropped"), 1);
+	ctl_destroy(c);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"two\""), 0);
+	json_decref(messages_of(g, 0));
+	run_end(g);
+}
+
 Test(channels, send_what_users_want_sent)
 {
 	struct gateway_run *g = start_talk("", "has: observer");
@@ -746,15 +955,12 @@ Test(channels, count_each_message_once)
 Test(channels, lose_nothing_when_the_store_is_killed)
 {
 	struct gateway_run *g = start_sender("", "");
-	struct ctl *c;
 	pid_t pid;
 
 	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/slow 1\"");
 	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"/echo two\"");
 	chat_await(g, "a", "journal", "1 new m2", 1);
-	c = ctl_expect(g, 0, "channels", NULL);
-	pid = (pid_t)ctl_number(c, "store.pid");
-	ctl_destroy(c);
+	pid = store_pid(g);
 	cr_assert_gt(pid, 1);
 	run_announce(g, "killed by signal 9");
 	kill(pid, SIGKILL);
@@ -813,10 +1019,8 @@ Test(channels, answer_each_message_once_while_everything_is_reloaded)
 static void
 kill_store(struct gateway_run *g)
 {
-	struct ctl *c = ctl_expect(g, 0, "channels", NULL);
-	pid_t pid = (pid_t)ctl_number(c, "store.pid");
+	pid_t pid = store_pid(g);
 
-	ctl_destroy(c);
 	run_announce(g, "killed by signal 9");
 	if (pid > 1)
 		kill(pid, SIGKILL);

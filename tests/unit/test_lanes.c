@@ -82,6 +82,43 @@ Test(lanes, keep_their_order_when_an_item_goes_back)
 	expect(1);
 }
 
+Test(lanes, that_pause_let_others_begin)
+{
+	push("aabcd");
+	expect(0);
+	expect(2);
+	expect(-1);
+	lanes_pause(&items[0]);
+	expect(3);
+	expect(-1);
+	lanes_return(&items[0]); /* its turn is after d */
+	lanes_remove(&items[2]);
+	expect(4);
+	lanes_remove(&items[3]);
+	expect(0);
+	lanes_pause(&items[0]);
+	lanes_remove(&items[0]);
+	expect(1);
+}
+
+Test(lanes, with_urgent_items_go_first)
+{
+	push("abcac");
+	lanes_set_urgent(&items[4], true);
+	lanes_set_urgent(&items[3], true);
+	cr_expect_eq(lanes_begin_urgent(&lanes), &items[2]); /* before it */
+	lanes_remove(&items[2]);
+	cr_expect_eq(lanes_begin_urgent(&lanes), &items[0]);
+	lanes_set_urgent(&items[3], false);
+	lanes_remove(&items[0]);
+	cr_expect_eq(lanes_begin_urgent(&lanes), &items[4]);
+	cr_expect_null(lanes_begin_urgent(&lanes));
+	lanes_remove(&items[4]);
+	cr_expect_null(lanes_begin_urgent(&lanes));
+	expect(1);
+	expect(3);
+}
+
 Test(lanes, go_on_when_one_that_waits_is_taken_out)
 {
 	push("aaa");

@@ -5,7 +5,8 @@ generation in front. Files that change what happens:
 
 refuse      connecting fails while it exists
 sends       a word for each send, taken from its front: retry, not_sent, fail,
-            die (before it goes out), late (dies after it went out)
+            die (before it goes out), late (dies after it went out), hold (waits
+            for the file `release`)
 """
 import fcntl
 import json
@@ -146,6 +147,8 @@ async def send(target, content, send_id):
         raise RuntimeError("who knows")
     if word == "die":
         os._exit(9)
+    while word == "hold" and not os.path.exists(path("release")):
+        await supd.sleep(0.01)
     put_out(send_id, target, content)
     if word == "late":
         os._exit(9)
