@@ -254,3 +254,48 @@ value_is_deeper(const json_t *value, unsigned depth)
 	}
 	return false;
 }
+
+/* ---- memory ---- */
+
+/* As jansson has them, with what the allocator adds. */
+#define SCALAR_BYTES 32
+#define LIST_BYTES 112	 /* with room for eight members */
+#define OBJECT_BYTES 208 /* with eight buckets */
+#define PAIR_BYTES 96
+
+static size_t
+object_memory(const json_t *value)
+{
+	size_t bytes = OBJECT_BYTES;
+	const char *key;
+	json_t *member;
+
+	json_object_foreach((json_t *)(uintptr_t)value, key, member)
+	{
+		bytes += PAIR_BYTES + strlen(key) + value_memory(member);
+	}
+	return bytes;
+}
+
+size_t
+value_memory(const json_t *value)
+{
+	size_t bytes = LIST_BYTES;
+
+	switch (json_typeof(value)) {
+	case JSON_OBJECT:
+		return object_memory(value);
+	case JSON_ARRAY:
+		for (size_t i = 0; i < json_array_size(value); i++)
+			bytes += 2 * sizeof(void *) +
+				 value_memory(json_array_get(value, i));
+		return bytes;
+	case JSON_STRING:
+		return SCALAR_BYTES + 32 + json_string_length(value);
+	case JSON_INTEGER:
+	case JSON_REAL:
+		return SCALAR_BYTES;
+	default:
+		return 0;
+	}
+}

@@ -20,6 +20,8 @@ json_t *value_from(const msgpack_object *o, struct error *err);
 /* Whether the JSON text of a value is certainly longer than `bytes`, so that
  * there is no need to make it. Costs no more than walking that far. */
 bool value_is_longer(const msgpack_object *o, size_t bytes);
+/* About how many bytes of memory a value takes. */
+size_t value_memory(const json_t *value);
 /* Whether there is bin anywhere in a value. */
 bool value_has_bin(const msgpack_object *o);
 /* Whether arrays and objects are nested more than `depth` times: the wire

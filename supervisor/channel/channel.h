@@ -143,6 +143,7 @@ struct channel_order {
 	uint32_t caller;       /* the worker that sends it; 0: none */
 	const char *plugin_id; /* its plugin, or NULL */
 	struct chain *chain;   /* or NULL */
+	bool is_reply;	       /* of supd: there is room kept for these */
 };
 
 void channels_send(struct channels *all, const struct channel_order *order,

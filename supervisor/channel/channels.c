@@ -462,7 +462,9 @@ pump(struct ev_loop *loop, ev_timer *timer, int events)
 		c = container_of(all->ready.next, struct channel, ready);
 		list_remove(&c->ready);
 		send_pump(c);
-		item = may_handle(all) ? lanes_begin(&c->lanes) : NULL;
+		item = may_handle(all) && c->value_bytes < INBOUND_VALUES_MAX
+			       ? lanes_begin(&c->lanes)
+			       : NULL;
 		if (!item)
 			continue;
 		list_append(&all->ready, &c->ready);

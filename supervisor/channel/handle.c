@@ -21,6 +21,20 @@ gateway_of(const struct inbound *i)
 	return i->channel->all->gateway;
 }
 
+/* Takes the reference, or NULL. */
+static void
+set_data(struct inbound *i, json_t *data)
+{
+	size_t bytes = data ? value_memory(data) : 0;
+	struct channel *c = i->channel;
+
+	json_decref(i->data);
+	c->bytes += bytes - i->data_bytes;
+	c->value_bytes += bytes - i->data_bytes;
+	i->data = data;
+	i->data_bytes = bytes;
+}
+
 /* ---- events ---- */
 
 static const struct event_source *
@@ -359,9 +373,7 @@ filtered(struct filter_run *f, const struct filter_end *end)
 	} else if (end->verdict == HOOK_VERDICT_STOP) {
 		stop(i, end);
 	} else {
-		json_incref(end->data);
-		json_decref(i->data);
-		i->data = end->data;
+		set_data(i, json_incref(end->data));
 		i->is_filtered = false;
 		filter_finish(f);
 		pass(i);
@@ -392,7 +404,7 @@ handle_begin(struct inbound *i)
 
 	if (gateway_of(i)->stopping)
 		return;
-	i->data = read_body(i, &err);
+	set_data(i, read_body(i, &err));
 	if (!i->data) { /* of another version of supd */
 		fail(i, err.text);
 		return;
@@ -419,8 +431,7 @@ handle_abandon(struct inbound *i)
 		invoke_finish(&i->invoke);
 	i->is_filtered = i->is_invoked = false;
 	event_unwatch(&i->watch);
-	json_decref(i->data);
-	i->data = NULL;
+	set_data(i, NULL);
 	free(i->command);
 	i->command = NULL;
 }

@@ -6,6 +6,8 @@
 /* Messages of a channel that are not sent yet, in memory. */
 #define OUTBOUND_MAX 10000
 #define OUTBOUND_BYTES_MAX ((size_t)16 << 20)
+/* As much again for replies, whose messages would be handled in vain. */
+#define OUTBOUND_REPLIES_FACTOR 2
 #define OUTBOUND_FINDS_MAX 2 /* tries of channel.find, and of a new send */
 
 enum outbound_step {

@@ -41,6 +41,15 @@ find(struct channels *all, struct bytes name)
 	return channels_claim(all, name);
 }
 
+static bool
+is_full(const struct channel *c, bool is_reply)
+{
+	unsigned factor = is_reply ? OUTBOUND_REPLIES_FACTOR : 1;
+
+	return c->send_count >= factor * OUTBOUND_MAX ||
+	       c->send_bytes >= factor * OUTBOUND_BYTES_MAX;
+}
+
 void
 channels_send(struct channels *all, const struct channel_order *order,
 	struct channel_send *s)
@@ -73,8 +82,7 @@ channels_send(struct channels *all, const struct channel_order *order,
 	o = map_get(&c->sends_by_id, id, strlen(id));
 	if (o) { /* the same key */
 		outbound_attach(o, s);
-	} else if (c->send_count >= OUTBOUND_MAX ||
-		   c->send_bytes >= OUTBOUND_BYTES_MAX) {
+	} else if (is_full(c, order->is_reply)) {
 		refuse(s, WIRE_BUSY,
 			"too many messages wait to be sent by the channel");
 	} else {
@@ -146,7 +154,8 @@ outbound_reply(struct inbound *i, json_t *content)
 			.target = target,
 			.content = content,
 			.key = key,
-			.deadline_ms = REPLY_MS},
+			.deadline_ms = REPLY_MS,
+			.is_reply = true},
 		&reply->send);
 	json_decref(target);
 	json_decref(content);

@@ -20,7 +20,10 @@
 #define INBOUND_MAX 10000
 #define INBOUND_BYTES_MAX ((size_t)16 << 20)
 #define INBOUND_LANES_MAX 64 /* of a channel, that are handled at a time */
-#define INBOUND_TRIES_MAX 2  /* deaths of a worker with a message */
+/* Of values of messages that are handled: beyond this, no further one begins.
+ */
+#define INBOUND_VALUES_MAX ((size_t)16 << 20)
+#define INBOUND_TRIES_MAX 2 /* deaths of a worker with a message */
 
 #define OUTBOUND_LANES_MAX 64 /* the same of what is sent */
 
@@ -66,6 +69,7 @@ struct inbound {
 
 	/* ---- while it is handled ---- */
 	json_t *data; /* as it is now: a reference */
+	size_t data_bytes;
 	char at[TIME_TEXT_BYTES];
 	struct event_source source;
 	struct filter_run filter;
@@ -105,8 +109,9 @@ struct channel {
 	struct map by_id;     /* struct inbound in memory */
 	struct list messages; /* struct inbound.node */
 	uint32_t count;
-	size_t bytes;
-	struct list ready; /* in channels.ready */
+	size_t bytes;	    /* with the values */
+	size_t value_bytes; /* of those that are handled */
+	struct list ready;  /* in channels.ready */
 
 	/* What goes out. */
 	struct lanes send_lanes;

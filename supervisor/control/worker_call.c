@@ -192,6 +192,20 @@ sent(struct channel_send *s, const struct channel_sent *sent)
 	json_decref(value);
 }
 
+static size_t
+packed_bytes(const msgpack_object *o)
+{
+	struct buffer packed = {0};
+	msgpack_packer p;
+	size_t bytes;
+
+	codec_packer(&p, &packed);
+	msgpack_pack_object(&p, *o);
+	bytes = buffer_length(&packed);
+	buffer_finish(&packed);
+	return bytes;
+}
+
 /* args: {target, content, key?}. The chain must last until the filters of the
  * message are done. */
 static void
@@ -200,6 +214,8 @@ run_send(struct worker_call *c, struct worker *w, const struct message *m,
 {
 	json_t *key = json_object_get(args, "key");
 
+	c->bytes = packed_bytes(&m->params[2]);
+	w->call_bytes += c->bytes;
 	c->chain.chain = chain_ref(c->chain.chain);
 	c->send.done = sent;
 	if (key && !json_is_string(key)) {

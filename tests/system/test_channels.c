@@ -438,6 +438,42 @@ Test(channels, take_no_more_than_they_keep_and_lose_nothing)
 	run_end(g);
 }
 
+static long
+count_of(struct gateway_run *g, const char *path)
+{
+	struct ctl *c = ctl_expect(g, 0, "channels", NULL);
+	long count = ctl_number(c, path);
+
+	ctl_destroy(c);
+	return count;
+}
+
+/* A list of small numbers is thirty times as large in memory. */
+Test(channels, count_the_values_of_what_is_handled)
+{
+	struct gateway_run *g =
+		start_talk("together: true", "has: \"command,observer\"");
+	const unsigned lanes = 12, numbers = 60000;
+	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+	char *list = memory_alloc(2 * numbers + 1);
+
+	for (unsigned i = 0; i < numbers; i++)
+		memcpy(&list[2 * i], i ? ",1" : " 1", 2);
+	for (unsigned i = 0; i < lanes; i++)
+		chat_say(g, "a",
+			"\"id\": \"m%u\", \"lane\": \"l%u\", \"text\": \"/slow "
+			"%u\", \"raw\": [%s]",
+			i, i, i, list);
+	free(list);
+	while (count_of(g, "channels.0.answers.busy") < 1)
+		cr_assert_lt(clock_ms(), until);
+	cr_expect_lt(chat_count(g, "a", "heard", "1 slow "), lanes);
+	chat_set(g, "a", "gate", "");
+	chat_await(g, "a", "heard", "1 slow-done ", lanes);
+	chat_await(g, "a", "journal", "1 new ", lanes);
+	run_end(g);
+}
+
 /* ---- what goes out ---- */
 
 static struct gateway_run *
@@ -785,7 +821,7 @@ begin_drop(struct gateway_run *g, long seq)
 }
 
 static void
-end_drop(struct ctl *c)
+end_well(struct ctl *c)
 {
 	ctl_wait(c);
 	cr_expect_eq(c->exit_code, 0, "%s", c->err);
@@ -804,13 +840,13 @@ Test(channels, count_what_users_drop_of_what_goes_out)
 	chat_await(g, "a", "journal", "send hold one", 1);
 	second = ctl_begin(g, 0, args);
 	json_decref(messages_of(g, 2));
-	end_drop(begin_drop(g, seq_out(g)));
+	end_well(begin_drop(g, seq_out(g)));
 	ctl_wait(second);
 	cr_expect_eq(second->exit_code, 1);
 	cr_expect_str_eq(ctl_text(second, "state"), "not_sent");
 	ctl_destroy(second);
 	chat_set(g, "a", "release", "");
-	end_drop(first);
+	end_well(first);
 	c = ctl_expect(g, 0, "channels", NULL);
 	cr_expect_eq(ctl_number(c, "channels.0.sent.dropped"), 1);
 	cr_expect_eq(ctl_number(c, "channels.0.sent.sent"), 1);
@@ -858,10 +894,10 @@ Test(channels, do_not_send_what_was_dropped_at_the_last_moment)
 	drop = begin_drop(g, seq);
 	await_unanswered(g, 1);
 	chat_set(g, "a", "release", "");
-	end_drop(first);
+	end_well(first);
 	await_unanswered(g, 3); /* its end, and that the other one is sent */
 	kill(store, SIGCONT);
-	end_drop(drop);
+	end_well(drop);
 	ctl_wait(second);
 	cr_expect_str_eq(ctl_text(second, "state"), "not_sent");
 	ctl_destroy(second);
@@ -886,6 +922,39 @@ Test(channels, send_what_users_want_sent)
 	c = ctl_expect(g, 1, "send", "chat", "bob", "x", NULL);
 	cr_expect_str_eq(ctl_text(c, "state"), "not_sent");
 	ctl_destroy(c);
+	run_end(g);
+}
+
+/* 8 MiB of each plugin's calls, 16 MiB of the channel's messages, and room for
+ * replies behind that. */
+Test(channels, keep_a_bounded_number_of_bytes_to_send_and_room_for_replies)
+{
+	struct gateway_run *g = run_create();
+	struct ctl *c, *first;
+
+	chat_add(g, "a", "", "");
+	chat_add_talk(g, "t", "a", "has: \"command,flood\"");
+	chat_add_talk(g, "u", "a", "has: flood, flood: more");
+	run_start(g);
+	chat_await(g, "a", "journal", "1 connected", 1);
+	chat_set(g, "a", "sends", "hold");
+	first = ctl_begin(
+		g, 0, (const char *[]){"send", "chat", "bob", "one", NULL});
+	chat_await(g, "a", "journal", "send hold one", 1);
+	ctl_destroy(ctl_expect(
+		g, 0, "call", "command", "flood", "12 900000", NULL));
+	chat_await(g, "a", "heard", "flood busy: too many calls", 2);
+	ctl_destroy(
+		ctl_expect(g, 0, "call", "command", "more", "12 900000", NULL));
+	chat_await(g, "a", "heard", "flood busy: ", 4);
+	cr_expect_geq(chat_count(g, "a", "heard", "too many messages"), 1);
+	c = ctl_expect(g, 6, "send", "chat", "bob", "two", NULL);
+	cr_expect(strstr(c->out, "too many messages"), "%s", c->out);
+	ctl_destroy(c);
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/echo reply\"");
+	chat_await(g, "a", "outbox", "echo reply", 1);
+	chat_set(g, "a", "release", "");
+	end_well(first);
 	run_end(g);
 }
 

@@ -161,3 +161,16 @@ Test(value, what_is_too_long_for_json_is_known_before_it_is_made)
 	codec_destroy(c);
 	buffer_finish(&b);
 }
+
+Test(value, has_the_memory_of_all_its_parts)
+{
+	json_t *small = json_pack("{s:[i,n]}", "a", 1);
+	json_t *large = json_pack("{s:[i,n],s:s}", "a", 1, "text",
+		"a text that is longer than nothing");
+
+	cr_expect_eq(value_memory(json_null()), 0);
+	cr_expect_geq(value_memory(small), 200);
+	cr_expect_geq(value_memory(large), value_memory(small) + 34 + 4);
+	json_decref(small);
+	json_decref(large);
+}

@@ -1,5 +1,5 @@
 """talk: handles messages of the channel whose folder its settings name. has: a
-list of command, filter, sending, observer. What it gets is a line of DIR/heard,
+list of command, filter, sending, observer, flood. What it gets is a line of DIR/heard,
 with the generation in front. DIR/deaths has the number of times that it dies of
 the text "poison"."""
 import os
@@ -72,6 +72,21 @@ async def again(text):
     return ""
 
 
+async def flood(text):
+    """COUNT BYTES: so many sends of that size at once."""
+    count, size = map(int, text.split())
+
+    async def one():
+        try:
+            await plugin.send("chat", "bob", "x" * size, timeout=60.0)
+        except supd.Error as problem:
+            note("flood " + str(problem))
+    for _ in range(count):
+        plugin.spawn(one())
+    note("flooding")
+    return ""
+
+
 async def filter_in(data):
     text = data.get("text", "")
     note("filter " + text)
@@ -114,6 +129,8 @@ def register():
         plugin.command("send")(send)
         plugin.command("key")(key)
         plugin.command("again")(again)
+    if "flood" in has:
+        plugin.command(plugin.setting("flood", "flood"))(flood)
     if "filter" in has:
         plugin.filter("message.inbound",
                       on_error=plugin.setting("on_error", "skip"))(filter_in)
