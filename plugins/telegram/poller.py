@@ -31,6 +31,7 @@ class Poller:
         self.plugin = plugin
         self.api = self.channel = self.offset = None
         self._task = self._asking = None
+        self._left_out = 0  # of a batch
         self._reset()
 
     def _reset(self):
@@ -119,7 +120,7 @@ class Poller:
 
     async def _take(self, updates):
         """Gives all to supd, and ends when supd has answered for all."""
-        answers, following = [], self.offset or 0
+        answers, following, self._left_out = [], self.offset or 0, 0
         for update in updates:
             try:
                 number = id_of(update)
@@ -147,8 +148,10 @@ class Poller:
             message["cursor"] = self._cursor(following)
             return self.channel.receive(message)
         except (Malformed, TypeError, ValueError, supd.Error) as problem:
-            self.plugin.log("warn", "update %d is left out: %s"
-                            % (update["update_id"], problem))
+            self._left_out += 1
+            if self._left_out == 1:  # one line for each batch
+                self.plugin.log("warn", "update %d is left out: %s"
+                                % (update["update_id"], problem))
             return None
 
     # ---- states ----

@@ -20,20 +20,24 @@
 #define PYTHON "/usr/bin/python3"
 
 static void
-become_double(int out)
+become_double(int out, const char *certificate, const char *key)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_DFL);
 	dup2(out, STDOUT_FILENO);
-	execl(PYTHON, "python3", "-B", BOTAPI, (char *)NULL);
+	if (certificate)
+		execl(PYTHON, "python3", "-B", BOTAPI, "--tls", certificate,
+			key, (char *)NULL);
+	else
+		execl(PYTHON, "python3", "-B", BOTAPI, (char *)NULL);
 	_exit(127);
 }
 
-/* "port N", its first and only line. */
+/* "port N", its first and only line, or "port N tls M". */
 static int
-read_port(int fd)
+read_port(int fd, int *tls_out)
 {
-	char line[32] = "";
+	char line[64] = "";
 	size_t length = 0;
 	int port = 0;
 
@@ -47,22 +51,31 @@ read_port(int fd)
 		cr_assert_gt(got, 0, "the double has ended");
 		length += (size_t)got;
 	}
-	cr_assert_eq(sscanf(line, "port %d", &port), 1, "%s", line);
+	*tls_out = 0;
+	cr_assert_geq(
+		sscanf(line, "port %d tls %d", &port, tls_out), 1, "%s", line);
 	return port;
 }
 
 void
 botapi_start(struct botapi *b)
 {
+	botapi_start_tls(b, NULL, NULL);
+}
+
+void
+botapi_start_tls(struct botapi *b, const char *certificate, const char *key)
+{
 	int fds[2];
 
 	cr_assert(!pipe2(fds, O_CLOEXEC));
 	b->pid = fork();
 	if (!b->pid)
-		become_double(fds[1]);
+		become_double(fds[1], certificate, key);
 	close(fds[1]);
 	b->out = fds[0];
-	snprintf(b->where, sizeof(b->where), "127.0.0.1:%d", read_port(b->out));
+	snprintf(b->where, sizeof(b->where), "127.0.0.1:%d",
+		read_port(b->out, &b->tls_port));
 }
 
 void

@@ -12,10 +12,14 @@
 struct botapi {
 	pid_t pid;
 	int out;	/* what it prints */
+	int tls_port;	/* 0: none */
 	char where[32]; /* HOST:PORT */
 };
 
 void botapi_start(struct botapi *b);
+/* With a certificate and its key, files; it speaks TLS at tls_port, too. */
+void botapi_start_tls(
+	struct botapi *b, const char *certificate, const char *key);
 void botapi_end(struct botapi *b);
 /* One request to /control/…, the inside of a map; it must be answered. */
 void botapi_set(struct botapi *b, const char *format, ...)

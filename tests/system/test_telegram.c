@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "proto/util/memory.h"
 #include "tests/system/botapi.h"
@@ -13,6 +14,7 @@
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/http.h"
 #include "tests/system/harness/process.h"
+#include "tests/system/harness/shell.h"
 
 TestSuite(telegram, .fini = run_fini, .timeout = 300);
 
@@ -276,7 +278,8 @@ Test(telegram, a_server_that_is_down_is_waited_for)
 Test(telegram, hostile_servers_are_bounded_and_survived)
 {
 	static const char *const ways[] = {"endless", "heads", "deep", "many",
-		"garbage", "shapes", "updates", "repeat", "redirect", "cut"};
+		"drip", "garbage", "shapes", "updates", "repeat", "redirect",
+		"cut"};
 	struct gateway_run *g = start("poll_timeout: 1s");
 	pid_t pid = (pid_t)ctl_status_number(g, "telegram", "pid");
 
@@ -294,4 +297,81 @@ Test(telegram, hostile_servers_are_bounded_and_survived)
 	botapi_say(&server, "\"text\": \"still here\"");
 	await_heard(g, "still here");
 	end(g);
+}
+
+/* ---- TLS ---- */
+
+/* The settings `api` and more for a double that speaks TLS. */
+static void
+add_tls(struct gateway_run *g, const char *more)
+{
+	char *folder = memory_format("%s/telegram.d", g->dir);
+
+	mkdir(folder, 0755);
+	g->may_grow = true;
+	run_package(g, "telegram", "telegram");
+	run_plugin(g, "telegram",
+		"settings: {token: \"" BOTAPI_TOKEN
+		"\", api: \"https://127.0.0.1:%d\", poll_timeout: 30s%s}",
+		server.tls_port, more);
+	free(folder);
+}
+
+static struct gateway_run *
+create_tls(void)
+{
+	struct gateway_run *g = run_create();
+	char *certificate = memory_format("%s/cert.pem", g->dir);
+	char *key = memory_format("%s/key.pem", g->dir);
+
+	free(shell_expect(g, 0,
+		"openssl req -x509 -newkey rsa:2048 -nodes -days 2 "
+		"-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 "
+		"-out %s -keyout %s",
+		certificate, key));
+	botapi_start_tls(&server, certificate, key);
+	free(certificate);
+	free(key);
+	return g;
+}
+
+Test(telegram, certificates_are_verified)
+{
+	struct gateway_run *g;
+
+	if (!shell_has("openssl"))
+		cr_skip_test("no openssl; install the package openssl");
+	g = create_tls();
+	add_tls(g, "");
+	run_start(g);
+	run_await_log(g, 0, "certificate verify failed");
+	ctl_await_shown(g, "telegram", "channels.0.state", "waiting");
+	cr_expect_eq(botapi_count(&server, "getMe"), 0);
+	botapi_end(&server); /* first: its certificate is of the run */
+	run_end(g);
+}
+
+Test(telegram, messages_come_and_go_over_tls_and_over_a_reload)
+{
+	struct gateway_run *g;
+	char *more;
+
+	if (!shell_has("openssl"))
+		cr_skip_test("no openssl; install the package openssl");
+	g = create_tls();
+	more = memory_format(", ca: \"%s/cert.pem\"", g->dir);
+	add_tls(g, more);
+	chat_add_talk(g, "t", "telegram", "has: \"command,observer\"");
+	run_start(g);
+	botapi_await(&server, "held", 1);
+	botapi_say(&server, "\"text\": \"number %%d\"");
+	expect_heard(g, 1);
+	botapi_await(&server, "held", 1);
+	ctl_destroy(ctl_expect(g, 0, "reload", "telegram", NULL));
+	botapi_say(&server, "\"text\": \"number %%d\"");
+	expect_heard(g, 2);
+	send_text(g, 0, "42", "hi");
+	free(more);
+	botapi_end(&server); /* first: its certificate is of the run */
+	run_end(g);
 }

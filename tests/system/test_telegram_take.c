@@ -90,8 +90,6 @@ Test(telegram_take, reloads_lose_and_double_nothing)
 		cr_assert_eq(c->exit_code, 0, "%s%s", c->out, c->err);
 		cr_expect_str_eq(ctl_text(c, "mode"), "exclusive");
 		cr_expect(json_is_number(ctl_at(c, "takeMs")), "%s", c->out);
-		fprintf(stderr, "takeMs %.1f\n",
-			json_number_value(ctl_at(c, "takeMs")));
 		ctl_destroy(c);
 	}
 	expect_heard(g, COUNT);
@@ -189,5 +187,21 @@ Test(telegram_take, a_token_that_is_not_good_keeps_the_old_one)
 	ctl_destroy(c);
 	say_some(EACH);
 	expect_heard(g, EACH);
+	end(g);
+}
+
+Test(telegram_take, a_reload_while_the_server_is_down_keeps_the_old_worker)
+{
+	struct gateway_run *g = start();
+	long pid = ctl_status_number(g, "telegram", "pid");
+
+	botapi_set(&server, "\"down\": true");
+	run_announce(g, "channel telegram");
+	ctl_destroy(ctl_expect(g, 1, "reload", "telegram", NULL));
+	cr_expect_eq(ctl_status_number(g, "telegram", "pid"), pid);
+	botapi_set(&server, "\"down\": false");
+	say_some(EACH);
+	expect_heard(g, EACH);
+	ctl_await_shown(g, "telegram", "channels.0.state", "up");
 	end(g);
 }

@@ -46,7 +46,9 @@ class Poll:
         ready = select.select([self.connection, self.ends[0]], [], [], left)[0]
         if self.ends[0] in ready:
             os.read(self.ends[0], 1)
-        elif ready and not self.connection.recv(1, socket.MSG_PEEK):
+        # Past TLS, which has no peek.
+        elif ready and not socket.socket.recv(
+                self.connection, 1, socket.MSG_PEEK):
             raise Gone()
 
     def close(self):

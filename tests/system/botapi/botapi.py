@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """botapi: a double of Telegram's Bot API server on 127.0.0.1, for tests and for
-trying a bot without an account. It prints "port N" once it listens.
+trying a bot without an account. It prints "port N" once it listens, and with
+--tls "port N tls M": there it speaks TLS.
 
-    botapi.py [--port N] [--seed N]
+    botapi.py [--port N] [--seed N] [--tls CERTIFICATE KEY]
 
 The Bot API is at /botTOKEN/METHOD. Beside it, with JSON bodies:
 
@@ -19,6 +20,7 @@ import http.server
 import json
 import random
 import re
+import ssl
 import sys
 import threading
 import time
@@ -241,14 +243,33 @@ class Server(http.server.ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+class TlsServer(Server):
+    context = None
+
+    def finish_request(self, request, client_address):
+        """On the thread of the connection, so that nobody waits for it."""
+        request.settimeout(10)
+        with self.context.wrap_socket(request, server_side=True) as wrapped:
+            wrapped.settimeout(None)
+            super().finish_request(wrapped, client_address)
+
+
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--port", type=int, default=0)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--tls", nargs=2)
     given = options.parse_args()
     Handler.double = Double(given.seed)
     server = Server(("127.0.0.1", given.port), Handler)
-    print("port %d" % server.server_address[1], flush=True)
+    line = "port %d" % server.server_address[1]
+    if given.tls:
+        TlsServer.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        TlsServer.context.load_cert_chain(*given.tls)
+        other = TlsServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        line += " tls %d" % other.server_address[1]
+    print(line, flush=True)
     server.serve_forever()
 
 
