@@ -275,19 +275,19 @@ Test(telegram, a_server_that_is_down_is_waited_for)
 	end(g);
 }
 
-Test(telegram, hostile_servers_are_bounded_and_survived)
+/* Each of these ends a poll with a failure that is shown, and the memory and
+ * the worker stay what they are. */
+static void
+survive(const char *const *ways)
 {
-	static const char *const ways[] = {"endless", "heads", "deep", "many",
-		"drip", "garbage", "shapes", "updates", "repeat", "redirect",
-		"cut"};
 	struct gateway_run *g = start("poll_timeout: 1s");
 	pid_t pid = (pid_t)ctl_status_number(g, "telegram", "pid");
 
-	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+	for (; *ways; ways++) {
 		botapi_set(&server,
 			"\"hostile\": {\"method\": \"getUpdates\", "
 			"\"how\": \"%s\"}",
-			ways[i]);
+			*ways);
 		ctl_await_shown(g, "telegram", "channels.0.state", "waiting");
 		botapi_set(&server, "\"hostile\": null");
 		ctl_await_shown(g, "telegram", "channels.0.state", "up");
@@ -297,6 +297,27 @@ Test(telegram, hostile_servers_are_bounded_and_survived)
 	botapi_say(&server, "\"text\": \"still here\"");
 	await_heard(g, "still here");
 	end(g);
+}
+
+Test(telegram, answers_without_an_end_are_bounded)
+{
+	survive((const char *[]){"endless", "heads", "cut", NULL});
+}
+
+Test(telegram, answers_that_drip_are_ended)
+{
+	survive((const char *[]){"drip", NULL});
+}
+
+Test(telegram, answers_with_too_much_in_them_are_bounded)
+{
+	survive((const char *[]){"deep", "many", "repeat", NULL});
+}
+
+Test(telegram, answers_that_make_no_sense_are_survived)
+{
+	survive((const char *[]){
+		"garbage", "shapes", "updates", "redirect", NULL});
 }
 
 /* ---- TLS ---- */
