@@ -183,6 +183,8 @@ on_put(struct store_call *call, const struct store_result *result)
 	switch (result->answer) {
 	case STORE_NEW:
 		i->seq = result->messages[0].seq;
+		/* the store's time: the same after a restart of supd */
+		i->kept_ms = result->messages[0].at_ms;
 		if (is_behind && !list_is_empty(&i->channel->owners))
 			hold(i);
 		else
