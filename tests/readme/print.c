@@ -9,6 +9,7 @@
 #include "supervisor/reload/transaction.h"
 #include "supervisor/plugin/worker_states.h"
 #include "supervisor/route/request.h"
+#include "tests/system/deaths.h"
 
 static void
 print_messages(void)
@@ -208,6 +209,36 @@ print_reload_states(void)
 }
 
 static void
+print_deaths(enum death_moment from, enum death_moment to, const char *of)
+{
+	printf("| %s |", of);
+	for (int w = 0; w < DIES_COUNT; w++)
+		printf(" %s |", death_who_text[w]);
+	printf("\n| --- |");
+	for (int w = 0; w < DIES_COUNT; w++)
+		printf(" --- |");
+	for (int m = (int)from; m < (int)to; m++) {
+		printf("\n| %s |", death_rows[m].moment);
+		for (int w = 0; w < DIES_COUNT; w++)
+			printf(" %s |", death_rows[m].outcomes[w]->text);
+	}
+	putchar('\n');
+}
+
+static void
+print_deaths_in(void)
+{
+	print_deaths(0, DEATH_OUT, "a message that comes in is");
+}
+
+static void
+print_deaths_out(void)
+{
+	print_deaths(
+		DEATH_OUT, DEATH_MOMENT_COUNT, "a message that goes out is");
+}
+
+static void
 print_reference(void)
 {
 	config_print_reference(stdout);
@@ -226,6 +257,8 @@ static const struct block {
 	{"worker-states", print_worker_states},
 	{"reload-programs", print_reload_programs},
 	{"reload-states", print_reload_states},
+	{"deaths-in", print_deaths_in},
+	{"deaths-out", print_deaths_out},
 	{"configuration", print_reference},
 };
 

@@ -7,6 +7,12 @@ refuse      connecting fails while it exists
 sends       a word for each send, taken from its front: retry, not_sent, fail,
             die (before it goes out), late (dies after it went out), hold (waits
             for the file `release`)
+hold        "STEP ID": who first comes to this step with a text that ends in ID
+            waits there for the file go. Steps: give (before supd is given the
+            message), send (before it goes out), sent (after it went out)
+
+With the setting acks the server gives whatever is not in DIR/acked again to each
+new connection, else what is after the cursor.
 """
 import fcntl
 import json
@@ -32,6 +38,19 @@ def note(text):
         journal.write("%d %s\n" % (plugin.generation, text))
 
 
+async def hold(step, text):
+    if not os.path.exists(path("hold")):
+        return
+    with open(path("hold"), encoding="utf-8") as file:
+        wanted, _, ending = file.read().strip().partition(" ")
+    if wanted != step or not text.endswith(ending):
+        return
+    os.unlink(path("hold"))
+    note("holds %s %s" % (step, ending))
+    while not os.path.exists(path("go")):
+        await supd.sleep(0.005)
+
+
 class Outside:
     """The one connection."""
 
@@ -54,6 +73,26 @@ def lines():
         return [line for line in inbox.read().split("\n")[:-1]]
 
 
+def ids_acknowledged():
+    if not os.path.exists(path("acked")):
+        return set()
+    with open(path("acked"), encoding="utf-8") as file:
+        return set(file.read().split("\n"))
+
+
+def unacknowledged():
+    """The server's own record says what is given again."""
+    known = ids_acknowledged()
+    return [line for line in lines() if json.loads(line)["id"] not in known]
+
+
+def acknowledge(answer, message):
+    if answer not in ("new", "seen", "refused"):
+        return
+    with open(path("acked"), "a", encoding="utf-8") as file:
+        file.write(message["id"] + "\n")
+
+
 async def receive(channel, line, cursor):
     message = dict(DEFAULTS, cursor=str(cursor), **json.loads(line))
     try:
@@ -65,7 +104,8 @@ async def receive(channel, line, cursor):
 async def read(channel):
     global position
     while True:
-        waiting = lines()[position:]
+        acks = plugin.setting("acks", False)
+        waiting = unacknowledged() if acks else lines()[position:]
         if plugin.setting("together", False):
             for line in waiting:
                 try:
@@ -77,7 +117,9 @@ async def read(channel):
             waiting = []
         for line in waiting:
             message = dict(DEFAULTS, **json.loads(line))
-            message.setdefault("cursor", str(position + 1))
+            if not acks:
+                message.setdefault("cursor", str(position + 1))
+            await hold("give", message["id"])
             try:
                 answer = await channel.receive(message)
             except supd.Stopped:
@@ -87,6 +129,8 @@ async def read(channel):
                 answer = problem.code + ": " + problem.text
             position += 1
             note("%s %s" % (answer, message["id"]))
+            if acks:
+                acknowledge(answer, message)
         await supd.sleep(0.01)
 
 
@@ -147,11 +191,13 @@ async def send(target, content, send_id):
         raise RuntimeError("who knows")
     if word == "die":
         os._exit(9)
+    await hold("send", content.get("text", ""))
     while word == "hold" and not os.path.exists(path("release")):
         await supd.sleep(0.01)
     put_out(send_id, target, content)
     if word == "late":
         os._exit(9)
+    await hold("sent", content.get("text", ""))
     return "m-" + send_id
 
 

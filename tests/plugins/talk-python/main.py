@@ -1,7 +1,9 @@
 """talk: handles messages of the channel whose folder its settings name. has: a
 list of command, filter, sending, observer, flood. What it gets is a line of DIR/heard,
 with the generation in front. DIR/deaths has the number of times that it dies of
-the text "poison"."""
+the text "poison". DIR/hold is "STEP ID": who first comes to this step with a
+text that ends in ID waits there for the file go. Steps: filter, command,
+observer, sending."""
 import os
 
 import supd
@@ -18,6 +20,19 @@ def note(text):
         heard.write("%d %s\n" % (plugin.generation, text))
 
 
+async def hold(step, text):
+    if not os.path.exists(path("hold")):
+        return
+    with open(path("hold"), encoding="utf-8") as file:
+        wanted, _, ending = file.read().strip().partition(" ")
+    if wanted != step or not text.endswith(ending):
+        return
+    os.unlink(path("hold"))
+    note("holds %s %s" % (step, ending))
+    while not os.path.exists(path("go")):
+        await supd.sleep(0.005)
+
+
 def die_of(text):
     if "poison" not in text:
         return
@@ -32,6 +47,7 @@ def die_of(text):
 async def echo(text, req):
     note("echo %s from %s" % (text, req.caller["from"]["id"]))
     die_of(text)
+    await hold("command", text)
     return "echo " + text
 
 
@@ -90,6 +106,7 @@ async def flood(text):
 async def filter_in(data):
     text = data.get("text", "")
     note("filter " + text)
+    await hold("filter", text)
     if text.startswith("claim"):
         return supd.claim({"reply": "claimed " + text[6:]})
     if text.startswith("stop"):
@@ -103,6 +120,7 @@ async def filter_in(data):
 
 async def filter_out(data):
     text = data["content"].get("text", "")
+    await hold("sending", text)
     if "secret" in text:
         return supd.stop("secret")
     if "rude" in text:
@@ -114,6 +132,7 @@ async def filter_out(data):
 async def observe(data):
     note("heard %s %s %s" % (data["lane"], data["id"], data.get("text")))
     die_of(data.get("text", ""))
+    await hold("observer", data.get("text", ""))
 
 
 async def failed(data):
@@ -132,12 +151,14 @@ def register():
     if "flood" in has:
         plugin.command(plugin.setting("flood", "flood"))(flood)
     if "filter" in has:
-        plugin.filter("message.inbound",
+        plugin.filter("message.inbound", timeout=60.0,
                       on_error=plugin.setting("on_error", "skip"))(filter_in)
     if "sending" in has:
-        plugin.filter("message.sending")(filter_out)
+        plugin.filter("message.sending", timeout=60.0,
+                      on_error="skip")(filter_out)
     if "observer" in has:
-        plugin.hook("message.received", name="received")(observe)
+        plugin.hook("message.received", name="received",
+                    timeout=60.0)(observe)
         plugin.hook("message.failed", name="failed")(failed)
 
 
