@@ -17,12 +17,12 @@
 
 static const char running[] = "running", waiting[] = "waiting",
 		  has_failed[] = "failed", up[] = "up",
-		  connecting[] = "connecting";
+		  connecting[] = "connecting", login[] = "login";
 
 /* The words of service.status, and those of channel.status. */
 static const char *const service_words[] = {running, waiting, has_failed, NULL};
 static const char *const channel_words[] = {
-	up, connecting, waiting, "down", "login", has_failed, NULL};
+	up, connecting, waiting, "down", login, has_failed, NULL};
 
 /* NULL: it is none that may be used. */
 static const char *
@@ -37,14 +37,15 @@ word_of(const struct service *service, struct bytes text)
 	return NULL;
 }
 
-/* While it runs, the worker's word counts. */
+/* While it runs, the worker's word counts; that a channel needs a person counts
+ * until it has started. */
 static const char *
 state_text(const struct service *service)
 {
 	const char *runs = service->is_channel ? up : running;
 
-	if (service->word == has_failed)
-		return has_failed;
+	if (service->word == has_failed || service->word == login)
+		return service->word;
 	if (service->state == SERVICE_ON)
 		return service->word ? service->word : runs;
 	if (service->is_channel && service->state == SERVICE_STARTING)
@@ -251,7 +252,9 @@ service_show_failure(struct services *s, struct service *service,
 	struct log_subject subject = {
 		.plugin = s->plugin->id, .generation = s->worker->generation};
 
-	set(s, service, waiting, why);
+	bool needs_person = service->has_reported && service->word == login;
+
+	set(s, service, needs_person ? login : waiting, why);
 	if (service->name)
 		log_write(LOG_WARN, &subject, "%s '%s' %s: %s",
 			service->is_channel ? "channel" : "service",
