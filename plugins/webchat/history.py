@@ -7,7 +7,8 @@ import sqlite3
 import time
 
 SESSIONS_MAX = 10000  # those that spoke last
-SLACK = 32            # what a room, or the sessions, may have more before a cut
+SLACK = 32            # messages that a room may have more, before a cut
+SESSIONS_SLACK = 1000
 CHECKED_MAX = 64 * 1024 * 1024  # bytes of a file that is looked through
 WAL_PAGES = 1000      # until what is written goes to the file itself
 SCHEMA = """
@@ -40,7 +41,8 @@ class History:
 
     def __init__(self, path, keep):
         self.keep = keep
-        self.sessions = {}  # session -> number, of those asked for
+        self._sessions = {}  # session -> number, of those asked for
+        self._new_sessions = 0
         self._db = sqlite3.connect(path, timeout=0, isolation_level=None)
         try:
             self._open()
@@ -61,17 +63,18 @@ class History:
         run("PRAGMA wal_autocheckpoint = %d" % WAL_PAGES)
         self._db.executescript(SCHEMA)
         run("INSERT OR IGNORE INTO about VALUES ('id', lower(hex("
-            "randomblob(8)))), ('taken', 0)")
+            "randomblob(8))))")
         about = dict(run("SELECT name, value FROM about"))
-        self.id, self.taken = about["id"], about["taken"]
+        self.id = about["id"]
         self._counts = dict(run(
             "SELECT room, count(*) FROM messages GROUP BY room"))
         self._forget()
         self.last, = run("SELECT ifnull(max(seq), 0) FROM messages").fetchone()
-        self.cut = {}  # room -> the last seq that was removed from it
-        for name, value in about.items():
-            if name.startswith("cut:"):
-                self.cut[name[4:]] = value
+        # room -> the last seq that was removed from it; and that the channel
+        # has taken, as far as it is written
+        self.cut, self.taken = ({
+            name[len(begin):]: value for name, value in about.items()
+            if name.startswith(begin)} for begin in ("cut:", "taken:"))
 
     def _look_through(self):
         found, = self._db.execute("PRAGMA quick_check(1)").fetchone()
@@ -80,7 +83,8 @@ class History:
 
     def close(self):
         try:
-            self._set("taken", self.taken)
+            for room, seq in self.taken.items():
+                self._set("taken:" + room, seq)
         finally:
             self._db.close()
 
@@ -105,6 +109,7 @@ class History:
         """Keeps a message (id, sender, name, kind, text, reply_to) and returns
         it with seq and at; None: one with its id or send_id is there."""
         at = int(time.time() * 1000)
+        before = self.number(session) if session else 0
 
         def change():
             row = self._db.execute(
@@ -117,7 +122,7 @@ class History:
                 return None
             if session:
                 self._touch(session, number, row.lastrowid)
-            self._set("taken", self.taken)
+            self._set("taken:" + room, self.taken.get(room, 0))
             return row.lastrowid
         seq = self._write(change)
         if seq is None:
@@ -125,13 +130,18 @@ class History:
         self.last = seq
         self._counts[room] = self._counts.get(room, 0) + 1
         if session:
-            self.sessions[session] = number
+            self._remember(session, before, number)
         return dict(message, seq=seq, at=at, room=room)
 
     def skip(self, session, number):
         """That number was answered, and is no message."""
+        before = self.number(session)
         self._write(lambda: self._touch(session, number, self.last))
-        self.sessions[session] = number
+        self._remember(session, before, number)
+
+    def _remember(self, session, before, number):
+        self._new_sessions += before == 0
+        self._sessions[session] = number
 
     def _touch(self, session, number, seq):
         self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)",
@@ -140,15 +150,16 @@ class History:
     def is_over(self, room):
         """Whether it is time to trim the room."""
         return self._counts.get(room, 0) > self.keep + SLACK \
-            or len(self.sessions) > SESSIONS_MAX
+            or self._new_sessions > SESSIONS_SLACK
 
     def trim(self, room, most):
         """Removes what is beyond `keep`, but nothing behind `most`, and those
         sessions that have been silent for longest."""
         self._write(lambda: self._trim(room, most))
-        if len(self.sessions) > SESSIONS_MAX:
-            self.sessions.clear()  # they are asked for again
+        if self._new_sessions > SESSIONS_SLACK:
             self._write(self._forget)
+            self._new_sessions = 0
+            self._sessions.clear()  # they are asked for again
 
     def _trim(self, room, most):
         edge = self._db.execute(
@@ -171,11 +182,13 @@ class History:
 
     def number(self, session):
         """The last number of a session; 0: it is not known."""
-        if session not in self.sessions:
+        if session not in self._sessions:
+            if len(self._sessions) >= SESSIONS_MAX:
+                self._sessions.clear()
             row = self._db.execute("SELECT number FROM sessions WHERE session "
                                    "= ?", (session,)).fetchone()
-            self.sessions[session] = row[0] if row else 0
-        return self.sessions[session]
+            self._sessions[session] = row[0] if row else 0
+        return self._sessions[session]
 
     def after(self, room, seq, limit):
         """The first messages of a room behind seq, at most `limit`."""
@@ -183,11 +196,13 @@ class History:
             "SELECT %s FROM messages WHERE room = ? AND seq > ? ORDER BY seq "
             "LIMIT ?" % FIELDS, (room, seq, limit))]
 
-    def said_after(self, seq):
-        """What pages said behind seq, of all rooms."""
-        return [message_of(row) for row in self._db.execute(
-            "SELECT %s FROM messages WHERE seq > ? AND send_id IS NULL ORDER "
-            "BY seq" % FIELDS, (seq,))]
+    def not_taken(self, seq):
+        """What pages said behind seq and that is not known to be taken."""
+        return [message_of(row) for room in self._counts
+                for row in self._db.execute(
+                    "SELECT %s FROM messages WHERE room = ? AND seq > ? AND "
+                    "send_id IS NULL ORDER BY seq" % FIELDS,
+                    (room, max(seq, self.taken.get(room, 0))))]
 
     def sent(self, send_id):
         """The message of a send, or None."""

@@ -10,7 +10,9 @@ from caller import address_of
 from history import BOT, USER, open_history
 from words import text_of
 
-WAITING_ROOM, WAITING = 256, 4000  # messages that supd has not taken
+# Messages that supd has not taken. In each room there may be as many to give
+# again after a crash, and the SDK keeps 10,000.
+WAITING_ROOM, WAITING = 128, 4000
 COMPLAIN_S = 60                    # between two complaints about the file
 
 
@@ -18,7 +20,7 @@ class Room:
     def __init__(self, name):
         self.name = name
         self.visitors = set()
-        self.waiting = 0    # messages that supd has not taken
+        self.waiting = []   # seqs of messages that supd has not taken
         self.taken = 0      # what pages said up to here is with supd
         self.people = 0     # how many are said to be in it
 
@@ -39,7 +41,7 @@ class House:
         self.history = self.channel = None  # while the channel runs
         self.visitors = set()
         self._rooms = {name: Room(name) for name in settings.rooms}
-        self._waiting = {}      # seq -> room, in order
+        self._waiting = 0       # messages of all rooms
         self._complained = -COMPLAIN_S
 
     def room(self, name):
@@ -51,9 +53,6 @@ class House:
         self.settings = settings
         self._rooms = {name: before.get(name) or Room(name)
                        for name in settings.rooms}
-        for room in self._rooms.values():
-            room.taken = room.taken or (self.history.last if self.history
-                                        else 0)
         if self.history:
             self.history.keep = settings.history
         for visitor in set(self.visitors):
@@ -65,12 +64,12 @@ class House:
         """Raises sqlite3.Error."""
         history = open_history(path, self.settings.history,
                                lambda text: self.plugin.log("error", text))
-        history.taken = min(history.last, max(
-            history.taken, position_of(channel.cursor, history.id)))
-        self.history, self.channel, self._waiting = history, channel, {}
+        position = min(history.last, position_of(channel.cursor, history.id))
+        self.history, self.channel, self._waiting = history, channel, 0
         for room in self._rooms.values():
-            room.taken, room.waiting = history.taken, 0
-        for message in history.said_after(history.taken):
+            room.taken = max(position, history.taken.get(room.name, 0))
+            room.waiting.clear()
+        for message in history.not_taken(position):
             self._give(message)
         for visitor in self.visitors:
             visitor.welcome()
@@ -86,8 +85,8 @@ class House:
     def _give(self, message):
         """To supd, or, once the channel is to stop, to the next start."""
         room = self._rooms.get(message["room"]) or Room(message["room"])
-        self._waiting[message["seq"]] = room
-        room.waiting += 1
+        self._waiting += 1
+        room.waiting.append(message["seq"])
         try:
             ended = self.channel.receive({
                 "id": message["id"], "lane": room.name, "at": message["at"],
@@ -111,10 +110,9 @@ class House:
                 message["id"], problem))
         if history is not self.history:
             return
-        del self._waiting[message["seq"]]
-        room.waiting -= 1
-        room.taken = message["seq"]
-        history.taken = next(iter(self._waiting), history.last + 1) - 1
+        self._waiting -= 1
+        room.waiting.remove(message["seq"])
+        room.taken = history.taken[room.name] = message["seq"]
         room.ring()
 
     # ---- messages ----
@@ -122,7 +120,7 @@ class House:
     def say(self, visitor, number, text, reply_to):
         """Whether the message is in the history."""
         room, person = visitor.room, visitor.person
-        if room.waiting >= WAITING_ROOM or len(self._waiting) >= WAITING:
+        if len(room.waiting) >= WAITING_ROOM or self._waiting >= WAITING:
             return False
         message = self._write(
             lambda: self.history.add(room.name, {
@@ -140,8 +138,11 @@ class House:
         return True
 
     def skip(self, visitor, number):
-        return self._write(lambda: self.history.skip(
+        """The number was answered, and is no message."""
+        done = self._write(lambda: self.history.skip(
             visitor.person["session"], number) or True)
+        self._trim(visitor.room)
+        return done
 
     def send(self, target, content, send_id):
         """The id of what a plugin, or supd, sends."""
@@ -173,11 +174,10 @@ class House:
     def _trim(self, room):
         if not self.history.is_over(room.name):
             return
-        waiting = next((seq for seq, other in self._waiting.items()
-                        if other is room), self.history.last + 1)
         # Those who wait for their client may miss some, others not.
-        edge = min([waiting - 1] + [
-            each.position for each in room.visitors if not each.is_blocked])
+        edge = min([self.history.last] + [seq - 1 for seq in room.waiting[:1]] +
+                   [each.position for each in room.visitors
+                    if not each.is_blocked])
         self._write(lambda: self.history.trim(room.name, edge) or True)
 
     def _write(self, change):

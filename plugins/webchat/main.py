@@ -81,6 +81,8 @@ async def connect(ws):
 async def write(visitor):
     try:
         await visitor.write()
+    except supd.Closed:
+        pass
     except sqlite3.Error as problem:
         await give_up(visitor, problem)
 

@@ -161,6 +161,16 @@ Test(webchat, a_page_that_does_not_read_is_closed_and_delays_nobody)
 	play(start("history: 50, text_limit: 4000, " FAST), "slow_reader");
 }
 
+Test(webchat, what_is_longest_as_json_comes_to_every_page)
+{
+	play(start("text_limit: 4000, " FAST), "many_escapes");
+}
+
+Test(webchat, a_page_that_is_behind_misses_nothing_over_a_reload)
+{
+	play(start("history: 1000, text_limit: 4000, " FAST), "behind");
+}
+
 Test(webchat, wrong_settings_are_refused_by_name)
 {
 	static const struct {

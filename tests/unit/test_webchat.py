@@ -150,8 +150,6 @@ class Histories(unittest.TestCase):
                          ["m1", "m3"])
         self.assertEqual(again.after("a", first["seq"], 9)[0]["id"], "m3")
         self.assertEqual(len(again.after("a", 0, 1)), 1)
-        self.assertEqual([each["id"] for each in again.said_after(0)],
-                         ["m1", "m2"])
         self.assertEqual((again.number("s"), again.number("t")), (2, 0))
         self.assertEqual(again.sent("out")["id"], "m3")
         again.skip("s", 7)
@@ -176,19 +174,31 @@ class Histories(unittest.TestCase):
 
     def test_the_position_is_kept(self):
         self.history.add("a", message(1))
-        self.history.taken = 1
-        self.assertEqual(self.reopen().taken, 1)
+        self.history.add("a", message(2))
+        self.history.add("b", message(3))
+        self.history.add("b", message(4), send_id="out")
+        self.history.taken["a"] = 1
+        again = self.reopen()
+        self.assertEqual(again.taken, {"a": 1, "b": 0})
+        self.assertEqual([each["id"] for each in again.not_taken(0)],
+                         ["m2", "m3"])
+        self.assertEqual([each["id"] for each in again.not_taken(2)], ["m3"])
 
     def test_sessions_are_bounded(self):
-        most, history.SESSIONS_MAX = history.SESSIONS_MAX, 10
+        bounds = history.SESSIONS_MAX, history.SESSIONS_SLACK
+        history.SESSIONS_MAX, history.SESSIONS_SLACK = 10, 3
         try:
-            for i in range(11):
-                self.history.add("a", message(i), "s%d" % i, 1)
-            self.history.trim("a", 0)
+            for i in range(14):
+                self.history.add("a", message(i), "s%d" % (i % 13), i + 1)
+                if self.history.is_over("a"):
+                    self.history.trim("a", 0)
+                self.assertLessEqual(len(self.history._sessions), 10)
+            self.assertEqual(self.history._db.execute(
+                "SELECT count(*) FROM sessions").fetchone(), (12,))
             self.assertEqual([self.history.number("s%d" % i)
-                              for i in (0, 1, 10)], [0, 1, 1])
+                              for i in (0, 1, 2, 12)], [14, 0, 3, 13])
         finally:
-            history.SESSIONS_MAX = most
+            history.SESSIONS_MAX, history.SESSIONS_SLACK = bounds
 
     def test_a_full_disk_changes_nothing(self):
         pages, = self.history._db.execute("PRAGMA page_count").fetchone()

@@ -26,7 +26,7 @@ function enter() {
   at("why").textContent = "";
   link.enter({name: localStorage.getItem("webchat.name"),
     token: sessionStorage.getItem("webchat.token") ?? "",
-    room: decodeURIComponent(location.hash.slice(1))});
+    room: location.hash.slice(1)}); // names of rooms need no escapes
 }
 
 at("enter").onsubmit = (submit) => {

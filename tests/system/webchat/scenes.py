@@ -384,5 +384,42 @@ def slow_reader(where, folder):
     assert slow.welcome["missed"]
 
 
+def many_escapes(where, folder):
+    """What is longest as JSON: a page gets all of it, and is not closed."""
+    ann = Page(where, "Ann").until_welcome()
+    texts = [str(i) + 3990 * each for i in range(6)
+             for each in ('"', "\\", "x\n", "\U0001f44b")]
+    texts = [text[:4000].strip() for text in texts]
+    for text in texts:
+        ann.say(text)
+    ann.until_text(texts[-1])
+    for _ in range(3):
+        ctl("send", "webchat", "lobby", 16384 * "\\")
+    ann.say("end")
+    bob = Page(where, "Bob").until_text("end")
+    assert bob.texts() == texts + 3 * [16384 * "\\"] + ["end"]
+    assert bob.welcomes == 1
+
+
+def behind(where, folder):
+    """A page that has not read for a while when it is moved misses nothing."""
+    slow = Page(where, "Slow", receive_bytes=4096).until_welcome()
+    ann = Page(where, "Ann").until_welcome()
+    texts = ["%d %s" % (i, 3900 * "\u20ac") for i in range(700)]
+    for i, text in enumerate(texts):
+        ann.say(text)
+        if i % 8 == 7:
+            ann.until(lambda: len(ann.messages) > i - 8, "it is in the room")
+    ann.until_text(texts[-1])
+    ctl("reload", "webchat")
+    ann.say("end")
+    while "end" not in slow.texts():
+        try:
+            slow.until_text("end")
+        except Gone:
+            slow.connect()  # a frame was cut
+    assert slow.texts() == texts + ["end"], len(slow.texts())
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]](*sys.argv[2:])
