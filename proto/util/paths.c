@@ -21,8 +21,8 @@ first_of_variable(const char *name)
 	return length ? memory_copy_bytes(value, length) : NULL;
 }
 
-static char *
-absolute(const char *path)
+char *
+paths_absolute(const char *path)
 {
 	if (path[0] == '/')
 		return memory_copy_text(path);
@@ -58,7 +58,7 @@ char *
 paths_runtime_dir(const char *flag, const char *config)
 {
 	if (flag || config)
-		return absolute(flag ? flag : config);
+		return paths_absolute(flag ? flag : config);
 	char *found = first_of_variable("RUNTIME_DIRECTORY");
 	if (!found)
 		found = xdg_runtime_dir();
@@ -69,7 +69,7 @@ char *
 paths_state_dir(const char *flag, const char *config)
 {
 	if (flag || config)
-		return absolute(flag ? flag : config);
+		return paths_absolute(flag ? flag : config);
 	char *found = first_of_variable("STATE_DIRECTORY");
 	return found ? found : memory_copy_text("/var/lib/supd");
 }

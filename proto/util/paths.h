@@ -5,6 +5,8 @@
 
 #define CONTROL_SOCKET_NAME "control.sock"
 
+/* A relative path begins at the working directory. */
+char *paths_absolute(const char *path);
 /* flag, $SUPD_CONFIG, /etc/supd/supd.yaml */
 char *paths_config_file(const char *flag);
 /* flag, config, $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/supd, /run/supd. flag and

@@ -14,9 +14,9 @@ enable_follow(struct plugin *p)
 	if (p->enabled != before && p->announced)
 		news_enabled(p, p->enabled, "config");
 	p->announced = true;
-	if (!p->store.enabled_by_person || p->store.file_enabled == by_file)
+	if (!p->store.enabled.by_person || p->store.enabled.file == by_file)
 		return;
-	p->store.enabled_by_person = false;
+	p->store.enabled.by_person = false;
 	keep_save_sooner_or_later(p);
 }
 
@@ -26,9 +26,9 @@ save_decision(struct plugin *p, bool enabled, struct error *err)
 {
 	struct store before = p->store;
 
-	p->store.enabled_by_person = true;
-	p->store.person_enabled = enabled;
-	p->store.file_enabled = p->wanted->enabled;
+	p->store.enabled = (struct store_decision){.by_person = true,
+		.person = enabled,
+		.file = p->wanted->enabled};
 	p->store.stopped = p->store.stopped && !enabled;
 	if (keep_decision(p, err) < 0) {
 		p->store = before;

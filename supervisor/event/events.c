@@ -331,7 +331,7 @@ events_destroy(struct events *e)
 	g->on_release = NULL;
 	g->watcher = NULL;
 	route_table_watch(g->routes, NULL, NULL);
-	journal_watch(g->journal, NULL);
+	journal_leave(&e->reader);
 	hooks_finish(e);
 	guards_finish(e);
 	ev_timer_stop(g->loop, &e->pump);

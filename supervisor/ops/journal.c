@@ -36,7 +36,7 @@ struct journal {
 	uint64_t begin; /* the seq before this process's first event */
 	uint64_t last;	/* seq of the newest event */
 	struct list readers;
-	struct journal_reader *watcher; /* or NULL */
+	struct list watchers;
 };
 
 struct journal *
@@ -48,6 +48,7 @@ journal_create(void)
 	 * reached by counting events, and which JSON numbers hold exactly */
 	j->begin = j->last = clock_wall_ms() * 1000;
 	list_init(&j->readers);
+	list_init(&j->watchers);
 	return j;
 }
 
@@ -157,6 +158,17 @@ journal_note(struct journal *j, const char *name, const char *plugin_id,
 	journal_note_called(j, name, plugin_id, data, NULL);
 }
 
+static void
+show(struct list *readers, json_t *event)
+{
+	list_for_each_safe (node, readers) {
+		struct journal_reader *r =
+			container_of(node, struct journal_reader, node);
+
+		r->on_event(r, event);
+	}
+}
+
 void
 journal_note_called(struct journal *j, const char *name, const char *plugin_id,
 	json_t *data, json_t *chain)
@@ -172,14 +184,8 @@ journal_note_called(struct journal *j, const char *name, const char *plugin_id,
 	keep(&j->rings[event_name_is_own(bytes_of(name)) ? RING_OWN
 							 : RING_OTHERS],
 		++j->last, event);
-	if (j->watcher)
-		j->watcher->on_event(j->watcher, event);
-	list_for_each_safe (node, &j->readers) {
-		struct journal_reader *r =
-			container_of(node, struct journal_reader, node);
-
-		r->on_event(r, event);
-	}
+	show(&j->watchers, event);
+	show(&j->readers, event);
 	json_decref(event);
 }
 
@@ -345,7 +351,7 @@ journal_follow(struct journal *j, struct journal_reader *r)
 void
 journal_watch(struct journal *j, struct journal_reader *r)
 {
-	j->watcher = r;
+	list_append(&j->watchers, &r->node);
 }
 
 void

@@ -83,6 +83,7 @@ uint64_t journal_seq(const struct journal *j);	 /* of the newest event, or 0 */
 uint64_t journal_total(const struct journal *j); /* events since the start */
 unsigned journal_followers(const struct journal *j);
 void journal_follow(struct journal *j, struct journal_reader *r);
-/* Like a follower that is not counted as one: for hooks. NULL ends it. */
+/* Like a follower that is not counted as one: for supd's own parts. They come
+ * first, in this order. */
 void journal_watch(struct journal *j, struct journal_reader *r);
 void journal_leave(struct journal_reader *r); /* idempotent */

@@ -152,19 +152,18 @@ read_flag(const json_t *root, const char *key, bool *out, struct error *err)
 	return 1;
 }
 
-/* Reads the user's decision and the file's value that it overrides: both or
+/* Reads a user's decision and the file's value that it overrides: both or
  * neither. */
 static int
-read_enabled(struct store *s, const json_t *root, struct error *err)
+read_decision(struct store_decision *d, const json_t *root,
+	const char *person_key, const char *file_key, struct error *err)
 {
-	int person = read_flag(root, "personEnabled", &s->person_enabled, err);
-	int file = person < 0 ? -1
-			      : read_flag(root, "fileEnabled", &s->file_enabled,
-					err);
+	int person = read_flag(root, person_key, &d->person, err);
+	int file = person < 0 ? -1 : read_flag(root, file_key, &d->file, err);
 
 	if (file < 0)
 		return -1;
-	s->enabled_by_person = person > 0 && file > 0;
+	d->by_person = person > 0 && file > 0;
 	return 0;
 }
 
@@ -192,7 +191,10 @@ read_root(struct store *s, const json_t *root, struct error *err)
 		return error_set(err, "it is not an object");
 	if (read_flag(root, "stopped", &s->stopped, err) < 0 ||
 		read_epoch(root, &s->epoch, err) < 0 ||
-		read_enabled(s, root, err) < 0)
+		read_decision(&s->enabled, root, "personEnabled", "fileEnabled",
+			err) < 0 ||
+		read_decision(&s->watched, root, "personWatched", "fileWatched",
+			err) < 0)
 		return -1;
 	if (read_number(root, "generation", &s->generation, err) < 0 ||
 		read_number(root, "provenGeneration", &s->proven_generation,
@@ -359,6 +361,16 @@ text_or_null(const char *text)
 	return value ? value : json_null();
 }
 
+static void
+put_decision(json_t *root, const struct store_decision *d,
+	const char *person_key, const char *file_key)
+{
+	if (!d->by_person)
+		return;
+	json_object_set_new(root, person_key, json_boolean(d->person));
+	json_object_set_new(root, file_key, json_boolean(d->file));
+}
+
 static char *
 store_json(const struct store *s, uint64_t sequence)
 {
@@ -383,12 +395,8 @@ store_json(const struct store *s, uint64_t sequence)
 	if (s->older_run)
 		json_object_set_new(root, "olderRun",
 			json_integer((json_int_t)s->older_run));
-	if (s->enabled_by_person) {
-		json_object_set_new(
-			root, "personEnabled", json_boolean(s->person_enabled));
-		json_object_set_new(
-			root, "fileEnabled", json_boolean(s->file_enabled));
-	}
+	put_decision(root, &s->enabled, "personEnabled", "fileEnabled");
+	put_decision(root, &s->watched, "personWatched", "fileWatched");
 	json = json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER);
 	json_decref(root);
 	return json;

@@ -11,6 +11,12 @@
 
 #define STORE_COPIES 2
 
+/* What a user decided about a value of the file. It holds until the file has
+ * another value than `file`, its value at that time. */
+struct store_decision {
+	bool by_person, person, file;
+};
+
 struct store {
 	uint64_t sequence;		      /* of the newest record */
 	unsigned copy;			      /* the copy that has it */
@@ -27,18 +33,21 @@ struct store {
 	uint64_t epoch;
 	bool stopped;	/* by a user: stays stopped */
 	bool made_file; /* the last save made a new file, not synced yet */
-	/* A user's decision to enable or disable. It holds until the file's
-	 * value differs from file_enabled, its value at that time. */
-	bool enabled_by_person, person_enabled, file_enabled;
+	struct store_decision enabled, watched;
 };
 
-/* Whether a plugin is enabled, if the file's value is file_enabled. */
+/* What counts if the file has that value. */
 static inline bool
-store_is_enabled(const struct store *s, bool file_enabled)
+store_decides(const struct store_decision *d, bool by_file)
 {
-	return s->enabled_by_person && s->file_enabled == file_enabled
-		       ? s->person_enabled
-		       : file_enabled;
+	return d->by_person && d->file == by_file ? d->person : by_file;
+}
+
+/* Whether a plugin is enabled, if the file's value is by_file. */
+static inline bool
+store_is_enabled(const struct store *s, bool by_file)
+{
+	return store_decides(&s->enabled, by_file);
 }
 
 /* Notes that this stage serves. The stage proven before becomes the older one;

@@ -73,8 +73,8 @@ Test(store, what_is_saved_is_loaded)
 		.proven_version = version,
 		.epoch = 1795957000123,
 		.stopped = true,
-		.enabled_by_person = true,
-		.file_enabled = true};
+		.enabled = {.by_person = true, .file = true},
+		.watched = {.by_person = true, .person = true}};
 	struct store back;
 	struct error err;
 
@@ -83,8 +83,10 @@ Test(store, what_is_saved_is_loaded)
 	cr_expect(back.generation == UINT32_MAX);
 	cr_expect(back.proven_generation == 41 && back.stopped);
 	cr_expect(back.epoch == s.epoch);
-	cr_expect(back.enabled_by_person && !back.person_enabled &&
-		  back.file_enabled);
+	cr_expect(back.enabled.by_person && !back.enabled.person &&
+		  back.enabled.file);
+	cr_expect(back.watched.by_person && back.watched.person &&
+		  !back.watched.file);
 	cr_expect_str_eq(back.proven_digest, digest);
 	cr_expect_str_eq(back.proven_version, version);
 	store_finish(&back);
@@ -92,7 +94,8 @@ Test(store, what_is_saved_is_loaded)
 	cr_assert(store_save(&s, dir, "it", &err) == 0);
 	cr_assert(store_load(&back, dir, "it", &err) == 0);
 	cr_expect(back.generation == 1 && !back.proven_digest && !back.epoch);
-	cr_expect(!back.enabled_by_person && !back.stopped);
+	cr_expect(!back.enabled.by_person && !back.watched.by_person &&
+		  !back.stopped);
 	store_finish(&back);
 }
 
@@ -384,10 +387,10 @@ Test(store, a_person_is_heard_until_the_file_says_something_else)
 	struct store s = {0};
 
 	cr_expect(store_is_enabled(&s, true) && !store_is_enabled(&s, false));
-	s.enabled_by_person = s.file_enabled = true;
+	s.enabled = (struct store_decision){.by_person = true, .file = true};
 	cr_expect(!store_is_enabled(&s, true) && !store_is_enabled(&s, false));
-	s.person_enabled = true;
-	s.file_enabled = false;
+	s.enabled.person = true;
+	s.enabled.file = false;
 	cr_expect(store_is_enabled(&s, false) && store_is_enabled(&s, true));
 }
 
