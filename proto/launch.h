@@ -12,6 +12,7 @@
  *                                    kills processes with that environment
  *                                    and those in their workers' cgroups
  *   sup-worker sync DIR...           writes files to disk
+ *   sup-worker watch                 reports files that change
  *
  * host and exec: the working directory is the staged copy and FILE and PROG
  * are relative to it (PROG without a slash is looked up in PATH). stdin is
@@ -44,7 +45,22 @@
  * unstage: removes DIR and everything in it, also read-only folders; it is no
  * error if DIR does not exist.
  *
- * sync: fsync of each regular file directly in DIR, then of DIR. */
+ * sync: fsync of each regular file directly in DIR, then of DIR.
+ *
+ * watch: stdout is a socket, on which supd sends orders, each a line of JSON:
+ *   {"watch":KEY,"roots":[PATH...],"include":[GLOB...],"ignore":[GLOB...],
+ *    "debounce":MS}            watches files or folders from now on; in place
+ *                              of what that key had
+ *   {"forget":KEY}
+ *   {"adopt":KEY}              what is there now is not reported
+ * and reads reports:
+ *   {"mode":KEY,"how":"inotify"|"sweep","why":TEXT}
+ *   {"pending":KEY}            something happened; then, after the debounce,
+ *   {"changed":KEY,"file":PATH or null,"count":N,"missing":BOOL}
+ *   {"calm":KEY}               or that: everything looks as before
+ *   {"adopted":KEY}
+ * PATH is relative to the first root if it is below it. "missing": the first
+ * root does not exist. */
 #pragma once
 
 #define LAUNCH_HOST "host"
@@ -54,6 +70,7 @@
 #define LAUNCH_SURVEY "survey"
 #define LAUNCH_SWEEP "sweep"
 #define LAUNCH_SYNC "sync"
+#define LAUNCH_WATCH "watch"
 #define LAUNCH_SWEEP_MS 3000		 /* in all */
 #define LAUNCH_SWEEP_CGROUPS "--cgroups" /* supd's own, those are below it */
 #define LAUNCH_CGROUP "supd-"	     /* before the mark of a state directory */

@@ -16,6 +16,7 @@
 #include "worker/sweep.h"
 #include "worker/sync.h"
 #include "worker/unstage.h"
+#include "worker/watch/watch.h"
 
 static int
 main_usage(void)
@@ -27,6 +28,7 @@ main_usage(void)
 	      "       sup-worker unstage DIR...\n"
 	      "       sup-worker survey\n"
 	      "       sup-worker sweep [--cgroups OWN] NAME=VALUE...\n"
+	      "       sup-worker watch\n"
 	      "supd starts it; see supd(8)\n",
 		stderr);
 	return LAUNCH_EXIT_USAGE;
@@ -192,6 +194,16 @@ main_sweep(int argc, char **argv)
 	return sweep.killed ? LAUNCH_EXIT_SWEPT : LAUNCH_EXIT_DONE;
 }
 
+static int
+main_watch(int argc, char **argv)
+{
+	(void)argv;
+	if (argc)
+		return main_usage();
+	main_helper();
+	return watch_run(STDOUT_FILENO) ? LAUNCH_EXIT_FAILED : LAUNCH_EXIT_DONE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -206,6 +218,7 @@ main(int argc, char **argv)
 		{LAUNCH_SURVEY, main_survey},
 		{LAUNCH_SWEEP, main_sweep},
 		{LAUNCH_SYNC, main_sync},
+		{LAUNCH_WATCH, main_watch},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]);

@@ -1,0 +1,57 @@
+/* tree: one thing that is watched: the files below some paths. It notices that
+ * they changed, waits until they are quiet, and reports it if they look
+ * different then. Where inotify cannot serve, its owner has it swept. */
+#pragma once
+
+#include <ev.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "proto/util/list.h"
+#include "worker/watch/notify.h"
+#include "worker/watch/snapshot.h"
+
+/* A change that does not end is reported after that many debounces. */
+#define TREE_PATIENCE 10
+
+struct watch_tree;
+
+struct tree_host {
+	struct ev_loop *loop;
+	struct notify *notify; /* NULL: there is none */
+	/* How it is watched, or why it is swept (NULL: by inotify). */
+	void (*on_mode)(struct watch_tree *t);
+	/* Something may have changed; on_calm or on_changed follows. */
+	void (*on_pending)(struct watch_tree *t);
+	void (*on_calm)(struct watch_tree *t);
+	/* file: one of them; borrowed. */
+	void (*on_changed)(
+		struct watch_tree *t, const char *file, size_t count);
+};
+
+struct watch_tree {
+	struct list node; /* the owner's */
+	struct tree_host *host;
+	char *key;
+	json_t *order; /* a reference: "roots", "include", "ignore" */
+	double debounce_s;
+	struct notify_owner owner;
+	struct snapshot known; /* as it was reported, or found at first */
+	const char *swept_why; /* static; NULL: by inotify */
+	bool is_pending;
+	uint64_t seen_sum; /* when it was last looked at while pending */
+	ev_timer quiet;
+	double pending_since; /* on the loop's clock */
+};
+
+/* Watches from now on, against what is there now. */
+struct watch_tree *watch_tree_create(
+	struct tree_host *host, const char *key, json_t *order);
+void watch_tree_destroy(struct watch_tree *t);
+/* Takes what is there now as known, and reports nothing of it. */
+void watch_tree_adopt(struct watch_tree *t);
+/* Looks without having been notified: a sweep, or to see whether inotify
+ * notices everything here; then it is swept from now on. */
+void watch_tree_look(struct watch_tree *t);
+/* Something changed somewhere. */
+void watch_tree_suspect(struct watch_tree *t);

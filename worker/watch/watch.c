@@ -1,0 +1,306 @@
+/* watch: see the header. */
+#include "worker/watch/watch.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/launch.h"
+#include "proto/util/buffer.h"
+#include "proto/util/clock.h"
+#include "proto/util/memory.h"
+#include "worker/watch/tree.h"
+
+#define SWEEP_S 2.0
+/* How often inotify is checked: file systems exist that are silent and look
+ * like others. */
+#define CHECK_S 30.0
+#define SHARE 100 /* a sweep takes at most that part of a core */
+
+struct watch {
+	struct tree_host host;
+	int fd;
+	ev_io readable, changed;
+	ev_timer sweep, check;
+	struct buffer in;
+	struct list trees; /* struct watch_tree.node */
+	bool has_failed;
+};
+
+/* ---- reports ---- */
+
+static void
+report(struct watch *w, json_t *line)
+{
+	char *text = json_dumps(line, JSON_COMPACT);
+	size_t length = text ? strlen(text) : 0, done = 0;
+
+	json_decref(line);
+	if (text)
+		text[length++] = '\n'; /* instead of the NUL */
+	while (done < length) {
+		ssize_t n = write(w->fd, text + done, length - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			w->has_failed = true;
+			ev_break(w->host.loop, EVBREAK_ALL);
+			break;
+		}
+		done += (size_t)n;
+	}
+	free(text);
+}
+
+static struct watch *
+watch_of(const struct watch_tree *t)
+{
+	return container_of(t->host, struct watch, host);
+}
+
+static void start_timers(struct watch *w);
+
+static void
+on_mode(struct watch_tree *t)
+{
+	json_t *line = json_pack("{s:s, s:s}", "mode", t->key, "how",
+		t->swept_why ? "sweep" : "inotify");
+
+	if (t->swept_why)
+		json_object_set_new(line, "why", json_string(t->swept_why));
+	report(watch_of(t), line);
+	start_timers(watch_of(t));
+}
+
+static void
+on_pending(struct watch_tree *t)
+{
+	report(watch_of(t), json_pack("{s:s}", "pending", t->key));
+}
+
+static void
+on_calm(struct watch_tree *t)
+{
+	report(watch_of(t), json_pack("{s:s}", "calm", t->key));
+}
+
+/* A name that is not UTF-8 is left out. */
+static void
+on_changed(struct watch_tree *t, const char *file, size_t count)
+{
+	json_t *line = json_pack("{s:s, s:I, s:b}", "changed", t->key, "count",
+		(json_int_t)count, "missing", t->known.is_missing);
+
+	json_object_set_new(line, "file", json_string(file));
+	report(watch_of(t), line);
+}
+
+/* ---- sweeps ---- */
+
+/* Looks at all trees of that mode; returns how long to wait for the next time.
+ */
+static double
+look_at_all(struct watch *w, bool swept, double pause_s)
+{
+	uint64_t begun_us = clock_us();
+	double took_s;
+
+	list_for_each (node, &w->trees) {
+		struct watch_tree *t =
+			container_of(node, struct watch_tree, node);
+
+		if ((t->swept_why != NULL) == swept)
+			watch_tree_look(t);
+	}
+	took_s = (double)(clock_us() - begun_us) / 1e6;
+	return took_s * SHARE > pause_s ? took_s * SHARE : pause_s;
+}
+
+static bool
+has_any(const struct watch *w, bool swept)
+{
+	list_for_each (node, &w->trees)
+		if ((container_of(node, struct watch_tree, node)->swept_why !=
+			    NULL) == swept)
+			return true;
+	return false;
+}
+
+static void
+restart(struct watch *w, ev_timer *timer, double wait_s)
+{
+	ev_timer_stop(w->host.loop, timer);
+	ev_now_update(w->host.loop);
+	ev_timer_set(timer, wait_s, 0);
+	ev_timer_start(w->host.loop, timer);
+}
+
+static void
+on_sweep(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct watch *w = container_of(timer, struct watch, sweep);
+	double wait_s = look_at_all(w, true, SWEEP_S);
+
+	if (has_any(w, true))
+		restart(w, timer, wait_s);
+}
+
+static void
+on_check(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct watch *w = container_of(timer, struct watch, check);
+	double wait_s = look_at_all(w, false, CHECK_S);
+
+	if (has_any(w, false))
+		restart(w, timer, wait_s);
+}
+
+static void
+start_timers(struct watch *w)
+{
+	if (!ev_is_active(&w->sweep) && has_any(w, true))
+		restart(w, &w->sweep, SWEEP_S);
+	if (!ev_is_active(&w->check) && has_any(w, false))
+		restart(w, &w->check, CHECK_S);
+}
+
+static void
+on_events(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct watch *w = container_of(io, struct watch, changed);
+
+	if (notify_read(w->host.notify))
+		return;
+	list_for_each (node, &w->trees)
+		watch_tree_suspect(container_of(node, struct watch_tree, node));
+}
+
+/* ---- orders ---- */
+
+static struct watch_tree *
+find(const struct watch *w, const char *key)
+{
+	list_for_each (node, &w->trees) {
+		struct watch_tree *t =
+			container_of(node, struct watch_tree, node);
+
+		if (!strcmp(t->key, key))
+			return t;
+	}
+	return NULL;
+}
+
+static void
+begin(struct watch *w, const char *key, json_t *order)
+{
+	struct watch_tree *t;
+
+	watch_tree_destroy(find(w, key));
+	t = watch_tree_create(&w->host, key, order);
+	list_append(&w->trees, &t->node);
+	start_timers(w);
+}
+
+static void
+adopt(struct watch *w, const char *key)
+{
+	struct watch_tree *t = find(w, key);
+
+	if (t)
+		watch_tree_adopt(t);
+	report(w, json_pack("{s:s}", "adopted", key));
+}
+
+static int
+obey(struct watch *w, json_t *order)
+{
+	const char *key;
+
+	if ((key = json_string_value(json_object_get(order, "watch"))))
+		begin(w, key, order);
+	else if ((key = json_string_value(json_object_get(order, "forget"))))
+		watch_tree_destroy(find(w, key));
+	else if ((key = json_string_value(json_object_get(order, "adopt"))))
+		adopt(w, key);
+	else
+		return -1;
+	return 0;
+}
+
+static int
+obey_line(struct watch *w, const char *text, size_t length)
+{
+	json_t *order = json_loadb(text, length, 0, NULL);
+	int result = order ? obey(w, order) : -1;
+
+	json_decref(order);
+	return result;
+}
+
+static void
+obey_all(struct watch *w)
+{
+	const char *end;
+
+	while (!w->has_failed && (end = memchr(buffer_bytes(&w->in), '\n',
+					  buffer_length(&w->in)))) {
+		const char *at = (const char *)buffer_bytes(&w->in);
+		size_t length = (size_t)(end - at);
+
+		if (obey_line(w, at, length) < 0)
+			w->has_failed = true;
+		buffer_consume(&w->in, length + 1);
+	}
+}
+
+static void
+on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct watch *w = container_of(io, struct watch, readable);
+	ssize_t n = read(w->fd, buffer_reserve(&w->in, 64 * 1024), 64 * 1024);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n > 0) {
+		buffer_commit(&w->in, (size_t)n);
+		obey_all(w);
+	}
+	if (n <= 0 || w->has_failed)
+		ev_break(loop, EVBREAK_ALL);
+}
+
+/* ---- the process ---- */
+
+int
+watch_run(int fd)
+{
+	struct watch w = {.fd = fd,
+		.host = {.on_mode = on_mode,
+			.on_pending = on_pending,
+			.on_calm = on_calm,
+			.on_changed = on_changed}};
+
+	w.host.loop = ev_loop_new(EVFLAG_AUTO);
+	w.host.notify = notify_create();
+	list_init(&w.trees);
+	ev_timer_init(&w.sweep, on_sweep, 0, 0);
+	ev_timer_init(&w.check, on_check, 0, 0);
+	ev_io_init(&w.readable, on_readable, fd, EV_READ);
+	ev_io_start(w.host.loop, &w.readable);
+	if (w.host.notify) {
+		ev_io_init(&w.changed, on_events, notify_fd(w.host.notify),
+			EV_READ);
+		ev_io_start(w.host.loop, &w.changed);
+	}
+	ev_run(w.host.loop, 0);
+	list_for_each_safe (node, &w.trees)
+		watch_tree_destroy(container_of(node, struct watch_tree, node));
+	notify_destroy(w.host.notify);
+	buffer_finish(&w.in);
+	ev_loop_destroy(w.host.loop);
+	return w.has_failed ? -1 : 0;
+}
