@@ -6,7 +6,7 @@
 
 static const char *const own_words[] = {"channel", "command", "config",
 	"gateway", "hold", "hook", "message", "plugin", "reload", "routes",
-	"schedule", "service", "tool", "worker"};
+	"schedule", "service", "tool", "watch", "worker"};
 static const char *const transient_words[] = {"command", "message", "tool"};
 static const char *const filterable[] = {"command.before", "message.inbound",
 	"message.sending", "tool.after", "tool.before"};

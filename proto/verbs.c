@@ -16,9 +16,6 @@ const struct outcome_row outcome_rows[OUTCOME_COUNT] = {
 #undef X
 };
 
-/* Verbs that are promised and not there yet: refused by name. */
-static const char *const planned[] = {"watch"};
-
 const char *
 verb_role_name(enum verb_role role)
 {
@@ -45,13 +42,4 @@ verb_by_alias(const char *alias)
 		if (verb_rows[i].alias && !strcmp(verb_rows[i].alias, alias))
 			return (enum verb)i;
 	return VERB_UNKNOWN;
-}
-
-bool
-verb_is_planned(const char *name)
-{
-	for (size_t i = 0; i < sizeof(planned) / sizeof(*planned); i++)
-		if (!strcmp(planned[i], name))
-			return true;
-	return false;
 }

@@ -83,8 +83,6 @@ extern const struct verb_row verb_rows[VERB_COUNT];
 const char *verb_role_name(enum verb_role role);
 enum verb verb_by_name(const char *name);
 enum verb verb_by_alias(const char *alias);
-/* A verb that is planned but does not exist yet ("watch"). */
-bool verb_is_planned(const char *name);
 
 /* How a call ended: X(ENUM, "text in the answer", exit code of supctl, HTTP
  * status). Exit codes 3 (supd not running) and 130 (^C) are supctl's own. */

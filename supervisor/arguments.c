@@ -14,7 +14,10 @@ const struct argp_option argument_rows[] = {
 		"check the configuration and manifests, print every problem, "
 		"start nothing",
 		0},
-	{"watch", ARGUMENT_WATCH, 0, 0, "not supported yet", 0},
+	{"watch", ARGUMENT_WATCH, 0, 0,
+		"watch all plugins and the configuration, and reload what "
+		"changes",
+		0},
 	{"runtime-dir", ARGUMENT_RUNTIME, "DIR", 0,
 		"where the control socket is", 0},
 	{"state-dir", ARGUMENT_STATE, "DIR", 0,

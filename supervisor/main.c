@@ -28,7 +28,7 @@ parse(int key, char *value, struct argp_state *state)
 		a->check = true;
 		return 0;
 	case ARGUMENT_WATCH:
-		argp_error(state, "--watch is not supported yet");
+		a->options.watch = true;
 		return 0;
 	case ARGUMENT_RUNTIME:
 		a->options.runtime_dir = value;

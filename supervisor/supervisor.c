@@ -27,6 +27,7 @@
 #include "supervisor/schedule/schedule.h"
 #include "supervisor/supervisor_parts.h"
 #include "supervisor/apply/roster.h"
+#include "supervisor/watch/watch.h"
 
 /* Slack on top of the longest stop_timeout before a stop is cut short. */
 #define STOP_SLACK_S 2.0
@@ -207,8 +208,7 @@ on_signal(struct ev_loop *loop, ev_signal *signal, int events)
 	(void)events;
 	switch (signal->signum) {
 	case SIGHUP:
-		if (!s->stopping)
-			supervisor_on_hup(s);
+		supervisor_on_change(s, "hup");
 		break;
 	case SIGUSR1:
 		reopen_logs(s);
@@ -322,6 +322,12 @@ open_folders(struct supervisor *s, struct error *err)
 	return result;
 }
 
+static void
+on_config_changed(void *user)
+{
+	supervisor_on_change(user, "watch");
+}
+
 static int
 open_gateway(struct supervisor *s, struct error *err)
 {
@@ -340,6 +346,10 @@ open_gateway(struct supervisor *s, struct error *err)
 	channels_create(&s->gateway);
 	schedules_create(&s->gateway);
 	supervisor_serve_applies(s);
+	watch_create(
+		&s->gateway, &(struct watch_options){.all = s->options->watch,
+				     .on_config = on_config_changed,
+				     .user = s});
 	s->gateway.history = history_open(s->runtime.state_dir);
 	s->gateway.next_reload = history_last_number(s->gateway.history);
 	return 0;
@@ -379,6 +389,7 @@ start(struct supervisor *s, struct error *err)
 		s->runtime.runtime_dir);
 	supervisor_watch_ready(s);
 	roster_start(&s->gateway);
+	watch_refresh(s->gateway.watch);
 	return 0;
 }
 
@@ -391,6 +402,7 @@ finish(struct supervisor *s)
 		http_server_destroy(s->http);
 		page_press_destroy(s->gateway.pages);
 		slices_destroy(s->gateway.slices);
+		watch_destroy(s->gateway.watch);
 		roster_finish(&s->gateway);
 		channels_destroy(s->gateway.channels);
 		events_destroy(s->gateway.events);

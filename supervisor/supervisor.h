@@ -13,6 +13,7 @@ struct supervisor_options {
 	const char *runtime_dir,
 		*state_dir; /* NULL: the config's, then the default */
 	bool level_is_set, format_is_set; /* flags win over the config */
+	bool watch; /* everything, whatever the file says */
 	enum log_level level;
 	enum log_format format;
 };

@@ -125,11 +125,14 @@ burst_is_over(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 void
-supervisor_on_hup(struct supervisor *s)
+supervisor_on_change(struct supervisor *s, const char *trigger)
 {
 	bool is_burst = ev_is_active(&s->hup_quiet);
 
-	s->hup.trigger = "hup";
+	if (s->stopping)
+		return;
+	if (!s->hup_is_asked)
+		s->hup.trigger = trigger;
 	s->hup.on_done = hup_done;
 	if (!is_burst)
 		s->burst_ms = clock_ms();

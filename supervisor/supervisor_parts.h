@@ -53,8 +53,9 @@ void supervisor_watch_ready(struct supervisor *s);
 void supervisor_forget_ready(struct supervisor *s); /* the loop ends */
 
 /* ---- supervisor_apply.c ---- */
-/* HUP: asks for an apply, or with `on_sighup: advise` for a plan of one. */
-void supervisor_on_hup(struct supervisor *s);
+/* HUP, or a watched file of the configuration: asks for an apply, or with
+ * `on_sighup: advise` for a plan of one. trigger: static. */
+void supervisor_on_change(struct supervisor *s, const char *trigger);
 void supervisor_forget_hups(struct supervisor *s); /* the loop ends */
 /* Gives the gateway the supervisor's part of an apply. */
 void supervisor_serve_applies(struct supervisor *s);

@@ -139,7 +139,7 @@ struct plugin_config {
 	char *id;
 	char *use; /* package name */
 	bool enabled, required;
-	bool watch; /* false until watching is supported */
+	bool watch; /* a change of its package reloads it */
 	bool reload_with_required;
 	bool resend_unknown;	   /* of its channels */
 	char *mount;		   /* "/bot-a", or "" */

@@ -221,6 +221,41 @@ static const struct schema_table state_table = {
 			{0}},
 };
 
+#define WATCH_ROW(member)                                                      \
+	.name = #member, .offset = offsetof(struct manifest, watch.member) -   \
+				   offsetof(struct manifest, watch)
+
+static const struct schema_table watch_table = {
+	.rows =
+		(const struct schema_row[]){
+			{WATCH_ROW(include), .type = SCHEMA_TEXTS, .min = 1,
+				.doc = "Patterns of the files that count; "
+				       "without one: `[\"*\"]`."},
+			{WATCH_ROW(ignore), .type = SCHEMA_TEXTS, .min = 1,
+				.doc = "Patterns of files and folders that do "
+				       "not; without one: `[\"__pycache__\", "
+				       "\".*\"]`."},
+			{WATCH_ROW(also), .type = SCHEMA_TEXTS, .min = 1,
+				.doc = "Files and folders elsewhere that are "
+				       "watched too, as those of which the "
+				       "package is built; relative to it."},
+			{WATCH_ROW(run), .type = SCHEMA_TEXTS, .min = 1,
+				.doc = "A program and its arguments, run in "
+				       "the package's folder before the "
+				       "reload, which follows if it exits "
+				       "with 0."},
+			{.name = "run_timeout",
+				.type = SCHEMA_DURATION,
+				.offset = offsetof(struct manifest,
+						  watch.run_timeout_ms) -
+					  offsetof(struct manifest, watch),
+				.min = 1000,
+				.max = 3600 * 1000,
+				.fallback = "5m",
+				.doc = "How long it may take."},
+			{0}},
+};
+
 const struct schema_table manifest_table = {
 	.bytes = sizeof(struct manifest),
 	.check = check_whole,
@@ -258,10 +293,8 @@ const struct schema_table manifest_table = {
 			.check = check_share,
 			.doc = "Names to link into the staged copy instead of "
 			       "copying them."},
-		{.name = "watch",
-			.type = SCHEMA_OWN,
-			.later = true,
-			.doc = "Which files to watch."},
+		{ROW(watch), .type = SCHEMA_SECTION, .table = &watch_table,
+			.doc = "What is watched, if the plugin is."},
 		{ROW(link), .type = SCHEMA_CHOICE, .choices = link_words,
 			.fallback = "nng",
 			.doc = "How a C plugin's worker connects to supd."},

@@ -41,6 +41,13 @@ struct manifest {
 	/* where each id stands in `file` */
 	struct config_position *requires_at;
 	struct text_list share; /* names in the package folder */
+	struct manifest_watch {
+		/* Without items: the defaults, see the table of keys. */
+		struct text_list include, ignore;
+		struct text_list also; /* paths, relative to the package */
+		struct text_list run;  /* program and arguments, or none */
+		uint32_t run_timeout_ms;
+	} watch;
 	bool link_is_set;
 	int link;		  /* enum config_link, if link_is_set */
 	json_t *settings;	  /* an object: defaults */

@@ -346,8 +346,9 @@ static const struct schema_table reload_table = {
 			.offset = offsetof(struct config, reload.watch) -
 				  offsetof(struct config, reload),
 			.fallback = "false",
-			.later = true,
-			.doc = "Whether packages are watched at all."},
+			.doc = "Whether anything is watched: the configuration "
+			       "and its `${file:}`, and the packages of "
+			       "plugins with `watch`."},
 		{.name = "debounce",
 			.type = SCHEMA_DURATION,
 			.offset = offsetof(struct config, reload.debounce_ms) -
@@ -355,8 +356,9 @@ static const struct schema_table reload_table = {
 			.min = 10 * MS,
 			.max = HOUR,
 			.fallback = "500ms",
-			.later = true,
-			.doc = "Time without further changes before a reload."},
+			.doc = "Time without further changes before a reload "
+			       "by `watch`; at most ten times as long for "
+			       "files that keep changing."},
 		{0}},
 };
 
@@ -411,8 +413,9 @@ const struct schema_table plugin_table = {
 			.doc = "Whether supd becomes ready only when the "
 			       "plugin serves."},
 		{ROW(plugin_config, watch), .type = SCHEMA_BOOL,
-			.fallback = "false", .later = true,
-			.doc = "Whether a change of its package reloads it."},
+			.fallback = "false",
+			.doc = "Whether a change of its package reloads it, if "
+			       "`reload.watch` allows that."},
 		{ROW(plugin_config, requires), .type = SCHEMA_TEXTS,
 			.check = check_requires,
 			.doc = "Ids of plugins that start before it."},

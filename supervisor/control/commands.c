@@ -198,10 +198,7 @@ command_run(
 			"gives one",
 			caller_name(call));
 	else if (verb == VERB_UNKNOWN)
-		command_fail(call, OUTCOME_BAD_CALL,
-			verb_is_planned(verb_name)
-				? "'%.40s' is not supported yet"
-				: "unknown command '%.40s'",
+		command_fail(call, OUTCOME_BAD_CALL, "unknown command '%.40s'",
 			verb_name);
 	else if ((int)call->role < (int)verb_rows[verb].role)
 		command_fail(call, OUTCOME_DENIED,

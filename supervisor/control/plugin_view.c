@@ -12,6 +12,7 @@
 #include "supervisor/plugin/usage.h"
 #include "supervisor/reload/reload.h"
 #include "supervisor/schedule/schedule.h"
+#include "supervisor/watch/watch.h"
 
 #define SERVICES_MAX 16	     /* in a row of status */
 #define SERVICES_ALL_MAX 512 /* of one plugin */
@@ -105,7 +106,7 @@ plugin_view_status(const struct plugin *p)
 	put_text(row, "state", plugin_state_text(state));
 	put_flag(row, "enabled", p->enabled);
 	put_text(row, "enabledBy",
-		p->store.enabled_by_person ? "person" : "config");
+		p->store.enabled.by_person ? "person" : "config");
 	put_number_or_null(row, "generation", w ? w->generation : 0);
 	put_number_or_null(row, "pid", w ? (uint64_t)w->pid : 0);
 	if (w && w->serving_ms)
@@ -128,6 +129,7 @@ plugin_view_status(const struct plugin *p)
 	put_text(row, "runsOlder",
 		plugin_runs_older(p) ? p->older_reason : NULL);
 	put_running(row, w, SERVICES_MAX);
+	json_object_set_new(row, "watch", watch_view(p->gateway->watch, p));
 	json_object_set_new(row, "take", services_take_view(w));
 	return row;
 }

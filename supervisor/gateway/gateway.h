@@ -19,6 +19,7 @@ struct channel_life;
 struct events;
 struct page_press;
 struct slices;
+struct watch;
 
 /* Why an HTTP request was refused before it reached a plugin: X(ENUM, "name in
  * metrics", status). A status without a row counts as OTHER. */
@@ -187,6 +188,7 @@ struct gateway {
 	/* The same for a plugin with sends_wait. */
 	void (*on_sends)(struct gateway *g, struct plugin *p);
 	struct channels *channels; /* channel/; NULL in tests */
+	struct watch *watch;	   /* watch/; NULL in tests */
 	/* A worker sent `call` on the wire; NULL: all calls are refused. */
 	void (*on_call)(
 		struct gateway *g, struct worker *w, const struct message *m);

@@ -14,7 +14,7 @@
 
 /* How long a verdict waits for the exit of a failing candidate, so that the
  * receipt has the exit status and the last lines. */
-#define EXIT_WAIT_MS 40
+#define EXIT_WAIT_MS 200
 
 bool
 reload_is_urgent(const struct reload *r)
@@ -22,7 +22,8 @@ reload_is_urgent(const struct reload *r)
 	const struct plugin *p = r->plugin;
 
 	if (plugin_serving(p) || !strcmp(r->trigger, "supctl") ||
-		!strcmp(r->trigger, "http") || !strcmp(r->trigger, "session"))
+		!strcmp(r->trigger, "http") || !strcmp(r->trigger, "session") ||
+		!strcmp(r->trigger, "watch"))
 		return true;
 	/* only the first time: a plugin that hangs again waits like a first
 	 * start */

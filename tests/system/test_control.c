@@ -193,8 +193,8 @@ Test(control, exit_codes_are_those_of_the_contract)
 	ctl_destroy(ctl_expect(g, 2, "status", "--force", NULL));
 	ctl_destroy(ctl_expect(g, 2, "reload", "--no-such", "fault", NULL));
 	ctl_destroy(ctl_expect(g, 5, "reload", "other", NULL));
-	c = ctl_expect(g, 2, "watch", "on", "fault", NULL);
-	cr_expect(strstr(c->err, "not supported yet"), "%s", c->err);
+	c = ctl_expect(g, 1, "watch", "on", "fault", NULL);
+	cr_expect(strstr(c->err, "reload.watch is false"), "%s", c->err);
 	ctl_destroy(c);
 	cr_expect_eq(ctl_status_number(g, "fault", "generation"), 1);
 	run_end(g);

@@ -70,7 +70,6 @@ Test(flags, of_supd_that_start_nothing)
 	EXPECT(2, T("extra"), "supervisor/supd extra");
 	EXPECT(2, T("loud"), "supervisor/supd --log-level loud");
 	EXPECT(2, T("xml"), "supervisor/supd --log-format xml");
-	EXPECT(2, T("not supported yet"), "supervisor/supd --watch");
 	EXPECT(1, T("/no/such.yaml"), "supervisor/supd -c /no/such.yaml");
 	EXPECT(1, T("/no/such.yaml"),
 		"supervisor/supd --check -c /no/such.yaml");

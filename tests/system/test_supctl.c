@@ -394,6 +394,18 @@ try_new(struct gateway_run *g)
 }
 
 static void
+try_watch(struct gateway_run *g)
+{
+	struct ctl *c = ctl_expect(g, 0, "watch", "status", NULL);
+
+	cr_expect_eq(json_array_size(ctl_at(c, "plugins")), 3);
+	cr_expect(strstr(ctl_text(c, "gate"), "reload.watch"), "%s", c->out);
+	ctl_destroy(c);
+	ctl_destroy(ctl_expect(g, 1, "watch", "on", "hello", NULL));
+	ctl_destroy(ctl_expect(g, 0, "watch", "off", "hello", NULL));
+}
+
+static void
 try_completion(struct gateway_run *g)
 {
 	char *out = shell_expect(g, 0, "$SUPCTL completion ids");
@@ -439,6 +451,7 @@ static trial *const verb_trials[VERB_COUNT] = {
 	[VERB_PLAN] = try_plan,
 	[VERB_APPLY] = try_apply,
 	[VERB_SCAN] = try_scan,
+	[VERB_WATCH] = try_watch,
 	[VERB_LOGS] = try_logs,
 	[VERB_CALL] = try_call,
 	[VERB_EMIT] = try_emit,

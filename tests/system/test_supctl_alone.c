@@ -37,6 +37,7 @@ static const char *const samples[VERB_COUNT][5] = {
 	[VERB_PLAN] = {"plan"},
 	[VERB_APPLY] = {"apply"},
 	[VERB_SCAN] = {"scan"},
+	[VERB_WATCH] = {"watch", "on", "fault"},
 	[VERB_LOGS] = {"logs", "fault"},
 	[VERB_CALL] = {"call", "tool", "fault"},
 	[VERB_X] = {"x"},
@@ -267,7 +268,7 @@ Test(supctl_alone, usage_errors_are_one_document_with_json)
 		{"status", "--force"}, {"reload"}, {"reload", "a", "--all"},
 		{"reload", "a", "--wait", "forever"}, {"show"},
 		{"show", "a", "b"}, {"--timeout", "soon", "status"},
-		{"watch", "on", "a"}, {"call", "tool"},
+		{"watch", "on"}, {"watch", "up", "a"}, {"call", "tool"},
 		{"call", "tool", "x", "{"}, {"emit", "x", "{"},
 		{"token", "old"}, {"token", "new", "a b"}, {"new", "perl", "x"},
 		{"new", "c", "../x"}, {"completion", "csh"}, {"show", "\xff"},
@@ -281,8 +282,6 @@ Test(supctl_alone, usage_errors_are_one_document_with_json)
 			2, "");
 	check_error(
 		ctl_run(g, "reload", "a", "--all", NULL), 2, "reload takes");
-	check_error(
-		ctl_run(g, "watch", "on", "a", NULL), 2, "not supported yet");
 	run_forget(g);
 }
 

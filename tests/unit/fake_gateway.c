@@ -6,6 +6,7 @@
 
 #include "proto/util/memory.h"
 #include "proto/value.h"
+#include "supervisor/watch/watch.h"
 #include "supervisor/apply/enable.h"
 #include "proto/util/clock.h"
 #include "supervisor/control/page.h"
@@ -544,4 +545,28 @@ enum stored_state
 stored_state_by_name(struct bytes name)
 {
 	return STORED_STATE_COUNT;
+}
+
+json_t *
+watch_view(const struct watch *w, const struct plugin *p)
+{
+	return json_null();
+}
+
+json_t *
+watch_view_config(const struct watch *w)
+{
+	return json_null();
+}
+
+const char *
+watch_gate(const struct watch *w)
+{
+	return NULL;
+}
+
+int
+watch_decide(struct watch *w, struct plugin *p, bool on, struct error *err)
+{
+	return error_set(err, "nothing is watched");
 }

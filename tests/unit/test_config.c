@@ -257,15 +257,10 @@ static const struct {
 	{"reload: {on_sighup: advice}\n",
 		"t.yaml:1:21: 'on_sighup' must be one of apply, advise; did "
 		"you mean 'advise'?\n"},
-	{"reload: {watch: true}\n",
-		"t.yaml:1:17: 'watch' is not supported yet; only false works "
-		"so far\n"},
-	{"reload: {debounce: 1s}\n",
-		"t.yaml:1:20: 'debounce' is not supported yet; only 500ms "
-		"works so far\n"},
-	{"plugins: {a: {watch: true}}\n",
-		"t.yaml:1:22: 'watch' is not supported yet; only false works "
-		"so far\n"},
+	{"reload: {watch: on, debounce: 1}\n",
+		"t.yaml:1:17: 'watch' must be true or false\n"
+		"t.yaml:1:31: 'debounce' must be a time such as 500ms, 10s, "
+		"5m or 1h\n"},
 	{"plugins: {a: {sandbox: {}}}\n",
 		"t.yaml:1:24: 'sandbox' is not supported yet\n"},
 	/* several at once, in the order of the file */

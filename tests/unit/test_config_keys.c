@@ -57,15 +57,15 @@ static const struct key file_keys[] = {
 	{"messages.keep", "7h", false},
 	{"messages.max", "7GiB", false},
 	{"messages.sync", "normal", false},
-	{"reload.watch", "true", true},
-	{"reload.debounce", "7s", true},
+	{"reload.watch", "true", false},
+	{"reload.debounce", "7s", false},
 };
 
 static const struct key plugin_keys[] = {
 	{"use", "b", false},
 	{"enabled", "false", false},
 	{"required", "true", false},
-	{"watch", "true", true},
+	{"watch", "true", false},
 	{"requires", "[other]", false},
 	{"reload_with_required", "true", false},
 	{"resend_unknown", "true", false},
@@ -117,7 +117,11 @@ static const struct key manifest_keys[] = {
 	{"link", NULL, false},
 	{"settings", NULL, false},
 	{"reload", "exclusive", false},
-	{"watch", "{include: [\"*\"]}", true},
+	{"watch.include", NULL, false},
+	{"watch.ignore", NULL, false},
+	{"watch.also", NULL, false},
+	{"watch.run", NULL, false},
+	{"watch.run_timeout", NULL, false},
 	{"sandbox", "{}", true},
 };
 

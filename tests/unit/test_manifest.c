@@ -47,8 +47,11 @@ static const struct {
 		"p/plugin.yaml:4:17: 'export' must be true or false\n"
 		"p/plugin.yaml:4:29: 'version' must be from 1 to 2147483647\n"
 		"p/plugin.yaml:5:12: 'configure' must be true or false\n"},
-	{"+exec: [x]\nwatch: {}\nsandbox: {}\n",
-		"p/plugin.yaml:4:8: 'watch' is not supported yet\n"
+	{"+exec: [x]\nwatch: {inclde: [a], run_timeout: 1}\nsandbox: {}\n",
+		"p/plugin.yaml:4:9: unknown key 'inclde'; did you mean "
+		"'include'?\n"
+		"p/plugin.yaml:4:35: 'run_timeout' must be a time such as "
+		"500ms, 10s, 5m or 1h\n"
 		"p/plugin.yaml:5:10: 'sandbox' is not supported yet\n"},
 	{"+exec: [x]\nhealth: {prob: []}\n",
 		"p/plugin.yaml:4:10: unknown key 'prob'; did you mean "

@@ -32,7 +32,6 @@ Test(supctl_options, refuses_what_it_cannot_do)
 		{"", "a verb is missing"},
 		{"frob", "unknown verb 'frob'"},
 		{"realod", "unknown verb 'realod'; did you mean 'reload'?"},
-		{"watch hello", "'watch' is not supported yet"},
 		{"help frob", "unknown verb 'frob'"},
 		{"status --frob", "unknown option --frob"},
 		{"status -z", "unknown option -z"},

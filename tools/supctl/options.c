@@ -127,8 +127,6 @@ read_verb(struct options *o, const char *name, struct error *err)
 		o->verb = verb_by_alias(name);
 	if (o->verb != VERB_UNKNOWN)
 		return 0;
-	if (verb_is_planned(name))
-		return error_set(err, "'%s' is not supported yet", name);
 	near_init(&near, name);
 	for (int i = 0; i < VERB_COUNT; i++)
 		near_offer(&near, verb_rows[i].name);

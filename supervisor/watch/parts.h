@@ -1,0 +1,119 @@
+/* parts: the inside of the room, for its own files: watch (what is watched),
+ * order (how the child is told), process (the child), round (from a change to
+ * the verdict), build (the program that runs before a reload), view. */
+#pragma once
+
+#include "proto/util/buffer.h"
+#include "proto/util/map.h"
+#include "supervisor/ops/journal.h"
+#include "supervisor/plugin/child.h"
+#include "supervisor/plugin/survey.h"
+#include "supervisor/reload/reload.h"
+#include "supervisor/watch/watch.h"
+
+/* A report of the child is a line of at most that; it is killed otherwise. */
+#define WATCH_LINE_MAX (64 * 1024)
+#define WATCH_PAUSE_MIN_S 0.1 /* before the child is started again */
+#define WATCH_PAUSE_MAX_S 30.0
+#define WATCH_SURVEY_MS 60000
+#define WATCH_OUTPUT_MAX (16 * 1024) /* of a build: the last of it are kept */
+/* Rounds in a row without a new change from outside: a build that changes what
+ * it is built from would run for ever. */
+#define WATCH_ROUNDS_MAX 2
+
+#define WATCH_CONFIG_KEY "/" /* no id of a plugin */
+
+enum watch_step {
+	WATCH_IDLE,
+	WATCH_QUEUED, /* another build runs */
+	WATCH_BUILDING,
+	WATCH_ADOPTING, /* what the build made is no change */
+	WATCH_COMPARING,
+	WATCH_RELOADING,
+	WATCH_AWAITING, /* another transaction of the plugin */
+};
+
+struct watch_build {
+	struct child child;
+	struct wheel_timer deadline;
+	struct buffer said;
+	bool is_late;
+};
+
+/* One plugin that is watched, or the configuration. */
+struct watched {
+	struct list node;
+	struct watch *watch;
+	char *key;	      /* the plugin's id */
+	char *order;	      /* as the child has it; NULL: not yet */
+	bool is_wanted;	      /* mark of a refresh */
+	bool is_pending;      /* the child waits until the files are quiet */
+	bool is_missing;      /* the package is gone */
+	char how[16];	      /* "inotify", "sweep"; "": not known yet */
+	char why[160];	      /* of a sweep */
+	char file[256];	      /* of the last change that counted */
+	uint64_t changed_ms;  /* its wall clock; 0: there was none */
+	enum watch_step step; /* of the round; the configuration has none */
+	bool is_again;	      /* another change came meanwhile */
+	unsigned rounds;      /* in a row */
+	struct watch_build build;
+	struct survey *survey;
+	struct reload_watcher reload;
+};
+
+struct watch {
+	struct gateway *gateway;
+	struct watch_options options;
+	struct list all;	/* struct watched.node */
+	struct map by_key;	/* the same */
+	struct watched *config; /* in `all`, or NULL */
+	struct journal_reader reader;
+	ev_timer refresh; /* in the next turn */
+	struct child child;
+	int fd; /* -1: no child */
+	ev_io readable;
+	ev_io writable;
+	struct buffer in, out;
+	ev_timer respawn;
+	double pause_s;
+	bool has_restarted;	  /* what happened meanwhile is not known */
+	struct watched *building; /* one build at a time, or NULL */
+};
+
+/* ---- watch.c ---- */
+struct watched *watch_find(const struct watch *w, const char *key);
+struct plugin *watched_plugin(const struct watched *d); /* NULL: gone */
+/* Whether a plugin is to be watched, apart from the gate. */
+bool watch_wants(const struct watch *w, const struct plugin *p);
+
+/* ---- order.c ---- */
+/* A line for the child, which the caller frees; NULL: there is nothing to
+ * watch. */
+char *order_of_plugin(const struct watch *w, const struct plugin *p);
+char *order_of_config(const struct watch *w);
+/* The `watch` of its manifest; NULL: it is not known. */
+const struct manifest_watch *order_manifest(const struct plugin *p);
+
+/* ---- process.c ---- */
+/* Starts the child if there is none. */
+void process_need(struct watch *w);
+void process_send(struct watch *w, const char *line);
+void process_order(struct watch *w, const char *verb, const char *key);
+void process_stop(struct watch *w);
+
+/* ---- round.c ---- */
+/* Files of the plugin have changed. */
+void round_begin(struct watched *d);
+/* The plugin's other transaction may be over. */
+void round_retry(struct watched *d);
+void round_adopted(struct watched *d);
+void round_built(struct watched *d, bool is_good);
+/* Begins a build that waits for its turn, if there is one. */
+void round_build_next(struct watch *w);
+void round_abandon(struct watched *d);
+
+/* ---- build.c ---- */
+/* round_built() follows, not before this returns. -1: it could not begin. */
+int build_begin(struct watched *d, struct plugin *p,
+	const struct manifest_watch *m, struct error *err);
+void build_abandon(struct watched *d);

@@ -1,0 +1,334 @@
+/* process: the child that watches, and what it reports. It is started with the
+ * first thing to watch, and again if it ends, with growing pauses; then all
+ * that is watched counts as changed, because nobody knows what happened in
+ * between. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proto/launch.h"
+#include "proto/util/clean.h"
+#include "proto/util/clock.h"
+#include "proto/util/log.h"
+#include "proto/util/text.h"
+#include "supervisor/gateway/news.h"
+#include "supervisor/watch/parts.h"
+
+#define READ_BYTES (64 * 1024) /* a turn */
+
+/* ---- reports ---- */
+
+static void
+note_mode(struct watched *d, const json_t *line)
+{
+	const char *how = json_string_value(json_object_get(line, "how"));
+	const char *why = json_string_value(json_object_get(line, "why"));
+	struct plugin *p = watched_plugin(d);
+	bool was_swept = !strcmp(d->how, "sweep");
+
+	text_format(d->how, sizeof(d->how), "%s", how ? how : "");
+	text_format(d->why, sizeof(d->why), "%s", why ? why : "");
+	if (!why || was_swept)
+		return;
+	log_warn("%s: files are looked at every two seconds or more, because "
+		 "%s",
+		p ? p->id : "configuration", d->why);
+	if (p)
+		news_plugin(
+			p, "watch.swept", json_pack("{s:s}", "why", d->why));
+}
+
+static void
+note_missing(struct watched *d, bool is_missing)
+{
+	struct plugin *p = watched_plugin(d);
+
+	if (is_missing && !d->is_missing && p) {
+		log_warn("%s: the package is missing: %s; its last version "
+			 "goes on",
+			p->id, p->source ? p->source : "");
+		news_plugin(p, "watch.missing",
+			json_pack("{s:s?}", "source", p->source));
+	}
+	d->is_missing = is_missing;
+}
+
+static void
+note_changed(struct watched *d, const json_t *line)
+{
+	const char *file = json_string_value(json_object_get(line, "file"));
+
+	d->is_pending = false;
+	text_format(d->file, sizeof(d->file), "%s", file ? file : "");
+	d->changed_ms = clock_wall_ms();
+	note_missing(d, json_is_true(json_object_get(line, "missing")));
+	if (d == d->watch->config) {
+		log_info("configuration: %s changed", d->file);
+		d->watch->options.on_config(d->watch->options.user);
+	} else if (!d->is_missing) {
+		round_begin(d);
+	}
+}
+
+static void
+read_line(struct watch *w, const char *text, size_t length)
+{
+	json_t *line = json_loadb(text, length, 0, NULL);
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(line, key, value)
+	{
+		const char *of = json_string_value(value);
+		struct watched *d = of ? watch_find(w, of) : NULL;
+
+		if (!d)
+			break; /* it is not watched any more */
+		if (!strcmp(key, "mode"))
+			note_mode(d, line);
+		else if (!strcmp(key, "pending"))
+			d->is_pending = true;
+		else if (!strcmp(key, "calm"))
+			d->is_pending = false;
+		else if (!strcmp(key, "changed"))
+			note_changed(d, line);
+		else if (!strcmp(key, "adopted"))
+			round_adopted(d);
+		break; /* the first key says what it is */
+	}
+	json_decref(line);
+}
+
+/* ---- the socket ---- */
+
+static void
+close_socket(struct watch *w)
+{
+	struct ev_loop *loop = w->gateway->loop;
+
+	if (w->fd < 0)
+		return;
+	ev_io_stop(loop, &w->readable);
+	ev_io_stop(loop, &w->writable);
+	close(w->fd);
+	w->fd = -1;
+	buffer_clear(&w->in);
+	buffer_clear(&w->out);
+}
+
+static void
+on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct watch *w = container_of(io, struct watch, readable);
+	ssize_t n = read(w->fd, buffer_reserve(&w->in, READ_BYTES), READ_BYTES);
+	const char *end;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		close_socket(w); /* its end follows */
+		return;
+	}
+	buffer_commit(&w->in, (size_t)n);
+	while ((end = memchr(
+			buffer_bytes(&w->in), '\n', buffer_length(&w->in)))) {
+		const char *at = (const char *)buffer_bytes(&w->in);
+		size_t length = (size_t)(end - at);
+
+		read_line(w, at, length);
+		buffer_consume(&w->in, length + 1);
+	}
+	if (buffer_length(&w->in) <= WATCH_LINE_MAX)
+		return;
+	log_error("watch: a report is too long");
+	child_kill_group(&w->child);
+}
+
+static void
+flush(struct watch *w)
+{
+	while (buffer_length(&w->out)) {
+		ssize_t n = send(w->fd, buffer_bytes(&w->out),
+			buffer_length(&w->out), MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break; /* full, or closed: its end follows */
+		buffer_consume(&w->out, (size_t)n);
+	}
+	if (buffer_length(&w->out))
+		ev_io_start(w->gateway->loop, &w->writable);
+	else
+		ev_io_stop(w->gateway->loop, &w->writable);
+}
+
+static void
+on_writable(struct ev_loop *loop, ev_io *io, int events)
+{
+	flush(container_of(io, struct watch, writable));
+}
+
+/* ---- the child ---- */
+
+static void
+send_all(struct watch *w)
+{
+	list_for_each (node, &w->all) {
+		struct watched *d = container_of(node, struct watched, node);
+
+		if (d->order)
+			process_send(w, d->order);
+	}
+}
+
+static void
+suspect_all(struct watch *w)
+{
+	list_for_each_safe (node, &w->all) {
+		struct watched *d = container_of(node, struct watched, node);
+
+		d->is_pending = false;
+		if (d->step == WATCH_ADOPTING)
+			round_adopted(d);
+		if (d != w->config)
+			round_begin(d);
+		else
+			w->options.on_config(w->options.user);
+	}
+}
+
+static void
+on_respawn(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct watch *w = container_of(timer, struct watch, respawn);
+
+	process_need(w);
+}
+
+static void
+await_respawn(struct watch *w, const char *why)
+{
+	log_error("watch: %s; starting it again in %.1f s", why, w->pause_s);
+	ev_timer_stop(w->gateway->loop, &w->respawn);
+	ev_timer_init(&w->respawn, on_respawn, w->pause_s, 0);
+	ev_timer_start(w->gateway->loop, &w->respawn);
+	w->has_restarted = true;
+	w->pause_s = w->pause_s * 2 > WATCH_PAUSE_MAX_S ? WATCH_PAUSE_MAX_S
+							: w->pause_s * 2;
+}
+
+static void
+on_end(struct child *c)
+{
+	struct watch *w = container_of(c, struct watch, child);
+	char how[80] = "", why[160];
+	int code;
+
+	child_has_ended(c, how, sizeof(how), &code);
+	child_read_rest(c);
+	child_reap(c);
+	close_socket(w);
+	text_format(why, sizeof(why), "its process has ended (%s)", how);
+	if (!list_is_empty(&w->all))
+		await_respawn(w, why);
+}
+
+static void
+on_output(struct child *c, enum child_stream stream, struct bytes bytes)
+{
+	char line[256];
+	size_t length = bytes.length < sizeof(line) - 1 ? bytes.length
+							: sizeof(line) - 1;
+
+	memcpy(line, bytes.at, length);
+	line[length] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	log_warn("watch: %s", clean_text(line, ""));
+}
+
+static const struct child_ops child_ops = {
+	.on_output = on_output,
+	.on_end = on_end,
+};
+
+static int
+spawn(struct watch *w, struct error *err)
+{
+	const char *const argv[] = {
+		w->gateway->workers.worker_program, LAUNCH_WATCH, NULL};
+	static const char *const env[] = {NULL};
+	struct child_start start = {.argv = argv, .env = env};
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return error_set_errno(err, errno, "cannot make a socket");
+	start.output = ends[1];
+	if (child_start(&w->child, &w->gateway->workers.children, &start,
+		    &child_ops, err) < 0) {
+		close(ends[0]);
+		close(ends[1]);
+		return -1;
+	}
+	close(ends[1]);
+	w->fd = ends[0];
+	ev_io_init(&w->readable, on_readable, w->fd, EV_READ);
+	ev_io_start(w->gateway->loop, &w->readable);
+	ev_io_init(&w->writable, on_writable, w->fd, EV_WRITE);
+	return 0;
+}
+
+void
+process_need(struct watch *w)
+{
+	struct error err;
+
+	if (w->child.pid || list_is_empty(&w->all))
+		return;
+	ev_timer_stop(w->gateway->loop, &w->respawn);
+	if (spawn(w, &err) < 0) {
+		await_respawn(w, err.text);
+		return;
+	}
+	send_all(w);
+	if (!w->has_restarted)
+		return;
+	w->has_restarted = false;
+	suspect_all(w);
+}
+
+void
+process_send(struct watch *w, const char *line)
+{
+	if (w->fd < 0)
+		return; /* sent when it is there */
+	buffer_append_text(&w->out, line);
+	flush(w);
+}
+
+void
+process_order(struct watch *w, const char *verb, const char *key)
+{
+	json_t *order = json_pack("{s:s}", verb, key);
+	char *text = json_dumps(order, JSON_COMPACT);
+
+	json_decref(order);
+	process_send(w, text);
+	process_send(w, "\n");
+	free(text);
+}
+
+void
+process_stop(struct watch *w)
+{
+	ev_timer_stop(w->gateway->loop, &w->respawn);
+	w->has_restarted = false;
+	w->pause_s = WATCH_PAUSE_MIN_S;
+	close_socket(w);
+	if (!w->child.pid)
+		return;
+	child_kill_group(&w->child);
+	child_reap(&w->child);
+}

@@ -1,0 +1,230 @@
+/* round: what follows a change of a plugin's files: the build, if the package
+ * has one; the comparison with what runs; the reload. One round of a plugin at
+ * a time; what changes meanwhile makes one more. */
+#include <string.h>
+
+#include "proto/util/clock.h"
+#include "proto/util/log.h"
+#include "supervisor/gateway/news.h"
+#include "supervisor/watch/parts.h"
+
+static void
+go_on(struct watched *d)
+{
+	d->step = WATCH_IDLE;
+	if (!d->is_again) {
+		d->rounds = 0;
+		return;
+	}
+	d->is_again = false;
+	round_begin(d);
+}
+
+/* ---- the reload ---- */
+
+static void
+on_verdict(struct reload_watcher *watcher, struct receipt *receipt)
+{
+	struct watched *d = container_of(watcher, struct watched, reload);
+
+	(void)receipt; /* reported to everybody as reload.verdict */
+	reload_unwatch(watcher);
+	go_on(d);
+}
+
+static void
+reload(struct watched *d, struct plugin *p)
+{
+	const struct reload_options options = {.trigger = "watch"};
+	struct error err;
+	enum reload_refusal refusal;
+
+	news_plugin(p, "watch.changed",
+		json_pack("{s:s?}", "file", d->file[0] ? d->file : NULL));
+	list_init(&d->reload.node);
+	d->reload.on_verdict = on_verdict;
+	d->step = WATCH_RELOADING;
+	refusal = reload_begin(p->gateway, p, &options, &d->reload, NULL, &err);
+	if (refusal == RELOAD_BUSY) {
+		d->step = WATCH_AWAITING;
+	} else if (refusal != RELOAD_ACCEPTED) {
+		log_warn("%s: not reloaded: %s", p->id, err.text);
+		go_on(d);
+	}
+}
+
+void
+round_retry(struct watched *d)
+{
+	struct plugin *p = watched_plugin(d);
+
+	if (d->step != WATCH_AWAITING || !p || p->reload)
+		return;
+	/* The other one may have taken what changed. */
+	d->step = WATCH_IDLE;
+	round_begin(d);
+}
+
+/* ---- the comparison ---- */
+
+static bool
+differs(struct plugin *p, const struct survey_answer *a, const struct worker *w)
+{
+	if (a->digest)
+		plugin_note_seen(p, p->source, a->fingerprint, a->digest);
+	return !p->seen.digest || strcmp(p->seen.digest, w->digest) != 0;
+}
+
+static void
+on_survey(void *user, struct error *err)
+{
+	struct watched *d = user;
+	struct survey *survey = d->survey;
+	struct plugin *p = watched_plugin(d);
+	const struct worker *w = p ? plugin_serving(p) : NULL;
+	struct survey_answer answer = {0};
+
+	d->survey = NULL;
+	if (!err)
+		answer = survey_answer_at(survey, 0);
+	if (p && (err || answer.error))
+		log_warn("%s: cannot read the package: %s", p->id,
+			err ? err->text : answer.error);
+	if (!p || (!err && answer.error && answer.shortage))
+		go_on(d);
+	else if (err || answer.error || !w || differs(p, &answer, w))
+		reload(d, p); /* which says what is wrong, too */
+	else
+		go_on(d);
+	survey_destroy(survey);
+}
+
+static void
+compare(struct watched *d)
+{
+	struct plugin *p = watched_plugin(d);
+	const struct worker *w = p ? plugin_serving(p) : NULL;
+	bool is_known;
+	struct error err;
+
+	if (!p) {
+		go_on(d);
+		return;
+	}
+	if (!w) { /* there is nothing to compare with */
+		reload(d, p);
+		return;
+	}
+	d->step = WATCH_COMPARING;
+	is_known = p->seen.folder && !strcmp(p->seen.folder, p->source);
+	d->survey = survey_create(&p->gateway->workers);
+	survey_add(d->survey, p->source, &w->manifest->share,
+		is_known ? p->seen.fingerprint : NULL);
+	if (survey_begin(d->survey, clock_ms() + WATCH_SURVEY_MS, on_survey, d,
+		    &err) == 0)
+		return;
+	log_warn("%s: cannot compare the package: %s", p->id, err.text);
+	survey_destroy(d->survey);
+	d->survey = NULL;
+	go_on(d);
+}
+
+/* ---- the build ---- */
+
+void
+round_adopted(struct watched *d)
+{
+	if (d->step == WATCH_ADOPTING)
+		compare(d);
+}
+
+/* Plugins may share what they are built in, so there is one build at a time. */
+static void
+build(struct watched *d, struct plugin *p, const struct manifest_watch *m)
+{
+	struct watch *w = d->watch;
+	struct error err;
+
+	d->step = WATCH_QUEUED;
+	if (w->building) {
+		d->rounds--; /* this one has not begun */
+		return;
+	}
+	d->step = WATCH_BUILDING;
+	w->building = d;
+	if (build_begin(d, p, m, &err) == 0)
+		return;
+	w->building = NULL;
+	log_error("%s: cannot build: %s", p->id, err.text);
+	go_on(d);
+}
+
+void
+round_build_next(struct watch *w)
+{
+	if (w->building)
+		return;
+	list_for_each (node, &w->all) {
+		struct watched *d = container_of(node, struct watched, node);
+
+		if (d->step != WATCH_QUEUED)
+			continue;
+		d->step = WATCH_IDLE;
+		round_begin(d);
+		return;
+	}
+}
+
+void
+round_built(struct watched *d, bool is_good)
+{
+	d->watch->building = NULL;
+	if (!is_good) {
+		go_on(d);
+	} else {
+		d->step = WATCH_ADOPTING;
+		if (d->watch->fd < 0)
+			round_adopted(d);
+		else
+			process_order(d->watch, "adopt", d->key);
+	}
+	round_build_next(d->watch);
+}
+
+/* ---- a round ---- */
+
+void
+round_begin(struct watched *d)
+{
+	struct plugin *p = watched_plugin(d);
+	const struct manifest_watch *m = p ? order_manifest(p) : NULL;
+	bool builds = m && m->run.count;
+
+	if (!p || p->stopped || !p->source)
+		return;
+	if (d->step == WATCH_AWAITING || d->step == WATCH_QUEUED)
+		return;
+	if (d->step != WATCH_IDLE) {
+		d->is_again = !builds || d->rounds < WATCH_ROUNDS_MAX;
+		return;
+	}
+	d->rounds++;
+	if (builds)
+		build(d, p, m);
+	else
+		compare(d);
+}
+
+void
+round_abandon(struct watched *d)
+{
+	if (d->step == WATCH_RELOADING)
+		reload_unwatch(&d->reload);
+	build_abandon(d);
+	if (d->watch->building == d)
+		d->watch->building = NULL; /* the next change builds */
+	survey_destroy(d->survey);
+	d->survey = NULL;
+	d->step = WATCH_IDLE;
+	d->is_again = false;
+}

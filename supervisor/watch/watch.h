@@ -1,0 +1,37 @@
+/* watch: reloads plugins whose packages change, and applies a configuration
+ * that changes. A `sup-worker watch` child watches the files, so the loop waits
+ * for no disk; it is started with the first thing to watch. What happens is
+ * reported as events: watch.on, watch.off, watch.changed, watch.built,
+ * watch.build_failed, watch.missing and watch.swept. */
+#pragma once
+
+#include <jansson.h>
+
+#include "supervisor/gateway/gateway.h"
+
+struct watch;
+
+struct watch_options {
+	/* `supd --watch`: all plugins are watched, and the configuration,
+	 * whatever it says; but a user's decision about a plugin counts. */
+	bool all;
+	/* The configuration, or a file that it refers to, changed. */
+	void (*on_config)(void *user);
+	void *user;
+};
+
+/* Sets g->watch. Watches nothing before watch_refresh(). */
+void watch_create(struct gateway *g, const struct watch_options *options);
+void watch_destroy(struct watch *w); /* NULL is fine */
+/* Another configuration is in force, or plugins have come. */
+void watch_refresh(struct watch *w);
+
+/* NULL, or the sentence why nothing is watched, with the switch that says so.
+ */
+const char *watch_gate(const struct watch *w);
+/* A user's decision, which holds until `watch` of the plugin changes in the
+ * file. -1: it could not be saved, and nothing has changed. */
+int watch_decide(struct watch *w, struct plugin *p, bool on, struct error *err);
+/* New objects: of one plugin, as in `status`, and of the configuration. */
+json_t *watch_view(const struct watch *w, const struct plugin *p);
+json_t *watch_view_config(const struct watch *w);
