@@ -92,6 +92,32 @@ extern const char *const inbound_end_names[INBOUND_END_COUNT];
 extern const char *const inbound_answer_names[INBOUND_ANSWER_COUNT];
 extern const char *const outbound_end_names[OUTBOUND_END_COUNT];
 
+/* ---- built-in commands ---- */
+
+/* A "/word rest" that came; all borrowed. */
+struct channel_said {
+	const char *channel; /* its full name */
+	const char *word, *rest;
+	const json_t *message; /* as observers get it */
+	json_t *target;	       /* of the answers */
+	const char *key;       /* of the first answer, and the beginning of
+				  those of others */
+};
+
+/* Whoever has built-in commands, which is above this room. */
+struct channel_door {
+	bool (*knows)(const struct channel_door *d, const char *word);
+	/* The answer is sent by channels_send(), now or later. True: the
+	 * message ends at once, and not with its observers. */
+	bool (*run)(struct channel_door *d, const struct channel_said *said);
+};
+
+/* NULL: nobody has. */
+void channels_set_door(struct channels *all, struct channel_door *door);
+/* The bytes of a text that the channel takes at once; 0: any number, or it is
+ * not there. */
+size_t channels_text_limit(const struct channels *all, const char *channel);
+
 /* ---- views ---- */
 
 /* Since supd started; all borrowed. */
@@ -114,6 +140,8 @@ json_t *channels_store_view(const struct channels *all);
 /* ---- sending ---- */
 
 struct outbound;
+
+#define CHANNEL_REPLY_MS 300000 /* until a reply is given up */
 
 /* How a message ended; all borrowed. */
 struct channel_sent {

@@ -494,6 +494,12 @@ on_sends(struct gateway *g, struct plugin *p)
 /* ---- all ---- */
 
 void
+channels_set_door(struct channels *all, struct channel_door *door)
+{
+	all->door = door;
+}
+
+void
 channels_create(struct gateway *g)
 {
 	struct channels *all = memory_alloc(sizeof(*all));

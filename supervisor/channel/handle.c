@@ -3,17 +3,14 @@
  * message.received. While supd stops, what is under way stays pending, and is
  * handled by the next supd. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "proto/util/clock.h"
 #include "proto/util/log.h"
-#include "proto/util/memory.h"
 #include "proto/util/text.h"
 #include "proto/value.h"
 #include "supervisor/channel/incoming.h"
 #include "supervisor/channel/parts.h"
 #include "supervisor/event/events.h"
-#include "supervisor/gateway/dispatch.h"
 
 static struct gateway *
 gateway_of(const struct inbound *i)
@@ -82,8 +79,8 @@ report_failure(struct inbound *i, const char *why)
 	json_decref(data);
 }
 
-static void
-fail(struct inbound *i, const char *why)
+void
+handle_fail(struct inbound *i, const char *why)
 {
 	report_failure(i, why);
 	inbound_finish(i, INBOUND_DEAD, why);
@@ -105,188 +102,41 @@ observed(struct event_watch *watch, const char *lost)
 	}
 	text_format(text, sizeof(text),
 		"a hook of message.received lost it: %s", lost);
-	fail(i, text);
+	handle_fail(i, text);
 }
 
 static void
-observe(struct inbound *i)
+make_received(struct inbound *i)
 {
-	const struct event_source *source;
-
 	i->end = i->command ? INBOUND_COMMAND : INBOUND_OBSERVED;
 	if (i->command)
 		json_object_set_new(i->data, "command", value_text(i->command));
+	new_event(i, "message.received", i->data);
+}
+
+void
+handle_observe(struct inbound *i)
+{
+	make_received(i);
 	i->watch.ended = observed;
-	source = new_event(i, "message.received", i->data);
 	i->source.watch = &i->watch;
-	events_pass(gateway_of(i)->events, source);
+	events_pass(gateway_of(i)->events, &i->source);
 }
 
-/* ---- a command ---- */
-
-static void run_command(struct inbound *i, const char *rest);
-
-/* "/word rest": the word and where the rest begins; NULL: it is none. */
-static char *
-command_word(const char *text, const char **rest_out)
+void
+handle_end(struct inbound *i)
 {
-	size_t length;
-
-	if (!text || *text != '/')
-		return NULL;
-	length = strspn(text + 1, KIND_LETTERS KIND_DIGITS "_.:-");
-	*rest_out = text + 1 + length;
-	if (!length || length > REGISTRATION_NAME_BYTES ||
-		(**rest_out && !strchr(" \t\r\n", **rest_out)))
-		return NULL;
-	*rest_out += strspn(*rest_out, " \t\r\n");
-	return memory_copy_bytes(text + 1, length);
-}
-
-static json_t *
-context_of(const struct inbound *i)
-{
-	static const char *const keys[] = {"id", "from", "chat", "thread"};
-	json_t *context = json_pack(
-		"{s:s,s:s}", "door", "channel", "channel", i->channel->name);
-
-	for (size_t k = 0; k < sizeof(keys) / sizeof(*keys); k++)
-		if (json_object_get(i->data, keys[k]))
-			json_object_set(context, keys[k],
-				json_object_get(i->data, keys[k]));
-	return context;
-}
-
-static const char *
-rest_of(const struct inbound *i)
-{
-	const char *text = json_string_value(json_object_get(i->data, "text"));
-
-	text += 1 + strlen(i->command);
-	return text + strspn(text, " \t\r\n");
-}
-
-/* A worker died with it: once more, or it is a dead letter. */
-static void
-died(struct inbound *i)
-{
-	const struct stored_change change = {
-		.seq = i->seq, .state = STORED_PENDING, .tries = i->tries};
-	char text[256];
-
-	if (i->tries >= INBOUND_TRIES_MAX) {
-		text_format(text, sizeof(text),
-			"the worker of the command %s died with it %u times",
-			i->command, i->tries);
-		fail(i, text);
-		return;
-	}
-	message_store_set_state(i->channel->all->store, NULL, &change);
-	run_command(i, rest_of(i));
-}
-
-static void
-reply_error(struct inbound *i, const char *text)
-{
-	char *reply = memory_format("%s: %s", i->command, text);
-
-	outbound_reply(i, json_pack("{s:o,s:s}", "text", value_text(reply),
-				  "format", "plain"));
-	free(reply);
-}
-
-static void
-reply(struct inbound *i, const json_t *value)
-{
-	const char *text = json_string_value(value);
-
-	if (text && *text)
-		outbound_reply(i, json_pack("{s:s,s:s}", "text", text, "format",
-					  "plain"));
-}
-
-static void
-commanded(struct invoke *v, const struct invoke_end *end)
-{
-	struct inbound *i = container_of(v, struct inbound, invoke);
-	json_t *value = json_incref(end->value);
-	char *text = memory_copy_text(end->text);
-	bool ok = end->ok, is_death = end->is_death;
-	unsigned sends = v->request.sends;
-
-	i->is_invoked = false;
-	invoke_finish(v);
-	if (!ok && gateway_of(i)->stopping) {
-		/* the next supd handles it */
-	} else if (is_death) {
-		i->tries += sends ? sends : 1;
-		died(i);
-	} else {
-		if (ok)
-			reply(i, value);
-		else
-			reply_error(i, text);
-		observe(i);
-	}
-	json_decref(value);
-	free(text);
-}
-
-static void
-run_command(struct inbound *i, const char *rest)
-{
-	json_t *context = context_of(i), *text = json_string(rest);
-	struct error err;
-
-	i->is_invoked = true;
-	invoke_init(&i->invoke, gateway_of(i), commanded);
-	invoke_pack_caller_value(&i->invoke, context);
-	if (invoke_pack_args(&i->invoke, REGISTRATION_COMMAND, text, &err) <
-		0) {
-		i->is_invoked = false;
-		invoke_finish(&i->invoke);
-		reply_error(i, err.text);
-		observe(i);
-	} else {
-		invoke_begin(&i->invoke, REGISTRATION_COMMAND,
-			bytes_of(i->command), 0);
-	}
-	json_decref(text);
-	json_decref(context);
-}
-
-/* Whether a plugin has the command. What a channel sent itself is none. */
-static bool
-names_command(struct inbound *i, const char **rest_out)
-{
-	const json_t *text = json_object_get(i->data, "text");
-	struct route_match match;
-	char *word;
-
-	if (json_is_true(json_object_get(i->data, "self")))
-		return false;
-	word = command_word(json_string_value(text), rest_out);
-	if (!word)
-		return false;
-	if (dispatch_find_name(gateway_of(i), REGISTRATION_COMMAND,
-		    bytes_of(word), &match) != ROUTE_FOUND) {
-		free(word);
-		return false;
-	}
-	i->command = word;
-	return true;
+	make_received(i);
+	events_pass(gateway_of(i)->events, &i->source);
+	inbound_finish(i, i->end, NULL);
 }
 
 static void
 pass(struct inbound *i)
 {
-	const char *rest;
-
 	report_inbound(i, NULL, NULL);
-	if (names_command(i, &rest))
-		run_command(i, rest);
-	else
-		observe(i);
+	if (!command_begin(i))
+		handle_observe(i);
 }
 
 /* ---- filters ---- */
@@ -339,7 +189,7 @@ claim(struct inbound *i, const struct filter_end *end)
 	if (json_is_object(said))
 		outbound_reply(i, json_incref(said));
 	else
-		reply(i, said);
+		command_reply(i, said);
 	report_inbound(i, "claimed", filter_end_view(end));
 	inbound_finish(i, INBOUND_CLAIMED, NULL);
 }
@@ -356,7 +206,7 @@ stop(struct inbound *i, const struct filter_end *end)
 	json_object_set_new(stopped, "reason", value_text(end->reason));
 	report_inbound(i, "stopped", stopped);
 	if (end->by_error)
-		fail(i, text);
+		handle_fail(i, text);
 	else
 		inbound_finish(i, INBOUND_STOPPED, text);
 }
@@ -406,7 +256,7 @@ handle_begin(struct inbound *i)
 		return;
 	set_data(i, read_body(i, &err));
 	if (!i->data) { /* of another version of supd */
-		fail(i, err.text);
+		handle_fail(i, err.text);
 		return;
 	}
 	if (!filter_is_there(events, "message.inbound")) {

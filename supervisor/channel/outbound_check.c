@@ -36,6 +36,16 @@ outbound_declared(const struct channel *c)
 	return match.row->declared;
 }
 
+size_t
+channels_text_limit(const struct channels *all, const char *name)
+{
+	const struct channel *c = channels_find(all, bytes_of(name));
+	const struct registration *r = c ? outbound_declared(c) : NULL;
+
+	return r && r->channel.text_limit > 0 ? (size_t)r->channel.text_limit
+					      : 0;
+}
+
 int
 outbound_check_content(
 	const struct channel *c, const json_t *content, struct error *err)

@@ -9,9 +9,9 @@
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
 #include "proto/util/text.h"
+#include "supervisor/channel/pieces.h"
 #include "supervisor/gateway/dispatch.h"
 
-#define REPLY_MS 300000	 /* until a reply is given up */
 #define DEFAULT_MS 30000 /* until another message is */
 
 static void
@@ -102,8 +102,8 @@ channels_send(struct channels *all, const struct channel_order *order,
 
 /* ---- replies ---- */
 
-static json_t *
-target_of(const struct inbound *i)
+json_t *
+outbound_reply_target(const struct inbound *i)
 {
 	const struct registration *r = outbound_declared(i->channel);
 	json_t *chat = json_object_get(json_object_get(i->data, "chat"), "id");
@@ -137,14 +137,17 @@ replied(struct channel_send *s, const struct channel_sent *sent)
 
 /* If supd ends before the message is done, the next supd may have the same
  * reply, whose key is the same. */
-void
-outbound_reply(struct inbound *i, json_t *content)
+char *
+outbound_reply_key(const struct inbound *i)
 {
-	struct channel *c = i->channel;
-	struct channel_reply *reply = memory_alloc(sizeof(*reply));
-	json_t *target = target_of(i);
-	char *key = memory_format("reply-%llu-%llu", (unsigned long long)i->seq,
+	return memory_format("reply-%llu-%llu", (unsigned long long)i->seq,
 		(unsigned long long)i->kept_ms);
+}
+
+static void
+send_reply(struct channel *c, json_t *target, json_t *content, const char *key)
+{
+	struct channel_reply *reply = memory_alloc(sizeof(*reply));
 
 	reply->channel = c;
 	reply->send.done = replied;
@@ -154,10 +157,38 @@ outbound_reply(struct inbound *i, json_t *content)
 			.target = target,
 			.content = content,
 			.key = key,
-			.deadline_ms = REPLY_MS,
+			.deadline_ms = CHANNEL_REPLY_MS,
 			.is_reply = true},
 		&reply->send);
+}
+
+void
+outbound_reply(struct inbound *i, json_t *content)
+{
+	json_t *target = outbound_reply_target(i);
+	char *key = outbound_reply_key(i);
+
+	send_reply(i->channel, target, content, key);
 	json_decref(target);
 	json_decref(content);
 	free(key);
+}
+
+void
+outbound_reply_text(struct inbound *i, const char *text)
+{
+	struct channel *c = i->channel;
+	struct pieces pieces = {.rest = bytes_of(text),
+		.limit = channels_text_limit(c->all, c->name)};
+	json_t *target = outbound_reply_target(i), *content;
+	char *begin = outbound_reply_key(i), *key;
+
+	while ((content = pieces_next(&pieces))) {
+		key = pieces_key(&pieces, begin);
+		send_reply(c, target, content, key);
+		json_decref(content);
+		free(key);
+	}
+	json_decref(target);
+	free(begin);
 }

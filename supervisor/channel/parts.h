@@ -140,6 +140,7 @@ struct channel_reply {
 struct channels {
 	struct gateway *gateway;
 	struct message_store *store; /* NULL: not needed yet */
+	struct channel_door *door;   /* NULL: none */
 	struct map by_name;
 	struct list ready; /* struct channel.ready: lanes may go on */
 	ev_timer pump;
@@ -193,6 +194,12 @@ struct bytes inbound_lane(const struct inbound *i);
 /* ---- outbound.c ---- */
 /* Sends to the chat of a message; the content's reference is taken. */
 void outbound_reply(struct inbound *i, json_t *content);
+/* The same of a plain text, in pieces that the channel takes. */
+void outbound_reply_text(struct inbound *i, const char *text);
+/* Where replies go: a new reference; and the key of the first one, which the
+ * caller frees. */
+json_t *outbound_reply_target(const struct inbound *i);
+char *outbound_reply_key(const struct inbound *i);
 /* What an earlier supd kept. */
 void outbound_recall(struct channels *all, const struct stored_message *m);
 void outbound_destroy_all(struct channel *c);
@@ -208,5 +215,17 @@ void send_pump(struct channel *c);
 
 /* ---- handle.c ---- */
 void handle_begin(struct inbound *i);
+/* Passes it to the observers; it ends when they have it. */
+void handle_observe(struct inbound *i);
+/* Passes it to the observers, and ends it at once. */
+void handle_end(struct inbound *i);
+/* It is a dead letter. */
+void handle_fail(struct inbound *i, const char *why);
 /* Ends what is under way, without a word. */
 void handle_abandon(struct inbound *i);
+
+/* ---- command.c ---- */
+/* False: it names no command. */
+bool command_begin(struct inbound *i);
+/* Sends what a command or a filter answered, if it is a text. */
+void command_reply(struct inbound *i, const json_t *value);
