@@ -365,7 +365,10 @@ open_doors(struct supervisor *s, struct error *err)
 		return -1;
 	s->control = control_create(&s->gateway, s->runtime.runtime_dir,
 		s->config, on_shutdown, s, err);
-	return s->control ? 0 : -1;
+	if (!s->control)
+		return -1;
+	s->chat = chat_create(&s->gateway, s->config);
+	return 0;
 }
 
 static bool
@@ -398,6 +401,7 @@ finish(struct supervisor *s)
 {
 	if (s->gateway.loop) {
 		reaper_stop(&s->reaper);
+		chat_destroy(s->chat);
 		control_destroy(s->control);
 		http_server_destroy(s->http);
 		page_press_destroy(s->gateway.pages);

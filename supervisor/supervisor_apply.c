@@ -48,6 +48,7 @@ on_config_keep(struct gateway *g, struct config *config)
 	http_server_keep_new(s->http, config);
 	http_server_configure(s->http, config);
 	control_configure(s->control, config);
+	chat_configure(s->chat, config);
 	channels_configure(s->gateway.channels, config);
 }
 

@@ -3,6 +3,7 @@
 
 #include <ev.h>
 
+#include "supervisor/chat/chat.h"
 #include "supervisor/config/config.h"
 #include "supervisor/control/control.h"
 #include "supervisor/apply/apply.h"
@@ -22,6 +23,7 @@ struct supervisor {
 	struct gateway gateway;
 	struct http_server *http;
 	struct control *control;
+	struct chat *chat;
 	struct reaper reaper;
 	ev_signal signals[SIGNAL_COUNT];
 	ev_prepare log_flush;

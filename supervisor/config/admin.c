@@ -1,5 +1,5 @@
-/* admin: tokens and peers. Users and groups are resolved here, once, so that
- * no request ever waits for a directory service. */
+/* admin: tokens, peers and chats. Users and groups are resolved here, once, so
+ * that no request ever waits for a directory service. */
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -90,4 +90,42 @@ peer_check(struct problems *problems, const struct node *map, void *base)
 		node_problem(problems, uid, "unknown user '%s'", peer->user);
 	if (gid && peer->group && !resolve_group(peer->group, &peer->number))
 		node_problem(problems, gid, "unknown group '%s'", peer->group);
+}
+
+/* ---- chats ---- */
+
+void
+check_channel(struct problems *problems, const struct node *node, void *base)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789_.:/-";
+
+	(void)base;
+	if (strspn(node->text, allowed) != strlen(node->text))
+		node_problem(problems, node,
+			"'channel' must be the full name of a channel: "
+			"letters, digits and _ . : / -");
+}
+
+void
+check_from(struct problems *problems, const struct node *node, void *base)
+{
+	(void)base;
+	if (strspn(node->text, "*") == strlen(node->text))
+		problems_warn(problems, node->file, node->line, node->column,
+			"'from': '%s' gives the role to every verified sender "
+			"of the channel",
+			node->text);
+}
+
+void
+notify_check(struct problems *problems, const struct node *node, void *base)
+{
+	const struct config_admin *admin = base;
+
+	if (admin->notify.count > CONFIG_CHATS_MAX)
+		node_problem(problems, node,
+			"'notify' must not have more than %d elements",
+			CONFIG_CHATS_MAX);
 }

@@ -101,6 +101,31 @@ struct config_peer {
 	int role;	 /* enum role */
 };
 
+/* Who may use the built-in commands of chats. */
+struct config_chat_admin {
+	char *channel; /* its full name */
+	char *from;    /* a pattern of the sender's id: see proto/util/glob.h */
+	int role;      /* enum role */
+};
+
+#define CONFIG_NOTIFY_WORDS(X)                                                 \
+	X(FAILURES, "failures")                                                \
+	X(ALL, "all") /* committed reloads as well */
+
+enum config_notify {
+#define X(name, text) NOTIFY_##name,
+	CONFIG_NOTIFY_WORDS(X)
+#undef X
+};
+
+/* A chat that is told what happens. */
+struct config_notice {
+	char *channel, *chat;
+	int what; /* enum config_notify */
+};
+
+#define CONFIG_CHATS_MAX 64 /* of admin.notify */
+
 struct config_admin {
 	struct {
 		struct config_token *items;
@@ -112,6 +137,14 @@ struct config_admin {
 		struct config_peer *items;
 		uint32_t count;
 	} peers;
+	struct {
+		struct config_chat_admin *items;
+		uint32_t count;
+	} chat;
+	struct {
+		struct config_notice *items;
+		uint32_t count;
+	} notify;
 	bool http;
 	int metrics;		  /* enum config_metrics */
 	struct text_list origins; /* "https://dash.example:8443" */

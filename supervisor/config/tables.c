@@ -20,6 +20,11 @@ static const char *const level_words[] = {
 static const char *const format_words[] = {"text", "json", NULL};
 static const char *const access_words[] = {"off", "text", "json", NULL};
 static const char *const role_words[] = {"viewer", "operator", "admin", NULL};
+static const char *const notify_words[] = {
+#define X(name, text) text,
+	CONFIG_NOTIFY_WORDS(X)
+#undef X
+		NULL};
 static const char *const metrics_words[] = {"open", "token", NULL};
 static const char *const on_sighup_words[] = {"apply", "advise", NULL};
 static const char *const messages_sync_words[] = {"full", "normal", NULL};
@@ -205,6 +210,43 @@ static const struct schema_table peer_table = {
 			{0}},
 };
 
+static const struct schema_table chat_admin_table = {
+	.bytes = sizeof(struct config_chat_admin),
+	.rows = (const struct schema_row
+			[]){{ROW(config_chat_admin, channel),
+				    .type = SCHEMA_TEXT, .min = 1, .max = 192,
+				    .required = true, .check = check_channel,
+				    .doc = "The channel, by its full name."},
+		{ROW(config_chat_admin, from), .type = SCHEMA_TEXT, .min = 1,
+			.max = 512, .required = true, .check = check_from,
+			.doc = "The sender's id on that platform; `*` stands "
+			       "for any characters. Only senders that the "
+			       "channel calls verified match."},
+		{ROW(config_chat_admin, role), .type = SCHEMA_CHOICE,
+			.choices = role_words, .required = true,
+			.doc = "What the sender may do."},
+		{0}},
+};
+
+static const struct schema_table notify_table = {
+	.bytes = sizeof(struct config_notice),
+	.rows = (const struct schema_row
+			[]){{ROW(config_notice, channel), .type = SCHEMA_TEXT,
+				    .min = 1, .max = 192, .required = true,
+				    .check = check_channel,
+				    .doc = "The channel, by its full name."},
+		{ROW(config_notice, chat), .type = SCHEMA_TEXT, .min = 1,
+			.max = 512, .required = true,
+			.doc = "The chat's id on that platform."},
+		{ROW(config_notice, what), .type = SCHEMA_CHOICE,
+			.choices = notify_words, .fallback = "failures",
+			.doc = "`failures`: reloads that failed or were "
+			       "reverted, plugins that supd gave up, and what "
+			       "else needs a person; `all`: committed reloads "
+			       "as well."},
+		{0}},
+};
+
 static const struct schema_table admin_table = {
 	.rows = (const struct schema_row
 			[]){{ROW(config_admin, tokens), .type = SCHEMA_LIST,
@@ -215,6 +257,13 @@ static const struct schema_table admin_table = {
 			.doc = "Who may use the control socket. Without the "
 			       "key, supd's own user and root are admin; with "
 			       "it, only the users and groups listed."},
+		{ROW(config_admin, chat), .type = SCHEMA_LIST,
+			.table = &chat_admin_table,
+			.doc = "Who may use `/plugins`, `/status` and "
+			       "`/reload` in chats."},
+		{ROW(config_admin, notify), .type = SCHEMA_LIST,
+			.table = &notify_table, .check = notify_check,
+			.doc = "Chats that hear of failures, at most 64."},
 		{ROW(config_admin, http), .type = SCHEMA_BOOL,
 			.fallback = "true",
 			.doc = "Whether the listeners serve /api and /ws to "

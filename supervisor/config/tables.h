@@ -24,6 +24,9 @@ schema_check listener_check; /* fills in the address: listen.c */
 schema_check token_check;    /* admin.c */
 schema_check origin_check;   /* the text is an origin */
 schema_check peer_check;
+schema_check check_channel; /* the text is the name of a channel */
+schema_check check_from;    /* warns if everybody matches */
+schema_check notify_check;
 schema_check network_check; /* the text is a network */
 
 /* config.c: reads the plugins map, and one entry by its key and item. */

@@ -29,7 +29,8 @@ struct command_call {
 	 * event. */
 	bool reads_journal;
 	const char *caller; /* "uid 1000", "the token 'web'"; or NULL */
-	const char *door;   /* static: "supctl", "http", "session", "plugin" */
+	const char *door;   /* static: "supctl", "http", "session", "plugin",
+			       "chat" */
 	uint32_t worker;    /* the calling worker; 0: not a worker */
 	/* Progress: {"phase","pluginId","ms"}, {"line":{...}},
 	 * {"receipt":{...}} of one of several plugins, {"verdict":{...}} if the
@@ -42,7 +43,8 @@ struct command_call {
 		json_t *result);
 	/* Replaces on_done for a long document: JSON text and a newline, and
 	 * MessagePack if wanted. The page is borrowed; the callback may free
-	 * the call. */
+	 * the call. NULL: a door that reads only some members of documents,
+	 * and asks for no lists. */
 	void (*on_page)(struct command_call *call, enum outcome outcome,
 		struct page *page);
 	bool wants_packed;

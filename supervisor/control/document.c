@@ -135,7 +135,7 @@ command_finish_long(
 	struct document *d;
 	char *key;
 
-	if (is_short(document)) {
+	if (!call->on_page || is_short(document)) {
 		command_finish(call, outcome, document);
 		return;
 	}

@@ -152,6 +152,34 @@ control_closed(struct view *v)
 }
 
 static void
+chat_commands(struct view *v)
+{
+	for (int i = 0; i < OUTCOME_COUNT; i++)
+		put_labelled(v, "outcome", outcome_rows[i].text,
+			(double)v->g->chat.commands[i]);
+}
+
+static void
+chat_unanswered(struct view *v)
+{
+	put(v, (double)v->g->chat.unanswered);
+}
+
+static void
+chat_notices(struct view *v)
+{
+	static const char *const names[] = {
+#define X(name, label) [GATEWAY_NOTICE_##name] = label,
+		GATEWAY_NOTICE_ENDS(X)
+#undef X
+	};
+
+	for (int i = 0; i < GATEWAY_NOTICE_END_COUNT; i++)
+		put_labelled(
+			v, "result", names[i], (double)v->g->chat.notices[i]);
+}
+
+static void
 config_applies(struct view *v)
 {
 	const struct gateway_config_news *news = &v->g->config_news;
@@ -292,6 +320,16 @@ static const struct gateway_family {
 	{"supd_control_sessions_closed_total", METRICS_COUNTER,
 		"Sessions of the control socket that supd closed or refused.",
 		control_closed},
+	{"supd_chat_commands_total", METRICS_COUNTER,
+		"Built-in commands of chats, by outcome.", chat_commands},
+	{"supd_chat_unanswered_total", METRICS_COUNTER,
+		"Built-in commands of chats without an answer, because too "
+		"many waited to be sent.",
+		chat_unanswered},
+	{"supd_chat_notices_total", METRICS_COUNTER,
+		"Notices for the chats of admin.notify, by what became of "
+		"them.",
+		chat_notices},
 	{"supd_config_applies_total", METRICS_COUNTER,
 		"Configurations read to be applied, by outcome.",
 		config_applies},

@@ -71,6 +71,26 @@ struct gateway_edge {
 	uint64_t sessions_ended[GATEWAY_SESSION_END_COUNT];
 };
 
+/* What became of a notice for a chat: X(ENUM, "result in metrics") */
+#define GATEWAY_NOTICE_ENDS(X)                                                 \
+	X(SENT, "sent")                                                        \
+	X(NOT_SENT, "not_sent")                                                \
+	X(SUMMED, "summed_up") /* only counted, in another one */
+
+enum gateway_notice_end {
+#define X(name, ...) GATEWAY_NOTICE_##name,
+	GATEWAY_NOTICE_ENDS(X)
+#undef X
+		GATEWAY_NOTICE_END_COUNT,
+};
+
+/* Counted by the door for chats. */
+struct gateway_chat {
+	uint64_t commands[OUTCOME_COUNT]; /* built-in ones */
+	uint64_t unanswered; /* of them, because too many answers wait */
+	uint64_t notices[GATEWAY_NOTICE_END_COUNT];
+};
+
 /* Why a session of the control socket was closed or refused: X(ENUM, "reason in
  * metrics", "in the log") */
 #define GATEWAY_CONTROL_ENDS(X)                                                \
@@ -146,6 +166,7 @@ struct gateway {
 	unsigned turn;
 	struct gateway_edge edge;
 	struct gateway_control control;
+	struct gateway_chat chat;
 	struct gateway_config_news config_news;
 	/* Who makes the call that is being run, as its receipt says it; NULL:
 	 * no call is. */

@@ -5,6 +5,7 @@
 #include "proto/message.h"
 #include "proto/registration.h"
 #include "proto/verbs.h"
+#include "supervisor/chat/words.h"
 #include "supervisor/config/tables.h"
 #include "supervisor/reload/transaction.h"
 #include "supervisor/plugin/worker_states.h"
@@ -244,6 +245,19 @@ print_reference(void)
 	config_print_reference(stdout);
 }
 
+static void
+print_chat_words(void)
+{
+	printf("| command | role | what it does |\n| --- | --- | --- |\n");
+	for (size_t i = 0; i < words_count; i++)
+		printf("| `/%s%s%s` | %s | %s |\n", words[i].name,
+			*words[i].usage ? " " : "", words[i].usage,
+			word_is_for_all(&words[i])
+				? "-"
+				: verb_role_name(verb_rows[words[i].verb].role),
+			words[i].help);
+}
+
 static const struct block {
 	const char *name;
 	void (*print)(void);
@@ -252,6 +266,7 @@ static const struct block {
 	{"wire-errors", print_wire_errors},
 	{"kinds", print_kinds},
 	{"verbs", print_verbs},
+	{"chat-words", print_chat_words},
 	{"outcomes", print_outcomes},
 	{"failures", print_failures},
 	{"worker-states", print_worker_states},

@@ -265,6 +265,10 @@ static const struct key keys[] = {
 	{"admin.peers",
 		"[{uid: root, role: admin}, {uid: 65534, role: viewer}]", "",
 		lets_nobody_look, false},
+	/* test_chat */
+	{"admin.chat", "[{channel: irc, from: \"a!*\", role: operator}]", "",
+		NULL, false},
+	{"admin.notify", "[{channel: irc, chat: \"#ops\"}]", "", NULL, false},
 	{"admin.http", "false", NULL, has_no_api, false},
 	{"admin.metrics", "token", "\"token\"", keeps_its_metrics, false},
 	{"admin.origins", "[\"https://a.example\"]", "[\"https://a.example\"]",

@@ -49,6 +49,15 @@ static const struct key file_keys[] = {
 	{"admin.peers.uid", NULL, false},
 	{"admin.peers.gid", NULL, false},
 	{"admin.peers.role", NULL, false},
+	{"admin.chat", "[{channel: irc, from: \"a!*\", role: operator}]",
+		false},
+	{"admin.chat.channel", NULL, false},
+	{"admin.chat.from", NULL, false},
+	{"admin.chat.role", NULL, false},
+	{"admin.notify", "[{channel: irc, chat: \"#ops\", what: all}]", false},
+	{"admin.notify.channel", NULL, false},
+	{"admin.notify.chat", NULL, false},
+	{"admin.notify.what", NULL, false},
 	{"admin.http", "false", false},
 	{"admin.metrics", "token", false},
 	{"admin.origins", "[\"https://a.example\"]", false},
@@ -322,4 +331,64 @@ Test(config_keys, of_the_tables_are_all_tried)
 	CHECK_ROWS(plugin_table, plugin_keys);
 	CHECK_ROWS(plugin_limits_table, limit_keys);
 	CHECK_ROWS(manifest_table, manifest_keys);
+}
+
+/* ---- chats ---- */
+
+static void
+expect_problem(const char *yaml, const char *problem)
+{
+	char *told;
+	struct config *config = load(yaml, &told);
+
+	cr_expect(strstr(told, problem), "%s: %s", yaml, told);
+	config_unref(config);
+	free(told);
+}
+
+Test(config_keys, of_chats_are_checked)
+{
+	static const struct {
+		const char *yaml, *problem;
+	} rows[] = {
+		{"admin:\n  chat:\n  - {channel: irc, from: a, role: king}\n",
+			"/t.yaml:3:35: 'role' must be one of viewer, operator, "
+			"admin"},
+		{"admin:\n  chat:\n  - {channel: irc, role: viewer}\n",
+			"/t.yaml:3:5: 'from' is missing"},
+		{"admin:\n  chat:\n  - {channel: a b, from: a, role: viewer}\n",
+			"/t.yaml:3:15: 'channel' must be the full name of a "
+			"channel"},
+		{"admin:\n  chat:\n  - {channel: a, from: \"\", role: "
+		 "viewer}\n",
+			"/t.yaml:3:24: 'from' must not be empty"},
+		{"admin:\n  chat:\n  - {channel: a, from: \"**\", role: "
+		 "viewer}\n",
+			"/t.yaml:3:24: warning: 'from': '**' gives the role to "
+			"every verified sender of the channel"},
+		{"admin:\n  chat: alice\n",
+			"/t.yaml:2:9: 'chat' must be a list"},
+		{"admin:\n  notify:\n  - {channel: irc, chat: c, what: some}\n",
+			"/t.yaml:3:35: 'what' must be one of failures, all"},
+		{"admin:\n  notify:\n  - {channel: irc}\n",
+			"/t.yaml:3:5: 'chat' is missing"},
+		{"admin:\n  notify:\n  - {channel: irc, chat: c, who: me}\n",
+			"/t.yaml:3:29: unknown key 'who'"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		expect_problem(rows[i].yaml, rows[i].problem);
+}
+
+Test(config_keys, chats_to_be_told_have_a_limit)
+{
+	struct buffer yaml = {0};
+
+	buffer_append_text(&yaml, "admin:\n  notify:\n");
+	for (unsigned i = 0; i < 65; i++)
+		buffer_format(&yaml, "  - {channel: irc, chat: c%u}\n", i);
+	buffer_append(&yaml, "", 1);
+	expect_problem((const char *)buffer_bytes(&yaml),
+		"/t.yaml:3:3: 'notify' must not have more than 64 elements");
+	buffer_finish(&yaml);
 }

@@ -4,6 +4,7 @@ line of DIR/outbox; DIR/journal says what happened, a line each with the
 generation in front. Files that change what happens:
 
 refuse      connecting fails while it exists
+hold        sending waits while it exists
 sends       a word for each send, taken from its front: retry, not_sent, fail,
             die (before it goes out), late (dies after it went out), hold (waits
             for the file `release`)
@@ -181,6 +182,8 @@ def put_out(send_id, target, content):
 
 
 async def send(target, content, send_id):
+    while os.path.exists(path("hold")):
+        await supd.sleep(0.01)
     word = next_word()
     note("send %s %s" % (word or "ok", content.get("text")))
     if word == "retry":
@@ -217,6 +220,8 @@ def register():
     channel = plugin.channel(
         plugin.setting("name", "chat"), can=can,
         ack=plugin.setting("ack", "stored"),
+        text_limit=plugin.setting("text_limit", None),
+        announce=plugin.setting("announce", False),
         overlap=plugin.setting("overlap", False))(connect)
     channel.stop(disconnect)
     channel.send(send)

@@ -1,5 +1,6 @@
 """talk: handles messages of the channel whose folder its settings name. has: a
-list of command, filter, sending, observer, flood. What it gets is a line of DIR/heard,
+list of command, filter, sending, observer, flood. many: a number of commands
+more. What it gets is a line of DIR/heard,
 with the generation in front. DIR/deaths has the number of times that it dies of
 the text "poison". DIR/hold is "STEP ID": who first comes to this step with a
 text that ends in ID waits there for the file go. Steps: filter, command,
@@ -150,6 +151,8 @@ def register():
         plugin.command("again")(again)
     if "flood" in has:
         plugin.command(plugin.setting("flood", "flood"))(flood)
+    for number in range(plugin.setting("many", 0)):
+        plugin.command("more%d" % number, help="One\nof many.")(echo)
     if "filter" in has:
         plugin.filter("message.inbound", timeout=60.0,
                       on_error=plugin.setting("on_error", "skip"))(filter_in)
