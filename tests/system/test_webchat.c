@@ -111,6 +111,14 @@ Test(webchat, what_a_killed_worker_was_to_send_is_in_the_room_once)
 	play(g, "unknown_send");
 }
 
+Test(webchat, a_full_disk_loses_nothing)
+{
+	struct gateway_run *g = start("");
+
+	run_announce(g, "rooms.db fails");
+	play(g, "full_disk");
+}
+
 Test(webchat, the_page_sees_what_supd_has_not_taken_yet)
 {
 	play(start(""), "busy");

@@ -1,10 +1,9 @@
 """scenes: what happens in the rooms of the package webchat, without a browser.
 Arguments: the scene, HOST:PORT, the folder of the run."""
-import json
 import os
+import resource
 import signal
 import sys
-import time
 
 from page import Gone, Page, Refused, Socket
 from supd_run import begin, ctl, ctl_pid, heard, is_up, kill, until
@@ -219,6 +218,26 @@ def busy(where, folder):
     finally:
         os.kill(store, signal.SIGCONT)
     ann.until(lambda: ann.taken >= seq, "supd has it")
+
+
+def full_disk(where, folder):
+    """Pages keep what they have; a plugin's message waits in supd."""
+    ann = Page(where, "Ann").until_welcome()
+    ann.say("before")
+    ann.until_text("before")
+    pid = ctl_pid("webchat")
+    usual = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, usual[1]))
+    ann.say("one")
+    ann.say("two")
+    ann.until(lambda: ann.later, "it is to come again")
+    sending = begin("send", "webchat", "lobby", "from outside")
+    until(lambda: ctl("messages", "list")["messages"], "it waits")
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, usual)
+    assert sending.wait(120) == 0
+    ann.until_text("from outside").until_text("two")
+    assert sorted(ann.texts()) == ["before", "from outside", "one", "two"]
+    assert ann.texts().index("one") < ann.texts().index("two")
 
 
 # ---- who one is ----
