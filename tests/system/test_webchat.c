@@ -10,12 +10,14 @@
 #include "tests/system/chat.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/http.h"
+#include "tests/system/harness/plan.h"
 #include "tests/system/harness/shell.h"
 
 TestSuite(webchat, .fini = run_fini, .timeout = 240);
 
 /* SHA-256 of "one". */
 #define ONE "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
+#define USERS "users: [{name: Ann, sha256: \"" ONE "\"}]"
 #define FAST "rate: {burst: 1000, per_second: 1000}"
 
 /* run_package() leaves out subfolders, and the page is in one. */
@@ -33,7 +35,7 @@ add_webchat(struct gateway_run *g, const char *settings)
 }
 
 static struct gateway_run *
-start(const char *settings)
+create(const char *settings)
 {
 	struct gateway_run *g = run_create();
 	char *folder = memory_format("%s/webchat.d", g->dir);
@@ -44,6 +46,14 @@ start(const char *settings)
 	add_webchat(g, settings);
 	chat_add_talk(g, "talk", "webchat", "has: \"command,observer\"");
 	g->may_grow = true; /* the socket of the message store is right */
+	return g;
+}
+
+static struct gateway_run *
+start(const char *settings)
+{
+	struct gateway_run *g = create(settings);
+
 	run_start(g);
 	ctl_await_shown(g, "webchat", "channels.0.state", "up");
 	return g;
@@ -126,7 +136,18 @@ Test(webchat, the_page_sees_what_supd_has_not_taken_yet)
 
 Test(webchat, names_with_a_token_are_nobody_elses)
 {
-	play(start("users: [{name: Ann, sha256: \"" ONE "\"}]"), "names");
+	play(start(USERS), "names");
+}
+
+Test(webchat, who_has_a_token_may_be_an_admin)
+{
+	struct gateway_run *g = create(USERS);
+
+	plan_extra(g,
+		"admin: {chat: [{channel: webchat, from: Ann, role: operator}"
+		"]}\n");
+	run_start(g);
+	play(g, "admins");
 }
 
 Test(webchat, other_pages_do_not_get_in)
@@ -237,7 +258,7 @@ Test(webchat, a_browser_stays_over_reloads_and_comes_back_after_a_crash)
 	if (!shell_has("chromium") || !shell_has("chromedriver"))
 		cr_skip_test("needs Chromium and its driver (apt-get install "
 			     "chromium chromium-driver)");
-	g = start(FAST ", users: [{name: Ann, sha256: \"" ONE "\"}]");
+	g = start(FAST ", " USERS);
 	run_announce(g, "killed by signal 9");
 	free(shell_expect(g, 0,
 		"python3 -B %s/browser/webchat.py %d http://%s/chat/ %s",

@@ -283,6 +283,26 @@ def names(where, folder):
               "she says hello again")
 
 
+def admins(where, folder):
+    """Ann may reload what she writes through; a guest may not."""
+    ann = Page(where, "whoever", token="one").until_welcome()
+    eve = Page(where, "A\u0430nn").until_welcome()  # one letter is Cyrillic
+    eve.say("/reload talk")
+    eve.until_text("permission denied")
+    for generation in (2, 3):
+        ann.say("/reload webchat")
+        ann.until(lambda: len(ann.messages) == 2 * generation, "the answer")
+        assert ann.messages[-1]["from"]["kind"] == "bot", ann.messages[-1]
+        assert "-> %d," % generation in ann.texts()[-1], ann.texts()
+    ann.say("/reload nothing")
+    ann.until(lambda: len(ann.messages) == 8, "the answer")
+    assert eve.until(lambda: len(eve.messages) == 8, "all").texts() == \
+        ann.texts()
+    generations = {row["id"]: row["generation"]
+                   for row in ctl("status")["plugins"]}
+    assert generations == {"webchat": 3, "talk": 1}, generations
+
+
 # ---- bounds ----
 
 def origins(where, folder):
