@@ -1,5 +1,6 @@
 /* services_set: which services a worker has, and what follows from that. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/util/memory.h"
 #include "supervisor/event/services_parts.h"
@@ -278,6 +279,14 @@ services_find_declared(const struct services *s, const struct registration *r)
 	return own ? services_find(s, (uint32_t)(own - set->items)) : NULL;
 }
 
+/* A channel that has lost its platform says so, and goes on trying. */
+static bool
+says_not_up(const struct service *service)
+{
+	return service->is_channel && service->has_reported && service->word &&
+	       strcmp(service->word, "up") != 0;
+}
+
 /* Whether `old` has the service and it does not run. */
 static bool
 did_not_run(const struct worker *old, const struct registration *r)
@@ -285,7 +294,8 @@ did_not_run(const struct worker *old, const struct registration *r)
 	const struct service *service =
 		old->services ? services_find_declared(old->services, r) : NULL;
 
-	return service && service->state != SERVICE_ON;
+	return service &&
+	       (service->state != SERVICE_ON || says_not_up(service));
 }
 
 void
