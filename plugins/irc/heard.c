@@ -1,0 +1,452 @@
+#include "heard.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sup/plugin.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "line.h"
+#include "session.h"
+#include "settings.h"
+#include "word.h"
+
+#define MASK_MAX 200			 /* bytes of nick!user@host */
+#define TEXT_MAX (2 * WORD_TEXT_MAX + 8) /* with a nick before it */
+#define TRIES_MAX                                                              \
+	100 /* of a message, if starts and stops follow each other             \
+	     */
+
+struct heard {
+	struct sup *plugin;
+	void (*on_full)(void *owner);
+	void *owner;
+	const struct settings *settings;
+	bool is_open, is_full;
+	uint64_t epoch, count;
+	size_t pending; /* messages that supd has not answered */
+	/* What waits for the next start, or for supd, in order: at most
+	 * HEARD_KEPT_MAX bytes. */
+	json_t *kept;
+	size_t kept_bytes;
+	uint64_t lost; /* that were not kept, because they were too many */
+	char *path;    /* where it is, from a stop to the next start */
+	bool has_file;
+};
+
+/* A message that supd has not answered yet. */
+struct pending {
+	struct heard *heard;
+	json_t *message;
+};
+
+static const char *
+text_of(const json_t *message, const char *key)
+{
+	return json_string_value(json_object_get(message, key));
+}
+
+/* ---- what is kept ---- */
+
+static void
+keep(struct heard *h, json_t *message)
+{
+	size_t size = json_dumpb(message, NULL, 0, JSON_COMPACT) + 1;
+
+	if (h->kept_bytes + size > HEARD_KEPT_MAX) {
+		h->lost++;
+		return;
+	}
+	h->kept_bytes += size;
+	json_array_append(h->kept, message);
+}
+
+/* It comes again at the next start, but what supd never takes does not come for
+ * ever. */
+static void
+keep_again(struct heard *h, json_t *message)
+{
+	json_int_t tries =
+		json_integer_value(json_object_get(message, "tries"));
+
+	if (tries >= TRIES_MAX)
+		return;
+	json_object_set_new(message, "tries", json_integer(tries + 1));
+	keep(h, message);
+}
+
+/* What a message that is kept must have. */
+static bool
+is_message(const json_t *m)
+{
+	return text_of(m, "id") && text_of(m, "chat") && text_of(m, "from") &&
+	       text_of(m, "nick") && text_of(m, "text");
+}
+
+/* Either all of the file or none of it is there. */
+static int
+write_file(const struct heard *h)
+{
+	char *path;
+	int rc;
+
+	if (asprintf(&path, "%s.new", h->path) < 0)
+		return -1;
+	rc = json_dump_file(h->kept, path, JSON_COMPACT);
+	if (!rc)
+		rc = rename(path, h->path);
+	free(path);
+	return rc;
+}
+
+static void
+drop_file(struct heard *h)
+{
+	if (h->has_file)
+		unlink(h->path);
+	h->has_file = false;
+}
+
+static void
+read_file(struct heard *h)
+{
+	json_t *all = json_load_file(h->path, 0, NULL), *message;
+	size_t i;
+
+	json_array_clear(h->kept);
+	h->kept_bytes = 0;
+	h->has_file = all != NULL;
+	json_array_foreach(all, i, message)
+	{
+		if (is_message(message))
+			keep(h, message);
+	}
+	json_decref(all);
+}
+
+void
+heard_save(struct heard *h)
+{
+	if (h->lost)
+		sup_log(h->plugin, SUP_WARN,
+			"channel %s: %" PRIu64 " messages are lost that came "
+			"while it stopped",
+			h->settings->name, h->lost);
+	h->lost = 0;
+	if (!json_array_size(h->kept))
+		drop_file(h);
+	else if (write_file(h))
+		sup_log(h->plugin, SUP_ERROR,
+			"channel %s: %zu messages are lost: %s: %s",
+			h->settings->name, json_array_size(h->kept), h->path,
+			strerror(errno));
+	else
+		h->has_file = true;
+}
+
+/* ---- to supd ---- */
+
+static void
+over(struct sup *p, enum sup_taken how, const char *why, void *user)
+{
+	struct pending *pending = user;
+	struct heard *h = pending->heard;
+
+	h->pending--;
+	if (how == SUP_NOT_TAKEN)
+		keep_again(h, pending->message);
+	else if (!h->pending && !json_array_size(h->kept))
+		drop_file(h);
+	json_decref(pending->message);
+	free(pending);
+}
+
+static char *
+more_of(const json_t *message)
+{
+	json_t *more = json_object(), *raw = json_object_get(message, "raw");
+	char *text;
+
+	if (json_is_true(json_object_get(message, "mentioned")))
+		json_object_set_new(more, "mentioned", json_true());
+	if (raw)
+		json_object_set(more, "raw", raw);
+	text = json_dumps(more, JSON_COMPACT);
+	json_decref(more);
+	return text;
+}
+
+/* Gives it to supd. */
+static void
+give(struct heard *h, json_t *message)
+{
+	bool is_direct = json_is_true(json_object_get(message, "direct"));
+	struct pending *pending = malloc(sizeof(*pending));
+	char *more = more_of(message);
+	const struct sup_message m = {.id = text_of(message, "id"),
+		.lane = text_of(message, "chat"),
+		.at_ms = json_integer_value(json_object_get(message, "at")),
+		.from_id = text_of(message, "from"),
+		.from_name = text_of(message, "nick"),
+		.from_verified =
+			json_is_true(json_object_get(message, "verified")),
+		.chat_id = text_of(message, "chat"),
+		.chat_type = is_direct ? SUP_CHAT_DIRECT : SUP_CHAT_CHANNEL,
+		.text = text_of(message, "text"),
+		.more_json = more,
+		.over = over,
+		.user = pending};
+	int room = -1;
+
+	if (pending) {
+		*pending = (struct pending){h, json_incref(message)};
+		h->pending++;
+		room = sup_channel_receive(h->plugin, h->settings->name, &m);
+	}
+	free(more);
+	h->is_full = !room;
+	if (room >= 0)
+		return;
+	sup_log(h->plugin, SUP_ERROR, "channel %s: a message is lost: %s",
+		h->settings->name, sup_json_error(h->plugin));
+	if (pending) {
+		h->pending--;
+		json_decref(message);
+	}
+	free(pending);
+}
+
+static void
+give_kept(struct heard *h)
+{
+	while (json_array_size(h->kept) && !h->is_full) {
+		json_t *message = json_incref(json_array_get(h->kept, 0));
+
+		json_array_remove(h->kept, 0);
+		h->kept_bytes -= json_dumpb(message, NULL, 0, JSON_COMPACT) + 1;
+		give(h, message);
+		json_decref(message);
+	}
+}
+
+void
+heard_begin(struct heard *h, uint64_t epoch)
+{
+	h->epoch = epoch;
+	h->count = 0;
+	h->is_open = true;
+	h->is_full = false;
+	read_file(h);
+	give_kept(h);
+}
+
+void
+heard_end(struct heard *h)
+{
+	h->is_open = false;
+}
+
+bool
+heard_has_room(struct heard *h)
+{
+	h->is_full = false;
+	give_kept(h);
+	return !h->is_full;
+}
+
+/* ---- from a line ---- */
+
+/* /me becomes "* nick …", and other CTCP no text. */
+static bool
+read_text(const struct line *line, const char *nick, char text[TEXT_MAX])
+{
+	const char *said = line_param(line, 1);
+	char clean[WORD_TEXT_MAX + 1], clean_nick[WORD_TEXT_MAX + 1];
+
+	if (*said == '\1' && strncmp(said, "\1ACTION ", 8) != 0)
+		return false;
+	word_clean(*said == '\1' ? said + 8 : said, clean);
+	word_clean(nick, clean_nick);
+	if (*said == '\1')
+		snprintf(text, TEXT_MAX, "* %s %s", clean_nick, clean);
+	else
+		snprintf(text, TEXT_MAX, "%s", clean);
+	return true;
+}
+
+/* The command in a text, in the place of the prefix of the settings and behind
+ * the bot's nick: "!word" and "nick: !word" are "/word". */
+static const char *
+command_in(const struct heard *h, const struct session *s, const char *text,
+	char command[TEXT_MAX])
+{
+	const char *prefix = h->settings->prefix;
+	const char *behind = word_behind_nick(session_nick(s), text);
+	const char *at = behind ? behind : text;
+	size_t length = strlen(prefix);
+
+	if (length && !strncmp(at, prefix, length) && at[length] &&
+		at[length] != ' ' && strncmp(at + length, prefix, length)) {
+		snprintf(command, TEXT_MAX, "/%s", at + length);
+		return command;
+	}
+	return behind && *at == '/' ? at : text;
+}
+
+/* Milliseconds since 1970 of 2026-11-29T12:00:00.123Z; 0 if it is no such
+ * time. */
+static int64_t
+time_of(const char *text)
+{
+	struct tm tm = {.tm_isdst = 0};
+	int ms = 0;
+
+	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &tm.tm_year,
+		    &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
+		    &tm.tm_sec, &ms) < 6)
+		return 0;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	return (int64_t)timegm(&tm) * 1000 + ms;
+}
+
+static int64_t
+at_of(const struct line *line)
+{
+	char text[40];
+	int64_t at =
+		line_tag(line, "time", text, sizeof(text)) ? time_of(text) : 0;
+
+	return at > 0 ? at : (int64_t)time(NULL) * 1000;
+}
+
+/* The server's id; else the number of the message in this epoch. */
+static void
+make_id(struct heard *h, const struct line *line, char id[128])
+{
+	char msgid[100], clean[WORD_TEXT_MAX + 1];
+
+	h->count++;
+	if (line_tag(line, "msgid", msgid, sizeof(msgid))) {
+		word_clean(msgid, clean);
+		snprintf(id, 128, "%.120s", clean);
+	} else {
+		snprintf(id, 128, "%" PRIu64 ".%" PRIu64, h->epoch, h->count);
+	}
+}
+
+/* The name of the chat: that of the settings, else in lower case, so that a
+ * chat is one lane, however it is written. "@#room" are those of #room who have
+ * a rank. */
+static void
+name_chat(const struct heard *h, const char *target, char chat[65])
+{
+	const struct join *join;
+
+	if (*target && strchr("~&@%+", *target) && target[1] == '#')
+		target++;
+	join = settings_join(h->settings, target);
+	if (join)
+		snprintf(chat, 65, "%s", join->name);
+	else
+		word_fold(target, chat, 65);
+}
+
+static json_t *
+clean_string(const char *text, size_t most)
+{
+	char clean[WORD_TEXT_MAX + 1], part[512];
+
+	snprintf(part, sizeof(part), "%.*s", (int)most, text);
+	word_clean(part, clean);
+	return json_string(clean);
+}
+
+static json_t *
+read_message(struct heard *h, const struct session *s, const struct line *line)
+{
+	char nick[WORD_NICK_MAX + 1], chat[65], id[128], account[100];
+	char text[TEXT_MAX];
+	char command[TEXT_MAX];
+	bool has_account = line_tag(line, "account", account, sizeof(account));
+	bool is_direct = !strpbrk(line_param(line, 0), "#&!") &&
+			 *line_param(line, 0) != '+';
+	json_t *m;
+
+	line_nick(line, nick, sizeof(nick));
+	if (!*nick || !read_text(line, nick, text))
+		return NULL;
+	make_id(h, line, id);
+	if (is_direct)
+		snprintf(chat, sizeof(chat), "%s", nick);
+	else
+		name_chat(h, line_param(line, 0), chat);
+	m = json_object();
+	json_object_set_new(m, "id", json_string(id));
+	json_object_set_new(m, "at", json_integer(at_of(line)));
+	json_object_set_new(m, "from", clean_string(line->source, MASK_MAX));
+	json_object_set_new(m, "nick", clean_string(nick, WORD_NICK_MAX));
+	json_object_set_new(m, "chat", clean_string(chat, 64));
+	json_object_set_new(m, "direct", json_boolean(is_direct));
+	json_object_set_new(m, "mentioned",
+		json_boolean(is_direct || word_is_in(session_nick(s), text)));
+	json_object_set_new(m, "verified",
+		json_boolean(settings_verifies(h->settings, line->source,
+			has_account ? account : NULL)));
+	if (has_account)
+		json_object_set_new(m, "raw",
+			json_pack("{s:o}", "account",
+				clean_string(account, sizeof(account))));
+	json_object_set_new(
+		m, "text", json_string(command_in(h, s, text, command)));
+	return m;
+}
+
+void
+heard_take(struct heard *h, const struct session *s, const struct line *line)
+{
+	json_t *message = read_message(h, s, line);
+
+	if (!message || !is_message(message)) {
+		json_decref(message);
+		return;
+	}
+	if (h->is_open && !h->is_full && !json_array_size(h->kept))
+		give(h, message);
+	else
+		keep(h, message);
+	json_decref(message);
+	if (h->is_open && h->is_full)
+		h->on_full(h->owner);
+}
+
+/* ---- life ---- */
+
+struct heard *
+heard_create(struct sup *p, const struct settings *s,
+	void (*on_full)(void *owner), void *owner)
+{
+	struct heard *h = calloc(1, sizeof(*h));
+
+	if (!h || asprintf(&h->path, "%s/%s.left", sup_data_dir(p), s->name) <
+			  0) {
+		free(h);
+		return NULL;
+	}
+	h->plugin = p;
+	h->settings = s;
+	h->on_full = on_full;
+	h->owner = owner;
+	h->kept = json_array();
+	return h;
+}
+
+void
+heard_set_settings(struct heard *h, const struct settings *s)
+{
+	h->settings = s;
+}
