@@ -4,7 +4,8 @@ more. What it gets is a line of DIR/heard,
 with the generation in front. DIR/deaths has the number of times that it dies of
 the text "poison". DIR/hold is "STEP ID": who first comes to this step with a
 text that ends in ID waits there for the file go. Steps: filter, command,
-observer, sending."""
+observer, sending. raw: true: DIR/raw has the rest of what is observed."""
+import json
 import os
 
 import supd
@@ -43,6 +44,13 @@ def die_of(text):
         with open(path("deaths"), "w", encoding="utf-8") as file:
             file.write(str(left - 1))
         os._exit(9)
+
+
+def note_raw(data):
+    with open(path("raw"), "a", encoding="utf-8") as raw:
+        raw.write("%s %s %s %s\n" % (
+            data["lane"], json.dumps(data.get("text", None)),
+            json.dumps(data.get("raw")), json.dumps(data.get("media"))))
 
 
 async def echo(text, req):
@@ -132,6 +140,8 @@ async def filter_out(data):
 
 async def observe(data):
     note("heard %s %s %s" % (data["lane"], data["id"], data.get("text")))
+    if plugin.setting("raw", False):
+        note_raw(data)
     die_of(data.get("text", ""))
     await hold("observer", data.get("text", ""))
 
