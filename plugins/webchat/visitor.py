@@ -97,8 +97,8 @@ class Visitor:
             self._ask_again()  # else a new page says hello unasked
 
     def blob(self):
-        """For the next worker."""
-        if not self.room:
+        """For the next worker; None: the page is to say what it has."""
+        if not self.room or self.is_blocked or "welcome" in self._owed:
             return None
         history = self.house.history
         return json.dumps(dict(

@@ -52,6 +52,7 @@ function onState(state, pause, reason) {
 
 function onNo(why) {
   link.leave();
+  if (why.includes("room")) history.replaceState(null, "", location.pathname);
   ask(`${why[0].toUpperCase()}${why.slice(1)}.`);
 }
 
@@ -71,6 +72,7 @@ function onWelcome(frame) {
   at("link").className = "up";
   at("change").textContent = plain(frame.name);
   at("change").title = "Change name";
+  at("change").ariaLabel = plain(`Change name, now ${frame.name}`);
   at("room").replaceChildren(...frame.rooms.map((name) =>
     new Option(`#${name}`, name, false, name === frame.room)));
   at("room-label").hidden = at("change").hidden = false;

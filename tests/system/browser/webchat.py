@@ -131,11 +131,16 @@ try:
     assert texts()[before:] == ["c%d" % i for i in range(20)], texts()
     assert page.complaints() == []
 
-    # A connection that is lost.
-    subprocess.run([supctl, "restart", "webchat"], check=True,
+    # A connection that is lost: what is said meanwhile waits on the page.
+    subprocess.run([supctl, "stop", "webchat"], check=True,
                    stdout=subprocess.DEVNULL)
+    page.until_text("#link", "next try in")
     say("still here")
-    until_shown("still here")
+    assert states()[-1] == "waiting"
+    subprocess.run([supctl, "start", "webchat"], check=True,
+                   stdout=subprocess.DEVNULL)
+    page.until(lambda: states()[-1] == "taken", "it is delivered")
+    assert texts()[-1] == "still here" and texts().count("still here") == 1
     page.until_text("#link", "connected")
 
     # Others: Bob, and Ann, who has a token; on a phone, too, in the dark.
@@ -165,7 +170,11 @@ try:
     enter("whoever", "one")
     page.until_text("#link", "connected")
     page.until_text("#change", "Ann")
-    page.go(url + "#garden")
+    page.run("location.hash = 'nowhere'")
+    page.until_text("#why", "There is no room nowhere.")
+    page.click("#enter > button")
+    page.until_text("#link", "connected")
+    page.run("location.hash = 'garden'")
     page.until_text("#people", "1 person")
     page.until(lambda: texts() == [], "the other room is empty")
     say("roses")
