@@ -204,6 +204,29 @@ text_receipt(struct buffer *out, const json_t *receipt)
 		put_failure(out, receipt);
 }
 
+/* ---- what a worker wrote ---- */
+
+static bool
+is_from(const json_t *line, const char *stream)
+{
+	const char *from = text_of(line, "stream");
+
+	return stream ? !strcmp(from, stream) : strcmp(from, "supd") != 0;
+}
+
+void
+text_log(struct buffer *out, const json_t *log, const char *stream)
+{
+	size_t from = json_array_size(log), found = 0;
+
+	while (from && found < TEXT_LOG_LINES)
+		found += is_from(json_array_get(log, --from), stream);
+	for (; from < json_array_size(log); from++)
+		if (is_from(json_array_get(log, from), stream))
+			text_line(out, "> %s",
+				text_of(json_array_get(log, from), "text"));
+}
+
 /* ---- plugins ---- */
 
 static void

@@ -17,6 +17,10 @@ char *text_take(struct buffer *lines);
 
 /* A receipt: one line. */
 void text_receipt(struct buffer *out, const json_t *receipt);
+/* The last lines that a worker wrote, of an array like that of a receipt;
+ * stream: only those of that one, or NULL: all but supd's own. */
+void text_log(struct buffer *out, const json_t *log, const char *stream);
+#define TEXT_LOG_LINES 3
 /* A row of `status`: one line, or all that matters. */
 void text_plugin(struct buffer *out, const json_t *row);
 void text_plugin_whole(struct buffer *out, const json_t *row);

@@ -11,6 +11,7 @@
 
 #define PLUGINS_MAX 40 /* named by /plugins; the others are counted */
 #define FAILED_MAX 5   /* named by /status */
+#define LOG_LINES 20   /* of a new worker, that are looked at */
 
 static bool
 is_shown(const struct plugin *p)
@@ -154,12 +155,34 @@ run_reload(struct chat_call *c, const json_t *args)
 	json_decref(wanted);
 }
 
+/* What the new worker logged while it started, such as the number of rules that
+ * it has read. */
+static void
+put_start_log(
+	const struct gateway *g, struct buffer *out, const json_t *receipt)
+{
+	const json_t *id = json_object_get(receipt, "pluginId");
+	const struct plugin *p = gateway_plugin(g, json_string_value(id));
+	json_int_t generation =
+		json_integer_value(json_object_get(receipt, "generation"));
+	json_t *log;
+
+	if (!p || !generation)
+		return;
+	log = output_last(p->output, LOG_LINES, (uint32_t)generation);
+	text_log(out, log, "log");
+	json_decref(log);
+}
+
 static void
 answer_reload(
 	const struct chat_call *c, struct buffer *out, const json_t *result)
 {
-	(void)c;
 	text_receipt(out, result);
+	if (json_is_true(json_object_get(result, "success")))
+		put_start_log(c->chat->gateway, out, result);
+	else
+		text_log(out, json_object_get(result, "log"), NULL);
 }
 
 /* ---- the table ---- */
