@@ -80,9 +80,6 @@ check(struct registration *r, struct error *err)
 	if (ack && strcmp(ack, "stored") != 0 && strcmp(ack, "handled") != 0)
 		return error_set(err,
 			"channel %s: ack must be stored or handled", r->name);
-	if (r->channel.announce)
-		return error_set(err,
-			"channel %s: announce is not supported yet", r->name);
 	if (limit != -1 && (limit < 1 || limit > TEXT_LIMIT_MAX))
 		return error_set(err,
 			"channel %s: text_limit must be 1 to %d bytes", r->name,

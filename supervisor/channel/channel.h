@@ -118,6 +118,27 @@ void channels_set_door(struct channels *all, struct channel_door *door);
  * not there. */
 size_t channels_text_limit(const struct channels *all, const char *channel);
 
+/* ---- before a channel is passed on ---- */
+
+/* Chats of a channel that are told: those of admin.notify, then those where
+ * somebody wrote lately. */
+#define ANNOUNCE_CHATS_MAX 8
+#define ANNOUNCE_RECENT_MS (10 * 60 * 1000)
+
+struct announcement;
+
+/* Whether a channel of the worker has `announce`, is connected, and knows a
+ * chat to tell. NULL: no. */
+bool announcement_applies(const struct worker *w);
+/* Sends the text to these chats, within that time. over() is called once all
+ * have ended, not before this returns. */
+struct announcement *announcement_begin(const struct worker *w,
+	const char *text, uint64_t limit_ms, void (*over)(void *user),
+	void *user);
+bool announcement_is_over(const struct announcement *a);
+/* What is not sent yet may be sent nevertheless. NULL is fine. */
+void announcement_leave(struct announcement *a);
+
 /* ---- views ---- */
 
 /* Since supd started; all borrowed. */

@@ -127,6 +127,7 @@ add_owner(struct channel *c, const struct worker *w,
 	c->plugin = w->plugin;
 	free(c->own_name);
 	c->own_name = memory_copy_text(r->name);
+	c->announces = r->channel.announce;
 	c->acks_handled = r->channel.ack && !strcmp(r->channel.ack, "handled");
 }
 
@@ -524,6 +525,7 @@ destroy(struct channel *c)
 	inbound_destroy_all(c);
 	gates_finish(&c->gates);
 	outbound_destroy_all(c);
+	announce_forget(c);
 	lanes_finish(&c->lanes);
 	lanes_finish(&c->send_lanes);
 	map_finish(&c->sends_by_id);

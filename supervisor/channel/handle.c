@@ -134,6 +134,7 @@ handle_end(struct inbound *i)
 static void
 pass(struct inbound *i)
 {
+	announce_note(i->channel, i->data);
 	report_inbound(i, NULL, NULL);
 	if (!command_begin(i))
 		handle_observe(i);

@@ -87,6 +87,12 @@ struct channel_rate {
 	uint32_t now, before; /* in that minute, and in the one before */
 };
 
+/* A chat where somebody wrote. */
+struct channel_recent {
+	char *chat; /* NULL: none */
+	uint64_t at_ms;
+};
+
 struct channel {
 	struct channels *all;
 	char *name;	 /* full */
@@ -128,6 +134,10 @@ struct channel {
 	uint64_t answers[INBOUND_ANSWER_COUNT];
 	struct channel_rate rate;
 	uint64_t last_in_ms, refused_told_ms;
+
+	/* With `announce`: chats where somebody wrote, the latest first. */
+	bool announces;
+	struct channel_recent recent[ANNOUNCE_CHATS_MAX];
 };
 
 /* A reply of supd: nobody else waits for its end. */
@@ -229,3 +239,8 @@ void handle_abandon(struct inbound *i);
 bool command_begin(struct inbound *i);
 /* Sends what a command or a filter answered, if it is a text. */
 void command_reply(struct inbound *i, const json_t *value);
+
+/* ---- announce.c ---- */
+/* Somebody wrote in that chat. */
+void announce_note(struct channel *c, const json_t *message);
+void announce_forget(struct channel *c);

@@ -159,6 +159,7 @@ reload_destroy(struct reload *r)
 	list_remove(&r->node);
 	list_remove(&r->turn);
 	list_remove(&r->member);
+	announce_undo(r);
 	plugin_config_unref(r->config);
 	manifest_unref(r->manifest);
 	json_decref(r->settings);

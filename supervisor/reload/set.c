@@ -131,7 +131,8 @@ extend_deadline(struct reload_set *set)
 
 	list_for_each (node, &set->members)
 		if (takeover_applies(member_of(node)))
-			more_ms += takeover_most_ms(member_of(node));
+			more_ms += takeover_most_ms(member_of(node)) +
+				   announce_most_ms();
 	if (!more_ms || !wheel_timer_is_set(&set->deadline))
 		return;
 	set->limit_ms += more_ms;
@@ -164,7 +165,7 @@ find_proven(const struct reload_set *set)
 	list_for_each (node, &set->members) {
 		struct reload *r = member_of(node);
 
-		is_taken = is_taken ||
+		is_taken = is_taken || r->state == RELOAD_ANNOUNCING ||
 			   (r->takeover.begun && r->state != RELOAD_READY);
 		if (r->state != RELOAD_PROVEN)
 			continue;

@@ -95,6 +95,18 @@ const struct reload_row reload_rows[] = {
 			.applies = set_is_atomic,
 			.enter = set_on_proven,
 		},
+	[RELOAD_ANNOUNCING] =
+		{
+			.failed = "checking",
+			.is_proven = true,
+			.applies = announce_applies,
+			.enter = announce_enter,
+			.soon = announce_look,
+			.deadline = announce_deadline,
+			.on_due = announce_on_due,
+			.on_old_down = announce_on_old_down,
+			.undo = announce_undo,
+		},
 	[RELOAD_QUIESCING] =
 		{
 			.phase = PHASE_QUIESCING,
@@ -237,8 +249,9 @@ static_assert(sizeof(reload_rows) / sizeof(*reload_rows) == RELOAD_STATE_COUNT,
  * replaces the old worker. */
 #define PROOF RELOAD_STAGING, RELOAD_WAITING, RELOAD_SPAWNING, RELOAD_CHECKING
 #define HAND_OVER                                                              \
-	RELOAD_OVERLAPPING, RELOAD_PROVEN, RELOAD_QUIESCING, RELOAD_EXPORTING, \
-		RELOAD_IMPORTING, RELOAD_TAKING
+	RELOAD_OVERLAPPING, RELOAD_PROVEN, RELOAD_ANNOUNCING,                  \
+		RELOAD_QUIESCING, RELOAD_EXPORTING, RELOAD_IMPORTING,          \
+		RELOAD_TAKING
 #define SWAP                                                                   \
 	RELOAD_READY, RELOAD_COMMITTING, RELOAD_COMMITTED, RELOAD_SETTLING,    \
 		RELOAD_RETIRING
@@ -287,8 +300,8 @@ const struct reload_program reload_programs[] = {
 	[KIND_RESTART] =
 		{
 			.mode = "overlap",
-			.states = PROGRAM(RELOAD_STOPPING, PROOF,
-				RELOAD_COMMITTING, RELOAD_COMMITTED),
+			.states = PROGRAM(RELOAD_ANNOUNCING, RELOAD_STOPPING,
+				PROOF, RELOAD_COMMITTING, RELOAD_COMMITTED),
 			.log_done = verdict_log_swapped,
 		},
 };

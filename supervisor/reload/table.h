@@ -22,6 +22,7 @@ struct state_blob;
 	X(CHECKING, "checking")	      /* init, ready, health, probes */        \
 	X(OVERLAPPING, "overlapping") /* services beside the old ones */       \
 	X(PROVEN, "proven")	      /* in a set: until all members are */    \
+	X(ANNOUNCING, "announcing")   /* people are told, if they want it */   \
 	X(QUIESCING, "quiescing")     /* requests are held */                  \
 	X(EXPORTING, "exporting")     /* requests are held */                  \
 	X(IMPORTING, "importing")                                              \

@@ -43,6 +43,8 @@ struct figures {
 	struct receipt_worker judged;	/* the worker at the verdict */
 };
 
+struct announcement;
+
 struct reload {
 	struct list node;	/* in plugin.settling */
 	struct list turn;	/* in gateway.begun or gateway.staging_queue */
@@ -83,6 +85,7 @@ struct reload {
 	uint32_t asked_by;  /* the worker that asked for this, or 0 */
 	uint64_t wave;	    /* of required.c; 0: it is not part of one */
 	uint32_t waits_for; /* the plugin whose reload it waits for */
+	struct announcement *announcement; /* under way, or NULL */
 	struct takeover takeover;
 	struct handover handover;
 	struct figures figures;
@@ -212,6 +215,16 @@ void handover_undo(struct reload *r);
 uint32_t reload_owed(const struct reload *r, const struct worker *old);
 /* Fails, because requests in flight did not end in time, or else for `why`. */
 void reload_fail_late(struct reload *r, const char *why);
+
+/* ---- announce.c ---- */
+bool announce_applies(const struct reload *r);
+uint64_t announce_most_ms(void); /* the longest that it takes */
+uint64_t announce_deadline(const struct reload *r);
+void announce_enter(struct reload *r);
+void announce_look(struct reload *r);
+void announce_on_due(struct reload *r);
+void announce_on_old_down(struct reload *r, bool reverted);
+void announce_undo(struct reload *r);
 
 /* ---- takeover.c ---- */
 bool takeover_overlaps(const struct reload *r);

@@ -151,6 +151,39 @@ Test(chat, reload_answers_with_phase_and_cause)
 	run_end(g);
 }
 
+static void
+write_rules(struct gateway_run *g, const char *rules)
+{
+	char *path = run_package_file(g, "filter", "rules.yaml");
+
+	files_write(path, "%s", rules);
+	free(path);
+}
+
+Test(chat, reload_of_rules_answers_with_their_number_or_with_the_place)
+{
+	struct gateway_run *g = run_create();
+
+	set_extra(g, ADMINS);
+	chat_add(g, "a", "", "");
+	run_package(g, "filter", "filter");
+	run_plugin(g, "filter", "settings: {file: rules.yaml}");
+	write_rules(g, "- {on: tool.before, enrich: {args.v: 1}}\n");
+	run_start(g);
+	write_rules(g, "- {on: tool.before, enrich: {args.v: 2}}\n"
+		       "- {on: tool.after, enrich: {result.after: true}}\n");
+	expect_answer(g, ANN, "m1", "/reload filter",
+		"filter: reload done: generation 1 -> 2");
+	expect_in_outbox(g, "\\n> 2 rules from rules.yaml");
+	write_rules(g, "- {on: tool.befor}\n");
+	run_announce(g, "rules.yaml:");
+	run_announce(g, "plugin 'filter'");
+	expect_answer(g, ANN, "m2", "/reload filter",
+		"filter: reload rolled back after ");
+	expect_in_outbox(g, "rules.yaml:1:8: 'tool.befor' cannot be filtered");
+	run_end(g);
+}
+
 Test(chat, reload_of_its_own_channel_is_answered_by_the_new_worker)
 {
 	static const char *const settings[] = {"", "ack: handled"};
@@ -495,5 +528,107 @@ Test(chat, notices_that_are_not_sent_make_no_more)
 	ctl_destroy(ctl_expect(g, 0, "reload", "t", NULL));
 	chat_await(g, "a", "outbox", "generation 2 -> 3", 1);
 	cr_expect_eq(chat_count(g, "a", "outbox", "\n"), 1);
+	run_end(g);
+}
+
+/* ---- before a channel is passed on ---- */
+
+#define ANNOUNCED "plugin 'a' is about to be reloaded; "
+
+static void
+say_in(struct gateway_run *g, const char *id, const char *chat)
+{
+	chat_say(g, "a",
+		"\"id\": \"%s\", \"text\": \"hello\", \"chat\": {\"id\": "
+		"\"%s\", \"type\": \"group\"}",
+		id, chat);
+	chat_await(g, "a", "heard", id, 1);
+}
+
+/* The channel a, which says so before it is passed on, and an observer. */
+static struct gateway_run *
+start_announcing(const char *extra)
+{
+	struct gateway_run *g = run_create();
+
+	set_extra(g, extra);
+	chat_add(g, "a", "announce: true", "");
+	chat_add_talk(g, "t", "a", "has: observer");
+	run_start(g);
+	chat_await(g, "a", "journal", "1 connected", 1);
+	return g;
+}
+
+Test(chat, a_channel_that_announces_tells_those_who_wrote_lately)
+{
+	struct gateway_run *g = start_announcing(NOTIFY_OF("failures"));
+
+	say_in(g, "m1", "one");
+	say_in(g, "m2", "two");
+	say_in(g, "m3", "one");
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	/* the old worker has said it before it let go */
+	cr_expect_eq(chat_count(g, "a", "outbox", ANNOUNCED), 3);
+	expect_in_outbox(g, "\"to\": \"ops\"");
+	expect_in_outbox(g, "\"to\": \"one\"");
+	expect_in_outbox(g, "\"to\": \"two\"");
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"gen\": 1"), 3);
+	ctl_destroy(ctl_expect(g, 0, "restart", "a", NULL));
+	chat_await(g, "a", "outbox", "is about to be restarted; ", 3);
+	run_end(g);
+}
+
+Test(chat, a_channel_announces_no_reload_that_is_not_proven)
+{
+	struct gateway_run *g = start_announcing("");
+	char *path = run_package_file(g, "a", "main.py");
+
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	say_in(g, "m1", "one");
+	files_write(path, "raise SystemExit('it is broken')\n");
+	free(path);
+	run_announce(g, "exit status 1");
+	ctl_destroy(ctl_expect(g, 1, "reload", "a", NULL));
+	cr_expect_eq(chat_count(g, "a", "outbox", "\n"), 0);
+	run_end(g);
+}
+
+/* Who is told is bounded, and so is the time that it takes. */
+Test(chat, a_channel_announces_to_eight_and_waits_a_second)
+{
+	struct gateway_run *g = start_announcing("");
+	char id[16], chat[16];
+	struct ctl *c;
+
+	for (unsigned i = 0; i < 12; i++) {
+		snprintf(id, sizeof(id), "m%u.", i);
+		snprintf(chat, sizeof(chat), "c%u.", i);
+		say_in(g, id, chat);
+	}
+	c = ctl_expect(g, 0, "reload", "a", NULL);
+	ctl_destroy(c);
+	cr_expect_eq(chat_count(g, "a", "outbox", ANNOUNCED), 8);
+	cr_expect_eq(chat_count(g, "a", "outbox", "\"c3.\""), 0);
+	expect_in_outbox(g, "\"to\": \"c4.\"");
+	/* the platform takes nothing */
+	chat_set(g, "a", "sends",
+		"retry retry retry retry retry retry retry "
+		"retry retry retry retry retry retry retry");
+	say_in(g, "n1", "one");
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	cr_expect_eq(ctl_status_number(g, "a", "generation"), 3);
+	chat_set(g, "a", "sends", "");
+	run_end(g);
+}
+
+Test(chat, a_channel_that_dies_while_it_announces_is_replaced)
+{
+	struct gateway_run *g = start_announcing("");
+
+	say_in(g, "m1", "one");
+	chat_set(g, "a", "sends", "die");
+	run_announce(g, "exit status 9");
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	chat_await(g, "a", "journal", "2 connected", 1);
 	run_end(g);
 }
