@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sup/plugin.h>
 
+#include "advance.h"
 #include "heard.h"
 #include "line.h"
 #include "outbox.h"
@@ -40,6 +41,7 @@ say_up(struct bot *b)
 	sup_channel_status(b->plugin, name_of(b), SUP_CHANNEL_UP,
 		"%s as %s%s%s", b->settings->host, session_nick(b->session),
 		refused ? "; " : "", refused ? why : "");
+	advance_note(b, session_nick(b->session));
 }
 
 void
@@ -119,6 +121,7 @@ bot_lost(struct bot *b, const char *why)
 	outbox_attach(b->outbox, NULL);
 	session_destroy(b->session);
 	b->session = NULL;
+	advance_note(b, NULL);
 	if (b->state == BOT_STARTING) {
 		fail_start(b, why);
 	} else if (b->state == BOT_STOPPING) {
@@ -140,10 +143,9 @@ bot_use(struct bot *b, struct session *s)
 	say_up(b);
 }
 
-static void
-on_ready(struct session *s, void *owner)
+void
+bot_use_first(struct bot *b, struct session *s)
 {
-	struct bot *b = owner;
 	struct sup_req *req = b->start;
 
 	b->start = NULL;
@@ -154,6 +156,12 @@ on_ready(struct session *s, void *owner)
 		sup_ok(req);
 	}
 	bot_use(b, s);
+}
+
+static void
+on_ready(struct session *s, void *owner)
+{
+	bot_use_first(owner, s);
 }
 
 static void
@@ -268,6 +276,7 @@ on_start_cancelled(struct sup_req *req, void *user)
 {
 	struct bot *b = user;
 
+	advance_abandon(b);
 	session_destroy(b->session);
 	b->session = NULL;
 	fail_start(b, "cancelled");
@@ -284,7 +293,8 @@ start(struct sup_req *req, void *user)
 	sup_on_cancel(req, on_start_cancelled, b);
 	outbox_resume(b->outbox);
 	heard_begin(b->heard, sup_req_epoch(req));
-	bot_connect(b);
+	if (!advance_take(b))
+		bot_connect(b);
 }
 
 static void
@@ -354,6 +364,7 @@ bot_set_settings(struct bot *b, struct settings *s)
 {
 	struct settings *before = b->settings;
 
+	advance_abandon(b);
 	b->settings = s;
 	outbox_set_settings(b->outbox, s);
 	heard_set_settings(b->heard, s);

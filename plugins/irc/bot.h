@@ -8,6 +8,7 @@
 
 #include "bucket.h"
 
+struct advance;
 struct heard;
 struct line;
 struct outbox;
@@ -38,6 +39,7 @@ struct bot {
 	double up_since;	   /* of the session, by the loop's clock */
 	struct bucket ctcp;	   /* answers to CTCP */
 	struct rotation *rotation; /* NULL: none */
+	struct advance *advance;   /* NULL: none */
 };
 
 /* Registers the channel. -1 with a message on stderr. */
@@ -51,6 +53,8 @@ void bot_connect(struct bot *b);
 void bot_take_line(struct bot *b, struct session *s, const struct line *line);
 /* The session in use is lost. */
 void bot_lost(struct bot *b, const char *why);
+/* A session is ready, and answers the start. */
+void bot_use_first(struct bot *b, struct session *s);
 /* A session is ready, and in use from now on. */
 void bot_use(struct bot *b, struct session *s);
 extern const struct session_ops bot_session_ops;

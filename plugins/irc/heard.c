@@ -111,13 +111,25 @@ drop_file(struct heard *h)
 	h->has_file = false;
 }
 
+/* A message is known by its place in its epoch. */
+static void
+number(struct heard *h, json_t *message)
+{
+	char id[48];
+
+	snprintf(id, sizeof(id), "%" PRIu64 ".%" PRIu64, h->epoch, ++h->count);
+	json_object_set_new(message, "id", json_string(id));
+}
+
+/* Puts what the file has before what came since. */
 static void
 read_file(struct heard *h)
 {
+	json_t *later = h->kept;
 	json_t *all = json_load_file(h->path, 0, NULL), *message;
 	size_t i;
 
-	json_array_clear(h->kept);
+	h->kept = json_array();
 	h->kept_bytes = 0;
 	h->has_file = all != NULL;
 	json_array_foreach(all, i, message)
@@ -125,7 +137,14 @@ read_file(struct heard *h)
 		if (is_message(message))
 			keep(h, message);
 	}
+	json_array_foreach(later, i, message)
+	{
+		if (!*text_of(message, "id"))
+			number(h, message);
+		keep(h, message);
+	}
 	json_decref(all);
+	json_decref(later);
 }
 
 void
@@ -324,19 +343,29 @@ at_of(const struct line *line)
 	return at > 0 ? at : (int64_t)time(NULL) * 1000;
 }
 
-/* The server's id; else the number of the message in this epoch. */
-static void
-make_id(struct heard *h, const struct line *line, char id[128])
+static json_t *
+clean_string(const char *text, size_t most)
 {
-	char msgid[100], clean[WORD_TEXT_MAX + 1];
+	char clean[WORD_TEXT_MAX + 1], part[512];
 
-	h->count++;
-	if (line_tag(line, "msgid", msgid, sizeof(msgid))) {
-		word_clean(msgid, clean);
-		snprintf(id, 128, "%.120s", clean);
-	} else {
-		snprintf(id, 128, "%" PRIu64 ".%" PRIu64, h->epoch, h->count);
-	}
+	snprintf(part, sizeof(part), "%.*s", (int)most, text);
+	word_clean(part, clean);
+	return json_string(clean);
+}
+
+/* The server's id; else, and once there is an epoch, a number. */
+static void
+set_id(struct heard *h, const struct line *line, json_t *message)
+{
+	char id[100];
+
+	if (line_tag(line, "msgid", id, sizeof(id)))
+		json_object_set_new(
+			message, "id", clean_string(id, sizeof(id)));
+	else if (h->epoch)
+		number(h, message);
+	else
+		json_object_set_new(message, "id", json_string(""));
 }
 
 /* The name of the chat: that of the settings, else in lower case, so that a
@@ -357,19 +386,9 @@ name_chat(const struct heard *h, const char *target, char chat[65])
 }
 
 static json_t *
-clean_string(const char *text, size_t most)
-{
-	char clean[WORD_TEXT_MAX + 1], part[512];
-
-	snprintf(part, sizeof(part), "%.*s", (int)most, text);
-	word_clean(part, clean);
-	return json_string(clean);
-}
-
-static json_t *
 read_message(struct heard *h, const struct session *s, const struct line *line)
 {
-	char nick[WORD_NICK_MAX + 1], chat[65], id[128], account[100];
+	char nick[WORD_NICK_MAX + 1], chat[65], account[100];
 	char text[TEXT_MAX];
 	char command[TEXT_MAX];
 	bool has_account = line_tag(line, "account", account, sizeof(account));
@@ -380,13 +399,12 @@ read_message(struct heard *h, const struct session *s, const struct line *line)
 	line_nick(line, nick, sizeof(nick));
 	if (!*nick || !read_text(line, nick, text))
 		return NULL;
-	make_id(h, line, id);
 	if (is_direct)
 		snprintf(chat, sizeof(chat), "%s", nick);
 	else
 		name_chat(h, line_param(line, 0), chat);
 	m = json_object();
-	json_object_set_new(m, "id", json_string(id));
+	set_id(h, line, m);
 	json_object_set_new(m, "at", json_integer(at_of(line)));
 	json_object_set_new(m, "from", clean_string(line->source, MASK_MAX));
 	json_object_set_new(m, "nick", clean_string(nick, WORD_NICK_MAX));

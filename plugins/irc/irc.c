@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sup/plugin.h>
 
+#include "advance.h"
 #include "bot.h"
 #include "rotation.h"
 #include "session.h"
@@ -65,7 +66,9 @@ init(struct sup *p)
 	}
 	signal(SIGPIPE, SIG_IGN); /* TLS writes to closed connections, too */
 	sup_on_configure(p, configure, NULL);
-	return bot_create(&bot, p, s) ? SUP_FAILED_TO_START : SUP_STARTED;
+	if (bot_create(&bot, p, s))
+		return SUP_FAILED_TO_START;
+	return advance_begin(&bot) ? SUP_STARTS_LATER : SUP_STARTED;
 }
 
 SUP_PLUGIN("irc", "1.0.0", init)

@@ -147,6 +147,16 @@ read_some(struct link *l, char *at, size_t room)
 	return l->tls ? tls_read(l->tls, at, room) : read(l->fd, at, room);
 }
 
+/* Servers send many short lines, each of which may wait for the acknowledgement
+ * of the one before (Nagle). */
+static void
+acknowledge_at_once(struct link *l)
+{
+	int on = 1;
+
+	setsockopt(l->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 /* True if there may be more. */
 static bool
 fill(struct link *l)
@@ -157,6 +167,7 @@ fill(struct link *l)
 
 	if (!room)
 		return false;
+	acknowledge_at_once(l);
 	n = read_some(l, at, room);
 	if (n > 0) {
 		line_reader_add(&l->reader, (size_t)n);

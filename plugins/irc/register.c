@@ -169,15 +169,22 @@ alternative(const struct session *s, char nick[WORD_NICK_MAX + 1])
 			wanted, (int)arc4random_uniform(1000));
 }
 
+void
+register_other_nick(struct session *s)
+{
+	s->nick_tries++;
+	alternative(s, s->nick);
+}
+
 static void
 try_other_nick(struct session *s, const struct line *line)
 {
-	if (++s->nick_tries > NICK_TRIES_MAX) {
+	if (s->nick_tries >= NICK_TRIES_MAX) {
 		session_end(s, "the server takes no nick: %.150s",
 			line_param(line, line->count - 1));
 		return;
 	}
-	alternative(s, s->nick);
+	register_other_nick(s);
 	session_say(s, "NICK %s", s->nick);
 }
 

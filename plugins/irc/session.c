@@ -309,6 +309,8 @@ void
 session_look_for(struct session *s, const char *nick)
 {
 	snprintf(s->looked_for, sizeof(s->looked_for), "%s", nick);
+	if (word_equal(nick, s->nick))
+		register_other_nick(s);
 }
 
 bool

@@ -49,7 +49,8 @@ void session_claim_nick(struct session *s);
 bool session_is_in(const struct session *s, const char *channel);
 /* The first channel that it could not join, and why; or NULL. */
 const char *session_refused(const struct session *s, const char **why_out);
-/* A nick that it is to look for in its channels; before it is connected. */
+/* A nick that it is to look for in its channels, and which is taken; before it
+ * is connected. */
 void session_look_for(struct session *s, const char *nick);
 bool session_has_seen(const struct session *s); /* that one is there */
 

@@ -52,6 +52,8 @@ void session_become(struct session *s, enum session_state state);
 
 /* ---- register.c ---- */
 void register_begin(struct session *s);
+/* The one that it would ask for is taken. */
+void register_other_nick(struct session *s);
 /* Takes lines until 001. */
 void register_take(struct session *s, const struct line *line);
 

@@ -72,8 +72,9 @@ Test(irc_server, is_spoken_to_by_tls)
 	person_says(&b.ann, "PRIVMSG #room :!echo secret");
 	person_hears(&b.ann, BOT "PRIVMSG #room :echo secret");
 	ctl_destroy(ctl_expect(b.run, 0, "reload", "irc", NULL));
+	person_hears(&b.ann, ":bot_!~supd@127.0.0.1 JOIN ");
 	person_hears(&b.ann, BOT "QUIT ");
-	person_hears(&b.ann, BOT "JOIN ");
+	person_hears(&b.ann, ":bot_!~supd@127.0.0.1 NICK :bot");
 	irc_bed_end(&b);
 }
 
