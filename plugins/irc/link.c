@@ -483,9 +483,3 @@ link_say(struct link *l, const char *format, ...)
 	if (!l->has_ended)
 		watch_open(l);
 }
-
-bool
-link_has_unsent(const struct link *l)
-{
-	return l->unsent > 0;
-}

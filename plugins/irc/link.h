@@ -40,5 +40,3 @@ void link_resume(struct link *l);
 /* Adds CR LF. What the server does not read waits, up to LINK_UNSENT_MAX. */
 void link_say(struct link *l, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Whether something waits that was said. */
-bool link_has_unsent(const struct link *l);
