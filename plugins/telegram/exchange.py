@@ -160,8 +160,8 @@ class Exchange:
         self._begin(connection)
         connection.request("POST", self.path, self.body, {
             "Content-Type": "application/json", "Accept": "application/json"})
-        response = connection.getresponse()
-        body = self._read(response)
+        with connection.getresponse() as response:
+            body = self._read(response)
         with self._lock:
             self._connection = self._sock = None
         if response.will_close:

@@ -7,12 +7,11 @@ import asyncio
 import supd
 import settings
 from api import Api, Failed
-from outgoing import Outgoing
+from outgoing import Outgoing, TEXT_MAX
 from poller import Poller
 from webhook import BODY_MAX, Webhook
 
 CAN = ("text", "media", "reply", "thread", "edit", "delete", "react", "typing")
-TEXT_MAX = 64 * 1024  # bytes, sent as several messages
 
 plugin = supd.Plugin("telegram", "1.0.0", loop="asyncio")
 poller = Poller(plugin)

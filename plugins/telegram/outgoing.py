@@ -8,6 +8,7 @@ from api import Failed
 from markdown import read
 from parts import CAPTION_MAX, split
 
+TEXT_MAX = 64 * 1024  # bytes of one text; supd knows it, too
 PARTS_MAX = 40     # messages that one text or its media may become
 PAUSE_MAX = 60     # seconds between two of them
 CALLS_MAX = 4      # at a time
@@ -29,10 +30,15 @@ def chat_of(value):
     return whole_number(value, "the chat")
 
 
-def message_number(value):
-    """Of an id CHAT:MESSAGE, of that of an edit, or of MESSAGE."""
+def message_of(value, chat):
+    """(number of the message, its chat if that is another one) of an id
+    CHAT:MESSAGE, of that of an edit, or of MESSAGE."""
     parts = str(value).split(":")
-    return whole_number(parts[1] if len(parts) > 1 else value, "the message")
+    if len(parts) == 1:
+        return whole_number(value, "the message"), None
+    where = whole_number(parts[0], "the chat of the message")
+    return whole_number(parts[1], "the message"), \
+        None if where == chat or isinstance(chat, str) else where
 
 
 def _place(target):
@@ -43,15 +49,18 @@ def _place(target):
     return fields
 
 
-def _answered(target):
+def _answered(target, chat):
     if not target.get("reply_to"):
         return None
-    return {"message_id": message_number(target["reply_to"]),
-            "allow_sending_without_reply": True}
+    number, where = message_of(target["reply_to"], chat)
+    fields = {"message_id": number, "allow_sending_without_reply": True}
+    return dict(fields, chat_id=where) if where else fields
 
 
 def _read_text(content):
     text = content.get("text") or ""
+    if not isinstance(text, str) or len(text.encode()) > TEXT_MAX:
+        raise supd.NotSent("a text has at most %d KiB" % (TEXT_MAX >> 10))
     if content.get("format") == "markdown":
         return read(text)
     return text, ()
@@ -93,7 +102,7 @@ def calls_of(target, content):
     place = _place(target)
     for _, fields in calls:
         fields.update(place)
-    calls[0][1]["reply_parameters"] = _answered(target)
+    calls[0][1]["reply_parameters"] = _answered(target, place["chat_id"])
     return calls
 
 
@@ -173,7 +182,9 @@ def act_call(action, target, args):
     ident = args.get("id") or target.get("reply_to")
     if not ident:
         raise supd.NotSent("%s needs the id of a message" % action)
-    fields["message_id"] = message_number(ident)
+    fields["message_id"], where = message_of(ident, fields["chat_id"])
+    if where:
+        raise supd.NotSent("the message is of another chat")
     if action == "delete":
         return "deleteMessage", fields
     if action == "react":

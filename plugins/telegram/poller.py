@@ -30,7 +30,7 @@ class Poller:
     def __init__(self, plugin):
         self.plugin = plugin
         self.api = self.channel = self.offset = None
-        self._task = self._asking = None
+        self._task = self._current = None
         self._left_out = 0  # of a batch
         self._reset()
 
@@ -62,9 +62,9 @@ class Poller:
 
     def use(self, api):
         """Another token: from the next request on, which comes at once."""
-        self.api = api
-        if self._asking:
-            self._asking.cancel()
+        self.api, self._pause = api, PAUSE_FIRST
+        if self._current:
+            self._current.cancel()
 
     # ---- the loop ----
 
@@ -80,6 +80,22 @@ class Poller:
                     await self._after(problem)
         except supd.Stopped:
             pass  # the stop has come, or another worker has the channel
+        except Exception:
+            self.channel.status("failed", "polling has ended by a fault")
+            raise
+
+    async def _unless_used(self, coroutine):
+        """Its result; None if another token came meanwhile."""
+        api = self.api
+        self._current = asyncio.ensure_future(coroutine)
+        try:
+            return await self._current
+        except asyncio.CancelledError:
+            if self._task is None or self.api is api:
+                raise
+            return None
+        finally:
+            self._current = None
 
     async def _turn(self):
         began = time.monotonic()
@@ -98,22 +114,16 @@ class Poller:
             await asyncio.sleep(began + EMPTY_MIN - time.monotonic())
 
     async def _ask(self):
-        """The updates; None: ask again, by another token."""
+        """The updates; None: another token came, ask again."""
         api, timeout = self.api, self.api.settings.poll_timeout
         if not self._is_up:
             timeout = min(timeout, PROBE)
-        self._asking = asyncio.ensure_future(api.call("getUpdates", {
+        updates = await self._unless_used(api.call("getUpdates", {
             "offset": self.offset, "limit": self._batch, "timeout": timeout,
             "allowed_updates": api.settings.allowed_updates},
             timeout + SPARE))
-        try:
-            updates = await self._asking
-        except asyncio.CancelledError:
-            if self._task is None or self.api is api:
-                raise
+        if self.api is not api:
             return None
-        finally:
-            self._asking = None
         if not isinstance(updates, list) or len(updates) > BATCH:
             raise Failed("unknown", "an answer without a list of updates")
         return updates
@@ -190,4 +200,4 @@ class Poller:
             self._say("waiting", "no updates: %s" % problem)
             if problem.kind == "later":
                 seconds = max(seconds, problem.seconds)
-        await asyncio.sleep(seconds)
+        await self._unless_used(asyncio.sleep(seconds))

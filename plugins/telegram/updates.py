@@ -49,6 +49,8 @@ def _sender(message):
     """Who vouches: for a post in the name of a chat, that chat; `from` is then
     the same fake user for everybody."""
     sender = message.get("sender_chat")
+    if sender is None and "from" not in message:
+        sender = message["chat"]
     if isinstance(sender, dict):
         name = _text(sender, "title", NAME_MAX) or \
             _text(sender, "username", NAME_MAX)

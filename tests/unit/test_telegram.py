@@ -103,11 +103,12 @@ class Updates(unittest.TestCase):
         found = message(sender_chat={"id": -100, "title": "The group"})
         self.assertEqual(found["from"], {
             "id": "-100", "name": "The group", "verified": True})
-        post = update(1)
+        post = update(1, chat={"id": -9, "type": "channel", "title": "News"})
         post["channel_post"] = post.pop("message")
         del post["channel_post"]["from"]
-        with self.assertRaises(updates.Malformed):
-            updates.message_of(post, ME)
+        found = updates.message_of(post, ME)
+        self.assertEqual((found["from"]["id"], found["chat"]),
+                         ("-9", {"id": "-9", "type": "channel"}))
 
     def test_commands_are_those_of_this_bot(self):
         for text, expected in (
@@ -317,8 +318,23 @@ class Polling(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(await self.offset(), 5)
         self.assertTrue(old.asked.empty())
         self.assertFalse(self.poller._task.done())
+        await self.api.answers.put(api.Failed("later", "wait", 429, 3600))
+        while not self.channel.states:  # it pauses for an hour
+            await asyncio.sleep(0)
+        self.api = FakeApi("1001:third")
+        self.poller.use(self.api)
+        self.assertEqual(await self.offset(), 5)
         self.poller.use(old)  # and a stop right behind it is a stop
         await asyncio.wait_for(self.poller.stop(), 60)
+
+    async def test_a_fault_of_ours_is_a_channel_that_has_failed(self):
+        self.begin()
+        await self.offset()
+        self.channel.receive = self.fail
+        await self.api.answers.put([update(1)])
+        await asyncio.wait([self.poller._task])
+        self.assertIsInstance(self.poller._task.exception(), AssertionError)
+        self.assertEqual(self.channel.states, ["failed"])
 
     async def test_states_say_what_is_wrong(self):
         poller.PAUSE_FIRST, before = 0.001, poller.PAUSE_FIRST

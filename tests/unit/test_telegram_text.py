@@ -121,8 +121,8 @@ class Markdown(unittest.TestCase):
         """By its square, this would not end within the limit of a test."""
         for text in ("`", "``` ", "[", "*", "**a", "_a ", "](", "[a](http://",
                      "*a* ", "# a\n", "\\", "~~||", "**a*b_c~~"):
-            plain, entities = markdown.read(text * (128 * 1024 // len(text)))
-            pieces = split(plain[:64 * 1024], entities)
+            plain, entities = markdown.read(text * (64 * 1024 // len(text)))
+            pieces = split(plain[:32 * 1024], entities)
             self.assertTrue(all(len(found) <= 100 for _, found in pieces))
 
 
@@ -137,6 +137,10 @@ class Sending(unittest.TestCase):
                 "text": "hi", "entities": [], "chat_id": 42,
                 "message_thread_id": 5, "reply_parameters": {
                     "message_id": 9, "allow_sending_without_reply": True}})])
+        for reply_to, more in (("41:9", {"chat_id": 41}), ("42:9:e7", {})):
+            calls = self.calls({"text": "hi"}, reply_to=reply_to)
+            self.assertEqual(calls[0][1]["reply_parameters"], dict({
+                "message_id": 9, "allow_sending_without_reply": True}, **more))
         calls = self.calls({"text": "x" * 5000}, reply_to="9")
         self.assertEqual(len(calls), 2)
         self.assertNotIn("reply_parameters", calls[1][1])
@@ -162,10 +166,12 @@ class Sending(unittest.TestCase):
                 ({"text": "a"}, {"chat": "ann"}),
                 ({"text": "a"}, {"thread": "x"}),
                 ({"text": "a"}, {"reply_to": "42:"}),
+                ({"text": "a"}, {"reply_to": "x:1"}),
+                ({"text": "x" * 70000}, {}),
                 ({"media": [{"kind": "image", "path": "/etc/passwd"}]}, {}),
                 ({"media": [{"kind": [], "url": "file:///etc/passwd"}]}, {}),
                 ({"media": [7]}, {}),
-                ({"text": "x" * 4096 * 41}, {})):
+                ({"media": [{"url": "http://x"}] * 41}, {})):
             with self.assertRaises(supd.NotSent):
                 self.calls(content, **target)
 
@@ -188,7 +194,9 @@ class Sending(unittest.TestCase):
             self.assertEqual(outgoing.act_call(action, target, args),
                              expected)
         for action, args in (("delete", {}), ("edit", {"id": "1"}),
-                             ("react", {"id": "x"}), ("edit", None)):
+                             ("react", {"id": "x"}), ("edit", None),
+                             ("delete", {"id": "41:7"}),
+                             ("edit", {"id": "7", "text": "x" * 99999})):
             with self.assertRaises(supd.NotSent):
                 outgoing.act_call(action, target, args)
 
