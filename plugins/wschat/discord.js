@@ -287,7 +287,7 @@ class Profile extends Session {
         if (error instanceof Refused) return; // it is not for us
         throw error;
       }
-      const floor = after;
+      const floor = after, isLast = !(page.length >= PAGE);
       page = (Array.isArray(page) ? page : [])
         .filter((each) => isAfter(each?.id, floor))
         .sort((a, b) => (isAfter(a.id, b.id) ? 1 : -1));
@@ -299,7 +299,7 @@ class Profile extends Session {
         after = each.id;
       }
       count += page.length;
-      if (page.length < PAGE) return;
+      if (isLast || !page.length) return;
       if (count < this.config.catchUp) continue;
       this.keeper.plugin.log('warn', `chat ${chat} has more than ${count} ` +
         'messages after a gap; the others are not fetched');

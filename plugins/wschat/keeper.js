@@ -6,6 +6,7 @@ const supd = require('supd');
 const {Pace, Limited, Login, pause} = require('./rest.js');
 
 const STEADY_MS = 10 * 1000; // of a session after which pauses begin anew
+const SESSIONS_MAX = 4; // that open, serve or retire
 
 function positionOf(cursor) {
   if (!cursor) return undefined;
@@ -14,6 +15,13 @@ function positionOf(cursor) {
   } catch {
     return undefined; // of another version: as if there were none
   }
+}
+
+// Whether it has to be tried before it can be used.
+function proves(config, before) {
+  return config.token !== before.token ||
+    config.appToken !== before.appToken ||
+    String(config.ca) !== String(before.ca);
 }
 
 class Keeper {
@@ -28,7 +36,9 @@ class Keeper {
     this.sessions = new Set(); // also those that open or retire
     this.position = undefined; // where the next one goes on
     this.identity = null;
+    this.renewedAt = 0;
     this.rotating = false;
+    this.isRefused = false; // the token, when a message was to be sent
   }
 
   make(config, position) {
@@ -92,6 +102,7 @@ class Keeper {
   take(session) {
     this.session = session;
     this.identity = session.identity;
+    this.isRefused = false;
     if (session.isOver) this.ended(session, session.why);
     else this.channel.status('up', `as ${session.identity.name}`);
   }
@@ -148,14 +159,20 @@ class Keeper {
     const {run} = this;
     if (old.isRenewed || old !== this.session) return;
     old.isRenewed = true;
-    const session = this.make(this.config, old.position);
     try {
+      // Not as often as the platform likes.
+      await pause(Math.max(0, this.renewedAt + this.config.retryMin -
+        Date.now()), run.abort.signal);
+      if (old !== this.session || this.sessions.size >= SESSIONS_MAX) return;
+      this.renewedAt = Date.now();
+      const session = this.make(this.config, old.position);
       await this.open(session, run);
+      this.replace(session, run);
     } catch (error) {
-      this.plugin.log('warn', `no second connection: ${error.message}`);
-      return; // the old one's end is followed by another try
+      // The old one's end is followed by another try.
+      if (run.isOpen)
+        this.plugin.log('warn', `no second connection: ${error.message}`);
     }
-    this.replace(session, run);
   }
 
   replace(session, run) {
@@ -177,8 +194,10 @@ class Keeper {
       throw supd.fail('busy', 'other settings are being taken');
     this.rotating = true;
     try {
-      if (run?.isOpen) await this.change(config, run);
+      if (run?.isOpen && proves(config, this.config))
+        await this.change(config, run);
       this.config = config;
+      if (this.session) this.session.config = config;
     } finally {
       this.rotating = false;
     }
@@ -221,10 +240,14 @@ class Keeper {
   receive(message, position, acknowledge) {
     const {run} = this;
     const cursor = position ? JSON.stringify(position) : undefined;
+    const ended = (isTaken) => {
+      run.outstanding--;
+      if (!isTaken) acknowledge?.(); // supd never takes it
+    };
     run.outstanding++;
     this.channel.receive({...message, cursor}, acknowledge).then(
-      () => { run.outstanding--; },
-      (error) => { if (!(error instanceof supd.Stopped)) run.outstanding--; });
+      (word) => ended(word !== 'refused'),
+      (error) => { if (!(error instanceof supd.Stopped)) ended(false); });
   }
 
   send(...args) {
@@ -254,7 +277,15 @@ class Keeper {
 
   /** The platform does not take the token any more. */
   login(text) {
+    this.isRefused = true;
     this.channel.status('login', text);
+  }
+
+  /** It took a message. */
+  accepted() {
+    if (!this.isRefused || !this.session) return;
+    this.isRefused = false;
+    this.channel.status('up', `as ${this.identity.name}`);
   }
 }
 

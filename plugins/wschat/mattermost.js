@@ -12,6 +12,7 @@ const {Session, clean, isId, idOf, emojiOf} = require('./session.js');
 const MARGIN_MS = 10 * 1000; // clocks of a cluster differ
 const PAGE = 60; // posts; a post has up to 64 KiB
 const CHATS_MAX = 1000; // that are looked at after a gap
+const TEXT_MAX = 8 * 1024 * 1024; // characters of a chat's posts after a gap
 const FIND_PAGES = 5;
 const TYPES = {D: 'direct', G: 'group', P: 'group', O: 'channel'};
 
@@ -181,36 +182,38 @@ class Profile extends Session {
     if (!this.isOver) this.position = {since: newest};
   }
 
+  // The time of the newest post.
   async fill(chat, from) {
-    const missed = [], most = this.config.catchUp;
-    let newest = 0, page = 0, isWhole = false;
-    while (!isWhole && missed.length < most) {
-      const posts = await this.page(chat.id, {page: page++});
+    const missed = [];
+    let newest = 0, text = 0, left = this.config.catchUp, isWhole = false;
+    for (let page = 0; !isWhole && left > 0 && text < TEXT_MAX; page++) {
+      const {posts, isLast} = await this.page(chat.id, page);
       for (const post of posts) {
         isWhole = isWhole || post.create_at < from;
-        if (post.create_at < from || missed.length >= most) break;
-        missed.push(post);
+        if (isWhole || left-- <= 0 || text >= TEXT_MAX) break;
+        newest = Math.max(newest, post.create_at);
+        const message = this.messageOf(post, chat.type);
+        if (message) missed.push(message);
+        text += message?.text.length ?? 0;
       }
-      isWhole = isWhole || posts.length < PAGE;
+      isWhole = isWhole || (isLast && left >= 0);
     }
     if (!isWhole)
-      this.keeper.plugin.log('warn', `chat ${chat.id} has more than ${most} ` +
-        'posts after a gap; older ones are not fetched');
-    for (const post of missed.reverse()) {
-      const message = this.messageOf(post, chat.type);
-      if (message && !await this.deliver(message, this.position)) break;
-      newest = Math.max(newest, post.create_at);
-    }
+      this.keeper.plugin.log('warn', `chat ${chat.id} has too many posts ` +
+        'after a gap; the older ones are not fetched');
+    for (const message of missed.reverse())
+      if (!await this.deliver(message, this.position)) break;
     return newest;
   }
 
   // The newest first.
-  async page(chat, query) {
+  async page(chat, page) {
     const {json} = await this.rest.patient('GET',
       `/channels/${encodeURIComponent(chat)}/posts`,
-      {query: {per_page: PAGE, ...query}, signal: this.abort.signal});
-    return (Array.isArray(json.order) ? json.order : [])
-      .map((id) => checked(json.posts?.[id])).filter(Boolean);
+      {query: {per_page: PAGE, page}, signal: this.abort.signal});
+    const order = Array.isArray(json.order) ? json.order : [];
+    return {posts: order.map((id) => checked(json.posts?.[id])).filter(Boolean),
+      isLast: order.length < PAGE};
   }
 
   // ---- what goes out ----
@@ -248,12 +251,11 @@ class Profile extends Session {
 
   async find(sendId, target, since) {
     for (let page = 0; page < FIND_PAGES; page++) {
-      const posts = await this.page(target.chat, {page});
+      const {posts, isLast} = await this.page(target.chat, page);
       const found = posts.find((post) => post.props?.supd_send === sendId &&
         post.user_id === this.identity.id);
       if (found) return found.id;
-      if (posts.length < PAGE || posts.some((post) =>
-        post.create_at < since - MARGIN_MS))
+      if (isLast || posts.some((post) => post.create_at < since - MARGIN_MS))
         throw new supd.NotSent('it is not in the chat');
     }
     throw new Error('there are too many posts after it');

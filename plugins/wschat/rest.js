@@ -134,6 +134,8 @@ class Rest {
    * authorization, signal} */
   async call(method, path, options = {}) {
     const url = new URL(this.base + path);
+    if (!url.pathname.endsWith(path)) // a chat that is called '..', say
+      throw new Refused(400, null, 'there is no such chat or message');
     for (const [key, value] of Object.entries(options.query ?? {}))
       url.searchParams.set(key, value);
     const bucket = options.bucket ?? `${method} ${path}`;

@@ -177,7 +177,9 @@ class Session {
    * any other error, nobody knows whether it went out. */
   async sending(request) {
     try {
-      return await request();
+      const result = await request();
+      this.keeper.accepted();
+      return result;
     } catch (error) {
       if (error instanceof Limited)
         throw new supd.Retry(error.after, error.message);

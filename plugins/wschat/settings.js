@@ -98,7 +98,7 @@ function read(settings) {
     retryMin: duration(settings, 'retry_min', '1s', UNITS.h),
     retryMax: duration(settings, 'retry_max', '1m', UNITS.h),
     frameLimit: amount(settings, 'frame_limit', '4MiB', SIZES, 'a size'),
-    catchUp: number(settings, 'catch_up', 1000, 0, 10000),
+    catchUp: number(settings, 'catch_up', 1000, 1, 10000),
     intents: number(settings, 'intents', INTENTS, 0, 2 ** 31 - 1),
   };
   if (config.frameLimit < 64 * 1024 || config.frameLimit > 16 * MIB)

@@ -167,6 +167,94 @@ async function all() {
     await assert.rejects(rest.call('GET', '/'), Unsent);
   });
 
+  await test('a_path_is_of_the_api', async () => {
+    const rest = new Rest('http://127.0.0.1:1/api', {pace: new Pace(),
+      authorization: 'x', judge() {}});
+    for (const odd of ['/channels/../messages', '/posts/..', '/posts/.'])
+      await assert.rejects(rest.call('GET', odd), Refused);
+    await assert.rejects(rest.call('GET', '/posts/a%2Fb..'), Unsent);
+  });
+
+  // The platform announces the end of each session as soon as it is there.
+  await test('sessions_that_retire_are_bounded', async () => {
+    class Restless {
+      constructor(keeper) {
+        Object.assign(this, {keeper, identity: {id: '1', name: 'x'}});
+      }
+
+      async open() { setImmediate(() => this.keeper.renew(this)); }
+
+      retire() {}
+
+      close() { this.keeper.sessions.delete(this); }
+    }
+    const warned = [], keeper = new Keeper({log: (level, text) =>
+      warned.push(text)}, Restless, {retryMin: 1, retryMax: 2});
+    let ups = 0;
+    await keeper.start({cursor: null, status() { ups++; }},
+      new AbortController().signal);
+    while (keeper.sessions.size < 4)
+      await new Promise((done) => setImmediate(done));
+    for (let i = 0; i < 100; i++)
+      await new Promise((done) => setTimeout(done, 1));
+    assert.strictEqual(keeper.sessions.size, 4);
+    assert.strictEqual(ups, 4);
+    await keeper.stop();
+    assert.strictEqual(keeper.sessions.size, 0);
+    assert.deepStrictEqual(warned, []);
+  });
+
+  await test('what_supd_never_takes_is_acknowledged', async () => {
+    const keeper = new Keeper({}, null, settings.read(GOOD));
+    const acked = [], next = {};
+    keeper.run = {outstanding: 0};
+    keeper.channel = {receive: (message) => next[message.id]};
+    next.refused = Promise.resolve('refused');
+    next.wrong = Promise.reject(new Error('bad_message'));
+    next.new = Promise.resolve('new'); // by the SDK
+    next.stopped = Promise.reject(new supd.Stopped('stopped'));
+    for (const id of Object.keys(next))
+      keeper.receive({id}, {seq: 1}, () => acked.push(id));
+    await new Promise((done) => setImmediate(done));
+    assert.deepStrictEqual(acked.sort(), ['refused', 'wrong']);
+    assert.strictEqual(keeper.run.outstanding, 1);
+  });
+
+  await test('what_was_missed_is_fetched_within_bounds', async () => {
+    const made = session('mattermost', 'me'), warned = [];
+    made.keeper.plugin = {log: (level, text) => warned.push(text)};
+    const heard = [];
+    made.deliver = async (message) => heard.push(message.id);
+    const post = (n, change) => ({id: `p${n}`, create_at: 1000 + n,
+      user_id: 'ann', channel_id: 'c', message: 'x', ...change});
+    const posts = [...Array(200).keys()].map((n) => post(n));
+    posts[150] = null; // what is none does not end it
+    posts[190] = post(190, {id: 'no good'});
+    made.rest.patient = async (method, where, {query}) => {
+      const end = posts.length - query.per_page * query.page;
+      const ids = [...Array(Math.max(0, end)).keys()]
+        .slice(-query.per_page).reverse();
+      return {json: {order: ids.map(String),
+        posts: Object.fromEntries(ids.map((n) => [String(n), posts[n]]))}};
+    };
+    assert.strictEqual(await made.fill({id: 'c', type: 'O'}, 1010), 1199);
+    assert.strictEqual(heard.length, 188);
+    assert.deepStrictEqual([heard[0], heard[187]], ['p10', 'p199']);
+    assert.deepStrictEqual(warned, []);
+    heard.length = 0;
+    made.config.catchUp = 70;
+    await made.fill({id: 'c', type: 'O'}, 0);
+    assert.deepStrictEqual([heard.length, heard[69]], [70, 'p199']);
+    assert.match(warned[0], /too many posts/);
+    // long ones
+    heard.length = 0;
+    made.config.catchUp = 1000;
+    for (const each of posts) if (each) each.message = 'x'.repeat(2 ** 20);
+    await made.fill({id: 'c', type: 'O'}, 0);
+    assert.strictEqual(heard.length, 8);
+    assert.strictEqual(warned.length, 2);
+  });
+
   await test('messages_of_mattermost_are_read', () => {
     const made = session('mattermost', 'me');
     const post = {id: 'p1', create_at: 5, user_id: 'ann', channel_id: 'c',

@@ -192,6 +192,52 @@ EACH(takes_another_token_without_a_reload)
 	wschat_end(w);
 }
 
+/* Another account has other chats: that is a new worker. */
+EACH(takes_the_token_of_another_account_by_a_reload)
+{
+	struct wschat *w = wschat_start(profile, WSCHAT_QUICK);
+	struct ctl *c;
+
+	run_announce(w->run, "the new token is that of other, not of bot");
+	wschat_ask(w, "set", "%s", two_tokens);
+	wschat_settings(w, "other-token", WSCHAT_QUICK);
+	c = ctl_expect(w->run, 0, "apply", NULL);
+	cr_expect(json_is_string(ctl_at(c, "results.0.fallback")) ||
+			  json_is_object(ctl_at(c, "results.0.fallback")),
+		"%s", c->out);
+	ctl_destroy(c);
+	wschat_await_channel(w, "up");
+	cr_expect_eq(ctl_status_number(w->run, "w", "generation"), 2);
+	say(w, "/echo hello");
+	wschat_await_sent(w, 1, "echo hello");
+	wschat_end(w);
+}
+
+EACH(waits_for_a_platform_that_is_down)
+{
+	struct wschat *w = wschat_create(profile, NULL);
+
+	wschat_ask(w, "set", "\"down\": true");
+	wschat_settings(w, "good-token", WSCHAT_QUICK);
+	run_start(w->run);
+	wschat_await_channel(w, "waiting");
+	wschat_ask(w, "set", "\"down\": false");
+	wschat_await_channel(w, "up");
+	wschat_many(w, 5);
+	wschat_expect_all(w);
+	wschat_ask(w, "set", "\"down\": true");
+	wschat_await_channel(w, "waiting");
+	/* no worker could connect, so the new one is not to blame */
+	reload(w);
+	cr_expect_eq(ctl_status_number(w->run, "w", "generation"), 2);
+	wschat_await_channel(w, "waiting");
+	wschat_many(w, 5);
+	wschat_ask(w, "set", "\"down\": false");
+	wschat_await_channel(w, "up");
+	wschat_expect_all(w);
+	wschat_end(w);
+}
+
 EACH(keeps_its_token_when_another_one_is_refused)
 {
 	struct wschat *w = wschat_start(profile, WSCHAT_QUICK);

@@ -16,10 +16,12 @@ function frame(first, payload, length = payload.length) {
 }
 
 // Writes until the client has gone, or `count` times.
-function pour(socket, bytes, count = Infinity) {
+function pour(socket, bytes, count = Infinity, done = () => {}) {
   const more = () => {
-    while (count-- > 0 && !socket.destroyed)
-      if (!socket.write(bytes)) return;
+    while (count > 0 && !socket.destroyed) {
+      if (--count === 0) socket.write(bytes, done);
+      else if (!socket.write(bytes)) return;
+    }
   };
   socket.on('drain', more);
   socket.on('error', () => {});
@@ -29,9 +31,9 @@ function pour(socket, bytes, count = Infinity) {
 /** huge: a frame whose head says 1 GiB; large: one of 100 MiB, sent; pieces: a
  * message of countless pieces of a byte; endless: of pieces of 64 KiB; pings: a
  * client that is to answer, and is not read; flood: a million messages that
- * mean nothing; json: what is none; deep: JSON of 500,000 levels; half: a
- * message whose end does not come. */
-function hostile(how, conn, profile) {
+ * mean nothing; json: what is none; deep: JSON of 500,000 levels; values: a
+ * million of them in a message of 3 MiB; bytes: what is no text. */
+function hostile(how, conn, profile, done) {
   const {socket} = conn, text = Buffer.from('x');
   switch (how) {
     case 'huge': socket.write(frame(0x81, text, 1024 * MIB)); break;
@@ -54,11 +56,15 @@ function hostile(how, conn, profile) {
       break;
     case 'flood':
       pour(socket, Buffer.concat(Array(1000).fill(
-        frame(0x81, Buffer.from(JSON.stringify(profile.noise()))))), 1000);
+        frame(0x81, Buffer.from(JSON.stringify(profile.noise()))))), 1000,
+      done);
       break;
     case 'json': socket.write(frame(0x81, Buffer.from('{"op":'))); break;
     case 'deep':
       socket.write(frame(0x81, Buffer.from('['.repeat(500000))));
+      break;
+    case 'values':
+      socket.write(frame(0x81, Buffer.from(`[${'[],'.repeat(1e6)}0]`)));
       break;
     case 'bytes': socket.write(frame(0x82, Buffer.from([1, 2, 3]))); break;
     default: throw new Error(how);

@@ -9,6 +9,8 @@
 //   lose         so many sends are done, and not answered
 //   forget       no session can be resumed any more
 //   deaf         heartbeats are not answered
+//   down         the API answers 503, and connections are cut
+//   hang         the API does not answer
 //   tokens       {token: account}, the good ones; a connection whose token is
 //                none of them any more is closed
 //   hostile      what the next connection does, once it is accepted
@@ -101,6 +103,7 @@ function control(what, args) {
     case 'set':
       Object.assign(world.faults, args);
       profile.changed?.();
+      if (args.down || args.hang) world.drop();
       for (const conn of world.conns)
         if (args.tokens && !world.account(conn.token)) profile.expel(conn);
       break;
@@ -128,6 +131,11 @@ async function serveTest(request, response) {
 async function serve(request, response) {
   const url = new URL(request.url, 'http://double');
   const args = await body(request), reply = replyTo(response);
+  if (world.faults.hang) return;
+  if (world.faults.down) {
+    reply(503, {message: 'down', ok: false, error: 'service_unavailable'});
+    return;
+  }
   const token = (request.headers.authorization ?? '').split(' ')[1];
   profile.http({method: request.method, path: url.pathname, token,
     query: url.searchParams, args, account: world.account(token)}, reply,
@@ -150,7 +158,7 @@ server.on('upgrade', (request, socket, head) => {
         if (!how) return false;
         world.faults.hostile = null;
         world.count('attacks');
-        hostile(how, conn, profile);
+        hostile(how, conn, profile, () => world.count('poured'));
         return true;
       }};
     world.count('connections');
