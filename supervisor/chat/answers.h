@@ -12,9 +12,9 @@
 
 /* Messages that wait to be sent to a chat, beyond which there is no further
  * answer. */
-#define ANSWERS_STRANGER_MAX 128 /* to somebody without a role, */
-#define ANSWERS_CHANNEL_MAX 1024 /* and to all of those of a channel */
-#define ANSWERS_ADMIN_MAX 256	 /* to others */
+#define ANSWERS_STRANGER_MAX 512 /* to somebody without a role, */
+#define ANSWERS_CHANNEL_MAX 2048 /* and to all of those of a channel */
+#define ANSWERS_ADMIN_MAX 1024	 /* to others */
 
 struct answers {
 	struct gateway *gateway;
