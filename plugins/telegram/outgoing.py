@@ -1,7 +1,6 @@
 """outgoing: what supd sends, as calls of the Bot API. A call of which nobody
 knows whether it was done is never made again here."""
 import asyncio
-from urllib.parse import urlsplit
 
 import supd
 from api import Failed
@@ -73,10 +72,11 @@ def _medium(item):
     what = item.get("file_id") or item.get("url")
     if not isinstance(what, str):
         raise supd.NotSent("Telegram is given media by url or file_id only")
-    if not item.get("file_id") and \
-            urlsplit(what).scheme not in ("http", "https"):
+    if not item.get("file_id") and not what.lower().startswith(
+            ("http://", "https://")):
         raise supd.NotSent("the url of media must be http or https")
-    method, key = METHODS.get(str(item.get("kind")), ("sendDocument", "document"))
+    method, key = METHODS.get(str(item.get("kind")),
+                              ("sendDocument", "document"))
     return method, {key: what}
 
 

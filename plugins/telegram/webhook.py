@@ -1,6 +1,6 @@
 """webhook: takes updates that Telegram delivers by HTTP. A delivery is answered
-with 200 when supd has its message, and else with an error, after which Telegram
-delivers it again. Bounded: so many deliveries at a time, and so much of each."""
+with 200 when supd has its message, and else with an error, after which it is
+delivered again. Bounded: so many deliveries at a time, and so much of each."""
 import asyncio
 import hmac
 

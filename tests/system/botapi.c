@@ -15,6 +15,7 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
+#include "tests/system/chat.h"
 #include "tests/system/harness/http.h"
 
 #define PYTHON "/usr/bin/python3"
@@ -192,4 +193,30 @@ botapi_add(struct gateway_run *g, struct botapi *b, const char *token,
 		"api: \"http://%s\"%s%s}%s%s",
 		token, b->where, *settings ? ", " : "", settings,
 		*entry ? ", " : "", entry);
+}
+
+void
+botapi_say_some(struct botapi *b, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		botapi_say(b, "\"text\": \"number %%d\"");
+}
+
+void
+botapi_expect_heard(struct gateway_run *g, unsigned count)
+{
+	char *all, *at;
+	unsigned number = 0;
+
+	chat_await(g, "telegram", "heard", "heard 42 ", count);
+	all = at = chat_file(g, "telegram", "heard");
+	for (; (at = strstr(at, "heard 42 ")); at++) {
+		unsigned found = 0;
+
+		sscanf(at, "heard 42 42:%u", &found);
+		cr_assert_eq(
+			found, ++number, "%u came as number %u", found, number);
+	}
+	cr_expect_eq(number, count);
+	free(all);
 }

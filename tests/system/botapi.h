@@ -26,6 +26,8 @@ void botapi_set(struct botapi *b, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void botapi_say(struct botapi *b, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* So many messages "number N". */
+void botapi_say_some(struct botapi *b, unsigned count);
 /* A counter of the bot 1001; 0 if there is none so far. */
 long botapi_count(struct botapi *b, const char *key);
 /* Waits until it is at least that. */
@@ -39,3 +41,6 @@ json_t *botapi_await_sent(struct botapi *b, size_t count);
  * entry, or "". Its folder, for chat_add_talk(), is DIR/telegram.d. */
 void botapi_add(struct gateway_run *g, struct botapi *b, const char *token,
 	const char *settings, const char *entry);
+/* Waits until a plugin of chat_add_talk() has heard the messages 1 to `count`
+ * of chat 42; the test fails unless that is once each, and in order. */
+void botapi_expect_heard(struct gateway_run *g, unsigned count);

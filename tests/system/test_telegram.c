@@ -2,19 +2,15 @@
  * (tests/system/botapi): what comes in, what goes out, and what goes wrong. */
 #include <criterion/criterion.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "proto/util/memory.h"
 #include "tests/system/botapi.h"
 #include "tests/system/chat.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/http.h"
-#include "tests/system/harness/process.h"
-#include "tests/system/harness/shell.h"
 
 TestSuite(telegram, .fini = run_fini, .timeout = 300);
 
@@ -53,27 +49,6 @@ static void
 await_heard(struct gateway_run *g, const char *text)
 {
 	chat_await(g, "telegram", "heard", text, 1);
-}
-
-/* Messages 1 to `count` of chat 42 were heard once each, and in order. */
-static void
-expect_heard(struct gateway_run *g, unsigned count)
-{
-	char *all, *at;
-	unsigned number = 0;
-
-	chat_await(g, "telegram", "heard", "heard 42 ", count);
-	all = at = chat_file(g, "telegram", "heard");
-	while ((at = strstr(at, "heard 42 "))) {
-		unsigned found;
-
-		cr_assert_eq(sscanf(at, "heard 42 42:%u", &found), 1);
-		cr_assert_eq(
-			found, ++number, "%u came as number %u", found, number);
-		at++;
-	}
-	cr_expect_eq(number, count);
-	free(all);
 }
 
 static void
@@ -196,11 +171,11 @@ Test(telegram, answers_that_a_gateway_loses_lose_and_double_nothing)
 	ctl_await_shown(g, "telegram", "channels.0.state", "up");
 	for (unsigned i = 0; i < 100; i++)
 		botapi_say(&server, "\"text\": \"number %%d\"");
-	expect_heard(g, 100);
+	botapi_expect_heard(g, 100);
 	cr_expect_gt(botapi_count(&server, "bad_gateways"), 0);
 	botapi_set(&server, "\"bad_gateway\": 0");
 	botapi_await(&server, "acknowledged", 100);
-	expect_heard(g, 100);
+	botapi_expect_heard(g, 100);
 	end(g);
 }
 
@@ -273,126 +248,4 @@ Test(telegram, a_server_that_is_down_is_waited_for)
 	ctl_await_shown(g, "telegram", "channels.0.state", "up");
 	cr_expect_eq(ctl_status_number(g, "telegram", "generation"), 1);
 	end(g);
-}
-
-/* Each of these ends a poll with a failure that is shown, and the memory and
- * the worker stay what they are. */
-static void
-survive(const char *const *ways)
-{
-	struct gateway_run *g = start("poll_timeout: 1s");
-	pid_t pid = (pid_t)ctl_status_number(g, "telegram", "pid");
-
-	for (; *ways; ways++) {
-		botapi_set(&server,
-			"\"hostile\": {\"method\": \"getUpdates\", "
-			"\"how\": \"%s\"}",
-			*ways);
-		ctl_await_shown(g, "telegram", "channels.0.state", "waiting");
-		botapi_set(&server, "\"hostile\": null");
-		ctl_await_shown(g, "telegram", "channels.0.state", "up");
-	}
-	cr_expect_lt(process_status(pid, "VmHWM:"), 200 * 1024);
-	cr_expect_eq(ctl_status_number(g, "telegram", "pid"), pid);
-	botapi_say(&server, "\"text\": \"still here\"");
-	await_heard(g, "still here");
-	end(g);
-}
-
-Test(telegram, answers_without_an_end_are_bounded)
-{
-	survive((const char *[]){"endless", "heads", "cut", NULL});
-}
-
-Test(telegram, answers_that_drip_are_ended)
-{
-	survive((const char *[]){"drip", NULL});
-}
-
-Test(telegram, answers_with_too_much_in_them_are_bounded)
-{
-	survive((const char *[]){"deep", "many", "repeat", NULL});
-}
-
-Test(telegram, answers_that_make_no_sense_are_survived)
-{
-	survive((const char *[]){
-		"garbage", "shapes", "updates", "redirect", NULL});
-}
-
-/* ---- TLS ---- */
-
-/* The settings `api` and more for a double that speaks TLS. */
-static void
-add_tls(struct gateway_run *g, const char *more)
-{
-	char *folder = memory_format("%s/telegram.d", g->dir);
-
-	mkdir(folder, 0755);
-	g->may_grow = true;
-	run_package(g, "telegram", "telegram");
-	run_plugin(g, "telegram",
-		"settings: {token: \"" BOTAPI_TOKEN
-		"\", api: \"https://127.0.0.1:%d\", poll_timeout: 30s%s}",
-		server.tls_port, more);
-	free(folder);
-}
-
-static struct gateway_run *
-create_tls(void)
-{
-	struct gateway_run *g = run_create();
-	char *certificate = memory_format("%s/cert.pem", g->dir);
-	char *key = memory_format("%s/key.pem", g->dir);
-
-	free(shell_expect(g, 0,
-		"openssl req -x509 -newkey rsa:2048 -nodes -days 2 "
-		"-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 "
-		"-out %s -keyout %s",
-		certificate, key));
-	botapi_start_tls(&server, certificate, key);
-	free(certificate);
-	free(key);
-	return g;
-}
-
-Test(telegram, certificates_are_verified)
-{
-	struct gateway_run *g;
-
-	if (!shell_has("openssl"))
-		cr_skip_test("no openssl; install the package openssl");
-	g = create_tls();
-	add_tls(g, "");
-	run_start(g);
-	run_await_log(g, 0, "certificate verify failed");
-	ctl_await_shown(g, "telegram", "channels.0.state", "waiting");
-	cr_expect_eq(botapi_count(&server, "getMe"), 0);
-	botapi_end(&server); /* first: its certificate is of the run */
-	run_end(g);
-}
-
-Test(telegram, messages_come_and_go_over_tls_and_over_a_reload)
-{
-	struct gateway_run *g;
-	char *more;
-
-	if (!shell_has("openssl"))
-		cr_skip_test("no openssl; install the package openssl");
-	g = create_tls();
-	more = memory_format(", ca: \"%s/cert.pem\"", g->dir);
-	add_tls(g, more);
-	chat_add_talk(g, "t", "telegram", "has: \"command,observer\"");
-	run_start(g);
-	botapi_await(&server, "held", 1);
-	botapi_say(&server, "\"text\": \"number %%d\"");
-	expect_heard(g, 1);
-	botapi_await(&server, "held", 1);
-	ctl_destroy(ctl_expect(g, 0, "reload", "telegram", NULL));
-	botapi_say(&server, "\"text\": \"number %%d\"");
-	expect_heard(g, 2);
-	send_text(g, 0, "42", "hi");
-	free(more);
-	botapi_end(&server); /* first: its certificate is of the run */
-	run_end(g);
 }

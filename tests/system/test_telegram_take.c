@@ -2,13 +2,9 @@
  * the Bot API: every message once and in order, whatever is replaced. */
 #include <criterion/criterion.h>
 #include <jansson.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "proto/util/memory.h"
 #include "tests/system/botapi.h"
 #include "tests/system/chat.h"
 #include "tests/system/harness/ctl.h"
@@ -43,32 +39,6 @@ end(struct gateway_run *g)
 }
 
 static void
-say_some(unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		botapi_say(&server, "\"text\": \"number %%d\"");
-}
-
-static void
-expect_heard(struct gateway_run *g, unsigned count)
-{
-	char *all, *at;
-	unsigned number = 0;
-
-	chat_await(g, "telegram", "heard", "heard 42 ", count);
-	all = at = chat_file(g, "telegram", "heard");
-	for (; (at = strstr(at, "heard 42 ")); at++) {
-		unsigned found = 0;
-
-		sscanf(at, "heard 42 42:%u", &found);
-		cr_assert_eq(
-			found, ++number, "%u came as number %u", found, number);
-	}
-	cr_expect_eq(number, count);
-	free(all);
-}
-
-static void
 set_token(struct gateway_run *g, const char *token, const char *settings)
 {
 	run_no_plugins(g);
@@ -85,14 +55,14 @@ Test(telegram_take, reloads_lose_and_double_nothing)
 		struct ctl *c = ctl_begin(
 			g, 0, (const char *[]){"reload", "telegram", NULL});
 
-		say_some(EACH);
+		botapi_say_some(&server, EACH);
 		ctl_wait(c);
 		cr_assert_eq(c->exit_code, 0, "%s%s", c->out, c->err);
 		cr_expect_str_eq(ctl_text(c, "mode"), "exclusive");
 		cr_expect(json_is_number(ctl_at(c, "takeMs")), "%s", c->out);
 		ctl_destroy(c);
 	}
-	expect_heard(g, COUNT);
+	botapi_expect_heard(g, COUNT);
 	cr_expect_eq(ctl_status_number(g, "telegram", "generation"),
 		COUNT / EACH + 1);
 	/* No poll of an old worker is left to end a new one. */
@@ -106,8 +76,8 @@ Test(telegram_take, an_old_poll_that_the_server_still_holds_is_waited_for)
 
 	botapi_set(&server, "\"second_poll\": \"refuse\", \"linger\": 1");
 	ctl_destroy(ctl_expect(g, 0, "reload", "telegram", NULL));
-	say_some(EACH);
-	expect_heard(g, EACH);
+	botapi_say_some(&server, EACH);
+	botapi_expect_heard(g, EACH);
 	ctl_await_shown(g, "telegram", "channels.0.state", "up");
 	cr_expect_gt(botapi_count(&server, "conflicts"), 0);
 	end(g);
@@ -122,12 +92,12 @@ Test(telegram_take, a_killed_worker_gets_again_what_it_did_not_acknowledge)
 		pid_t pid = (pid_t)ctl_status_number(g, "telegram", "pid");
 
 		cr_assert_gt(pid, 1);
-		say_some(EACH);
+		botapi_say_some(&server, EACH);
 		kill(pid, SIGKILL);
-		say_some(EACH);
+		botapi_say_some(&server, EACH);
 		ctl_await_number(g, "telegram", "restarts", i + 1);
 		ctl_await_state(g, "telegram", "serving");
-		expect_heard(g, 2 * EACH * (i + 1));
+		botapi_expect_heard(g, 2 * EACH * (i + 1));
 	}
 	botapi_await(&server, "acknowledged", 6 * EACH);
 	end(g);
@@ -137,13 +107,13 @@ Test(telegram_take, a_killed_supd_gets_again_what_it_did_not_store)
 {
 	struct gateway_run *g = start();
 
-	say_some(EACH);
-	expect_heard(g, EACH);
+	botapi_say_some(&server, EACH);
+	botapi_expect_heard(g, EACH);
 	run_signal(g, SIGKILL);
 	run_wait(g);
-	say_some(EACH);
+	botapi_say_some(&server, EACH);
 	run_start(g);
-	say_some(EACH);
+	botapi_say_some(&server, EACH);
 	chat_await(g, "telegram", "heard", " 42:30 ", 1);
 	botapi_await(&server, "acknowledged", 3 * EACH);
 	end(g);
@@ -157,17 +127,17 @@ Test(telegram_take, a_token_is_rotated_without_a_reload)
 
 	botapi_set(&server,
 		"\"tokens\": [\"" BOTAPI_TOKEN "\", \"" SECOND_TOKEN "\"]");
-	say_some(EACH);
+	botapi_say_some(&server, EACH);
 	set_token(g, SECOND_TOKEN, "");
 	c = ctl_begin(g, 0, (const char *[]){"apply", NULL});
-	say_some(EACH);
+	botapi_say_some(&server, EACH);
 	ctl_wait(c);
 	cr_expect_str_eq(ctl_text(c, "results.0.mode"), "configure");
 	cr_expect(json_is_null(ctl_at(c, "results.0.fallback")), "%s", c->out);
 	ctl_destroy(c);
 	botapi_set(&server, "\"tokens\": [\"" SECOND_TOKEN "\"]");
-	say_some(EACH);
-	expect_heard(g, 3 * EACH);
+	botapi_say_some(&server, EACH);
+	botapi_expect_heard(g, 3 * EACH);
 	ctl_destroy(ctl_expect(g, 0, "send", "telegram", "42", "hi", NULL));
 	cr_expect_eq(ctl_status_number(g, "telegram", "pid"), pid);
 	ctl_await_shown(g, "telegram", "channels.0.state", "up");
@@ -185,8 +155,8 @@ Test(telegram_take, a_token_that_is_not_good_keeps_the_old_one)
 	cr_expect(strstr(c->out, "the token is not valid"), "%s", c->out);
 	cr_expect_null(strstr(c->out, "1001:wrong"));
 	ctl_destroy(c);
-	say_some(EACH);
-	expect_heard(g, EACH);
+	botapi_say_some(&server, EACH);
+	botapi_expect_heard(g, EACH);
 	end(g);
 }
 
@@ -200,8 +170,8 @@ Test(telegram_take, a_reload_while_the_server_is_down_keeps_the_old_worker)
 	ctl_destroy(ctl_expect(g, 1, "reload", "telegram", NULL));
 	cr_expect_eq(ctl_status_number(g, "telegram", "pid"), pid);
 	botapi_set(&server, "\"down\": false");
-	say_some(EACH);
-	expect_heard(g, EACH);
+	botapi_say_some(&server, EACH);
+	botapi_expect_heard(g, EACH);
 	ctl_await_shown(g, "telegram", "channels.0.state", "up");
 	end(g);
 }

@@ -2,14 +2,9 @@
  * delivers to supd, and again what supd did not take. */
 #include <criterion/criterion.h>
 #include <jansson.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "proto/util/clock.h"
-#include "proto/util/memory.h"
 #include "tests/system/botapi.h"
 #include "tests/system/chat.h"
 #include "tests/system/harness/ctl.h"
@@ -51,32 +46,6 @@ end(struct gateway_run *g)
 	botapi_end(&server);
 }
 
-static void
-say_some(unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		botapi_say(&server, "\"text\": \"number %%d\"");
-}
-
-static void
-expect_heard(struct gateway_run *g, unsigned count)
-{
-	char *all, *at;
-	unsigned number = 0;
-
-	chat_await(g, "telegram", "heard", "heard 42 ", count);
-	all = at = chat_file(g, "telegram", "heard");
-	for (; (at = strstr(at, "heard 42 ")); at++) {
-		unsigned found = 0;
-
-		sscanf(at, "heard 42 42:%u", &found);
-		cr_assert_eq(
-			found, ++number, "%u came as number %u", found, number);
-	}
-	cr_expect_eq(number, count);
-	free(all);
-}
-
 /* The status of a delivery by hand. */
 static int
 deliver(struct gateway_run *g, const char *header, const char *body)
@@ -103,8 +72,8 @@ Test(telegram_webhook, messages_are_delivered_and_answered)
 {
 	struct gateway_run *g = start();
 
-	say_some(EACH);
-	expect_heard(g, EACH);
+	botapi_say_some(&server, EACH);
+	botapi_expect_heard(g, EACH);
 	botapi_await(&server, "acknowledged", EACH);
 	botapi_say(&server, "\"text\": \"/echo hi\"");
 	json_decref(botapi_await_sent(&server, 1));
@@ -140,12 +109,12 @@ Test(telegram_webhook, reloads_lose_and_double_nothing)
 		struct ctl *c = ctl_begin(
 			g, 0, (const char *[]){"reload", "telegram", NULL});
 
-		say_some(EACH);
+		botapi_say_some(&server, EACH);
 		ctl_wait(c);
 		cr_assert_eq(c->exit_code, 0, "%s%s", c->out, c->err);
 		ctl_destroy(c);
 	}
-	expect_heard(g, 3 * EACH);
+	botapi_expect_heard(g, 3 * EACH);
 	botapi_await(&server, "acknowledged", 3 * EACH);
 	end(g);
 }
@@ -156,11 +125,11 @@ Test(telegram_webhook, a_killed_worker_is_delivered_to_again)
 	pid_t pid = (pid_t)ctl_status_number(g, "telegram", "pid");
 
 	run_announce(g, "killed by signal 9");
-	say_some(EACH);
+	botapi_say_some(&server, EACH);
 	cr_assert_gt(pid, 1);
 	kill(pid, SIGKILL);
-	say_some(EACH);
-	expect_heard(g, 2 * EACH);
+	botapi_say_some(&server, EACH);
+	botapi_expect_heard(g, 2 * EACH);
 	botapi_await(&server, "acknowledged", 2 * EACH);
 	end(g);
 }
@@ -173,11 +142,11 @@ Test(telegram_webhook, what_supd_cannot_take_is_refused_and_comes_again)
 	ctl_destroy(ctl_expect(g, 0, "stop", "telegram", NULL));
 	status = deliver(g, WITH(SECRET), BODY(5, 1));
 	cr_expect(status >= 500 || status == 404, "%d", status);
-	say_some(EACH);
+	botapi_say_some(&server, EACH);
 	botapi_await(&server, "deliveries", 3);
 	cr_expect_eq(botapi_count(&server, "acknowledged"), 0);
 	ctl_destroy(ctl_expect(g, 0, "start", "telegram", NULL));
-	expect_heard(g, EACH);
+	botapi_expect_heard(g, EACH);
 	end(g);
 }
 
@@ -191,12 +160,12 @@ Test(telegram_webhook, a_secret_is_rotated_without_a_reload)
 	run_plugin(g, "t", "mount: /t");
 	run_write_config(g);
 	c = ctl_begin(g, 0, (const char *[]){"apply", NULL});
-	say_some(EACH);
+	botapi_say_some(&server, EACH);
 	ctl_wait(c);
 	cr_expect_str_eq(ctl_text(c, "results.0.mode"), "configure");
 	cr_expect(json_is_null(ctl_at(c, "results.0.fallback")), "%s", c->out);
 	ctl_destroy(c);
-	expect_heard(g, EACH);
+	botapi_expect_heard(g, EACH);
 	cr_expect_eq(deliver(g, WITH(SECRET), BODY(5, 1)), 401);
 	cr_expect_eq(
 		deliver(g, WITH("another-secret"), "{\"update_id\": 4}"), 200);
@@ -217,8 +186,8 @@ Test(telegram_webhook, polling_takes_over_from_it)
 	c = ctl_expect(g, 0, "apply", NULL);
 	cr_expect_str_eq(ctl_text(c, "results.0.mode"), "exclusive");
 	ctl_destroy(c);
-	say_some(EACH);
-	expect_heard(g, EACH);
+	botapi_say_some(&server, EACH);
+	botapi_expect_heard(g, EACH);
 	botapi_await(&server, "polls", 1);
 	end(g);
 }

@@ -170,7 +170,7 @@ class Sending(unittest.TestCase):
                 ({"text": "x" * 70000}, {}),
                 ({"media": [{"kind": "image", "path": "/etc/passwd"}]}, {}),
                 ({"media": [{"kind": [], "url": "file:///etc/passwd"}]}, {}),
-                ({"media": [7]}, {}),
+                ({"media": [7]}, {}), ({"media": [{"url": "//["}]}, {}),
                 ({"media": [{"url": "http://x"}] * 41}, {})):
             with self.assertRaises(supd.NotSent):
                 self.calls(content, **target)

@@ -1,6 +1,6 @@
 """bot: what Telegram's server keeps of one bot, with the rules of the real one:
-a getUpdates acknowledges all before its offset, what is not acknowledged is given
-again, a second poll ends the first with 409, and neither works beside a
+a getUpdates acknowledges all before its offset, what is not acknowledged is
+given again, a second poll ends the first with 409, and neither works beside a
 webhook."""
 import collections
 import os

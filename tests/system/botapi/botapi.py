@@ -8,10 +8,10 @@ trying a bot without an account. It prints "port N" once it listens, and with
 The Bot API is at /botTOKEN/METHOD. Beside it, with JSON bodies:
 
     POST /control/set    turns knobs: knobs.py
-    POST /control/say    somebody writes: {"text", "chat", "from", "name", "type",
-                         "thread", "reply_to", "edit" (a message_id), "kind",
-                         "more": {…}, "bot", "count"}; all may be left out,
-                         "%d" in the text is the number of the message
+    POST /control/say    somebody writes: {"text", "chat", "from", "name",
+                         "type", "thread", "reply_to", "edit" (a message_id),
+                         "kind", "more": {…}, "bot", "count"}; all may be left
+                         out, "%d" in the text is the number of the message
     GET  /control/sent   what the bot sent, in order
     GET  /control/state  counts
 """

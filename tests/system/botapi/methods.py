@@ -1,5 +1,5 @@
-"""methods: what a bot may call beside getUpdates and setWebhook, with the checks
-of the real server."""
+"""methods: what a bot may call beside getUpdates and setWebhook, with the
+checks of the real server."""
 import time
 
 from bot import Refused
