@@ -131,7 +131,10 @@ commanded(struct invoke *v, const struct invoke_end *end)
 static void
 run_command(struct inbound *i, const char *rest)
 {
-	json_t *context = context_of(i), *text = json_string(rest);
+	const json_t *whole = json_object_get(i->data, "text");
+	size_t before = (size_t)(rest - json_string_value(whole));
+	json_t *context = context_of(i);
+	json_t *text = json_stringn(rest, json_string_length(whole) - before);
 	struct error err;
 
 	i->is_invoked = true;
