@@ -71,12 +71,19 @@ chat_add(struct gateway_run *g, const char *id, const char *settings,
 }
 
 void
-chat_add_talk(struct gateway_run *g, const char *id, const char *chat,
-	const char *settings)
+chat_add_talk_with(struct gateway_run *g, const char *id, const char *chat,
+	const char *settings, const char *entry)
 {
 	run_package(g, "talk-python", id);
 	write_manifest(g, id, chat, PYTHON, settings);
-	run_plugin(g, id, "mount: /%s", id);
+	run_plugin(g, id, "mount: /%s%s%s", id, *entry ? ", " : "", entry);
+}
+
+void
+chat_add_talk(struct gateway_run *g, const char *id, const char *chat,
+	const char *settings)
+{
+	chat_add_talk_with(g, id, chat, settings, "");
 }
 
 void

@@ -35,3 +35,6 @@ void chat_await(struct gateway_run *g, const char *id, const char *file,
  * channel `chat`. */
 void chat_add_talk(struct gateway_run *g, const char *id, const char *chat,
 	const char *settings);
+/* The same with more of its entry. */
+void chat_add_talk_with(struct gateway_run *g, const char *id, const char *chat,
+	const char *settings, const char *entry);

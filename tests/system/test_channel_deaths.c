@@ -195,7 +195,7 @@ hold(struct cell *c, const char *step, const char *id)
 	char text[64];
 
 	snprintf(text, sizeof(text), "%s %s\n", step, id);
-	chat_set(c->g, "a", "hold", text);
+	chat_set(c->g, "a", "pause", text);
 }
 
 static void

@@ -8,11 +8,15 @@ hold        sending waits while it exists
 sends       a word for each send, taken from its front: retry, not_sent, fail,
             die (before it goes out), late (dies after it went out), hold (waits
             for the file `release`)
-hold        "STEP ID": who first comes to this step with a text that ends in ID
+pause       "STEP ID": who first comes to this step with a text that ends in ID
             waits there for the file go. Steps: give (before supd is given the
             message), send (before it goes out), sent (after it went out)
+drop        the connection is lost: it is made again once this file and refuse
+            are gone
 
-With the setting acks the server gives whatever is not in DIR/acked again to each
+The settings boot (exit), start (die, hang) and stop (fail, die, hang) say what
+happens then; gated waits in the start for the file open; with without there is
+no channel. With acks the server gives whatever is not in DIR/acked again to each
 new connection, else what is after the cursor.
 """
 import fcntl
@@ -40,13 +44,13 @@ def note(text):
 
 
 async def hold(step, text):
-    if not os.path.exists(path("hold")):
+    if not os.path.exists(path("pause")):
         return
-    with open(path("hold"), encoding="utf-8") as file:
+    with open(path("pause"), encoding="utf-8") as file:
         wanted, _, ending = file.read().strip().partition(" ")
     if wanted != step or not text.endswith(ending):
         return
-    os.unlink(path("hold"))
+    os.unlink(path("pause"))
     note("holds %s %s" % (step, ending))
     while not os.path.exists(path("go")):
         await supd.sleep(0.005)
@@ -61,7 +65,7 @@ class Outside:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             note("two-holders")
-            raise
+            raise supd.Error("failed", "somebody else is connected")
 
     def close(self):
         self.file.close()
@@ -102,9 +106,25 @@ async def receive(channel, line, cursor):
         note("stopped-with %s" % message["id"])
 
 
+async def come_back(channel):
+    """The connection is lost: others may have it meanwhile."""
+    global lock
+    note("lost")
+    lock.close()
+    lock = None
+    channel.status("waiting", "the connection is lost")
+    while os.path.exists(path("drop")) or os.path.exists(path("refuse")):
+        await supd.sleep(0.01)
+    lock = Outside()
+    channel.status("up")
+    note("back")
+
+
 async def read(channel):
     global position
     while True:
+        if os.path.exists(path("drop")):
+            await come_back(channel)
         acks = plugin.setting("acks", False)
         waiting = unacknowledged() if acks else lines()[position:]
         if plugin.setting("together", False):
@@ -140,22 +160,40 @@ async def connect(channel):
     note("start %d %s" % (channel.epoch, (channel.cursor or b"nil").decode()))
     if plugin.setting("refuses", False) or os.path.exists(path("refuse")):
         raise supd.Error("failed", "the server refuses")
+    leave()  # of a stop that failed
     if not plugin.setting("overlap", False):
         lock = Outside()
+    if plugin.setting("start", "") == "die":
+        os._exit(9)
+    while plugin.setting("start", "") == "hang":
+        await supd.sleep(1)
+    if plugin.setting("gated", False):
+        note("waits")
+    while plugin.setting("gated", False) and not os.path.exists(path("open")):
+        await supd.sleep(0.005)
     position = int(channel.cursor or b"0")
     reader = plugin.spawn(read(channel))
     note("connected %d" % channel.epoch)
 
 
-async def disconnect():
-    global lock
-    note("stop")
-    if plugin.setting("stop", "") == "fail":
-        raise RuntimeError("it does not stop")
-    reader.cancel()
+def leave():
+    global lock, reader
+    if reader:
+        reader.cancel()
     if lock:
         lock.close()
-        lock = None
+    reader = lock = None
+
+
+async def disconnect():
+    note("stop")
+    if plugin.setting("stop", "") == "fail":
+        raise supd.Error("failed", "it does not stop")
+    if plugin.setting("stop", "") == "die":
+        os._exit(9)
+    while plugin.setting("stop", "") == "hang":
+        await supd.sleep(1)
+    leave()
     note("stopped")
     if plugin.setting("cursor", "") == "none" or \
             plugin.setting("together", False):
@@ -216,6 +254,11 @@ async def find(send_id, target, since):
 
 @plugin.on_start
 def register():
+    if plugin.setting("boot", "") == "exit":
+        os._exit(9)
+    if plugin.setting("without", False):
+        plugin.command("nothing")(lambda text: "nothing")
+        return
     can = plugin.setting("can", "text,find").split(",")
     channel = plugin.channel(
         plugin.setting("name", "chat"), can=can,

@@ -12,6 +12,11 @@ The tool `do` takes a map of what to do:
   call: [KIND, NAME, ARGS, DEADLINE_MS]
                    calls it and answers with the result, or with the error as
                    [CODE, TEXT]; in ARGS "$id" is the id of this request
+  request: [NAME, PARAMS]
+                   makes that request, and answers likewise
+With the setting `channel: NAME` it has that channel, too, whose requests are all
+answered with nil. On SIGUSR2 it gives the message of the setting `late: [CHANNEL, ID, FILE]`, and
+writes the answer into the file.
 Other tools: `left` answers with its deadline_ms, `id` with the id of its
 request, `hold` when `free` was called, `strays` with the number of answers to
 calls that this worker did not make. http answers with the index that it was
@@ -42,11 +47,24 @@ class Worker:
         self.waiting = {}  # id of a request -> args of `do`
         self.strays = self.last_id = 0
         self.draining, self.open = False, set()
+        self.late = None
         signal.signal(signal.SIGUSR1, lambda *_: self.go_on())
+        signal.signal(signal.SIGUSR2, lambda *_: self.give_late())
 
     def go_on(self):
         for number in list(self.waiting):
             self.do(number, self.waiting.pop(number))
+
+    def give_late(self):
+        channel, name, path = self.late
+
+        def answered(error, result):
+            with open(path, "a", encoding="utf-8") as file:
+                file.write("%s\n" % (": ".join(error) if error else result))
+        self.request("channel.message", [channel, {
+            "id": name, "lane": "room", "at": 1, "from": {"id": "ann"},
+            "chat": {"id": "room", "type": "group"}, "text": "late"}],
+            answered)
 
     def request(self, name, params, answered):
         self.last_id += 1
@@ -76,6 +94,8 @@ class Worker:
             self.answer(number, came)
         if "offer" in args:
             self.offer(args["offer"], args.get("times", 0), end)
+        elif "request" in args:
+            self.request(*args["request"], end)
         elif "call" in args:
             kind, name, what, deadline_ms = args["call"]
             if isinstance(what, dict) and what.get("as") == "$id":
@@ -146,10 +166,13 @@ class Worker:
 
     def on_hello(self, error, result):
         gate = result[2].get("gate")
+        self.late = result[2].get("late")
         while gate and not os.path.exists(gate):
             time.sleep(0.01)
-        self.request("ready", ["1.0.0", [as_registration(name)
-                                         for name in TOOLS]],
+        channel = result[2].get("channel")
+        self.request("ready", ["1.0.0", [
+            as_registration(name) for name in TOOLS + (
+                [{"kind": "channel", "name": channel}] if channel else [])]],
                      lambda error, result: None)
 
     def run(self):

@@ -2,9 +2,11 @@
 list of command, filter, sending, observer, flood. many: a number of commands
 more. What it gets is a line of DIR/heard,
 with the generation in front. DIR/deaths has the number of times that it dies of
-the text "poison". DIR/hold is "STEP ID": who first comes to this step with a
+the text "poison". DIR/pause is "STEP ID": who first comes to this step with a
 text that ends in ID waits there for the file go. Steps: filter, command,
-observer, sending. raw: true: DIR/raw has the rest of what is observed."""
+observer, sending. fragile: the filter dies of it, too. service: there is a
+service, whose start waits while DIR/closed exists. raw: true: DIR/raw has the
+rest of what is observed."""
 import json
 import os
 
@@ -19,17 +21,18 @@ def path(name):
 
 def note(text):
     with open(path("heard"), "a", encoding="utf-8") as heard:
-        heard.write("%d %s\n" % (plugin.generation, text))
+        heard.write("%d %s\n" % (plugin.generation,
+                                 text.replace("\0", "\\0")))
 
 
 async def hold(step, text):
-    if not os.path.exists(path("hold")):
+    if not os.path.exists(path("pause")):
         return
-    with open(path("hold"), encoding="utf-8") as file:
+    with open(path("pause"), encoding="utf-8") as file:
         wanted, _, ending = file.read().strip().partition(" ")
     if wanted != step or not text.endswith(ending):
         return
-    os.unlink(path("hold"))
+    os.unlink(path("pause"))
     note("holds %s %s" % (step, ending))
     while not os.path.exists(path("go")):
         await supd.sleep(0.005)
@@ -115,6 +118,8 @@ async def flood(text):
 async def filter_in(data):
     text = data.get("text", "")
     note("filter " + text)
+    if plugin.setting("fragile", False):
+        die_of(text)
     await hold("filter", text)
     if text.startswith("claim"):
         return supd.claim({"reply": "claimed " + text[6:]})
@@ -146,6 +151,18 @@ async def observe(data):
     await hold("observer", data.get("text", ""))
 
 
+async def serve():
+    if os.path.exists(path("closed")):
+        note("waits")
+    while os.path.exists(path("closed")):
+        await supd.sleep(0.01)
+    note("serves")
+
+
+async def serve_no_more():
+    note("serves no more")
+
+
 async def failed(data):
     note("failed %s" % data["reason"])
 
@@ -163,6 +180,8 @@ def register():
         plugin.command(plugin.setting("flood", "flood"))(flood)
     for number in range(plugin.setting("many", 0)):
         plugin.command("more%d" % number, help="One\nof many.")(echo)
+    if plugin.setting("service", False):
+        plugin.service("talk")(serve).stop(serve_no_more)
     if "filter" in has:
         plugin.filter("message.inbound", timeout=60.0,
                       on_error=plugin.setting("on_error", "skip"))(filter_in)
