@@ -12,11 +12,12 @@
 #include "rotation.h"
 #include "session.h"
 #include "settings.h"
+#include "steady.h"
 #include "word.h"
 
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_LAST_MS 60000
-#define STEADY_S 30.0	 /* up so long, the next loss is the first one again */
+#define STEADY_MS 30000	 /* up so long, the next loss is the first one again */
 #define STOP_SENDS_S 2.0 /* for what is half sent */
 
 static struct ev_loop *
@@ -69,9 +70,9 @@ next_pause(struct bot *b)
 {
 	uint64_t pause;
 
-	if (b->up_since > 0 && ev_now(loop_of(b)) - b->up_since > STEADY_S)
+	if (b->up_since_ms && steady_ms() - b->up_since_ms > STEADY_MS)
 		b->pause_ms = 0;
-	b->up_since = 0;
+	b->up_since_ms = 0;
 	pause = b->pause_ms ? b->pause_ms : PAUSE_FIRST_MS;
 	b->pause_ms = pause * 2 < PAUSE_LAST_MS ? pause * 2 : PAUSE_LAST_MS;
 	return pause - arc4random_uniform((uint32_t)pause / 4);
@@ -138,7 +139,7 @@ bot_use(struct bot *b, struct session *s)
 {
 	session_set_owner(s, &bot_session_ops, b);
 	b->session = s;
-	b->up_since = ev_now(loop_of(b));
+	b->up_since_ms = steady_ms();
 	outbox_attach(b->outbox, s);
 	say_up(b);
 }
@@ -183,7 +184,7 @@ answer_ctcp(struct bot *b, struct session *s, const struct line *line)
 	if (!word_is_target(nick) || !session_is_self(s, line_param(line, 0)) ||
 		(strncmp(said, "VERSION", 7) != 0 &&
 			strncmp(said, "PING ", 5) != 0) ||
-		bucket_take(&b->ctcp, (uint64_t)(ev_now(loop_of(b)) * 1000)))
+		bucket_take(&b->ctcp, steady_ms()))
 		return;
 	if (*said == 'V')
 		session_say(s, "NOTICE %s :\1VERSION supd irc 1.0.0\1", nick);

@@ -36,7 +36,7 @@ struct bot {
 	ev_timer again;		   /* the next try to connect */
 	ev_timer stop_limit;	   /* of what is half sent at a stop */
 	uint64_t pause_ms;	   /* before the next try */
-	double up_since;	   /* of the session, by the loop's clock */
+	uint64_t up_since_ms;	   /* of the session; 0: it is not up */
 	struct bucket ctcp;	   /* answers to CTCP */
 	struct rotation *rotation; /* NULL: none */
 	struct advance *advance;   /* NULL: none */

@@ -406,7 +406,7 @@ link_create(struct sup *p, const struct settings *s, const struct link_ops *ops,
 	else
 		l->lookup = lookup_start(p, s->host, s->port, on_addresses, l);
 	if (!list && !l->lookup)
-		end(l, "there is no thread for the name server");
+		end(l, "the name servers have not answered yet");
 	return l;
 }
 

@@ -5,6 +5,10 @@
 #include <string.h>
 #include <sup/plugin.h>
 
+#define LOOKUPS_MAX 4 /* threads; name servers may let each wait for long */
+
+static unsigned running;
+
 struct lookup {
 	struct sup *plugin;
 	char *host, *port;
@@ -49,6 +53,7 @@ finish(void *user)
 	struct lookup *l = user;
 	struct addrinfo *list = l->list;
 
+	running--;
 	if (l->done) {
 		l->list = NULL;
 		l->done(list, list ? NULL : gai_strerror(l->error), l->user);
@@ -86,11 +91,13 @@ lookup_start(struct sup *p, const char *host, const char *port,
 		.user = user};
 	pthread_attr_init(&detached);
 	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	if (l->host && l->port)
+	if (l->host && l->port && running < LOOKUPS_MAX)
 		rc = pthread_create(&thread, &detached, run, l);
 	pthread_attr_destroy(&detached);
-	if (!rc)
+	if (!rc) {
+		running++;
 		return l;
+	}
 	destroy(l);
 	return NULL;
 }

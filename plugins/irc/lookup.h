@@ -10,7 +10,8 @@ struct lookup;
 /* list: the receiver's, freed with freeaddrinfo(); NULL: error says why. */
 typedef void lookup_done(struct addrinfo *list, const char *error, void *user);
 
-/* Calls `done` later, once. NULL: it could not begin, `done` is not called. */
+/* Calls `done` later, once. NULL: it could not begin, because too many have not
+ * ended, or there is no memory; `done` is not called. */
 struct lookup *lookup_start(struct sup *p, const char *host, const char *port,
 	lookup_done *done, void *user);
 /* `done` will not be called; the thread goes on until the name servers have

@@ -11,6 +11,7 @@
 #include "session.h"
 #include "settings.h"
 #include "split.h"
+#include "steady.h"
 #include "word.h"
 
 /* Of a line's text; the server puts our name, the command and the target
@@ -45,12 +46,6 @@ struct outbox {
 };
 
 static void pump(struct outbox *o);
-
-static uint64_t
-now_ms(const struct outbox *o)
-{
-	return (uint64_t)(ev_now(sup_loop(o->plugin)) * 1000);
-}
 
 /* ---- the queue ---- */
 
@@ -256,7 +251,7 @@ pump(struct outbox *o)
 		!session_is_ready(o->session) ||
 		(o->is_paused && !is_begun(o->first)))
 		return;
-	wait_ms = bucket_take(&o->bucket, now_ms(o));
+	wait_ms = bucket_take(&o->bucket, steady_ms());
 	if (wait_ms) {
 		o->turn.repeat = (double)wait_ms / 1000;
 		ev_timer_again(sup_loop(o->plugin), &o->turn);
@@ -336,7 +331,7 @@ void
 outbox_set_settings(struct outbox *o, const struct settings *s)
 {
 	o->settings = s;
-	bucket_set(&o->bucket, s->burst, s->every_ms, now_ms(o));
+	bucket_set(&o->bucket, s->burst, s->every_ms, steady_ms());
 }
 
 void

@@ -96,6 +96,17 @@ irc_bed_await_heard(struct irc_bed *b, const char *text, unsigned count)
 }
 
 void
+irc_bed_await_nick(struct irc_bed *b)
+{
+	const char *line;
+
+	do {
+		line = person_hears(&b->ann, "!~supd@127.0.0.1 ");
+	} while (!strstr(line, " NICK :bot") &&
+		 !strstr(line, ":bot!~supd@127.0.0.1 JOIN "));
+}
+
+void
 irc_bed_await_state(struct gateway_run *g, const char *state)
 {
 	ctl_await_shown(g, "irc", "channels.0.state", state);
@@ -130,14 +141,14 @@ irc_bed_say_number(struct irc_bed *b, int number)
 }
 
 void
-irc_bed_expect_numbers(struct irc_bed *b, int count)
+irc_bed_expect_numbers(struct gateway_run *g, int count)
 {
 	char text[40], *heard, *line, *rest;
 	int next = 0, number;
 
 	snprintf(text, sizeof(text), " n%d\n", count - 1);
-	irc_bed_await_heard(b, text, 1);
-	heard = chat_file(b->run, "irc", "heard");
+	chat_await(g, "irc", "heard", text, 1);
+	heard = chat_file(g, "irc", "heard");
 	for (line = strtok_r(heard, "\n", &rest); line;
 		line = strtok_r(NULL, "\n", &rest)) {
 		if (!strstr(line, " heard #room ") || !strstr(line, " n"))

@@ -33,6 +33,8 @@ void irc_bed_end(struct irc_bed *b);
 struct ctl *irc_bed_apply(
 	struct irc_bed *b, int exit_code, const char *settings);
 void irc_bed_await_heard(struct irc_bed *b, const char *text, unsigned count);
+/* Waits until ann sees somebody become bot, or a bot come. */
+void irc_bed_await_nick(struct irc_bed *b);
 /* Waits until the channel is in that state. */
 void irc_bed_await_state(struct gateway_run *g, const char *state);
 
@@ -40,4 +42,4 @@ void irc_bed_await_state(struct gateway_run *g, const char *state);
  * the bot, too. */
 void irc_bed_say_number(struct irc_bed *b, int number);
 /* Each of so many numbers has come, once, in order. */
-void irc_bed_expect_numbers(struct irc_bed *b, int count);
+void irc_bed_expect_numbers(struct gateway_run *g, int count);

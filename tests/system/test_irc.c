@@ -176,9 +176,8 @@ reload_often(struct irc_bed *b, int count)
 		cr_expect_str_eq(ctl_text(c, "mode"), "exclusive");
 		took[i] = ctl_number(c, "takeMs");
 		ctl_destroy(c);
-		person_hears(&b->ann, ":bot_!~supd@127.0.0.1 JOIN ");
 		person_hears(&b->ann, BOT "QUIT ");
-		person_hears(&b->ann, ":bot_!~supd@127.0.0.1 NICK :bot");
+		irc_bed_await_nick(b);
 	}
 	qsort(took, (size_t)count, sizeof(*took), compare);
 	printf("takeMs of %d reloads: median %ld, most %ld\n", count,
@@ -242,7 +241,7 @@ Test(irc, loses_and_doubles_nothing_that_is_said_while_it_is_reloaded)
 			ctl_destroy(reload);
 		}
 	}
-	irc_bed_expect_numbers(&b, 60);
+	irc_bed_expect_numbers(b.run, 60);
 	cr_expect_eq(ctl_status_number(b.run, "irc", "generation"), 7);
 	irc_bed_end(&b);
 }
@@ -256,5 +255,61 @@ Test(irc, leaves_with_a_word_when_supd_stops)
 	person_hears(&b.ann, BOT "QUIT ");
 	ctl_destroy(ctl_expect(b.run, 0, "start", "irc", NULL));
 	person_hears(&b.ann, BOT "JOIN ");
+	irc_bed_end(&b);
+}
+
+/* ---- who may do what ---- */
+
+static void
+set_admin(struct gateway_run *g)
+{
+	free(g->extra);
+	g->extra = memory_copy_text(
+		"admin: {chat: [{channel: irc, from: \"ann!*@127.0.0.1\", "
+		"role: operator}]}\n");
+}
+
+static void
+begin_with_admin(struct irc_bed *b, const char *verified)
+{
+	char *settings = memory_format(IRC_FAST ", verified: %s", verified);
+
+	ircd_needed();
+	b->run = irc_bed_make("x:1", "");
+	ircd_start(&b->ircd, b->run, "", "");
+	irc_bed_set_here(b, settings);
+	set_admin(b->run);
+	person_come(&b->ann, b->ircd.port, NULL, "ann", "#room");
+	run_start(b->run);
+	irc_bed_await_state(b->run, "up");
+	free(settings);
+}
+
+/* Its answer comes from the new worker. */
+Test(irc, is_reloaded_by_an_admin_through_itself)
+{
+	struct irc_bed b = {0};
+	struct person eve;
+
+	begin_with_admin(&b, "[\"ann!*@127.0.0.1\"]");
+	person_come(&eve, b.ircd.port, NULL, "eve", "#room");
+	person_says(&eve, "PRIVMSG #room :!reload irc");
+	person_hears(&eve, BOT "PRIVMSG #room :permission denied");
+	person_says(&b.ann, "PRIVMSG #room :!reload irc");
+	person_hears(&b.ann, BOT "PRIVMSG #room :irc: reload done");
+	cr_expect_eq(ctl_status_number(b.run, "irc", "generation"), 2);
+	person_leave(&eve);
+	irc_bed_end(&b);
+}
+
+/* Anybody may have called himself ann. */
+Test(irc, is_not_reloaded_by_who_only_has_the_nick_of_an_admin)
+{
+	struct irc_bed b = {0};
+
+	begin_with_admin(&b, "account");
+	person_says(&b.ann, "PRIVMSG #room :!reload irc");
+	person_hears(&b.ann, BOT "PRIVMSG #room :permission denied");
+	cr_expect_eq(ctl_status_number(b.run, "irc", "generation"), 1);
 	irc_bed_end(&b);
 }

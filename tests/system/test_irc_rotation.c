@@ -101,11 +101,42 @@ Test(irc_rotation, loses_and_doubles_nothing)
 			expect_configured(apply);
 		}
 	}
-	irc_bed_expect_numbers(&b, 80);
+	irc_bed_expect_numbers(b.run, 80);
 	person_says(&b.ann, "PING :end");
 	person_hears(&b.ann, " PONG ");
 	cr_expect_eq(person_count(&b.ann, BOT "QUIT "), 8);
 	cr_expect_eq(ctl_status_number(b.run, "irc", "generation"), 1);
+	irc_bed_end(&b);
+}
+
+/* Reloads and other connections in turn, ten of both. */
+Test(irc_rotation, and_reloads_lose_and_double_nothing)
+{
+	static const char *const reload[] = {"reload", "irc", NULL};
+	static const char *const apply[] = {"apply", NULL};
+	struct irc_bed b = {0};
+	struct ctl *c = NULL;
+	char settings[100];
+
+	irc_bed_begin(&b, IRC_FAST);
+	for (int i = 0; i < 100; i++) {
+		bool reloads = i % 20 < 10;
+
+		if (i % 10 == 2) {
+			snprintf(settings, sizeof(settings),
+				IRC_FAST ", realname: r%d", i / 20);
+			irc_bed_set_here(&b, settings);
+			run_write_config(b.run);
+			c = ctl_begin(b.run, 0, reloads ? reload : apply);
+		}
+		irc_bed_say_number(&b, i);
+		if (i % 10 == 9) {
+			ctl_wait(c);
+			cr_expect_eq(c->exit_code, 0, "%s%s", c->out, c->err);
+			ctl_destroy(c);
+		}
+	}
+	irc_bed_expect_numbers(b.run, 100);
 	irc_bed_end(&b);
 }
 

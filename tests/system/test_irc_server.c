@@ -72,9 +72,8 @@ Test(irc_server, is_spoken_to_by_tls)
 	person_says(&b.ann, "PRIVMSG #room :!echo secret");
 	person_hears(&b.ann, BOT "PRIVMSG #room :echo secret");
 	ctl_destroy(ctl_expect(b.run, 0, "reload", "irc", NULL));
-	person_hears(&b.ann, ":bot_!~supd@127.0.0.1 JOIN ");
 	person_hears(&b.ann, BOT "QUIT ");
-	person_hears(&b.ann, ":bot_!~supd@127.0.0.1 NICK :bot");
+	irc_bed_await_nick(&b);
 	irc_bed_end(&b);
 }
 
@@ -269,12 +268,16 @@ struct double_bed {
 static void
 double_begin(struct double_bed *d, const char *settings)
 {
+	bool has_time = strstr(settings, "connect_timeout: ") != NULL;
+	char *all = memory_format(
+		"%s%s", settings, has_time ? "" : ", connect_timeout: 2m");
 	char server[40];
 	int port;
 
 	d->fd = ircd_listen(&port);
 	snprintf(server, sizeof(server), "127.0.0.1:%d", port);
-	d->run = irc_bed_make(server, settings);
+	d->run = irc_bed_make(server, all);
+	free(all);
 	run_start(d->run);
 	ircd_accept(d->fd, &d->bot);
 }
@@ -435,6 +438,21 @@ Test(irc_server, may_say_a_million_things)
 	expect_works(&d);
 	cr_expect_leq(
 		worker_rss(&d) - before, process_worker_growth_max_kib(2048));
+	double_end(&d);
+}
+
+/* More than supd takes at once: the bot stops reading, and goes on. */
+Test(irc_server, may_say_more_than_supd_takes_at_once)
+{
+	struct double_bed d = {0};
+
+	double_begin(&d, IRC_FAST);
+	welcome(&d.bot);
+	for (int i = 0; i < 3000; i++)
+		cr_assert(
+			person_says(&d.bot, ":ann!a@h PRIVMSG #room :n%d", i));
+	expect_works(&d);
+	irc_bed_expect_numbers(d.run, 3000);
 	double_end(&d);
 }
 
