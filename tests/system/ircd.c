@@ -33,7 +33,7 @@ ircd_needed(void)
 static void
 write_config(const struct ircd *d, const char *global, const char *options)
 {
-	char *path = memory_format("%s/ngircd.conf", d->run->dir);
+	char *path = memory_format("%s/ngircd-%d.conf", d->run->dir, d->port);
 
 	files_write(path,
 		"[Global]\n"
@@ -82,8 +82,8 @@ await_listening(const struct ircd *d)
 void
 ircd_start_again(struct ircd *d, const char *global, const char *options)
 {
-	char *config = memory_format("%s/ngircd.conf", d->run->dir);
-	char *log = memory_format("%s/ngircd.log", d->run->dir);
+	char *config = memory_format("%s/ngircd-%d.conf", d->run->dir, d->port);
+	char *log = memory_format("%s/ngircd-%d.log", d->run->dir, d->port);
 
 	write_config(d, global, options);
 	d->pid = fork();
@@ -107,7 +107,7 @@ ircd_start(struct ircd *d, struct gateway_run *g, const char *global,
 static unsigned
 count_rereads(const struct ircd *d)
 {
-	char *path = memory_format("%s/ngircd.log", d->run->dir);
+	char *path = memory_format("%s/ngircd-%d.log", d->run->dir, d->port);
 	char *log = files_read(path);
 	unsigned count = 0;
 

@@ -109,6 +109,54 @@ Test(irc_rotation, loses_and_doubles_nothing)
 	irc_bed_end(&b);
 }
 
+/* The two servers have nobody in common. */
+Test(irc_rotation, moves_to_another_network)
+{
+	struct irc_bed b = {0};
+	struct ircd other = {0};
+	struct person bob;
+	char server[40];
+
+	irc_bed_begin(&b, IRC_FAST);
+	ircd_start(&other, b.run, "", "");
+	person_come(&bob, other.port, NULL, "bob", "#room");
+	snprintf(server, sizeof(server), "127.0.0.1:%d", other.port);
+	irc_bed_set(b.run, server, IRC_FAST);
+	run_write_config(b.run);
+	expect_configured(ctl_expect(b.run, 0, "apply", NULL));
+	person_hears(&b.ann, BOT "QUIT ");
+	person_hears(&bob, ":bot_!~supd@127.0.0.1 NICK :bot");
+	person_says(&bob, "PRIVMSG #room :!echo moved");
+	person_hears(&bob, BOT "PRIVMSG #room :echo moved");
+	cr_expect_eq(ctl_status_number(b.run, "irc", "generation"), 1);
+	person_leave(&bob);
+	ircd_stop(&other);
+	irc_bed_end(&b);
+}
+
+/* Nothing listens there: the old connection stays, and the reload that supd
+ * tries instead gives back. */
+Test(irc_rotation, stays_if_the_other_server_is_down)
+{
+	struct irc_bed b = {0};
+	char server[40];
+	struct ctl *c;
+
+	irc_bed_begin(&b, IRC_FAST);
+	run_announce(b.run, "Connection refused");
+	snprintf(server, sizeof(server), "127.0.0.1:%d", http_free_port());
+	irc_bed_set(b.run, server, IRC_FAST);
+	run_write_config(b.run);
+	c = ctl_expect(b.run, 1, "apply", NULL);
+	cr_expect(strstr(ctl_text(c, "results.0.fallback"),
+			  "127.0.0.1: Connection refused"),
+		"%s", c->out);
+	ctl_destroy(c);
+	irc_bed_await_state(b.run, "up");
+	expect_first_worker(&b);
+	irc_bed_end(&b);
+}
+
 /* Reloads and other connections in turn, ten of both. */
 Test(irc_rotation, and_reloads_lose_and_double_nothing)
 {

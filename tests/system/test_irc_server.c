@@ -77,6 +77,23 @@ Test(irc_server, is_spoken_to_by_tls)
 	irc_bed_end(&b);
 }
 
+/* The same server by another port, and by TLS no more. */
+Test(irc_server, is_spoken_to_by_tls_until_the_settings_change)
+{
+	struct irc_bed b = {0};
+	struct ctl *c;
+
+	begin_tls(&b, "127.0.0.1", "good");
+	irc_bed_await_state(b.run, "up");
+	c = irc_bed_apply(&b, 0, IRC_FAST);
+	cr_expect_str_eq(ctl_text(c, "results.0.mode"), "configure");
+	cr_expect(json_is_null(ctl_at(c, "results.0.fallback")), "%s", c->out);
+	ctl_destroy(c);
+	person_hears(&b.ann, BOT "QUIT ");
+	irc_bed_await_nick(&b);
+	irc_bed_end(&b);
+}
+
 static void
 expect_refused(struct irc_bed *b, const char *why)
 {
