@@ -126,7 +126,7 @@ Test(chat, reload_answers_with_generation_counts_and_duration)
 
 	expect_answer(g, ANN, "m1", "/reload t",
 		"t: reload done: generation 1 -> 2, version 1.0.0 in ");
-	expect_in_outbox(g, " ms; registered: commands 5, hooks 2");
+	expect_in_outbox(g, " ms; registered: commands 6, hooks 2");
 	cr_expect_eq(ctl_status_number(g, "t", "generation"), 2);
 	c = ctl_expect(g, 0, "show", "t", NULL);
 	cr_expect_str_eq(ctl_text(c, "lastReload.trigger"), "chat");
@@ -266,6 +266,36 @@ Test(chat, help_and_plugins_name_the_first_ones)
 	chat_await(g, "a", "outbox", "/more", 40);
 	expect_in_outbox(g, " - One\\n");
 	cr_expect_eq(chat_count(g, "a", "outbox", "\\nand 5 more"), 2);
+	run_end(g);
+}
+
+/* The same keys from every channel; other doors have the first of them. */
+Test(chat, commands_of_plugins_get_the_same_context_from_every_channel)
+{
+	static const char *const ids[] = {"a", "b"}, *names[] = {"chat", "two"};
+	struct gateway_run *g = run_create();
+	struct ctl *c;
+
+	chat_add(g, "a", "", "");
+	chat_add(g, "b", "name: two", "");
+	chat_add_talk(g, "t", "a", "has: command");
+	run_start(g);
+	for (int i = 0; i < 2; i++) {
+		char *context = memory_format(
+			"channel=\\\"%s\\\" chat={\\\"id\\\": \\\"room\\\", "
+			"\\\"type\\\": \\\"group\\\"} door=\\\"channel\\\" "
+			"from={\\\"id\\\": \\\"ann\\\", \\\"name\\\": "
+			"\\\"Ann\\\", \\\"verified\\\": true} id=\\\"m1\\\" "
+			"thread=null",
+			names[i]);
+
+		chat_say(g, ids[i], "\"id\": \"m1\", \"text\": \"/context\"");
+		chat_await(g, ids[i], "outbox", context, 1);
+		free(context);
+	}
+	c = ctl_expect(g, 0, "call", "command", "context", NULL);
+	cr_expect(strstr(c->out, "door=\\\"supctl\\\""), "%s", c->out);
+	ctl_destroy(c);
 	run_end(g);
 }
 

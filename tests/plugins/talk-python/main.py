@@ -8,6 +8,7 @@ observer, sending. fragile: the filter dies of it, too. service: there is a
 service, whose start waits while DIR/closed exists. raw: true: DIR/raw has the
 rest of what is observed."""
 import json
+import json
 import os
 
 import supd
@@ -61,6 +62,11 @@ async def echo(text, req):
     die_of(text)
     await hold("command", text)
     return "echo " + text
+
+
+async def context(text, req):
+    return " ".join("%s=%s" % (key, json.dumps(req.caller[key]))
+                    for key in sorted(req.caller))
 
 
 async def slow(text):
@@ -173,6 +179,7 @@ def register():
     if "command" in has:
         plugin.command("echo")(echo)
         plugin.command("slow")(slow)
+        plugin.command("context")(context)
         plugin.command("send")(send)
         plugin.command("key")(key)
         plugin.command("again")(again)
