@@ -219,11 +219,7 @@ start(struct sup_req *req, void *user)
 static void
 stopped(void *user)
 {
-	struct channel *c = user;
-	struct sup_req *req = c->stopping;
-
-	c->stopping = NULL;
-	sup_ok(req);
+	sup_ok(user);
 }
 
 static void
@@ -237,11 +233,10 @@ stop(struct sup_req *req, void *user)
 	if (c->is_started)
 		end_start(c);
 	channel_set_link(c, NULL);
-	c->stopping = req;
 	if (l)
-		link_close(l, stopped, c);
+		link_close(l, stopped, req);
 	else
-		stopped(c);
+		sup_ok(req);
 }
 
 static void

@@ -18,7 +18,7 @@ struct channel {
 	struct sends sends;
 	struct link *link; /* NULL: none, see retry */
 	bool is_started;
-	struct sup_req *starting, *stopping;
+	struct sup_req *starting;
 	ev_timer retry;
 	double pause_s;		   /* before the next try */
 	double up_since;	   /* 0: it is not up */

@@ -128,14 +128,17 @@ write_some(struct link *l)
 static void
 watch(struct link *l)
 {
-	int events = 0;
+	int events = 0, fd = mosquitto_socket(l->client);
 
 	if (!l->unanswered && may_read(l))
 		events |= EV_READ;
 	if (!l->unanswered && mosquitto_want_write(l->client))
 		events |= EV_WRITE;
+	if (ev_is_active(&l->io) && l->io.fd == fd && l->io_events == events)
+		return;
+	l->io_events = events;
 	ev_io_stop(l->loop, &l->io);
-	ev_io_set(&l->io, mosquitto_socket(l->client), events);
+	ev_io_set(&l->io, fd, events);
 	if (events)
 		ev_io_start(l->loop, &l->io);
 }

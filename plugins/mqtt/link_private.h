@@ -14,6 +14,7 @@ struct link {
 	struct mosquitto *client;
 	struct dial *dial; /* in DIALING */
 	enum link_state state;
+	int io_events;
 	ev_io io;	     /* of the library's socket */
 	ev_timer tick;	     /* keep-alive */
 	ev_timer deadline;   /* until it is up */

@@ -124,6 +124,8 @@ look(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct channel *c = timer->data;
 
+	if (c->link && !c->sends.count)
+		link_pause(c->link); /* what it has read is still answered */
 	if (!c->link || (link_is_idle(c->link) && !c->sends.count))
 		try_new(c);
 	else if (ev_now(loop) > c->rotation->until)

@@ -185,34 +185,22 @@ Test(mqtt_connection, keeps_the_old_connection_if_the_new_password_is_wrong)
 	mqtt_end(b);
 }
 
-Test(mqtt_connection, loses_and_doubles_nothing_over_new_passwords)
+Test(mqtt_connection, loses_and_doubles_nothing_over_new_settings)
 {
-	struct broker *b = start_with_password();
-	char *lines = NULL, *more;
+	struct broker *b = mqtt_start(TOPICS ", connect_timeout: 30s");
 
 	for (unsigned i = 0; i < 10; i++) {
-		char settings[200], text[40];
+		char settings[100];
 
-		free(lines);
-		lines = memory_copy_text("");
-		for (unsigned k = 1; k <= 10; k++) {
-			snprintf(text, sizeof(text), "%sx%u", k > 1 ? "\n" : "",
-				10 * i + k);
-			more = memory_format("%s%s", lines, text);
-			free(lines);
-			lines = more;
-		}
-		publish_as_ann(b, "first", lines);
+		mqtt_publish_numbers(b, 200 * i + 1, 200 * i + 200);
 		snprintf(settings, sizeof(settings),
-			USER "first, keepalive: "
-			     "%us",
+			TOPICS ", connect_timeout: 30s, keepalive: %us",
 			61 + i);
 		mqtt_set_up(b, settings);
 		ctl_destroy(ctl_expect(b->run, 0, "apply", NULL));
 	}
-	free(lines);
-	mqtt_await_heard(b, " x100\n", 1);
-	mqtt_expect_in_order(b, 100);
+	mqtt_await_heard(b, " x2000\n", 1);
+	mqtt_expect_in_order(b, 2000);
 	cr_expect_eq(ctl_status_number(b->run, "m", "generation"), 1);
 	broker_await(b, "as supd-m (p5, c0", 11);
 	mqtt_end(b);
