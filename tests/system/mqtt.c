@@ -79,6 +79,21 @@ mqtt_await_heard(struct broker *b, const char *text, unsigned count)
 }
 
 void
+mqtt_await_taken(struct broker *b, long count)
+{
+	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+	long taken;
+
+	do {
+		struct ctl *c = ctl_expect(b->run, 0, "channels", NULL);
+
+		cr_assert_lt(clock_ms(), until, "%ld are not taken", count);
+		taken = ctl_number(c, "channels.0.answers.new");
+		ctl_destroy(c);
+	} while (taken < count);
+}
+
+void
 mqtt_await_file(struct broker *b, const char *name, const char *text)
 {
 	uint64_t until = clock_ms() + RUN_DEADLINE_MS;

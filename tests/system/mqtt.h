@@ -19,6 +19,8 @@ void mqtt_end(struct broker *b);
 
 /* Waits until t has heard the text so often. */
 void mqtt_await_heard(struct broker *b, const char *text, unsigned count);
+/* Waits until supd has taken so many. */
+void mqtt_await_taken(struct broker *b, long count);
 /* Waits until the file DIR/NAME has the text. */
 void mqtt_await_file(struct broker *b, const char *name, const char *text);
 /* Publishes "xFIRST" to "xLAST" on in/n. */

@@ -28,24 +28,33 @@ enum packet {
 /* A run whose broker is a socket of the test. */
 struct stage {
 	struct broker *b; /* not started: only its port */
+	struct sockaddr_in address;
 	int listener, fd;
 	unsigned char got[512]; /* the last packet, without its head */
 };
 
 static struct stage
-stage_open(const char *settings)
+stage_create(const char *settings)
 {
 	struct stage s = {.b = mqtt_create(settings), .fd = -1};
-	struct sockaddr_in address = {.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)s.b->port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int on = 1;
 
+	s.address = (struct sockaddr_in){.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)s.b->port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	s.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(s.listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	cr_assert_eq(
-		bind(s.listener, (struct sockaddr *)&address, sizeof(address)),
+	cr_assert_eq(bind(s.listener, (struct sockaddr *)&s.address,
+			     sizeof(s.address)),
 		0);
+	return s;
+}
+
+static struct stage
+stage_open(const char *settings)
+{
+	struct stage s = stage_create(settings);
+
 	cr_assert_eq(listen(s.listener, 8), 0);
 	run_start(s.b->run);
 	return s;
@@ -147,7 +156,8 @@ stage_end(struct stage *s)
 
 	broker_end(s->b);
 	/* A stop waits 2 s for the broker to close; this one does. */
-	close(s->fd);
+	if (s->fd >= 0)
+		close(s->fd);
 	close(s->listener);
 	run_end(g);
 }
@@ -281,6 +291,29 @@ Test(mqtt_packets, what_is_no_mqtt_ends_the_connection_only)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		try_bad(bad[i].bytes, bad[i].size);
+}
+
+/* Its queue is full, so the kernel drops what asks for a connection. */
+Test(mqtt_packets, a_server_that_does_not_accept_takes_four_threads)
+{
+	struct stage s = stage_create(
+		TOPICS ", client_id: supd-m, connect_timeout: 100ms");
+	int fds[8];
+
+	cr_assert_eq(listen(s.listener, 0), 0);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
+		fds[i] = socket(
+			AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		connect(fds[i], (struct sockaddr *)&s.address,
+			sizeof(s.address));
+	}
+	run_start(s.b->run);
+	run_await_log(s.b->run, 0, "nobody answers within connect_timeout");
+	run_await_log(
+		s.b->run, 0, "4 earlier tries to connect have not ended yet");
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
+		close(fds[i]);
+	stage_end(&s);
 }
 
 Test(mqtt_packets, a_broker_that_says_nothing_is_given_up_and_tried_again)
