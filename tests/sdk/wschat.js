@@ -204,6 +204,35 @@ async function all() {
     assert.deepStrictEqual(warned, []);
   });
 
+  await test('nothing_is_read_while_supd_takes_no_more', async () => {
+    const made = session('slack', 'U0BOT'), did = [];
+    let room;
+    made.socket = {paused: false, send() {}, pause: () => did.push('pause'),
+      resume: () => did.push('resume')};
+    made.keeper.room = () => new Promise((done) => { room = done; });
+    made.keeper.receive = ({id}) => did.push(id);
+    const push = (n) => made.push(JSON.stringify({type: 'events_api',
+      envelope_id: `e${n}`, payload: {event: {type: 'message', channel: 'C',
+        user: 'U1', ts: String(n), text: 'x'}}}));
+    const turn = () => new Promise((done) => setImmediate(done));
+    for (let n = 0; n < 64; n++) push(n);
+    await turn();
+    assert.deepStrictEqual(did, []); // the first waits, 63 are behind it
+    push(64);
+    assert.deepStrictEqual(did, ['pause']);
+    for (let n = 0; n < 65; n++) {
+      room();
+      await turn();
+    }
+    assert.strictEqual(did.length, 67);
+    assert.deepStrictEqual([did[1], did[65], did[66]],
+      ['C:0', 'C:64', 'resume']);
+    made.isOver = true;
+    push(65);
+    await turn();
+    assert.strictEqual(did.length, 67);
+  });
+
   await test('what_supd_never_takes_is_acknowledged', async () => {
     const keeper = new Keeper({}, null, settings.read(GOOD));
     const acked = [], next = {};

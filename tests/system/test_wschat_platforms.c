@@ -84,6 +84,30 @@ Test(wschat_platforms, mattermost_hears_commands_behind_its_name)
 	wschat_end(w);
 }
 
+/* A webhook posts in the name of whoever made it, so it is nobody's. */
+Test(wschat_platforms, mattermost_vouches_for_no_webhook)
+{
+	const char *root = "\"user\": \"root\", \"text\": \"@bot /reload t\"";
+	struct wschat *w = wschat_create("mattermost", NULL);
+
+	free(w->run->extra);
+	w->run->extra = memory_copy_text(
+		"admin: {chat: [{channel: chat, "
+		"from: rootxxxxxxxxxxxxxxxxxxxxxx, role: operator}]}\n");
+	wschat_settings(w, "good-token", WSCHAT_QUICK);
+	run_start(w->run);
+	wschat_await_channel(w, "up");
+	wschat_ask(
+		w, "say", "%s, \"props\": {\"from_webhook\": \"true\"}", root);
+	wschat_await_sent(w, 1, "permission denied");
+	say(w, "/reload t");
+	wschat_await_sent(w, 2, "permission denied");
+	cr_expect_eq(ctl_status_number(w->run, "t", "generation"), 1);
+	wschat_ask(w, "say", "%s", root);
+	ctl_await_number(w->run, "t", "generation", 2);
+	wschat_end(w);
+}
+
 /* ---- Slack ---- */
 
 /* supd stands still, so nothing can be in its store. */
