@@ -15,7 +15,7 @@
 
 TestSuite(wschat_hostile, .fini = run_fini, .timeout = 300);
 
-#define MORE_KIB (192 * 1024L) /* than before the attacks */
+#define MORE_KIB (320 * 1024L) /* than before the attacks */
 
 static const char *const attacks[] = {"huge", "large", "pieces", "endless",
 	"pings", "json", "deep", "bytes", "values", "flood"};
@@ -36,7 +36,8 @@ survive(const char *profile)
 			!strcmp(attacks[i], "values")) {
 			/* nothing is wrong with them */
 			if (!strcmp(attacks[i], "flood"))
-				wschat_await(w, "counts.poured", 1);
+				for (unsigned part = 1; part <= 10; part++)
+					wschat_await(w, "counts.poured", part);
 			wschat_ask(w, "drop", "%s", "");
 		}
 		wschat_many(w, 5);

@@ -15,13 +15,12 @@ function frame(first, payload, length = payload.length) {
   return Buffer.concat([head, payload]);
 }
 
-// Writes until the client has gone, or `count` times.
-function pour(socket, bytes, count = Infinity, done = () => {}) {
+// Writes until the client has gone, or `count` times; told(), of each tenth.
+function pour(socket, bytes, count = Infinity, told = () => {}) {
+  const part = count / 10;
   const more = () => {
-    while (count > 0 && !socket.destroyed) {
-      if (--count === 0) socket.write(bytes, done);
-      else if (!socket.write(bytes)) return;
-    }
+    while (count > 0 && !socket.destroyed)
+      if (!socket.write(bytes, --count % part ? undefined : told)) return;
   };
   socket.on('drain', more);
   socket.on('error', () => {});
@@ -33,7 +32,7 @@ function pour(socket, bytes, count = Infinity, done = () => {}) {
  * client that is to answer, and is not read; flood: a million messages that
  * mean nothing; json: what is none; deep: JSON of 500,000 levels; values: a
  * million of them in a message of 3 MiB; bytes: what is no text. */
-function hostile(how, conn, profile, done) {
+function hostile(how, conn, profile, told) {
   const {socket} = conn, text = Buffer.from('x');
   switch (how) {
     case 'huge': socket.write(frame(0x81, text, 1024 * MIB)); break;
@@ -57,7 +56,7 @@ function hostile(how, conn, profile, done) {
     case 'flood':
       pour(socket, Buffer.concat(Array(1000).fill(
         frame(0x81, Buffer.from(JSON.stringify(profile.noise()))))), 1000,
-      done);
+      told);
       break;
     case 'json': socket.write(frame(0x81, Buffer.from('{"op":'))); break;
     case 'deep':
