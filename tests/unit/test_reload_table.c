@@ -292,6 +292,7 @@ Test(reload_table, the_death_of_the_old_worker_matters_only_where_it_is_needed)
 	static const struct reload_row deaths[END] = {
 		[S(STOPPING)] = {.on_old_exit = halt_on_exit},
 		[S(CONFIGURING)] = {.on_old_down = configure_on_old_down},
+		[S(ANNOUNCING)] = {.on_old_down = announce_on_old_down},
 		[S(QUIESCING)] = {.on_old_down = takeover_on_old_down},
 		[S(GIVING_BACK)] = {.on_old_down = takeover_on_taker_down},
 		[S(EXPORTING)] = {.on_old_down = handover_on_old_down},
