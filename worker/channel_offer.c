@@ -127,3 +127,36 @@ sup_send(struct sup *p, const char *channel, const struct sup_outgoing *message,
 	buffer_finish(&args);
 	return result;
 }
+
+int
+sup_act(struct sup *p, const char *channel, const struct sup_action *action,
+	uint32_t timeout_ms, sup_result *done, void *user)
+{
+	HOST_NEEDS(p, "p");
+	HOST_NEEDS(channel, "channel");
+	HOST_NEEDS(action, "action");
+	HOST_NEEDS(action->action, "action");
+	HOST_NEEDS(action->chat, "chat");
+	HOST_NEEDS(done, "done");
+
+	bool edits = !strcmp(action->action, "edit");
+	struct buffer args = {0};
+	int result;
+
+	buffer_append_text(&args, "{");
+	append_member(&args, "action", action->action);
+	buffer_append_text(&args, ",\"target\":{");
+	append_member(&args, "chat", action->chat);
+	append_member(&args, "thread", action->thread);
+	append_member(&args, "id", action->id);
+	buffer_append_text(&args, "},\"args\":{");
+	if (edits)
+		append_member(&args, "format",
+			action->markdown ? "markdown" : "plain");
+	append_member(&args, edits ? "text" : "emoji", action->text);
+	buffer_append(&args, "}}", 3);
+	result = sup_call(p, "channel", channel,
+		(const char *)buffer_bytes(&args), timeout_ms, done, user);
+	buffer_finish(&args);
+	return result;
+}

@@ -199,3 +199,33 @@ void channels_send(struct channels *all, const struct channel_order *order,
 	struct channel_send *s);
 /* The message is sent nevertheless. */
 void channels_leave_send(struct channel_send *s);
+
+/* ---- what is done to messages that are out ---- */
+
+struct acting;
+
+/* Who waits for it, in the caller's memory. */
+struct channel_act {
+	/* Once, unless it is left; possibly before channels_act() returns.
+	 * receipt: what the platform said, borrowed; NULL: error says why it
+	 * was not done, or may not have been done. */
+	void (*done)(struct channel_act *a, enum wire_error code,
+		const char *error, json_t *receipt);
+	struct acting *acting; /* NULL: it is over */
+};
+
+/* All pointers are borrowed. */
+struct channel_act_order {
+	struct bytes channel;
+	json_t *action;	      /* "edit", "delete", "react" or "typing" */
+	json_t *target;	      /* {chat, thread?, id?}; id: of the message */
+	json_t *args;	      /* edit: content; react: {emoji}; or NULL */
+	uint64_t deadline_ms; /* time for it; 0: a default */
+	uint64_t limit_ms;    /* clock_ms(), a deadline of others; or 0 */
+	uint32_t caller;      /* the worker that wants it; 0: none */
+};
+
+void channels_act(struct channels *all, const struct channel_act_order *order,
+	struct channel_act *a);
+/* It is cancelled. */
+void channels_leave_act(struct channel_act *a);

@@ -42,6 +42,7 @@ channels_claim(struct channels *all, struct bytes name)
 	list_init(&c->ready);
 	list_init(&c->sends);
 	list_init(&c->replies);
+	list_init(&c->acts);
 	gates_init(&c->gates);
 	lanes_init(&c->lanes, INBOUND_LANES_MAX);
 	lanes_init(&c->send_lanes, OUTBOUND_LANES_MAX);
@@ -525,6 +526,7 @@ destroy(struct channel *c)
 	inbound_destroy_all(c);
 	gates_finish(&c->gates);
 	outbound_destroy_all(c);
+	act_destroy_all(c);
 	announce_forget(c);
 	lanes_finish(&c->lanes);
 	lanes_finish(&c->send_lanes);

@@ -84,6 +84,9 @@ const char *outbound_state_word(enum stored_state state);
 /* ---- outbound_check.c ---- */
 /* The channel's registration; NULL if no plugin has it now. */
 const struct registration *outbound_declared(const struct channel *c);
+/* Of a chat, thread or message: a string within its bounds. */
+int outbound_check_name(const json_t *target, const char *key, bool required,
+	struct error *err);
 int outbound_check_content(
 	const struct channel *c, const json_t *content, struct error *err);
 int outbound_check(const struct channel *c, const struct channel_order *order,

@@ -9,8 +9,8 @@
 #define KEY_MAX 256	   /* bytes of a key */
 #define NAME_BYTES_MAX 512 /* of a chat, thread or reply_to */
 
-static int
-check_name(
+int
+outbound_check_name(
 	const json_t *target, const char *key, bool required, struct error *err)
 {
 	const json_t *value = json_object_get(target, key);
@@ -98,9 +98,9 @@ outbound_check(const struct channel *c, const struct channel_order *order,
 			   strcmp(name, "reply_to") != 0) return error_set(err,
 		"the target may have chat, thread and "
 		"reply_to, and nothing else");
-	if (check_name(order->target, "chat", true, err) < 0 ||
-		check_name(order->target, "thread", false, err) < 0 ||
-		check_name(order->target, "reply_to", false, err) < 0)
+	if (outbound_check_name(order->target, "chat", true, err) < 0 ||
+		outbound_check_name(order->target, "thread", false, err) < 0 ||
+		outbound_check_name(order->target, "reply_to", false, err) < 0)
 		return -1;
 	if (value_is_deeper(order->target, VALUE_DEPTH_MAX - 2))
 		return error_set(err, "the target is nested too deeply");

@@ -125,6 +125,8 @@ struct channel {
 	struct map sends_by_id; /* struct outbound in memory */
 	struct list sends;	/* struct outbound.node */
 	struct list replies;	/* struct channel_reply.node */
+	struct list acts;	/* struct acting.node */
+	uint32_t act_count;
 	uint32_t send_count;
 	size_t send_bytes;
 	uint64_t sends_ended[OUTBOUND_END_COUNT];
@@ -214,6 +216,10 @@ char *outbound_reply_key(const struct inbound *i);
 void outbound_recall(struct channels *all, const struct stored_message *m);
 void outbound_destroy_all(struct channel *c);
 void outbound_drop(struct channel *c, struct bytes id);
+
+/* ---- act.c ---- */
+/* Nobody hears of them. */
+void act_destroy_all(struct channel *c);
 
 /* ---- view.c ---- */
 /* One has come. */

@@ -29,6 +29,7 @@ struct worker_call {
 	struct wheel_timer late;   /* the deadline of that */
 	struct invoke invoke;	   /* used for a call of a plugin */
 	struct channel_send send;  /* used for a message of a channel */
+	struct channel_act act;	   /* used for an action of a channel */
 	struct worker_chain chain; /* of the request it is made for; valid
 				      until it is begun */
 };
@@ -206,6 +207,34 @@ packed_bytes(const msgpack_object *o)
 	return bytes;
 }
 
+static void
+acted(struct channel_act *a, enum wire_error code, const char *error,
+	json_t *receipt)
+{
+	worker_call_answer(container_of(a, struct worker_call, act),
+		error ? NULL : receipt, code, error);
+}
+
+/* args: {action, target, args?} */
+static void
+run_act(struct worker_call *c, struct worker *w, const struct message *m,
+	const json_t *args)
+{
+	c->bytes = packed_bytes(&m->params[2]);
+	w->call_bytes += c->bytes;
+	c->act.done = acted;
+	channels_act(c->gateway->channels,
+		&(struct channel_act_order){
+			.channel = codec_bytes(&m->params[1]),
+			.action = json_object_get(args, "action"),
+			.target = json_object_get(args, "target"),
+			.args = json_object_get(args, "args"),
+			.deadline_ms = m->params[3].via.u64,
+			.limit_ms = c->chain.due_ms,
+			.caller = w->id},
+		&c->act);
+}
+
 /* args: {target, content, key?}. The chain must last until the filters of the
  * message are done. */
 static void
@@ -214,6 +243,10 @@ run_send(struct worker_call *c, struct worker *w, const struct message *m,
 {
 	json_t *key = json_object_get(args, "key");
 
+	if (json_object_get(args, "action")) {
+		run_act(c, w, m, args);
+		return;
+	}
 	c->bytes = packed_bytes(&m->params[2]);
 	w->call_bytes += c->bytes;
 	c->chain.chain = chain_ref(c->chain.chain);

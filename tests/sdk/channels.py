@@ -512,6 +512,21 @@ class Channels(Talk):
         self.assertEqual(self.answer(number),
                          (None, ["s1", "sent", {"ids": ["p1"]}]))
 
+    def test_a_plugin_acts_through_the_channel_of_another(self):
+        message = {"chat": "c1", "id": "m1"}
+        for action, target, args in (
+                ("edit", message, {"text": "New", "format": "plain"}),
+                ("react", message, {"emoji": "+"}),
+                ("delete", dict(message, thread="t1"), {}),
+                ("typing", {"chat": "c1"}, {})):
+            number = self.worker.begin("tool", ["act", {"action": action}, 0,
+                                                None])
+            call = self.until(lambda m: m[0] == 0 and m[2] == "call")
+            self.assertEqual(call[3], ["channel", "other", {
+                "action": action, "target": target, "args": args}, 300, number])
+            self.worker.send([1, call[1], None, {"ids": ["m1"]}])
+            self.assertEqual(self.answer(number), (None, {"ids": ["m1"]}))
+
     # ---- bounds ----
 
     def test_only_so_many_messages_are_in_progress(self):

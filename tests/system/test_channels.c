@@ -958,6 +958,54 @@ Test(channels, keep_a_bounded_number_of_bytes_to_send_and_room_for_replies)
 	run_end(g);
 }
 
+Test(channels, edit_and_delete_what_is_out_and_react_to_it)
+{
+	struct gateway_run *g =
+		start_talk("can: \"text,edit,delete,react\"", "has: observer");
+	struct ctl *c;
+
+	c = ctl_expect(
+		g, 0, "send", "chat", "bob", "new", "--edit", "m1", NULL);
+	cr_expect_str_eq(ctl_text(c, "receipt.ids.0"), "m1");
+	ctl_destroy(c);
+	chat_await(g, "a", "journal",
+		"act edit bob m1 {\"format\": \"plain\", \"text\": \"new\"}",
+		1);
+	ctl_destroy(ctl_expect(
+		g, 0, "send", "chat", "bob", "--delete", "m1", NULL));
+	chat_await(g, "a", "journal", "act delete bob m1 {}", 1);
+	ctl_destroy(ctl_expect(
+		g, 0, "send", "chat", "bob", "+", "--react", "m1", NULL));
+	chat_await(g, "a", "journal", "act react bob m1 {\"emoji\": \"+\"}", 1);
+	ctl_destroy(ctl_expect(g, 2, "send", "chat", "bob", NULL));
+	ctl_destroy(ctl_expect(g, 2, "send", "chat", "bob", "x", "--edit", "m1",
+		"--react", "m1", NULL));
+	cr_expect_eq(chat_count(g, "a", "outbox", "{"), 0);
+	chat_settings(g, "a", "can: text");
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	c = ctl_expect(
+		g, 2, "send", "chat", "bob", "new", "--edit", "m1", NULL);
+	cr_expect(strstr(c->out, "has no edit in `can`"), "%s", c->out);
+	ctl_destroy(c);
+	run_end(g);
+}
+
+Test(channels, do_not_act_while_they_are_not_connected)
+{
+	struct gateway_run *g = run_create();
+	struct ctl *c;
+
+	chat_add(g, "a", "can: \"text,edit\"", "");
+	chat_set(g, "a", "refuse", "");
+	run_start(g);
+	chat_await(g, "a", "journal", "1 start ", 1);
+	c = ctl_expect(
+		g, 6, "send", "chat", "bob", "new", "--edit", "m1", NULL);
+	cr_expect(strstr(c->out, "the channel is not connected"), "%s", c->out);
+	ctl_destroy(c);
+	run_end(g);
+}
+
 Test(channels, send_what_comes_over_http)
 {
 	struct gateway_run *g = run_create();

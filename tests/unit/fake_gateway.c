@@ -522,6 +522,18 @@ channels_leave_send(struct channel_send *s)
 {
 }
 
+void
+channels_act(struct channels *all, const struct channel_act_order *order,
+	struct channel_act *a)
+{
+	a->done(a, WIRE_NOT_FOUND, "no channel", NULL);
+}
+
+void
+channels_leave_act(struct channel_act *a)
+{
+}
+
 bool
 messages_list(struct channels *all, struct messages_ask *a, const char *channel,
 	unsigned states, uint32_t limit)

@@ -155,31 +155,59 @@ verb_messages(const struct options *o)
 
 /* ---- send ---- */
 
+/* NULL with err: usage. */
+static json_t *
+send_args(const struct options *o, struct error *err)
+{
+	json_t *args = json_pack("{s:s,s:s,s:s*,s:s*,s:s*}", "channel",
+		o->words[0], "chat", o->words[1], "edit", o->edit, "delete",
+		o->delete, "react", o->react);
+	struct buffer text = {0};
+	json_t *value = NULL;
+
+	error_set(err, "a text is missing");
+	if (o->word_count < 3 && o->delete)
+		return args;
+	if (o->word_count == 3 && argument_read(o->words[2], &text, err) == 0) {
+		value = json_stringn((const char *)buffer_bytes(&text),
+			buffer_length(&text));
+		if (!value)
+			error_set(err, "the text is not UTF-8");
+	}
+	buffer_finish(&text);
+	if (!value) {
+		json_decref(args);
+		return NULL;
+	}
+	json_object_set_new(args, "text", value);
+	return args;
+}
+
+static void
+print_sent(const json_t *document)
+{
+	if (json_object_get(document, "sendId"))
+		printf("%s: %s\n", supctl_text(document, "sendId"),
+			supctl_text(document, "state"));
+	else
+		puts("done");
+}
+
 int
 verb_send(const struct options *o)
 {
-	struct buffer text = {0};
-	json_t *args, *document;
 	struct error err;
+	json_t *args = send_args(o, &err), *document;
 	int exit_code;
 
-	if (argument_read(o->words[2], &text, &err) < 0) {
-		buffer_finish(&text);
-		return supctl_fail(o, EXIT_USAGE, "%s", err.text);
-	}
-	args = json_pack("{s:s,s:s,s:s%}", "channel", o->words[0], "chat",
-		o->words[1], "text", (const char *)buffer_bytes(&text),
-		buffer_length(&text));
-	buffer_finish(&text);
 	if (!args)
-		return supctl_fail(o, EXIT_USAGE, "the text is not UTF-8");
+		return supctl_fail(o, EXIT_USAGE, "%s", err.text);
 	if (o->timeout_ms != TIMEOUT_UNSET)
 		json_object_set_new(args, "timeoutMs",
 			json_integer((json_int_t)o->timeout_ms));
 	exit_code = supctl_ask(o, args, &document);
 	if (document)
-		printf("%s: %s\n", supctl_text(document, "sendId"),
-			supctl_text(document, "state"));
+		print_sent(document);
 	json_decref(document);
 	return exit_code;
 }

@@ -178,6 +178,13 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_WIDE] = {"wide", 'w', NULL, ON(STATUS),
 		"every column, also memory and processor time; cut nothing",
 		TO(wide)},
+	[OPTION_EDIT] = {"edit", 0, "MESSAGE", ON(SEND),
+		"TEXT replaces that of this message, by its id at the platform",
+		TO(edit)},
+	[OPTION_DELETE] = {"delete", 0, "MESSAGE", ON(SEND),
+		"delete this message, without TEXT", TO(delete)},
+	[OPTION_REACT] = {"react", 0, "MESSAGE", ON(SEND),
+		"TEXT is the emoji to react to this message with", TO(react)},
 };
 
 const struct exit_row exit_rows[] = {

@@ -57,6 +57,9 @@ enum option_id {
 	OPTION_SINCE,
 	OPTION_GREP,
 	OPTION_WIDE,
+	OPTION_EDIT,
+	OPTION_DELETE,
+	OPTION_REACT,
 	OPTION_COUNT,
 };
 
@@ -70,6 +73,7 @@ struct options {
 	int word_count;
 	/* of verbs */
 	const char *kind, *plugin, *package, *wait, *dir, *role, *grep;
+	const char *edit, *delete, *react;
 	uint64_t since_ms; /* since 1970; 0: ever */
 	bool all, changed, atomic, plan, prove;
 	bool force, no_drop, if_safe, no_wait, follow, raw, wide;

@@ -1966,6 +1966,22 @@ class Plugin {
     return this.call('channel', channel, args, {timeout: options.timeout});
   }
 
+  /** Does something to what is there already, by way of a channel that has it in
+   * its `can`: 'edit' (content: a string, or {text, format, media}), 'delete',
+   * 'react' (content: the emoji) or 'typing' (without id). A promise of the
+   * platform's receipt. It is not kept: after an error it may have been done or
+   * not. options: {id (of the message at the platform), content, thread,
+   * timeout} */
+  async act(channel, action, chat, options = {}) {
+    checkKeys('act', 'option', ['id', 'content', 'thread', 'timeout'], options);
+    const {content} = options;
+    return this.call('channel', channel, {action,
+      target: withoutUndefined({chat, id: options.id, thread: options.thread}),
+      args: action === 'react' ? {emoji: content}
+        : typeof content === 'string' ? {text: content, format: 'plain'}
+          : content ?? {}}, {timeout: options.timeout});
+  }
+
   /** With `reload: exclusive` in plugin.yaml: handler() lets go of what only
    * one worker may have, in the old worker of a reload. It returns nothing. */
   onQuiesce(handler) {

@@ -2391,6 +2391,25 @@ class Plugin:
             args["key"] = key
         return self.call("channel", channel, args, timeout)
 
+    def act(self, channel, action, chat, id=None, content=None, timeout=0,
+            thread=None):
+        """Does something to what is there already, by way of a channel that has
+        it in its `can`: "edit" (content: a str, or a dict of text, format and
+        media), "delete", "react" (content: the emoji) or "typing" (without id).
+        id is that of the message at the platform. Returns the platform's
+        receipt. It is not kept: after an error it may have been done or not.
+        Awaited on the loop; elsewhere it waits."""
+        args = {}
+        if action == "react":
+            args = {"emoji": content}
+        elif isinstance(content, str):
+            args = {"text": content, "format": "plain"}
+        elif content is not None:
+            args = content
+        target = _without_none({"chat": chat, "id": id, "thread": thread})
+        return self.call("channel", channel, {
+            "action": action, "target": target, "args": args}, timeout)
+
     def on_quiesce(self, function):
         """With `reload: exclusive` in the manifest: function() lets go of what
         only one worker may have, in the old worker of a reload. It returns

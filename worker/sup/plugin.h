@@ -463,6 +463,21 @@ struct sup_outgoing {
 SUP_API int sup_send(struct sup *p, const char *channel,
 	const struct sup_outgoing *message, uint32_t timeout_ms,
 	sup_result *done, void *user);
+/* Does something to what is there already, by way of a channel that has it in
+ * its `can`. The result is the platform's receipt. It is not kept: after an
+ * error it may have been done or not, but for SUP_BUSY, SUP_NOT_FOUND and
+ * SUP_BAD_MESSAGE. */
+struct sup_action {
+	const char *action; /* "edit", "delete", "react" or "typing" */
+	const char *chat;
+	const char *thread; /* or NULL */
+	const char *id;	    /* of the message at the platform; NULL: typing */
+	const char *text;   /* that replaces the message's, or an emoji */
+	bool markdown;	    /* else plain text */
+};
+SUP_API int sup_act(struct sup *p, const char *channel,
+	const struct sup_action *action, uint32_t timeout_ms, sup_result *done,
+	void *user);
 
 /* ---- reading a request ----
  * A pointer for a result (..._out) may be NULL. */

@@ -252,6 +252,12 @@ async def find(send_id, target, since):
     raise supd.NotSent("it is not there")
 
 
+async def act(action, target, args):
+    note("act %s %s %s %s" % (action, target["chat"], target.get("id"),
+                              json.dumps(args, sort_keys=True)))
+    return target.get("id")
+
+
 @plugin.on_start
 def register():
     if plugin.setting("boot", "") == "exit":
@@ -270,6 +276,8 @@ def register():
     channel.send(send)
     if "find" in can:
         channel.find(find)
+    if "edit" in can:
+        channel.act(act)
 
 
 plugin.run()

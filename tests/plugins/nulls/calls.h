@@ -113,6 +113,10 @@
 	X(sup_send, channel, sup_send(p, NULL, &outgoing, 0, done, NULL))      \
 	X(sup_send, message, sup_send(p, "x", NULL, 0, done, NULL))            \
 	X(sup_send, chat, sup_send(p, "x", &outgoing, 0, done, NULL))          \
+	X(sup_act, p, sup_act(NULL, "x", &action, 0, done, NULL))              \
+	X(sup_act, channel, sup_act(p, NULL, &action, 0, done, NULL))          \
+	X(sup_act, action, sup_act(p, "x", NULL, 0, done, NULL))               \
+	X(sup_act, chat, sup_act(p, "x", &action, 0, done, NULL))              \
 	X(sup_req_cursor, req, sup_req_cursor(NULL, NULL))                     \
 	X(sup_reply_cursor, req, sup_reply_cursor(NULL, "x", 1))               \
 	X(sup_reply_cursor, bytes, sup_reply_cursor(req, NULL, 1))             \

@@ -35,10 +35,12 @@ make_call(struct sup_req *req, void *user)
 	static const struct sup_channel_offer channel = {.name = "x"};
 	static const struct sup_message message = {.id = "x"};
 	static const struct sup_outgoing outgoing = {.text = "x"};
+	static const struct sup_action action = {.action = "edit"};
 	struct sup *p = sup_req_plugin(req);
 	int number = atoi(sup_req_query(req)), i = 0;
 
-	(void)offer, (void)channel, (void)message, (void)outgoing, (void)p;
+	(void)offer, (void)channel, (void)message, (void)outgoing, (void)action,
+		(void)p;
 #define X(function, parameter, call)                                           \
 	if (i++ == number)                                                     \
 		(void)call;

@@ -129,6 +129,11 @@ plugin.tool('status', () => {
 });
 plugin.tool('send', () => plugin.send('other', 'c1', 'Hello',
   {thread: 't1', replyTo: 'r1', key: 'k1', timeout: 300}));
+plugin.tool('act', ({action}) => plugin.act('other', action, 'c1', {
+  timeout: 300, ...{
+    edit: {id: 'm1', content: 'New'}, react: {id: 'm1', content: '+'},
+    delete: {id: 'm1', thread: 't1'}, typing: {},
+  }[action]}));
 plugin.tool('offer', async () => {
   await plugin.replaceOffers(() => plugin.tool('another', () => null));
   return 'fine';

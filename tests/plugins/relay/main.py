@@ -173,6 +173,16 @@ async def send_out(args):
                              thread="t1", reply_to="r1")
 
 
+@plugin.tool("act")
+async def act_out(args):
+    return await plugin.act(*{
+        "edit": ("other", "edit", "c1", "m1", "New", 0.3),
+        "react": ("other", "react", "c1", "m1", "+", 0.3),
+        "delete": ("other", "delete", "c1", "m1", None, 0.3, "t1"),
+        "typing": ("other", "typing", "c1", None, None, 0.3),
+    }[args["action"]])
+
+
 @plugin.tool("offer")
 async def offer(args):
     try:

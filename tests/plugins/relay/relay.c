@@ -280,6 +280,22 @@ send_out(struct sup_req *req, void *user)
 	sup_send(sup_req_plugin(req), "other", &m, 300, sent, req);
 }
 
+static void
+act_out(struct sup_req *req, void *user)
+{
+	static const struct sup_action actions[] = {
+		{.action = "edit", .chat = "c1", .id = "m1", .text = "New"},
+		{.action = "react", .chat = "c1", .id = "m1", .text = "+"},
+		{.action = "delete", .chat = "c1", .thread = "t1", .id = "m1"},
+		{.action = "typing", .chat = "c1"}};
+	const char *name = sup_req_arg_string(req, "action", "");
+
+	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++)
+		if (!strcmp(actions[i].action, name))
+			sup_act(sup_req_plugin(req), "other", &actions[i], 300,
+				sent, req);
+}
+
 static int
 change(struct sup *p, void *user)
 {
@@ -339,6 +355,7 @@ init(struct sup *p)
 	       sup_tool(p, "journal", NULL, NULL, read_journal, NULL) ||
 	       sup_tool(p, "status", NULL, NULL, status, NULL) ||
 	       sup_tool(p, "send", NULL, NULL, send_out, NULL) ||
+	       sup_tool(p, "act", NULL, NULL, act_out, NULL) ||
 	       sup_tool(p, "offer", NULL, NULL, offer, NULL);
 }
 
