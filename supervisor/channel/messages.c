@@ -106,7 +106,10 @@ on_listed(struct store_call *call, const struct store_result *result)
 	rows = json_array();
 	for (size_t i = 0; i < result->message_count; i++)
 		json_array_append_new(rows, view_of(&result->messages[i]));
-	whole = json_pack("{s:o,s:b}", "messages", rows, "more", result->more);
+	whole = json_pack("{s:o,s:b,s:o}", "messages", rows, "more",
+		result->more, "before",
+		result->more ? json_integer((json_int_t)result->next_seq)
+			     : json_null());
 	a->done(a, WIRE_FAILED, NULL, whole);
 	json_decref(whole);
 }
@@ -149,8 +152,8 @@ on_done(struct store_call *call, const struct store_result *result)
 /* ---- questions ---- */
 
 bool
-messages_list(struct channels *all, struct messages_ask *a, const char *channel,
-	unsigned states, uint32_t limit)
+messages_list(struct channels *all, struct messages_ask *a,
+	const struct messages_page *page)
 {
 	if (!all->store)
 		return false;
@@ -158,10 +161,12 @@ messages_list(struct channels *all, struct messages_ask *a, const char *channel,
 	a->call.done = on_listed;
 	message_store_query(all->store, &a->call,
 		&(struct store_query){
-			.channel = channel ? bytes_of(channel) : BYTES(""),
-			.states = states,
+			.channel = page->channel ? bytes_of(page->channel)
+						 : BYTES(""),
+			.states = page->states,
+			.after_seq = page->before,
 			.newest_first = true,
-			.limit = limit});
+			.limit = page->limit});
 	return true;
 }
 

@@ -25,11 +25,19 @@ struct messages_ask {
 	uint64_t seq;
 };
 
-/* The newest messages first: of a channel (NULL: of all), in these states
- * (STORED_STATE_BITs; 0: all), at most that many. False: there is no store, as
- * no channel has been started; nothing follows. */
+struct messages_page {
+	const char *channel; /* NULL: all */
+	unsigned states;     /* STORED_STATE_BITs; 0: all */
+	uint64_t before;     /* a seq: only earlier ones; 0: from the newest */
+	uint32_t limit;
+};
+
+/* A page of messages, the newest first; `before` of the result is where the
+ * next one begins, if there is `more`. The work on a page is bounded, so it may
+ * have less than wanted, or none. False: there is no store, as no channel has
+ * been started; nothing follows. */
 bool messages_list(struct channels *all, struct messages_ask *a,
-	const char *channel, unsigned states, uint32_t limit);
+	const struct messages_page *page);
 /* False as above. */
 bool messages_do(struct channels *all, struct messages_ask *a,
 	enum messages_what what, uint64_t seq);

@@ -154,6 +154,22 @@ act(struct command_call *call, const json_t *args, struct messages_job *j)
 	command_fail(call, OUTCOME_BAD_CALL, "messages: nothing is asked");
 }
 
+/* As many as a page may have, at most. */
+static bool
+list(struct command_call *call, const json_t *args, unsigned states,
+	struct messages_job *j)
+{
+	uint64_t limit = command_number(args, "lines", LIST_DEFAULT);
+
+	return messages_list(call->gateway->channels, &j->ask,
+		&(struct messages_page){
+			.channel = command_text(args, "channel"),
+			.states = states,
+			.before = command_number(args, "before", 0),
+			.limit = limit && limit < UINT32_MAX ? (uint32_t)limit
+							     : 1});
+}
+
 static bool
 is_list(const json_t *args)
 {
@@ -180,14 +196,12 @@ command_messages(struct command_call *call, const json_t *args)
 	j->ask.done = messages_done;
 	if (!is_list(args)) {
 		act(call, args, j);
-	} else if (messages_list(call->gateway->channels, &j->ask,
-			   command_text(args, "channel"), states,
-			   (uint32_t)command_number(
-				   args, "lines", LIST_DEFAULT))) {
+	} else if (list(call, args, states, j)) {
 		call->job = &j->job;
 	} else {
 		free(j);
 		command_finish(call, OUTCOME_DONE,
-			json_pack("{s:[],s:b}", "messages", "more", 0));
+			json_pack("{s:[],s:b,s:n}", "messages", "more", 0,
+				"before"));
 	}
 }

@@ -778,6 +778,40 @@ Test(channels, let_users_try_dead_letters_once_more_or_drop_them)
 	run_end(g);
 }
 
+Test(channels, list_messages_in_pages)
+{
+	struct gateway_run *g = start_talk("", "has: \"command,observer\"");
+	long seqs[5];
+	char before[24] = "0", path[32];
+	struct ctl *c = NULL;
+
+	chat_say(g, "a", "\"id\": \"m0\", \"text\": \"/slow 1\"");
+	for (int i = 1; i < 5; i++)
+		chat_say(g, "a", "\"id\": \"m%d\", \"text\": \"x\"", i);
+	json_decref(messages_of(g, 5));
+	for (int i = 0; i < 5; i++) {
+		if (i % 2 == 0) {
+			c = i ? ctl_expect(g, 0, "messages", "list", "chat",
+					"-n", "2", "--before", before, NULL)
+			      : ctl_expect(g, 0, "messages", "list", "chat",
+					"-n", "2", NULL);
+			snprintf(before, sizeof(before), "%ld",
+				ctl_number(c, "before"));
+		}
+		snprintf(path, sizeof(path), "messages.%d.seq", i % 2);
+		seqs[i] = ctl_number(c, path);
+		cr_expect_gt(seqs[i], 0);
+		cr_expect(!i || seqs[i] < seqs[i - 1]);
+		if (i % 2 || i == 4)
+			ctl_destroy(c);
+	}
+	cr_expect_str_eq(before, "-1"); /* there are no more */
+	ctl_destroy(
+		ctl_expect(g, 2, "messages", "list", "--before", "none", NULL));
+	chat_set(g, "a", "gate", "");
+	run_end(g);
+}
+
 Test(channels, let_users_drop_what_waits)
 {
 	struct gateway_run *g = start_talk("", "has: \"command,observer\"");

@@ -535,8 +535,8 @@ channels_leave_act(struct channel_act *a)
 }
 
 bool
-messages_list(struct channels *all, struct messages_ask *a, const char *channel,
-	unsigned states, uint32_t limit)
+messages_list(struct channels *all, struct messages_ask *a,
+	const struct messages_page *page)
 {
 	return false;
 }

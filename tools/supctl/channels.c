@@ -99,20 +99,53 @@ print_messages(const json_t *rows)
 	table_finish(t);
 }
 
+#define LINES_DEFAULT 50
+
+/* The next page; *before: where it begins, and then where the one after it
+ * does; 0: nowhere. */
 static int
-list(const struct options *o)
+ask_page(const struct options *o, json_int_t lines, json_int_t *before,
+	json_t **rows_out)
 {
-	json_t *args = json_object(), *document;
+	json_t *args = json_pack("{s:I}", "lines", lines), *document;
 	int exit_code;
 
 	if (o->words[1])
 		json_object_set_new(args, "channel", json_string(o->words[1]));
-	if (o->lines)
-		json_object_set_new(args, "lines", json_integer(o->lines));
+	if (*before)
+		json_object_set_new(args, "before", json_integer(*before));
 	exit_code = supctl_ask(o, args, &document);
-	if (document)
-		print_messages(json_object_get(document, "messages"));
+	*rows_out = json_incref(json_object_get(document, "messages"));
+	*before = json_integer_value(json_object_get(document, "before"));
 	json_decref(document);
+	return exit_code;
+}
+
+/* supd looks at a bounded number of messages for each page. */
+static int
+list(const struct options *o)
+{
+	size_t lines = option_is_given(o, OPTION_LINES) && o->lines
+			       ? o->lines
+			       : LINES_DEFAULT;
+	json_int_t before = o->before;
+	json_t *all = json_array(), *rows;
+	bool was_page; /* else the answer has been printed */
+	int exit_code;
+
+	do {
+		exit_code =
+			ask_page(o, (json_int_t)(lines - json_array_size(all)),
+				&before, &rows);
+		was_page = rows != NULL;
+		json_array_extend(all, rows);
+		json_decref(rows);
+	} while (was_page && before && json_array_size(all) < lines);
+	if (was_page)
+		print_messages(all);
+	if (before)
+		printf("more: --before %lld\n", (long long)before);
+	json_decref(all);
 	return exit_code;
 }
 

@@ -49,6 +49,18 @@ read_wait(struct options *o, const char *text, struct error *err)
 }
 
 static int
+read_before(struct options *o, const char *text, struct error *err)
+{
+	char *end;
+
+	o->before = strtoll(text, &end, 10);
+	if (*text < '1' || *text > '9' || *end)
+		return error_set(
+			err, "--before needs a number, not '%s'", text);
+	return 0;
+}
+
+static int
 read_role(struct options *o, const char *text, struct error *err)
 {
 	for (int role = VERB_VIEWER; role <= VERB_ADMIN; role++)
@@ -178,6 +190,10 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_WIDE] = {"wide", 'w', NULL, ON(STATUS),
 		"every column, also memory and processor time; cut nothing",
 		TO(wide)},
+	[OPTION_BEFORE] = {"before", 0, "SEQ", ON(MESSAGES),
+		"only messages before this one; the last line of a list says "
+		"where the next begins",
+		.read = read_before},
 	[OPTION_EDIT] = {"edit", 0, "MESSAGE", ON(SEND),
 		"TEXT replaces that of this message, by its id at the platform",
 		TO(edit)},
