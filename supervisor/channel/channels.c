@@ -539,10 +539,26 @@ destroy(struct channel *c)
 	free(c);
 }
 
+static void
+note_commands(struct channels *all)
+{
+	const struct map_entry *entry;
+
+	for (size_t i = 0; (entry = map_next(&all->by_name, &i));) {
+		struct channel *c = entry->value;
+
+		list_for_each (node, &c->messages)
+			handle_note_command(
+				container_of(node, struct inbound, node));
+	}
+}
+
 void
 channels_stop(struct channels *all, uint64_t limit_ms,
 	void (*stopped)(void *user), void *user)
 {
+	if (all && all->store)
+		note_commands(all);
 	if (all && all->store)
 		message_store_stop(all->store, limit_ms, stopped, user);
 	else

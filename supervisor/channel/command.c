@@ -118,6 +118,7 @@ commanded(struct invoke *v, const struct invoke_end *end)
 		i->tries += sends ? sends : 1;
 		died(i);
 	} else {
+		i->was_run = true;
 		if (ok)
 			command_reply(i, value);
 		else
@@ -213,7 +214,9 @@ command_begin(struct inbound *i)
 		return false;
 	}
 	i->command = word;
-	if (is_built_in(i, word))
+	if (i->was_run)
+		handle_observe(i);
+	else if (is_built_in(i, word))
 		run_built_in(i, rest);
 	else
 		run_command(i, rest);

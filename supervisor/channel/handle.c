@@ -274,6 +274,18 @@ handle_begin(struct inbound *i)
 }
 
 void
+handle_note_command(struct inbound *i)
+{
+	const struct stored_change change = {.seq = i->seq,
+		.state = STORED_PENDING,
+		.note = BYTES(COMMAND_HAS_RUN),
+		.tries = i->tries};
+
+	if (i->was_run && i->item.lane)
+		message_store_set_state(i->channel->all->store, NULL, &change);
+}
+
+void
 handle_abandon(struct inbound *i)
 {
 	if (i->is_filtered)

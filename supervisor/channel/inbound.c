@@ -111,6 +111,7 @@ inbound_recall(struct channels *all, const struct stored_message *m)
 	i->seq = m->seq;
 	i->kept_ms = m->at_ms;
 	i->tries = m->tries;
+	i->was_run = bytes_equal(m->note, BYTES(COMMAND_HAS_RUN));
 	begin_handling(i);
 }
 

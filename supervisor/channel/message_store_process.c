@@ -13,6 +13,7 @@
 #include "supervisor/channel/message_store_private.h"
 
 #define PROGRAM_NAME "supd-store"
+#define REAP_MS 1000
 #define BUILD_PATH "../supervisor/channel/store/" PROGRAM_NAME
 
 char *
@@ -122,10 +123,9 @@ message_store_reap(struct message_store *s)
 {
 	peer_finish(&s->peer);
 	s->peer.fd = -1;
-	if (!s->child.pid)
-		return;
-	child_kill_group(&s->child);
-	child_reap(&s->child);
+	if (s->child.pid && !child_reap_within(&s->child, REAP_MS))
+		log_warn("message store: its process does not end; it waits "
+			 "for the disk");
 }
 
 /* ---- the socket ---- */

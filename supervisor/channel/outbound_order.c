@@ -74,7 +74,7 @@ channels_send(struct channels *all, const struct channel_order *order,
 		refuse(s, WIRE_BAD_MESSAGE, err.text);
 		return;
 	}
-	if (all->gateway->stopping) {
+	if (all->gateway->stopping && !order->is_reply) {
 		refuse(s, WIRE_BUSY, "supd is stopping");
 		return;
 	}

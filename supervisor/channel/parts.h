@@ -25,6 +25,9 @@
 #define INBOUND_VALUES_MAX ((size_t)16 << 20)
 #define INBOUND_TRIES_MAX 2 /* deaths of a worker with a message */
 
+/* The note of a message whose command need not be run again. */
+#define COMMAND_HAS_RUN "its command has run"
+
 #define OUTBOUND_LANES_MAX 64 /* the same of what is sent */
 
 /* A worker that may have a channel, from its start to its stop. */
@@ -77,6 +80,7 @@ struct inbound {
 	struct invoke invoke;
 	bool is_invoked; /* invoke is in use */
 	char *command;	 /* the word, or NULL */
+	bool was_run;	 /* the command has ended, and its reply is kept */
 	struct event_watch watch;
 	enum inbound_end end;
 };
@@ -237,6 +241,8 @@ void handle_observe(struct inbound *i);
 void handle_end(struct inbound *i);
 /* It is a dead letter. */
 void handle_fail(struct inbound *i, const char *why);
+/* supd stops: the next one does not run a command that has ended again. */
+void handle_note_command(struct inbound *i);
 /* Ends what is under way, without a word. */
 void handle_abandon(struct inbound *i);
 

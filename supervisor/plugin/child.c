@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -274,6 +275,19 @@ child_read_rest(struct child *c)
 	}
 }
 
+static void
+close_all(struct child *c)
+{
+	for (unsigned i = 0; i < CHILD_STREAMS; i++)
+		if (c->pipes[i].child)
+			pipe_close(&c->pipes[i]);
+	if (c->pidfd >= 0) {
+		ev_io_stop(c->loop, &c->ended);
+		close(c->pidfd);
+		c->pidfd = -1;
+	}
+}
+
 void
 child_reap(struct child *c)
 {
@@ -289,12 +303,26 @@ child_reap(struct child *c)
 		c->pid = 0;
 		list_remove(&c->node);
 	}
-	for (unsigned i = 0; i < CHILD_STREAMS; i++)
-		if (c->pipes[i].child)
-			pipe_close(&c->pipes[i]);
-	if (c->pidfd >= 0) {
-		ev_io_stop(c->loop, &c->ended);
-		close(c->pidfd);
-		c->pidfd = -1;
+	close_all(c);
+}
+
+bool
+child_reap_within(struct child *c, int limit_ms)
+{
+	struct pollfd end = {.fd = c->pidfd, .events = POLLIN};
+	int ended = 1;
+
+	if (c->ops && c->pid && c->pidfd >= 0) {
+		child_kill_group(c);
+		while ((ended = poll(&end, 1, limit_ms)) < 0 && errno == EINTR)
+			;
 	}
+	if (ended) {
+		child_reap(c);
+		return true;
+	}
+	c->pid = 0;
+	list_remove(&c->node);
+	close_all(c);
+	return false;
 }

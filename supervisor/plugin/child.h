@@ -83,3 +83,6 @@ void child_read_rest(struct child *c);
 /* Kills the rest of the group, reaps the process (waiting for its end) and
  * closes everything. Does nothing without a process. */
 void child_reap(struct child *c);
+/* The same, but waits no longer than that: one that the kernel does not let end
+ * is left alone, with false. */
+bool child_reap_within(struct child *c, int limit_ms);

@@ -726,6 +726,28 @@ Test(channels, go_on_with_what_a_killed_supd_had_not_finished)
 	run_end(g);
 }
 
+/* The command ends after supd began to stop. */
+Test(channels, keep_the_reply_of_a_command_that_ends_while_supd_stops)
+{
+	struct gateway_run *g = start_talk("", "has: \"command,observer\"");
+
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"/late 1\"");
+	chat_await(g, "a", "heard", "1 slow 1", 1);
+	run_signal(g, SIGTERM);
+	chat_await(g, "a", "journal", "1 stop", 1);
+	chat_set(g, "a", "gate", "");
+	run_wait(g);
+	cr_expect_eq(chat_count(g, "a", "heard", "slow-done 1"), 1);
+	cr_expect_eq(chat_count(g, "a", "outbox", "late 1"), 0);
+	run_start(g);
+	chat_await(g, "a", "outbox", "late 1", 1);
+	chat_await(g, "a", "heard", "heard room m1", 1);
+	json_decref(messages_of(g, 0));
+	cr_expect_eq(chat_count(g, "a", "heard", " slow 1"), 1);
+	cr_expect_eq(chat_count(g, "a", "outbox", "late 1"), 1);
+	run_end(g);
+}
+
 /* ---- for users ---- */
 
 Test(channels, show_what_waits_and_what_became_of_the_rest)

@@ -126,7 +126,7 @@ Test(chat, reload_answers_with_generation_counts_and_duration)
 
 	expect_answer(g, ANN, "m1", "/reload t",
 		"t: reload done: generation 1 -> 2, version 1.0.0 in ");
-	expect_in_outbox(g, " ms; registered: commands 6, hooks 2");
+	expect_in_outbox(g, " ms; registered: commands 7, hooks 2");
 	cr_expect_eq(ctl_status_number(g, "t", "generation"), 2);
 	c = ctl_expect(g, 0, "show", "t", NULL);
 	cr_expect_str_eq(ctl_text(c, "lastReload.trigger"), "chat");

@@ -77,6 +77,12 @@ async def slow(text):
     return ""
 
 
+async def late(text):
+    """The same, with a reply."""
+    await slow(text)
+    return "late " + text
+
+
 async def send(text):
     """CHAT TEXT: sends through the channel, and notes how that ended."""
     chat, _, rest = text.partition(" ")
@@ -179,6 +185,7 @@ def register():
     if "command" in has:
         plugin.command("echo")(echo)
         plugin.command("slow")(slow)
+        plugin.command("late")(late)
         plugin.command("context")(context)
         plugin.command("send")(send)
         plugin.command("key")(key)
