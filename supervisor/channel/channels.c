@@ -8,14 +8,19 @@
 #include "proto/util/memory.h"
 #include "supervisor/channel/parts.h"
 #include "supervisor/event/services.h"
+#include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
 
 #define PUMP_US 2000 /* of a turn, for what begins to be handled */
 #define RECALL_RETRY_MS 1000
+/* Names that may have been used once: beyond this, and beyond twice as many as
+ * are in use, the others are forgotten with their figures. */
+#define CHANNELS_KEPT_MAX 256
 #define SETTLED_LOOK_MS 50
 
 static void on_opened(
 	struct store_call *call, const struct store_result *result);
+static void destroy(struct channel *c);
 
 /* ---- by name ---- */
 
@@ -25,6 +30,45 @@ channels_find(const struct channels *all, struct bytes name)
 	return map_get(&all->by_name, name.at, name.length);
 }
 
+static bool
+is_registered(const struct channel *c)
+{
+	struct route_match match;
+
+	return dispatch_find_name(c->all->gateway, REGISTRATION_CHANNEL,
+		       bytes_of(c->name), &match) == ROUTE_FOUND;
+}
+
+/* Nobody has it, and nothing of it is in memory. */
+static bool
+is_idle(const struct channel *c)
+{
+	return list_is_empty(&c->owners) && list_is_empty(&c->messages) &&
+	       list_is_empty(&c->sends) && list_is_empty(&c->replies) &&
+	       list_is_empty(&c->acts) && list_is_empty(&c->ready) &&
+	       !c->is_opening && !c->is_open;
+}
+
+/* Forgets idle ones that no plugin has any more. */
+static void
+sweep(struct channels *all)
+{
+	struct map kept = {0};
+	const struct map_entry *entry;
+
+	for (size_t i = 0; (entry = map_next(&all->by_name, &i));) {
+		struct channel *c = entry->value;
+
+		if (is_idle(c) && !is_registered(c))
+			destroy(c);
+		else
+			map_set(&kept, c->name, strlen(c->name), c);
+	}
+	map_finish(&all->by_name);
+	all->by_name = kept;
+	all->sweep_at = 2 * (uint32_t)kept.count;
+}
+
 struct channel *
 channels_claim(struct channels *all, struct bytes name)
 {
@@ -32,6 +76,9 @@ channels_claim(struct channels *all, struct bytes name)
 
 	if (c)
 		return c;
+	if (all->by_name.count >= CHANNELS_KEPT_MAX &&
+		all->by_name.count >= all->sweep_at)
+		sweep(all);
 	c = memory_alloc(sizeof(*c));
 	c->all = all;
 	c->name = memory_copy_bytes(name.at, name.length);

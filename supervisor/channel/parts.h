@@ -158,6 +158,7 @@ struct channels {
 	struct message_store *store; /* NULL: not needed yet */
 	struct channel_door *door;   /* NULL: none */
 	struct map by_name;
+	uint32_t sweep_at; /* so many of them: see channels.c */
 	struct list ready; /* struct channel.ready: lanes may go on */
 	ev_timer pump;
 	uint64_t started_ms; /* wall clock: part of what is sent's ids */

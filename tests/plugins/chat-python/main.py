@@ -258,6 +258,29 @@ async def act(action, target, args):
     return target.get("id")
 
 
+async def nothing(*_):
+    return None
+
+
+async def rename(text):
+    """SET COUNT: so many other channels instead of those before."""
+    name, count = text.split()
+
+    async def begin(channel):
+        note("empty %s" % channel.name)
+
+    def change():
+        plugin.withdraw()
+        plugin.command("rename")(rename)
+        for number in range(int(count)):
+            channel = plugin.channel("%s%d" % (name, number),
+                                     overlap=True)(begin)
+            channel.stop(nothing)
+            channel.send(nothing)
+    await plugin.replace_offers(change)
+    return "renamed"
+
+
 @plugin.on_start
 def register():
     if plugin.setting("boot", "") == "exit":
@@ -265,6 +288,8 @@ def register():
     if plugin.setting("without", False):
         plugin.command("nothing")(lambda text: "nothing")
         return
+    if plugin.setting("renames", False):
+        plugin.command("rename")(rename)
     can = plugin.setting("can", "text,find").split(",")
     channel = plugin.channel(
         plugin.setting("name", "chat"), can=can,
