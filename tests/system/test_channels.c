@@ -493,6 +493,57 @@ Test(channels, count_the_values_of_what_is_handled)
 	run_end(g);
 }
 
+/* Neither worker can connect, so the plugin fails; what is to be sent waits
+ * until another one can. */
+static void
+recover_by(const char *verb)
+{
+	static const char *const send[] = {
+		"send", "chat", "bob", "hello", "--timeout", "100s", NULL};
+	struct gateway_run *g = run_create();
+	struct ctl *c, *sent;
+
+	chat_add(g, "a", "", "hold_timeout: 2s");
+	chat_add_talk(g, "t", "a", "has: observer");
+	run_start(g);
+	chat_await(g, "a", "journal", "1 connected", 1);
+	chat_say(g, "a", "\"id\": \"m1\", \"text\": \"one\"");
+	chat_await(g, "a", "heard", "heard room m1", 1);
+	chat_set(g, "a", "refuse", "");
+	run_announce(g, "plugin failed");
+	run_announce(g, "the server refuses");
+	c = ctl_expect(g, 1, "reload", "a", NULL);
+	cr_expect(strstr(ctl_text(c, "error"), "giving back"), "%s", c->out);
+	ctl_destroy(c);
+	ctl_await_state(g, "a", "failed");
+	c = ctl_expect(g, 0, "channels", NULL);
+	cr_expect_str_eq(ctl_text(c, "channels.0.state"), "down", "%s", c->out);
+	ctl_destroy(c);
+	sent = ctl_begin(g, 0, send);
+	json_decref(messages_of(g, 1));
+	chat_say(g, "a", "\"id\": \"m2\", \"text\": \"two\"");
+	chat_set(g, "a", "refuse", NULL);
+	ctl_destroy(ctl_expect(g, 0, verb, "a", NULL));
+	chat_await(g, "a", "journal", " connected ", 2);
+	chat_await(g, "a", "heard", "heard room m2", 1);
+	ctl_wait(sent);
+	cr_expect_eq(sent->exit_code, 0, "%s", sent->out);
+	ctl_destroy(sent);
+	cr_expect_eq(chat_count(g, "a", "heard", "heard room m1"), 1);
+	expect_one_holder(g);
+	run_end(g);
+}
+
+Test(channels, recover_by_a_reload_after_nobody_could_connect)
+{
+	recover_by("reload");
+}
+
+Test(channels, recover_by_a_start_after_nobody_could_connect)
+{
+	recover_by("start");
+}
+
 /* ---- what goes out ---- */
 
 static struct gateway_run *
