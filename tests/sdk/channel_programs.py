@@ -135,8 +135,10 @@ class Programs:
 
 
 class C(Programs, unittest.TestCase):
-    language, name, first = "c", "lines.c", "/* lines.c */"
-    most = 63
+    language, name = "c", "lines.c"
+    first = (
+        "/* lines.c; a server that sends half a line blocks us */")
+    most = 60
 
     def build(self, package):
         subprocess.run(
