@@ -867,6 +867,39 @@ opt_wide(struct gateway_run *g)
 	ctl_destroy(c);
 }
 
+static void
+opt_before(struct gateway_run *g)
+{
+	ctl_destroy(
+		ctl_expect(g, 0, "messages", "list", "--before", "5", NULL));
+	ctl_destroy(
+		ctl_expect(g, 2, "messages", "list", "--before", "x", NULL));
+}
+
+/* test_channels tries them on a channel. */
+static void
+opt_edit(struct gateway_run *g)
+{
+	ctl_destroy(ctl_expect(
+		g, 5, "send", "none", "bob", "new", "--edit", "m1", NULL));
+	ctl_destroy(
+		ctl_expect(g, 2, "send", "none", "bob", "--edit", "m1", NULL));
+}
+
+static void
+opt_delete(struct gateway_run *g)
+{
+	ctl_destroy(ctl_expect(
+		g, 5, "send", "none", "bob", "--delete", "m1", NULL));
+}
+
+static void
+opt_react(struct gateway_run *g)
+{
+	ctl_destroy(ctl_expect(
+		g, 5, "send", "none", "bob", "+", "--react", "m1", NULL));
+}
+
 static trial *const option_trials[OPTION_COUNT] = {
 	[OPTION_SOCKET] = opt_socket,
 	[OPTION_JSON] = opt_json,
@@ -895,6 +928,10 @@ static trial *const option_trials[OPTION_COUNT] = {
 	[OPTION_SINCE] = opt_since,
 	[OPTION_GREP] = opt_grep,
 	[OPTION_WIDE] = opt_wide,
+	[OPTION_BEFORE] = opt_before,
+	[OPTION_EDIT] = opt_edit,
+	[OPTION_DELETE] = opt_delete,
+	[OPTION_REACT] = opt_react,
 };
 
 Test(supctl, every_option_does_what_it_says)
