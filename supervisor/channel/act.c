@@ -46,13 +46,6 @@ channels_leave_act(struct channel_act *a)
 		destroy(a->acting);
 }
 
-void
-act_destroy_all(struct channel *c)
-{
-	list_for_each_safe (node, &c->acts)
-		destroy(container_of(node, struct acting, node));
-}
-
 static void
 refuse(struct channel_act *a, enum wire_error code, const char *text)
 {
@@ -66,6 +59,14 @@ end(struct acting *x, enum wire_error code, const char *text, json_t *receipt)
 
 	destroy(x);
 	waits->done(waits, code, text, receipt);
+}
+
+void
+act_destroy_all(struct channel *c)
+{
+	list_for_each_safe (node, &c->acts)
+		end(container_of(node, struct acting, node), WIRE_FAILED,
+			"supd is stopping", NULL);
 }
 
 /* ---- the request ---- */

@@ -139,10 +139,22 @@ outbound_destroy(struct outbound *o)
 void
 outbound_destroy_all(struct channel *c)
 {
-	list_for_each_safe (node, &c->sends)
-		outbound_destroy(container_of(node, struct outbound, node));
-	list_for_each_safe (node, &c->replies)
-		free(container_of(node, struct channel_reply, node));
+	static const struct channel_sent end = {
+		.code = WIRE_FAILED, .error = "supd is stopping"};
+
+	list_for_each_safe (node, &c->replies) {
+		struct channel_reply *reply =
+			container_of(node, struct channel_reply, node);
+
+		channels_leave_send(&reply->send);
+		free(reply);
+	}
+	list_for_each_safe (node, &c->sends) {
+		struct outbound *o = container_of(node, struct outbound, node);
+
+		outbound_answer(o, &end);
+		outbound_destroy(o);
+	}
 }
 
 /* ---- the end ---- */

@@ -223,7 +223,7 @@ void outbound_destroy_all(struct channel *c);
 void outbound_drop(struct channel *c, struct bytes id);
 
 /* ---- act.c ---- */
-/* Nobody hears of them. */
+/* They end with an error. */
 void act_destroy_all(struct channel *c);
 
 /* ---- view.c ---- */
