@@ -1,25 +1,18 @@
-/* channels: which channels there are, who has them, and how they begin and end.
- */
+/* channels: which channels there are, by name, and their turns. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/util/clock.h"
-#include "proto/util/log.h"
 #include "proto/util/memory.h"
 #include "supervisor/channel/parts.h"
-#include "supervisor/event/services.h"
 #include "supervisor/gateway/dispatch.h"
-#include "supervisor/gateway/news.h"
 
 #define PUMP_US 2000 /* of a turn, for what begins to be handled */
-#define RECALL_RETRY_MS 1000
 /* Names that may have been used once: beyond this, and beyond twice as many as
  * are in use, the others are forgotten with their figures. */
 #define CHANNELS_KEPT_MAX 256
 #define SETTLED_LOOK_MS 50
 
-static void on_opened(
-	struct store_call *call, const struct store_result *result);
 static void destroy(struct channel *c);
 
 /* ---- by name ---- */
@@ -83,7 +76,7 @@ channels_claim(struct channels *all, struct bytes name)
 	c->all = all;
 	c->name = memory_copy_bytes(name.at, name.length);
 	c->plugin = UINT32_MAX;
-	c->open.done = on_opened;
+	c->open.done = channel_opened;
 	list_init(&c->owners);
 	list_init(&c->messages);
 	list_init(&c->ready);
@@ -116,349 +109,6 @@ channel_plugin(const struct channel *c)
 {
 	return gateway_plugin_by_number(c->all->gateway, c->plugin);
 }
-
-/* ---- owners ---- */
-
-struct channel_owner *
-channel_owner_of(const struct channel *c, const struct worker *w)
-{
-	list_for_each_back (node, &c->owners) {
-		struct channel_owner *o =
-			container_of(node, struct channel_owner, node);
-
-		if (o->worker == w->id)
-			return o;
-	}
-	return NULL;
-}
-
-struct worker *
-channel_owner_worker(const struct channel_owner *o)
-{
-	struct plugin *p =
-		gateway_plugin_by_number(o->channel->all->gateway, o->plugin);
-
-	return p ? plugin_worker(p, o->worker) : NULL;
-}
-
-static void
-remove_owner(struct channel_owner *o)
-{
-	struct channel *c = o->channel;
-
-	channel_keep_cursor(o);
-	list_remove(&o->node);
-	inbound_forget_owner(o);
-	window_finish(&o->window);
-	free(o);
-	if (!list_is_empty(&c->owners))
-		channel_keep_cursor(container_of(
-			c->owners.previous, struct channel_owner, node));
-}
-
-static void
-add_owner(struct channel *c, const struct worker *w,
-	const struct registration *r, uint64_t epoch)
-{
-	struct channel_owner *o = channel_owner_of(c, w);
-
-	if (o) /* its stop was not answered */
-		remove_owner(o);
-	o = memory_alloc(sizeof(*o));
-	o->channel = c;
-	o->plugin = w->plugin;
-	o->worker = w->id;
-	o->epoch = c->epoch = epoch;
-	window_init(&o->window);
-	list_init(&o->askers);
-	list_append(&c->owners, &o->node);
-	c->plugin = w->plugin;
-	free(c->own_name);
-	c->own_name = memory_copy_text(r->name);
-	c->announces = r->channel.announce;
-	c->acks_handled = r->channel.ack && !strcmp(r->channel.ack, "handled");
-}
-
-/* As the store has it. */
-static uint64_t
-kept_epoch(const struct channel *c)
-{
-	return c->open_epoch > c->epoch ? c->open_epoch : c->epoch;
-}
-
-/* If several may have the channel, the cursor is that of the last one; once it
- * has ended, that of the one before again. */
-static bool
-is_newest(const struct channel_owner *o)
-{
-	return o->channel->owners.previous == &o->node;
-}
-
-void
-channel_keep_cursor(struct channel_owner *o)
-{
-	struct channel *c = o->channel;
-	struct bytes cursor;
-
-	if (!is_newest(o) || !c->all->store ||
-		!window_moved(&o->window, &cursor))
-		return;
-	message_store_set_cursor(
-		c->all->store, NULL, bytes_of(c->name), kept_epoch(c), cursor);
-}
-
-/* Whoever waits for the channel to be opened asks again. */
-static void
-look_at(struct plugin *p)
-{
-	if (p && p->active)
-		services_look(p->active);
-	if (p && p->candidate && p->candidate->state == WORKER_READY)
-		services_look(p->candidate);
-}
-
-/* ---- what an earlier supd left ---- */
-
-static void ask_recall(struct channels *all);
-
-/* All channels that waited for it may start. */
-static void
-recall_ended(struct channels *all)
-{
-	struct gateway *g = all->gateway;
-
-	all->recall = RECALL_DONE;
-	for (uint32_t i = 0; i < g->plugin_count; i++)
-		look_at(g->plugins[i]);
-}
-
-static void
-on_recalled(struct store_call *call, const struct store_result *result)
-{
-	struct channels *all = container_of(call, struct channels, recalling);
-	struct gateway *g = all->gateway;
-
-	if (result->answer != STORE_OK) {
-		wheel_set(&g->wheel, &all->recall_again,
-			clock_ms() + RECALL_RETRY_MS);
-		return;
-	}
-	for (size_t i = 0; i < result->message_count; i++)
-		if (result->messages[i].outbound)
-			outbound_recall(all, &result->messages[i]);
-		else
-			inbound_recall(all, &result->messages[i]);
-	all->recalled_seq = result->next_seq;
-	if (result->more)
-		ask_recall(all);
-	else
-		recall_ended(all);
-}
-
-static void
-ask_recall(struct channels *all)
-{
-	all->recall = RECALL_UNDER_WAY;
-	message_store_query(all->store, &all->recalling,
-		&(struct store_query){.direction = STORE_BOTH,
-			.states = STORED_STATE_BIT(STORED_PENDING) |
-				  STORED_STATE_BIT(STORED_ACTIVE),
-			.after_seq = all->recalled_seq,
-			.bodies = true});
-}
-
-static void
-recall_again_due(struct wheel_timer *t)
-{
-	ask_recall(container_of(t, struct channels, recall_again));
-}
-
-/* ---- the store ---- */
-
-static struct message_store_settings
-settings_of(const struct config *config)
-{
-	return (struct message_store_settings){
-		.full_sync = config->messages.sync == MESSAGES_SYNC_FULL,
-		.keep_ms = config->messages.keep_ms,
-		.max_bytes = config->messages.max_bytes,
-	};
-}
-
-static void
-on_trouble(void *user, const char *reason)
-{
-	struct channels *all = user;
-
-	news_gateway(all->gateway,
-		reason ? "channel.store_unavailable"
-		       : "channel.store_available",
-		reason ? json_pack("{s:s}", "reason", reason) : json_object());
-}
-
-static void
-on_damaged(void *user, const char *path)
-{
-	struct channels *all = user;
-
-	news_gateway(all->gateway, "channel.store_damaged",
-		json_pack("{s:s}", "movedTo", path));
-}
-
-void
-channels_need_store(struct channels *all)
-{
-	struct gateway *g = all->gateway;
-	struct message_store_settings settings = settings_of(g->config);
-	struct message_store_owner owner = {.group = &g->peers,
-		.children = &g->workers.children,
-		.user = all,
-		.on_trouble = on_trouble,
-		.on_damaged = on_damaged};
-	char *program, *database;
-
-	if (all->store)
-		return;
-	program = message_store_program(g->worker_program);
-	database = memory_format("%s/messages.db", g->state_dir);
-	all->store = message_store_create(&owner, program, database, &settings);
-	free(program);
-	free(database);
-	ask_recall(all);
-}
-
-void
-channels_configure(struct channels *all, const struct config *config)
-{
-	struct message_store_settings settings;
-
-	if (!all || !all->store)
-		return;
-	settings = settings_of(config);
-	message_store_configure(all->store, &settings);
-}
-
-/* ---- the life of a channel ---- */
-
-static void
-forget_open(struct channel *c)
-{
-	c->is_open = false;
-	free(c->open_cursor);
-	c->open_cursor = NULL;
-}
-
-static void
-on_opened(struct store_call *call, const struct store_result *result)
-{
-	struct channel *c = container_of(call, struct channel, open);
-
-	c->is_opening = false;
-	forget_open(c);
-	if (result->answer != STORE_OK)
-		return; /* it is asked again with the next try */
-	c->is_open = true;
-	c->open_epoch = result->epoch;
-	if (result->cursor.length)
-		c->open_cursor = memory_copy_bytes(
-			result->cursor.at, result->cursor.length);
-	c->open_cursor_length = result->cursor.length;
-	look_at(channel_plugin(c));
-}
-
-static bool
-starts(struct worker *w, const struct registration *r, uint64_t *epoch,
-	struct bytes *cursor_out, const char **text_out)
-{
-	struct channel *c = channel_of(w, r);
-	struct channels *all = c->all;
-
-	channels_need_store(all);
-	*text_out = message_store_trouble(all->store)
-			    ? "the message store is not available"
-			    : "the message store is being asked";
-	if (all->recall != RECALL_DONE)
-		return false;
-	if (c->is_open && c->open_worker == w->id) {
-		if (c->open_epoch > *epoch)
-			*epoch = c->open_epoch;
-		*cursor_out =
-			(struct bytes){c->open_cursor, c->open_cursor_length};
-		c->is_open = false;
-		add_owner(c, w, r, *epoch);
-		return true;
-	}
-	c->plugin = w->plugin;
-	if (c->is_opening)
-		return false;
-	forget_open(c);
-	c->is_opening = true;
-	c->open_worker = w->id;
-	message_store_open_channel(
-		all->store, &c->open, bytes_of(c->name), *epoch);
-	return false;
-}
-
-static void
-runs(struct worker *w, const struct registration *r)
-{
-	channel_look(channel_of(w, r));
-}
-
-static void
-stops(struct worker *w, const struct registration *r)
-{
-	struct channel_owner *o = channel_owner_of(channel_of(w, r), w);
-
-	if (!o)
-		return;
-	o->is_stopping = true;
-	inbound_let_go(o);
-}
-
-/* What the worker says at the end counts only if nothing is open. */
-static void
-ended(struct worker *w, const struct registration *r, uint64_t epoch,
-	struct bytes cursor)
-{
-	struct channel *c = channel_of(w, r);
-	struct channel_owner *o = channel_owner_of(c, w);
-
-	(void)epoch;
-	if (!o)
-		return;
-	if (cursor.at && window_is_clear(&o->window) && is_newest(o)) {
-		message_store_set_cursor(c->all->store, NULL, bytes_of(c->name),
-			kept_epoch(c), cursor);
-		window_moved(&o->window, &cursor);
-	}
-	remove_owner(o);
-}
-
-static void
-down(struct worker *w)
-{
-	struct gateway *g = ((struct plugin *)w->owner)->gateway;
-	const struct map_entry *entry;
-
-	for (size_t i = 0; (entry = map_next(&g->channels->by_name, &i));) {
-		struct channel *c = entry->value;
-		struct channel_owner *o = channel_owner_of(c, w);
-
-		if (o)
-			remove_owner(o);
-		if (c->is_open && c->open_worker == w->id)
-			forget_open(c);
-	}
-}
-
-static const struct channel_life life = {
-	.starts = starts,
-	.runs = runs,
-	.stops = stops,
-	.ended = ended,
-	.down = down,
-};
 
 /* ---- turns ---- */
 
@@ -554,14 +204,14 @@ channels_create(struct gateway *g)
 	struct channels *all = memory_alloc(sizeof(*all));
 
 	all->gateway = g;
-	all->recalling.done = on_recalled;
+	all->recalling.done = channels_recalled;
 	list_init(&all->ready);
 	ev_timer_init(&all->pump, pump, 0, 0);
-	wheel_timer_init(&all->recall_again, recall_again_due);
+	wheel_timer_init(&all->recall_again, channels_recall_again_due);
 	wheel_timer_init(&all->settled_again, settled_again_due);
 	all->started_ms = clock_wall_ms();
 	g->channels = all;
-	g->channel_life = &life;
+	g->channel_life = &channel_life;
 	g->on_sends = on_sends;
 }
 
@@ -569,7 +219,8 @@ static void
 destroy(struct channel *c)
 {
 	list_for_each_safe (node, &c->owners)
-		remove_owner(container_of(node, struct channel_owner, node));
+		channel_remove_owner(
+			container_of(node, struct channel_owner, node));
 	inbound_destroy_all(c);
 	gates_finish(&c->gates);
 	outbound_destroy_all(c);
@@ -579,7 +230,7 @@ destroy(struct channel *c)
 	lanes_finish(&c->send_lanes);
 	map_finish(&c->sends_by_id);
 	map_finish(&c->by_id);
-	forget_open(c);
+	channel_forget_open(c);
 	list_remove(&c->ready);
 	free(c->own_name);
 	free(c->name);

@@ -181,18 +181,35 @@ struct channel *channels_claim(struct channels *all, struct bytes name);
 /* By the worker's own registration. */
 struct channel *channel_of(
 	const struct worker *w, const struct registration *r);
+struct plugin *channel_plugin(const struct channel *c);
+/* Its lanes, and what waits to be sent, are looked at in the next turn. */
+void channel_look(struct channel *c);
+
+/* ---- owner.c ---- */
+extern const struct channel_life channel_life;
 /* The owner of an epoch, by worker; NULL: it is none. */
 struct channel_owner *channel_owner_of(
 	const struct channel *c, const struct worker *w);
 /* NULL: it is gone. */
 struct worker *channel_owner_worker(const struct channel_owner *o);
-struct plugin *channel_plugin(const struct channel *c);
-/* From here on there is a store. */
-void channels_need_store(struct channels *all);
-/* Its lanes, and what waits to be sent, are looked at in the next turn. */
-void channel_look(struct channel *c);
+void channel_remove_owner(struct channel_owner *o);
 /* The cursor of an owner has moved, perhaps. */
 void channel_keep_cursor(struct channel_owner *o);
+/* The store has answered: channel.open.done */
+void channel_opened(struct store_call *call, const struct store_result *result);
+/* What the store said about the next start is not needed any more. */
+void channel_forget_open(struct channel *c);
+/* Whoever waits for a channel to be opened asks again. */
+void channels_look_at(struct plugin *p);
+
+/* ---- recall.c ---- */
+/* From here on there is a store. */
+void channels_need_store(struct channels *all);
+void channels_recall(struct channels *all);
+/* channels.recalling.done */
+void channels_recalled(
+	struct store_call *call, const struct store_result *result);
+void channels_recall_again_due(struct wheel_timer *t);
 
 /* ---- inbound.c ---- */
 /* A message that an earlier supd kept, or that is to be tried once more. */
