@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "proto/util/buffer.h"
@@ -27,6 +28,7 @@
 static struct {
 	int fd;
 	bool opened, owned, socket, pollable, journald;
+	bool entries; /* the ring has entries of journald, not lines */
 	enum log_format format;
 	enum log_level level;
 	uint64_t dropped, dropped_total;
@@ -36,6 +38,35 @@ static struct {
 	char *ring;
 	char path[4096]; /* of a regular file, as it was opened */
 } logger = {.fd = STDERR_FILENO, .level = LOG_INFO};
+
+/* ---- journald's socket ---- */
+
+static int
+log_journal_connect(int fd)
+{
+	const char *path = getenv(LOG_JOURNAL_VARIABLE);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	if (!path)
+		path = LOG_JOURNAL_SOCKET;
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -1;
+	strcpy(address.sun_path, path);
+	return connect(fd, (struct sockaddr *)&address, sizeof(address));
+}
+
+/* -1: lines go to where they would without it. */
+static int
+log_journal_open(void)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && log_journal_connect(fd) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
 
 /* ---- the ring ---- */
 
@@ -55,6 +86,17 @@ log_ring_put(const struct buffer *line)
 	return true;
 }
 
+static void
+log_render(struct buffer *line, enum log_level level,
+	const struct log_subject *subject, const struct buffer *text)
+{
+	if (logger.entries)
+		log_entry(line, logger.format, level, subject, text);
+	else
+		log_line(line, logger.format, logger.journald, level, subject,
+			text);
+}
+
 /* Reports how many lines were dropped, if there is room for that again. */
 static bool
 log_report_dropped(void)
@@ -64,7 +106,7 @@ log_report_dropped(void)
 
 	buffer_format(&text, "%llu log lines dropped",
 		(unsigned long long)logger.dropped);
-	log_line(&line, logger.format, logger.journald, LOG_WARN, NULL, &text);
+	log_render(&line, LOG_WARN, NULL, &text);
 	reported = log_ring_put(&line);
 	if (reported)
 		logger.dropped = 0;
@@ -100,18 +142,60 @@ log_put_failed(void)
 	logger.retry_ms = clock_ms() + LOG_RETRY_MS;
 }
 
+static void
+log_ring_copy(void *to, size_t from, size_t size)
+{
+	size_t start = (logger.start + from) % LOG_RING_BYTES;
+	size_t first =
+		LOG_RING_BYTES - start < size ? LOG_RING_BYTES - start : size;
+
+	memcpy(to, logger.ring + start, first);
+	memcpy((char *)to + first, logger.ring, size - first);
+}
+
+/* The first entry, as one datagram. Returns what it takes of the ring. */
+static ssize_t
+log_put_entry(void)
+{
+	struct buffer entry = {0};
+	uint32_t length;
+	ssize_t put;
+
+	log_ring_copy(&length, 0, sizeof(length));
+	log_ring_copy(buffer_reserve(&entry, length), sizeof(length), length);
+	put = send(logger.fd, buffer_bytes(&entry), length,
+		MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* journald was restarted: its socket is another one. */
+	if (put < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS &&
+		log_journal_connect(logger.fd) == 0)
+		put = send(logger.fd, buffer_bytes(&entry), length,
+			MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (put < 0 && errno == EMSGSIZE)
+		put = 0; /* it can never be sent */
+	buffer_finish(&entry);
+	return put < 0 ? -1 : (ssize_t)(sizeof(length) + length);
+}
+
+static ssize_t
+log_put_next(void)
+{
+	size_t size = LOG_RING_BYTES - logger.start;
+
+	if (logger.entries)
+		return log_put_entry();
+	if (size > logger.length)
+		size = logger.length;
+	return log_put(logger.ring + logger.start, size);
+}
+
 bool
 log_flush(void)
 {
 	if (logger.retry_ms && clock_ms() < logger.retry_ms)
 		return false;
 	while (logger.length) {
-		size_t size = LOG_RING_BYTES - logger.start;
-		ssize_t put;
+		ssize_t put = log_put_next();
 
-		if (size > logger.length)
-			size = logger.length;
-		put = log_put(logger.ring + logger.start, size);
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (put < 0 && (errno == EAGAIN || errno == ENOBUFS))
@@ -190,7 +274,7 @@ log_write(enum log_level level, const struct log_subject *subject,
 		length = (int)strlen((char *)buffer_bytes(text));
 	}
 	buffer_commit(text, length > 0 ? (size_t)length : 0);
-	log_line(line, logger.format, logger.journald, level, subject, text);
+	log_render(line, level, subject, text);
 	if (!logger.opened) {
 		if (write(logger.fd, buffer_bytes(line), buffer_length(line)) <
 			0)
@@ -210,9 +294,8 @@ log_record(const struct buffer *text, bool is_line)
 	if (!logger.opened)
 		return;
 	buffer_clear(line);
-	if (!is_line) {
-		log_line(line, logger.format, logger.journald, LOG_INFO, NULL,
-			text);
+	if (!is_line || logger.entries) {
+		log_render(line, LOG_INFO, NULL, text);
 	} else {
 		if (logger.journald)
 			buffer_append_text(line, "<6>");
@@ -271,6 +354,13 @@ log_open(int fd, enum log_format format, enum log_level level)
 	logger.socket = S_ISSOCK(st.st_mode);
 	log_note_path(&st);
 	logger.journald = log_is_journald(&st);
+	logger.entries = false;
+	if (logger.journald && (own = log_journal_open()) >= 0) {
+		if (logger.owned)
+			close(logger.fd);
+		logger.fd = own;
+		logger.owned = logger.socket = logger.entries = true;
+	}
 	logger.ring = malloc(LOG_RING_BYTES);
 	assert(logger.ring);
 	logger.opened = true;
@@ -345,5 +435,5 @@ log_close(void)
 	logger.start = logger.length = 0;
 	logger.retry_ms = 0;
 	logger.opened = logger.owned = logger.socket = logger.pollable =
-		logger.journald = false;
+		logger.journald = logger.entries = false;
 }

@@ -1,5 +1,5 @@
-/* log: one line per event on stderr, as text, as JSON, or with journald's
- * <N> priorities. It never blocks: lines go to a bounded ring first, lines
+/* log: one line per event on stderr, as text or as JSON, or one entry with
+ * fields to journald. It never blocks: lines go to a bounded ring first, lines
  * that do not fit are counted and reported once there is room again. A write
  * that fails (a full disk, a reader that is gone) loses nothing by itself: the
  * ring is kept and written a second later. */
@@ -30,11 +30,23 @@ struct log_subject {
 	uint32_t generation;
 	int pid;
 	const char *stream; /* "stdout" or "stderr" of a worker */
+	const char *reload; /* the transaction's id; only journald gets it, as
+			       the text has it already */
 };
 
 /* fd is used as it is; if it may block (tty, pipe) log opens it anew through
  * /proc/self/fd so that its O_NONBLOCK is ours alone. Before log_open lines go
- * to stderr at once. journald is recognised by $JOURNAL_STREAM. */
+ * to stderr at once.
+ *
+ * journald is recognised by $JOURNAL_STREAM. Entries then go to its socket in
+ * its native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL), with MESSAGE,
+ * PRIORITY, SYSLOG_IDENTIFIER and, of what has them, PLUGIN, GENERATION,
+ * WORKER_PID, STREAM and RELOAD; or if the socket cannot be reached, to fd as
+ * lines with <N> priorities. */
+#define LOG_JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define LOG_JOURNAL_VARIABLE                                                   \
+	"SUPD_JOURNAL_SOCKET" /* another one, for tests                        \
+			       */
 void log_open(int fd, enum log_format format, enum log_level level);
 void log_set(enum log_format format, enum log_level level);
 void log_get(enum log_format *format_out, enum log_level *level_out);

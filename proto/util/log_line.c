@@ -140,6 +140,56 @@ log_line(struct buffer *b, enum log_format format, bool journald,
 	buffer_append_text(b, json ? "\"}\n" : "\n");
 }
 
+/* A value with a newline has another form, which no value here needs, because
+ * control characters are escaped. */
+static void
+log_entry_field(struct buffer *b, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	buffer_format(b, "%s=", name);
+	log_escape(b, value, strlen(value), false);
+	buffer_append_byte(b, '\n');
+}
+
+static void
+log_entry_number(struct buffer *b, const char *name, long value)
+{
+	if (value)
+		buffer_format(b, "%s=%ld\n", name, value);
+}
+
+void
+log_entry(struct buffer *b, enum log_format format, enum log_level level,
+	const struct log_subject *subject, const struct buffer *text)
+{
+	size_t begin = buffer_length(b);
+	uint32_t length = 0;
+
+	buffer_append(b, &length, sizeof(length));
+	buffer_format(b, "PRIORITY=%d\nSYSLOG_IDENTIFIER=supd\n",
+		log_levels[level].priority);
+	if (subject) {
+		log_entry_field(b, "PLUGIN", subject->plugin);
+		log_entry_number(b, "GENERATION", subject->generation);
+		log_entry_number(b, "WORKER_PID", subject->pid);
+		log_entry_field(b, "STREAM", subject->stream);
+		log_entry_field(b, "RELOAD", subject->reload);
+	}
+	buffer_append_text(b, "MESSAGE=");
+	if (format == LOG_JSON) {
+		log_line(b, format, false, level, subject, text);
+	} else {
+		if (subject && subject->plugin)
+			buffer_format(b, "%s: ", subject->plugin);
+		log_escape(b, (const char *)buffer_bytes(text),
+			buffer_length(text), false);
+		buffer_append_byte(b, '\n');
+	}
+	length = (uint32_t)(buffer_length(b) - begin - sizeof(length));
+	memcpy(buffer_bytes(b) + begin, &length, sizeof(length));
+}
+
 bool
 log_level_parse(const char *text, enum log_level *level_out)
 {

@@ -28,7 +28,7 @@ forget(struct reload *r)
 static void
 fall_back(struct reload *r, const char *why)
 {
-	struct log_subject subject = {.plugin = r->plugin->id};
+	struct log_subject subject = {.plugin = r->plugin->id, .reload = r->id};
 
 	text_format(r->fallback_text, sizeof(r->fallback_text),
 		"reload, because the running worker did not accept its "

@@ -14,8 +14,9 @@
 static void
 lose(struct reload *r, const char *why)
 {
-	struct log_subject subject = {
-		.plugin = r->plugin->id, .generation = r->generation};
+	struct log_subject subject = {.plugin = r->plugin->id,
+		.generation = r->generation,
+		.reload = r->id};
 
 	log_write(LOG_WARN, &subject, "%s: the state is lost: %s", r->id, why);
 	r->handover.lost = true;

@@ -10,7 +10,7 @@
 static void
 log_failure(const struct reload *r, enum receipt_state state, double ms)
 {
-	struct log_subject subject = {.plugin = r->plugin->id};
+	struct log_subject subject = {.plugin = r->plugin->id, .reload = r->id};
 
 	log_write(LOG_WARN, &subject, "%s %s (%s) in %.1f ms: %s; %s", r->id,
 		state == RECEIPT_FAILED ? "failed" : "rolled back", r->trigger,
@@ -22,7 +22,7 @@ log_failure(const struct reload *r, enum receipt_state state, double ms)
 void
 verdict_log_proven(const struct reload *r, double ms)
 {
-	struct log_subject subject = {.plugin = r->plugin->id};
+	struct log_subject subject = {.plugin = r->plugin->id, .reload = r->id};
 
 	log_write(LOG_INFO, &subject,
 		"%s proven (%s) in %.1f ms: generation %u is good and "
@@ -33,7 +33,7 @@ verdict_log_proven(const struct reload *r, double ms)
 void
 verdict_log_configured(const struct reload *r, double ms)
 {
-	struct log_subject subject = {.plugin = r->plugin->id};
+	struct log_subject subject = {.plugin = r->plugin->id, .reload = r->id};
 
 	log_write(LOG_INFO, &subject,
 		"%s configured (%s) in %.1f ms: generation %u goes on", r->id,
@@ -43,7 +43,7 @@ verdict_log_configured(const struct reload *r, double ms)
 void
 verdict_log_stopped(const struct reload *r, double ms)
 {
-	struct log_subject subject = {.plugin = r->plugin->id};
+	struct log_subject subject = {.plugin = r->plugin->id, .reload = r->id};
 
 	log_write(LOG_INFO, &subject, "%s stopped (%s) in %.1f ms", r->id,
 		r->trigger, ms);
@@ -52,7 +52,7 @@ verdict_log_stopped(const struct reload *r, double ms)
 void
 verdict_log_swapped(const struct reload *r, double ms)
 {
-	struct log_subject subject = {.plugin = r->plugin->id};
+	struct log_subject subject = {.plugin = r->plugin->id, .reload = r->id};
 
 	if (!r->fresh)
 		return; /* there was nothing to do */

@@ -401,6 +401,7 @@ Test(keys, a_bad_file_is_told_in_the_format_of_the_log)
 Test(keys, the_journal_gets_priorities)
 {
 	static const char *const wrapper[] = {"sh", "-c",
+		"SUPD_JOURNAL_SOCKET=/nowhere "
 		"JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2) exec \"$0\" "
 		"\"$@\"",
 		NULL};

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "proto/util/log.h"
@@ -22,6 +24,7 @@ start(void)
 	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	unsetenv("JOURNAL_STREAM");
+	setenv(LOG_JOURNAL_VARIABLE, "/nowhere/socket", 1);
 }
 
 TestSuite(log, .init = start);
@@ -41,7 +44,7 @@ read_all(void)
 static void
 say(const char *text)
 {
-	struct log_subject subject = {"hello", 3, 42, "stdout"};
+	struct log_subject subject = {"hello", 3, 42, "stdout", NULL};
 
 	log_write(LOG_INFO, &subject, "%s", text);
 }
@@ -117,7 +120,9 @@ Test(log, json_lines_are_json)
 	log_close();
 }
 
-Test(log, journald_gets_priorities_and_no_time)
+/* As systemd starts a service whose stderr goes to the journal. */
+static void
+begin_journal(void)
 {
 	struct stat st;
 	char stream[64];
@@ -126,11 +131,130 @@ Test(log, journald_gets_priorities_and_no_time)
 	snprintf(stream, sizeof(stream), "%llu:%llu",
 		(unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
 	setenv("JOURNAL_STREAM", stream, 1);
+}
+
+Test(log, journald_without_its_socket_gets_priorities_and_no_time)
+{
+	begin_journal();
 	log_open(ends[1], LOG_TEXT, LOG_INFO);
 	log_warn("careful");
 	log_flush();
 	cr_expect_str_eq(read_all(), "<4>warn careful\n");
 	log_close();
+}
+
+static char journal_path[64];
+
+static int
+listen_as_journald(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, journal_path);
+	unlink(journal_path);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static const char *
+next_entry(int fd)
+{
+	ssize_t n = recv(fd, got, sizeof(got) - 1, MSG_DONTWAIT);
+
+	got[n < 0 ? 0 : n] = '\0';
+	return got;
+}
+
+static int
+open_journal(enum log_format format)
+{
+	int fd;
+
+	snprintf(journal_path, sizeof(journal_path), "/tmp/supd-journal-%d",
+		getpid());
+	setenv(LOG_JOURNAL_VARIABLE, journal_path, 1);
+	fd = listen_as_journald();
+	begin_journal();
+	log_open(ends[1], format, LOG_INFO);
+	return fd;
+}
+
+static void
+close_journal(int fd)
+{
+	log_close();
+	close(fd);
+	unlink(journal_path);
+}
+
+Test(log, journald_gets_an_entry_with_fields_for_each_line)
+{
+	struct log_subject subject = {"hello", 3, 42, "stdout", "r-7"};
+	int fd = open_journal(LOG_TEXT);
+
+	log_write(LOG_WARN, &subject, "a\nb=%s", "c");
+	log_info("plain");
+	cr_expect(log_flush());
+	cr_expect_str_eq(next_entry(fd),
+		"PRIORITY=4\nSYSLOG_IDENTIFIER=supd\nPLUGIN=hello\n"
+		"GENERATION=3\nWORKER_PID=42\nSTREAM=stdout\nRELOAD=r-7\n"
+		"MESSAGE=hello: a\\nb=c\n");
+	cr_expect_str_eq(next_entry(fd),
+		"PRIORITY=6\nSYSLOG_IDENTIFIER=supd\nMESSAGE=plain\n");
+	cr_expect_str_eq(read_all(), ""); /* nothing twice */
+	close_journal(fd);
+}
+
+Test(log, the_message_of_an_entry_may_be_json)
+{
+	int fd = open_journal(LOG_JSON);
+	const char *message;
+	json_t *line;
+
+	say("text");
+	log_flush();
+	message = strstr(next_entry(fd), "\nMESSAGE=");
+	cr_assert(message, "%s", got);
+	line = json_loads(message + strlen("\nMESSAGE="), 0, NULL);
+	cr_expect_str_eq(
+		json_string_value(json_object_get(line, "message")), "text");
+	json_decref(line);
+	close_journal(fd);
+}
+
+Test(log, a_journald_that_does_not_read_blocks_nobody_and_loses_few)
+{
+	int fd = open_journal(LOG_TEXT), count = 0;
+	char text[1001];
+
+	memset(text, 'x', 1000);
+	text[1000] = '\0';
+	for (int i = 0; i < 1000; i++)
+		say(text);
+	cr_expect_not(log_flush());
+	for (int i = 0; i < 200 && !log_flush(); i++)
+		while (*next_entry(fd))
+			count += strstr(got, "log lines dropped") == NULL;
+	while (*next_entry(fd))
+		count += strstr(got, "log lines dropped") == NULL;
+	log_flush();
+	cr_expect_eq((uint64_t)count + log_dropped_total(), 1000, "%d", count);
+	close_journal(fd);
+}
+
+Test(log, a_journald_that_is_restarted_gets_what_follows)
+{
+	int fd = open_journal(LOG_TEXT);
+
+	log_info("before");
+	cr_expect(log_flush());
+	close(fd);
+	fd = listen_as_journald();
+	log_info("after");
+	cr_expect(log_flush());
+	cr_expect(strstr(next_entry(fd), "MESSAGE=after\n"), "%s", got);
+	close_journal(fd);
 }
 
 Test(log, a_full_pipe_never_blocks_and_the_loss_is_told)
