@@ -35,11 +35,12 @@ interpolate_refuse(struct problems *problems, const char *name,
 	const struct node *node, const char *where_allowed)
 {
 	if (!memmem(node->text, node->length, "${env:", 6) &&
-		!memmem(node->text, node->length, "${file:", 7))
+		!memmem(node->text, node->length, "${file:", 7) &&
+		!memmem(node->text, node->length, "${credential:", 13))
 		return true;
 	node_problem(problems, node,
-		"'%s': ${env:} and ${file:} stand only in %s", name,
-		where_allowed);
+		"'%s': ${env:}, ${file:} and ${credential:} stand only in %s",
+		name, where_allowed);
 	return false;
 }
 
@@ -119,6 +120,38 @@ put_file(struct replacing *r, const char *written)
 	free(path);
 }
 
+/* As fopen() of a folder's entry: no path, and no name that stands for one. */
+static bool
+is_credential_name(const char *name)
+{
+	return *name && !strchr(name, '/') && strcmp(name, ".") != 0 &&
+	       strcmp(name, "..") != 0;
+}
+
+/* One that the service manager passed; see systemd.exec(5), "Credentials". */
+static void
+put_credential(struct replacing *r, const char *name)
+{
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+	char *path;
+
+	buffer_format(&r->out->shown, "${credential:%s}", name);
+	if (!is_credential_name(name)) {
+		report(r, "${credential:} must have the name of a credential");
+		return;
+	}
+	if (!folder || !*folder) {
+		report(r,
+			"supd was started without credentials; LoadCredential= "
+			"in its unit passes '%s'",
+			name);
+		return;
+	}
+	path = memory_format("%s/%s", folder, name);
+	put_content(r, path);
+	free(path);
+}
+
 /* Replaces the reference at `text`, which begins with "${" and is
  * NUL-terminated. Returns its length; 0: a problem that ends the replacing. */
 static size_t
@@ -127,7 +160,8 @@ put_reference(struct replacing *r, const char *text)
 	static const struct {
 		const char *begin;
 		void (*put)(struct replacing *r, const char *argument);
-	} kinds[] = {{"${env:", put_variable}, {"${file:", put_file}};
+	} kinds[] = {{"${env:", put_variable}, {"${file:", put_file},
+		{"${credential:", put_credential}};
 	const char *end = strchr(text, '}');
 	for (size_t i = 0; end && i < SCHEMA_COUNT_OF(kinds); i++) {
 		size_t begin = strlen(kinds[i].begin);
@@ -139,8 +173,8 @@ put_reference(struct replacing *r, const char *text)
 		free(argument);
 		return (size_t)(end - text) + 1;
 	}
-	report(r, "a ${ begins ${env:NAME} or ${file:PATH}; the text itself is "
-		  "written $${");
+	report(r, "a ${ begins ${env:NAME}, ${file:PATH} or "
+		  "${credential:NAME}; the text itself is written $${");
 	return 0;
 }
 

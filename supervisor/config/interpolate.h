@@ -1,5 +1,6 @@
-/* interpolate: replaces ${env:NAME} and ${file:PATH} in a value of the config,
- * so that secrets can be kept elsewhere. Problems never quote the replacement.
+/* interpolate: replaces ${env:NAME}, ${file:PATH} and ${credential:NAME} in a
+ * value of the config, so that secrets can be kept elsewhere. Problems never
+ * quote the replacement.
  */
 #pragma once
 
@@ -21,9 +22,10 @@ struct interpolated {
 bool interpolate_is_needed(const struct node *node);
 /* The text of a scalar with its references replaced: ${env:NAME} by the
  * variable of supd's own environment, ${file:PATH} by the file's text without
- * one newline at its end (a relative path is beside the node's file), and $${
- * by ${. -1 with a problem at the node, whose key is `name`; out is the
- * caller's to finish in any case. */
+ * one newline at its end (a relative path is beside the node's file),
+ * ${credential:NAME} by that of NAME in $CREDENTIALS_DIRECTORY, and $${ by ${.
+ * -1 with a problem at the node, whose key is `name`; out is the caller's to
+ * finish in any case. */
 int interpolate(struct problems *problems, const char *name,
 	const struct node *node, struct interpolated *out);
 void interpolated_finish(struct interpolated *i);

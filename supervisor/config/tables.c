@@ -488,14 +488,15 @@ const struct schema_table plugin_table = {
 			.shown = offsetof(struct plugin_config, env_shown),
 			.class = CLASS_RELOAD,
 			.doc = "Variables to add to the clean environment; "
-			       "values may contain `${env:NAME}` and "
-			       "`${file:PATH}`."},
+			       "values may contain `${env:NAME}`, "
+			       "`${file:PATH}` and `${credential:NAME}`."},
 		{ROW(plugin_config, settings), .type = SCHEMA_JSON,
 			.shown = offsetof(struct plugin_config, settings_shown),
 			.class = CLASS_RELOAD, .can_configure = true,
 			.doc = "Settings, laid over those of the package; "
-			       "strings at any depth may contain `${env:NAME}` "
-			       "and `${file:PATH}`."},
+			       "strings at any depth may contain "
+			       "`${env:NAME}`, `${file:PATH}` and "
+			       "`${credential:NAME}`."},
 		{.name = "sandbox",
 			.type = SCHEMA_OWN,
 			.later = true,

@@ -77,7 +77,8 @@ static const struct {
 		"p/plugin.yaml:4:7: 'link: native' is for C plugins; a "
 		"program brings its own\n"},
 	{"+exec: [x]\nsettings: {k: \"${env:X}\"}\n",
-		"p/plugin.yaml:4:15: 'k': ${env:} and ${file:} stand only in "
+		"p/plugin.yaml:4:15: 'k': ${env:}, ${file:} and ${credential:} "
+		"stand only in "
 		"supd.yaml; a package's settings are the same everywhere\n"},
 	{"+exec: [x]\nrequires: [B]\n",
 		"p/plugin.yaml:4:12: 'B' is not an id: lower-case letters, "

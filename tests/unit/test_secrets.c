@@ -96,6 +96,10 @@ static const struct {
 	{"env: {API_KEY: hush}", "{}\n{}\nAPI_KEY=hush\nAPI_KEY=***\n"},
 	{"env: {API_KEY: \"${file:two}\"}",
 		"{}\n{}\nAPI_KEY=x\n\nAPI_KEY=${file:D/two}\n"},
+	/* what systemd passes */
+	{"settings: {token: \"${credential:two}\"}",
+		"{\"token\":\"x\\n\"}\n"
+		"{\"token\":\"${credential:two}\"}\n\n\n"},
 };
 
 static void
@@ -127,6 +131,7 @@ Test(secrets, are_read_from_variables_and_files)
 	set_variables();
 	folder_write(&f, "s", "line 1\nline 2\n");
 	folder_write(&f, "two", "x\n\n");
+	setenv("CREDENTIALS_DIRECTORY", f.path, 1);
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		char *entry = in_folder(&f, good[i].plugin), *told;
 		char *yaml = memory_format("plugins: {a: {%s}}\n", entry);
@@ -171,16 +176,27 @@ static const struct {
 		"digits and _, no digit first"},
 	{"settings: {a: \"${file:}\"}", "15: 'a': ${file:} must have a path"},
 	{"settings: {a: \"${env:S_NAME\"}",
-		"15: 'a': a ${ begins ${env:NAME} or ${file:PATH}; the text "
+		"15: 'a': a ${ begins ${env:NAME}, ${file:PATH} or "
+		"${credential:NAME}; the text "
 		"itself is written $${"},
 	{"settings: {a: \"${S_NAME}\"}",
-		"15: 'a': a ${ begins ${env:NAME} or ${file:PATH}; the text "
+		"15: 'a': a ${ begins ${env:NAME}, ${file:PATH} or "
+		"${credential:NAME}; the text "
 		"itself is written $${"},
+	{"settings: {a: \"${credential:two}\"}",
+		"15: 'a': supd was started without credentials; "
+		"LoadCredential= in its unit passes 'two'"},
+	{"settings: {a: \"${credential:../two}\"}",
+		"15: 'a': ${credential:} must have the name of a credential"},
+	{"settings: {a: \"${credential:}\"}",
+		"15: 'a': ${credential:} must have the name of a credential"},
 	{"settings: {\"${env:S_NAME}\": 1}",
-		"12: 'settings': ${env:} and ${file:} stand only in values, "
+		"12: 'settings': ${env:}, ${file:} and ${credential:} stand "
+		"only in values, "
 		"not in keys"},
 	{"use: \"${env:S_NAME}\"",
-		"6: 'use': ${env:} and ${file:} stand only in 'settings' and "
+		"6: 'use': ${env:}, ${file:} and ${credential:} stand only in "
+		"'settings' and "
 		"'env' of plugins"},
 };
 
@@ -190,6 +206,7 @@ Test(secrets, that_cannot_be_read_are_told_with_their_place)
 	char *huge = memory_alloc(REFERENCE_FILE_BYTES_MAX + 2);
 
 	set_variables();
+	unsetenv("CREDENTIALS_DIRECTORY");
 	memset(huge, 'x', REFERENCE_FILE_BYTES_MAX + 1);
 	folder_write(&f, "huge", huge);
 	free(huge);
