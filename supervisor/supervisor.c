@@ -33,6 +33,8 @@
 #define STOP_SLACK_S 2.0
 /* The longest that the store of messages takes after that. */
 #define STOP_MESSAGES_MS 1500
+/* The name of the control socket, if the service manager opened it. */
+#define CONTROL_SOCKET "control"
 
 static const int watched_signals[] = {
 	SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
@@ -358,12 +360,18 @@ open_gateway(struct supervisor *s, struct error *err)
 static int
 open_doors(struct supervisor *s, struct error *err)
 {
+	int fd = -1; /* the control socket, if it was passed on */
+
 	s->gateway.pages = page_press_create(&s->gateway);
 	s->gateway.slices = slices_create(s->loop);
 	s->http = http_server_create(&s->gateway, s->config);
 	if (http_server_listen(s->http, s->config, err) < 0)
 		return -1;
-	s->control = control_create(&s->gateway, s->runtime.runtime_dir,
+	if (inherited_count(&s->http->inherited, CONTROL_SOCKET) &&
+		(fd = inherited_open(
+			 &s->http->inherited, CONTROL_SOCKET, 0, err)) < 0)
+		return -1;
+	s->control = control_create(&s->gateway, s->runtime.runtime_dir, fd,
 		s->config, on_shutdown, s, err);
 	if (!s->control)
 		return -1;

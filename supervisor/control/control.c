@@ -110,13 +110,13 @@ listen_at(const char *path, struct error *err)
 }
 
 struct control *
-control_create(struct gateway *g, const char *runtime_dir,
+control_create(struct gateway *g, const char *runtime_dir, int inherited,
 	struct config *config, void (*shutdown)(void *user), void *user,
 	struct error *err)
 {
 	struct control *c;
 	char *path = memory_format("%s/%s", runtime_dir, CONTROL_SOCKET_NAME);
-	int fd = listen_at(path, err);
+	int fd = inherited >= 0 ? inherited : listen_at(path, err);
 
 	if (fd < 0) {
 		free(path);
@@ -125,7 +125,8 @@ control_create(struct gateway *g, const char *runtime_dir,
 	c = memory_alloc(sizeof(*c));
 	c->path = path;
 	c->fd = fd;
-	lstat(path, &c->bound);
+	if (inherited < 0)
+		lstat(path, &c->bound); /* else its file is not ours */
 	house_init(&c->house, g, config);
 	c->house.shutdown = shutdown;
 	c->house.user = user;

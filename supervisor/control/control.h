@@ -22,10 +22,11 @@ struct control;
 /* The caller has locked the runtime folder, so a file at the socket's path was
  * left by a dead supd and is replaced. shutdown is called when a client
  * requests it; it must not destroy the control at once. NULL with err if the
- * socket cannot be created. */
+ * socket cannot be created. inherited: a listening socket to use instead, which
+ * is closed at the end but whose file stays; -1: none. */
 struct control *control_create(struct gateway *g, const char *runtime_dir,
-	struct config *config, void (*shutdown)(void *user), void *user,
-	struct error *err);
+	int inherited, struct config *config, void (*shutdown)(void *user),
+	void *user, struct error *err);
 /* Takes a new config, from which open sessions get their roles from their next
  * call on. */
 void control_configure(struct control *c, struct config *config);

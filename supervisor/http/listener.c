@@ -233,6 +233,8 @@ listener_accept_rest(struct listener *l)
 {
 	struct pollfd waiting = {.fd = l->readable.fd, .events = POLLIN};
 
+	if (l->is_inherited)
+		return; /* the next supd accepts them */
 	for (int i = 0; i < BACKLOG && ev_is_active(&l->readable) &&
 			poll(&waiting, 1, 0) > 0;
 		i++)
@@ -248,5 +250,7 @@ listener_pause(struct listener *l)
 void
 listener_resume(struct listener *l)
 {
+	if (l->is_inherited && l->server->is_starting)
+		return;
 	ev_io_start(l->server->loop, &l->readable);
 }

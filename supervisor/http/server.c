@@ -25,6 +25,7 @@
 static void on_flush(struct ev_loop *loop, ev_prepare *watcher, int events);
 static void on_late(struct ev_loop *loop, ev_prepare *watcher, int events);
 static void on_spin(struct ev_loop *loop, ev_idle *watcher, int events);
+static void on_start_due(struct ev_loop *loop, ev_timer *watcher, int events);
 static void on_last_call_due(
 	struct ev_loop *loop, ev_timer *watcher, int events);
 static void on_accept_again(
@@ -77,6 +78,10 @@ http_server_create(struct gateway *gateway, struct config *config)
 	ev_idle_init(&s->spin, on_spin);
 	ev_timer_init(&s->last_call, on_last_call_due, HTTP_LAST_CALL_S, 0);
 	ev_timer_init(&s->accept_again, on_accept_again, ACCEPT_AGAIN_S, 0);
+	s->is_starting = true;
+	ev_timer_init(&s->start_due, on_start_due,
+		config->defaults.start_timeout_ms / 1e3, 0);
+	ev_timer_start(s->loop, &s->start_due);
 	return s;
 }
 
@@ -107,6 +112,7 @@ http_server_destroy(struct http_server *s)
 	ev_prepare_stop(s->loop, &s->late);
 	ev_idle_stop(s->loop, &s->spin);
 	ev_timer_stop(s->loop, &s->accept_again);
+	ev_timer_stop(s->loop, &s->start_due);
 	config_unref(s->config);
 	proxies_finish(&s->proxies);
 	access_finish(&s->access);
@@ -222,6 +228,23 @@ http_server_configure(struct http_server *s, struct config *config)
 	api_end_denied_streams(s);
 	rpc_house_end_denied(&s->sessions);
 	resume_accepting(s);
+}
+
+static void
+end_start(struct http_server *s)
+{
+	s->is_starting = false;
+	ev_timer_stop(s->loop, &s->start_due);
+	if (s->accept_paused)
+		return; /* all of them are resumed later */
+	list_for_each (node, &s->listeners)
+		listener_resume(container_of(node, struct listener, node));
+}
+
+static void
+on_start_due(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	end_start(container_of(watcher, struct http_server, start_due));
 }
 
 static void
@@ -367,6 +390,8 @@ on_late(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
 	struct http_server *s = container_of(watcher, struct http_server, late);
 
+	if (s->is_starting && gateway_is_settled(s->gateway))
+		end_start(s);
 	touch_uncongested(s);
 	access_flush(&s->access);
 	s->gateway->edge.access_dropped = s->access.dropped_total;

@@ -56,6 +56,10 @@ struct http_server {
 	ev_idle spin;
 	ev_timer accept_again; /* after running out of descriptors */
 	bool accept_paused, draining;
+	/* Until each plugin has served or failed once, or start_due: nothing is
+	 * accepted from inherited sockets, where clients can wait. */
+	bool is_starting;
+	ev_timer start_due;
 	uint32_t owing_count; /* connections with connection.owes_start */
 	void (*on_last_call_over)(void *user);
 	void *last_call_user;

@@ -41,7 +41,7 @@ open_control(const char *yaml)
 	fake_open(yaml, loop);
 	strcpy(dir, "/tmp/supd-control-XXXXXX");
 	cr_assert(mkdtemp(dir));
-	control = control_create(&fake.gateway, dir, fake.gateway.config,
+	control = control_create(&fake.gateway, dir, -1, fake.gateway.config,
 		on_shutdown, NULL, &err);
 	cr_assert(control, "%s", err.text);
 	address.sun_family = AF_UNIX;
@@ -653,14 +653,14 @@ Test(control, everybody_may_connect_and_a_stale_socket_is_replaced)
 
 	cr_assert_eq(stat(address.sun_path, &st), 0);
 	cr_expect_eq(st.st_mode & 0777, 0666);
-	second = control_create(&fake.gateway, dir, fake.gateway.config,
+	second = control_create(&fake.gateway, dir, -1, fake.gateway.config,
 		on_shutdown, NULL, &err);
 	cr_assert(second);
 	control_destroy(control);
 	control = second;
 	/* The first one's end took the name with it: make it anew. */
 	control_destroy(control);
-	control = control_create(&fake.gateway, dir, fake.gateway.config,
+	control = control_create(&fake.gateway, dir, -1, fake.gateway.config,
 		on_shutdown, NULL, &err);
 	cr_assert(control);
 }
@@ -672,7 +672,7 @@ Test(control, a_path_too_long_for_a_socket_is_an_error)
 
 	memset(longer, 'a', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = 0;
-	cr_expect_null(control_create(&fake.gateway, longer,
+	cr_expect_null(control_create(&fake.gateway, longer, -1,
 		fake.gateway.config, on_shutdown, NULL, &err));
 	cr_expect(strstr(err.text, "longer than"));
 }
