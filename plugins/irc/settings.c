@@ -156,6 +156,9 @@ read_joins(struct settings *s, const json_t *map, char why[256])
 static int
 check_names(const struct settings *s, char why[256])
 {
+	if (strchr(s->name, '/') || *s->name == '.') /* it names files, too */
+		return value_fail(why, "name must not have a slash in it, or "
+				       "begin with a dot");
 	if (!word_is_nick(s->nick))
 		return value_fail(why,
 			"nick must be a word of at most 32 bytes that does not "

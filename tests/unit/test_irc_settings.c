@@ -70,6 +70,7 @@ Test(irc_settings, that_are_wrong_are_refused_with_the_reason)
 		{"{\"server\": \":1\"}", "server must be"},
 		{"{\"server\": \"a b:1\"}", "server must be"},
 		{"{" SERVER ", \"nik\": 1}", "unknown setting nik"},
+		{"{" SERVER ", \"name\": \"../x\"}", "name must not"},
 		{"{" SERVER ", \"nick\": \"a b\"}", "nick must be"},
 		{"{" SERVER ", \"nick\": \"x\\r\\nQUIT\"}", "nick must be"},
 		{"{" SERVER ", \"user\": \"a@b\"}", "user must be"},
