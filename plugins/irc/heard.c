@@ -28,7 +28,7 @@ struct heard {
 	const struct settings *settings;
 	bool is_open, is_full;
 	uint64_t epoch, count;
-	size_t pending; /* messages that supd has not answered */
+	struct pending *first, **last; /* that supd has not answered */
 	/* What waits for the next start, or for supd, in order: at most
 	 * HEARD_KEPT_MAX bytes. */
 	json_t *kept;
@@ -40,6 +40,7 @@ struct heard {
 
 /* A message that supd has not answered yet. */
 struct pending {
+	struct pending *next;
 	struct heard *heard;
 	json_t *message;
 };
@@ -87,16 +88,28 @@ is_message(const json_t *m)
 	       text_of(m, "nick") && text_of(m, "text");
 }
 
+/* What is with supd, which may take it or not, and what is kept. */
+static json_t *
+all_of(const struct heard *h)
+{
+	json_t *all = json_array();
+
+	for (const struct pending *at = h->first; at; at = at->next)
+		json_array_append(all, at->message);
+	json_array_extend(all, h->kept);
+	return all;
+}
+
 /* Either all of the file or none of it is there. */
 static int
-write_file(const struct heard *h)
+write_file(const struct heard *h, const json_t *all)
 {
 	char *path;
 	int rc;
 
 	if (asprintf(&path, "%s.new", h->path) < 0)
 		return -1;
-	rc = json_dump_file(h->kept, path, JSON_COMPACT);
+	rc = json_dump_file(all, path, JSON_COMPACT);
 	if (!rc)
 		rc = rename(path, h->path);
 	free(path);
@@ -147,41 +160,82 @@ read_file(struct heard *h)
 	json_decref(later);
 }
 
+static void
+save(struct heard *h, const json_t *all)
+{
+	if (!json_array_size(all)) {
+		drop_file(h);
+	} else if (write_file(h, all)) {
+		sup_log(h->plugin, SUP_ERROR,
+			"channel %s: %zu messages are lost: %s: %s",
+			h->settings->name, json_array_size(all), h->path,
+			strerror(errno));
+	} else {
+		h->has_file = true;
+		json_array_clear(h->kept);
+		h->kept_bytes = 0;
+	}
+}
+
 void
 heard_save(struct heard *h)
 {
+	json_t *all = all_of(h);
+
 	if (h->lost)
 		sup_log(h->plugin, SUP_WARN,
 			"channel %s: %" PRIu64 " messages are lost that came "
 			"while it stopped",
 			h->settings->name, h->lost);
 	h->lost = 0;
-	if (!json_array_size(h->kept))
-		drop_file(h);
-	else if (write_file(h))
-		sup_log(h->plugin, SUP_ERROR,
-			"channel %s: %zu messages are lost: %s: %s",
-			h->settings->name, json_array_size(h->kept), h->path,
-			strerror(errno));
-	else
-		h->has_file = true;
+	save(h, all);
+	json_decref(all);
 }
 
 /* ---- to supd ---- */
+
+static void
+forget(struct pending *pending)
+{
+	struct heard *h = pending->heard;
+	struct pending **at = &h->first;
+
+	while (*at != pending)
+		at = &(*at)->next;
+	*at = pending->next;
+	if (h->last == &pending->next)
+		h->last = at;
+	json_decref(pending->message);
+	free(pending);
+}
+
+static struct pending *
+remember(struct heard *h, json_t *message)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+
+	if (!pending)
+		return NULL;
+	pending->heard = h;
+	pending->message = json_incref(message);
+	*h->last = pending;
+	h->last = &pending->next;
+	return pending;
+}
 
 static void
 over(struct sup *p, enum sup_taken how, const char *why, void *user)
 {
 	struct pending *pending = user;
 	struct heard *h = pending->heard;
+	json_t *message = json_incref(pending->message);
 
-	h->pending--;
+	forget(pending);
 	if (how == SUP_NOT_TAKEN)
-		keep_again(h, pending->message);
-	else if (!h->pending && !json_array_size(h->kept))
+		keep_again(h, message);
+	else if (!h->first && !json_array_size(h->kept))
 		drop_file(h);
-	json_decref(pending->message);
-	free(pending);
+	json_decref(message);
 }
 
 static char *
@@ -204,7 +258,7 @@ static void
 give(struct heard *h, json_t *message)
 {
 	bool is_direct = json_is_true(json_object_get(message, "direct"));
-	struct pending *pending = malloc(sizeof(*pending));
+	struct pending *pending = remember(h, message);
 	char *more = more_of(message);
 	const struct sup_message m = {.id = text_of(message, "id"),
 		.lane = text_of(message, "chat"),
@@ -221,22 +275,16 @@ give(struct heard *h, json_t *message)
 		.user = pending};
 	int room = -1;
 
-	if (pending) {
-		*pending = (struct pending){h, json_incref(message)};
-		h->pending++;
+	if (pending)
 		room = sup_channel_receive(h->plugin, h->settings->name, &m);
-	}
 	free(more);
 	h->is_full = !room;
 	if (room >= 0)
 		return;
 	sup_log(h->plugin, SUP_ERROR, "channel %s: a message is lost: %s",
 		h->settings->name, sup_json_error(h->plugin));
-	if (pending) {
-		h->pending--;
-		json_decref(message);
-	}
-	free(pending);
+	if (pending)
+		forget(pending);
 }
 
 static void
@@ -433,10 +481,9 @@ heard_take(struct heard *h, const struct session *s, const struct line *line)
 		json_decref(message);
 		return;
 	}
-	if (h->is_open && !h->is_full && !json_array_size(h->kept))
-		give(h, message);
-	else
-		keep(h, message);
+	keep(h, message);
+	if (h->is_open && !h->is_full)
+		give_kept(h);
 	json_decref(message);
 	if (h->is_open && h->is_full)
 		h->on_full(h->owner);
@@ -460,6 +507,7 @@ heard_create(struct sup *p, const struct settings *s,
 	h->on_full = on_full;
 	h->owner = owner;
 	h->kept = json_array();
+	h->last = &h->first;
 	return h;
 }
 
