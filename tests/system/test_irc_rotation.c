@@ -30,7 +30,7 @@ expect_first_worker(struct irc_bed *b)
 {
 	cr_expect_eq(ctl_status_number(b->run, "irc", "generation"), 1);
 	person_says(&b->ann, "PRIVMSG #room :!echo still");
-	person_hears(&b->ann, BOT "PRIVMSG #room :echo still");
+	person_hears(&b->ann, " PRIVMSG #room :echo still");
 }
 
 Test(irc_rotation, takes_limits_and_prefixes_without_another_connection)
@@ -104,7 +104,7 @@ Test(irc_rotation, loses_and_doubles_nothing)
 	irc_bed_expect_numbers(b.run, 80);
 	person_says(&b.ann, "PING :end");
 	person_hears(&b.ann, " PONG ");
-	cr_expect_eq(person_count(&b.ann, BOT "QUIT "), 8);
+	cr_expect_eq(person_count(&b.ann, "!~supd@127.0.0.1 QUIT "), 8);
 	cr_expect_eq(ctl_status_number(b.run, "irc", "generation"), 1);
 	irc_bed_end(&b);
 }
@@ -230,7 +230,7 @@ Test(irc_rotation, keeps_the_order_of_what_is_sent)
 	expect_configured(apply);
 	irc_bed_await_heard(&b, "echo n39 from ann", 1);
 	person_says(&b.ann, "PRIVMSG #room :!echo end");
-	person_hears(&b.ann, BOT "PRIVMSG #room :echo end");
+	person_hears(&b.ann, " PRIVMSG #room :echo end");
 	expect_echoes(&b, 40);
 	irc_bed_end(&b);
 }
