@@ -111,6 +111,7 @@ configure_on_answer(
 		return;
 	}
 	plugin_configure(p, r->config);
+	settle_end_reverts(p);
 	dispatch_release(r->gateway, p);
 	reload_advance(r);
 }

@@ -292,6 +292,17 @@ settle_revert(struct plugin *p, struct worker *w)
 }
 
 void
+settle_end_reverts(struct plugin *p)
+{
+	list_for_each_safe (node, &p->settling) {
+		struct reload *r = container_of(node, struct reload, node);
+
+		r->fresh = NULL;
+		end_probation(r);
+	}
+}
+
+void
 settle_end_all(struct plugin *p)
 {
 	list_for_each_safe (node, &p->settling)

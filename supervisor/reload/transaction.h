@@ -351,6 +351,9 @@ void settle_forget(struct plugin *p, struct worker *w);
 /* The active worker went down: reverts to the old one if possible (true). */
 bool settle_revert(struct plugin *p, struct worker *w);
 void settle_end_all(struct plugin *p); /* the plugin stops */
+/* The active worker has other settings now: those that stand by, or drain, have
+ * the old ones, so the plugin does not go back to them. */
+void settle_end_reverts(struct plugin *p);
 
 /* ---- halt.c ---- */
 void halt_enter(struct reload *r);

@@ -96,6 +96,27 @@ Test(configure, gives_the_running_worker_other_settings)
 	run_end(g);
 }
 
+/* The old worker of a reload stands by with the settings of before. */
+Test(configure, leaves_nothing_to_revert_to_that_has_the_old_settings)
+{
+	struct gateway_run *g = start("configure: true\n");
+	struct ctl *c;
+
+	run_defaults(g, "health_timeout: 30s, probation: 60s");
+	set_settings(g, "label: one");
+	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
+	ctl_destroy(ctl_expect(g, 0, "reload", "a", NULL));
+	set_settings(g, "label: two");
+	c = ctl_expect(g, 0, "apply", NULL);
+	cr_expect_str_eq(ctl_text(c, "results.0.mode"), "configure");
+	ctl_destroy(c);
+	kill((pid_t)ctl_status_number(g, "a", "pid"), SIGKILL);
+	ctl_await_number(g, "a", "generation", 3);
+	ctl_await_state(g, "a", "serving");
+	cr_expect(says(g, "two"));
+	run_end(g);
+}
+
 Test(configure, is_a_reload_where_the_manifest_does_not_say_so)
 {
 	struct gateway_run *g = start("");
