@@ -4,7 +4,8 @@
  *
  * A test is a moment: one supd, and a message for each that dies. How a moment
  * is reached: somebody waits at a file (chat-python, talk-python), or a process
- * is stopped with SIGSTOP while a request for it is under way. */
+ * is stopped with SIGSTOP while a request for it is under way. The environment:
+ * ROUNDS is how often all of them die in a test, 1 if it is not set. */
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <poll.h>
@@ -29,6 +30,7 @@ TestSuite(channel_deaths, .fini = run_fini, .timeout = 240);
 	"\"2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"   \
 	"\"}]}\n"
 #define ANSWER_MS DEADLINE_MS(60000)
+#define ID_BYTES 24
 
 /* A message that lives while somebody dies. */
 struct cell {
@@ -37,13 +39,29 @@ struct cell {
 	const struct death_row *row;
 	const struct death_outcome *outcome;
 	enum death_who who;
-	char id[8], blocker_id[8];
+	unsigned round;
+	char id[ID_BYTES], blocker_id[ID_BYTES];
 	pid_t stopped; /* 0, or a process that waits for SIGCONT */
 	bool is_store_stopped, is_channel_stopped;
 	long ended; /* of the outcome's class, before */
 	struct client client, blocker;
 	bool has_client, has_blocker;
 };
+
+/* No id is the end of another one. */
+static void
+name(char *id, char letter, enum death_who who, unsigned round)
+{
+	snprintf(id, ID_BYTES, "%c%u-%u", letter, (unsigned)who, round);
+}
+
+static unsigned
+rounds(void)
+{
+	const char *text = getenv("ROUNDS");
+
+	return text ? (unsigned)strtoul(text, NULL, 10) : 1;
+}
 
 /* ---- what supd says ---- */
 
@@ -259,7 +277,7 @@ await_ended(struct cell *c)
 static void
 await_acknowledged(struct cell *c)
 {
-	char text[16];
+	char text[ID_BYTES + 1];
 
 	snprintf(text, sizeof(text), "%s\n", c->id);
 	chat_await(c->g, "a", "acked", text, 1);
@@ -474,13 +492,11 @@ run_cell(struct cell *c)
 {
 	long others = sum_of(c->g, "channels.0.ended");
 
-	snprintf(c->id, sizeof(c->id), "c%u", (unsigned)c->who);
-	snprintf(c->blocker_id, sizeof(c->blocker_id), "b%u", (unsigned)c->who);
+	name(c->id, 'c', c->who, c->round);
+	name(c->blocker_id, 'b', c->who, c->round);
 	c->outcome = c->row->outcomes[c->who];
 	c->ended =
 		ended_as(c->g, c->outcome->end ? c->outcome->end : "command");
-	if (!strcmp(c->outcome->end ? c->outcome->end : "", "dead"))
-		run_announce(c->g, "dead letter");
 	reach(c);
 	kill_who(c);
 	go_on(c);
@@ -534,15 +550,16 @@ expect_state(
 /* Each message is there once, in the state of its class. Returns how many of
  * the rows are accounted for. */
 static long
-expect_rows(sqlite3 *db, enum death_moment moment, enum death_who who)
+expect_rows(sqlite3 *db, enum death_moment moment, enum death_who who,
+	unsigned round)
 {
 	const struct death_outcome *o = death_rows[moment].outcomes[who];
 	enum stored_state sent = o->sent && !strcmp(o->sent, "unknown")
 					 ? STORED_UNKNOWN
 					 : STORED_DONE;
-	char id[8];
+	char id[ID_BYTES];
 
-	snprintf(id, sizeof(id), "c%u", (unsigned)who);
+	name(id, 'c', who, round);
 	if (moment >= DEATH_OUT) {
 		expect_state(db, STATE_WHERE(IS_OUT), id, sent);
 		return 1;
@@ -554,22 +571,32 @@ expect_rows(sqlite3 *db, enum death_moment moment, enum death_who who)
 	return 1 + (o->sent != NULL);
 }
 
+/* What was before it in its lane, if it needed that. */
+static long
+expect_blocker(sqlite3 *db, enum death_who who, unsigned round)
+{
+	char id[ID_BYTES];
+
+	name(id, 'b', who, round);
+	if (query(db, STATE_WHERE(IS_OUT), id) == 0)
+		return 0;
+	expect_state(db, STATE_WHERE(IS_OUT), id, STORED_DONE);
+	return 1;
+}
+
 static void
 expect_database(struct gateway_run *g, enum death_moment moment)
 {
-	char *path = memory_format("%s/state/messages.db", g->dir), id[8];
+	char *path = memory_format("%s/state/messages.db", g->dir);
 	sqlite3 *db = NULL;
 	long rows = 0;
 
 	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
-	for (enum death_who who = 0; who < DIES_COUNT; who++) {
-		rows += expect_rows(db, moment, who);
-		snprintf(id, sizeof(id), "b%u", (unsigned)who);
-		if (query(db, STATE_WHERE(IS_OUT), id) == 0)
-			continue; /* it needed no other one before it */
-		expect_state(db, STATE_WHERE(IS_OUT), id, STORED_DONE);
-		rows++;
-	}
+	for (unsigned round = 0; round < rounds(); round++)
+		for (enum death_who who = 0; who < DIES_COUNT; who++) {
+			rows += expect_rows(db, moment, who, round);
+			rows += expect_blocker(db, who, round);
+		}
 	cr_expect_eq(query(db, "SELECT count(*) FROM message", NULL), rows);
 	sqlite3_close(db);
 	free(path);
@@ -592,10 +619,13 @@ run_moment(enum death_moment moment)
 	chat_add_talk(g, "t", "a", talk);
 	run_start(g);
 	run_announce(g, "killed by signal 9");
-	for (enum death_who who = 0; who < DIES_COUNT; who++) {
+	for (unsigned i = 0; i < rounds() * DIES_COUNT; i++) {
 		ctl_await_shown(g, "a", "channels.0.state", "up");
-		run_cell(&(struct cell){
-			.g = g, .moment = moment, .row = row, .who = who});
+		run_cell(&(struct cell){.g = g,
+			.moment = moment,
+			.row = row,
+			.who = i % DIES_COUNT,
+			.round = i / DIES_COUNT});
 	}
 	cr_expect_eq(chat_count(g, "a", "journal", "two-holders"), 0);
 	run_signal(g, SIGTERM);
