@@ -28,6 +28,7 @@ static const char *const samples[VERB_COUNT][5] = {
 	[VERB_PLAN] = {"plan"},
 	[VERB_APPLY] = {"apply"},
 	[VERB_SCAN] = {"scan"},
+	[VERB_WATCH] = {"watch"},
 	[VERB_LOGS] = {"logs", "hello"},
 	[VERB_CALL] = {"call", "tool", "hello"},
 	[VERB_SCHEDULE] = {"schedule", "run", "none"},
