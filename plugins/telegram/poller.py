@@ -110,7 +110,8 @@ class Poller:
         self._is_fine()
         if updates:
             await self._take(updates)
-        else:
+        self._pause, self._batch = PAUSE_FIRST, BATCH
+        if not updates:
             await asyncio.sleep(began + EMPTY_MIN - time.monotonic())
 
     async def _ask(self):
@@ -167,7 +168,6 @@ class Poller:
     # ---- states ----
 
     def _is_fine(self):
-        self._pause, self._batch = PAUSE_FIRST, BATCH
         if not self._is_up:
             self._is_up = True
             self.channel.status("up")

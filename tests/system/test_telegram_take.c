@@ -2,9 +2,11 @@
  * the Bot API: every message once and in order, whatever is replaced. */
 #include <criterion/criterion.h>
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 
+#include "proto/util/clock.h"
 #include "tests/system/botapi.h"
 #include "tests/system/chat.h"
 #include "tests/system/harness/ctl.h"
@@ -39,10 +41,10 @@ end(struct gateway_run *g)
 }
 
 static void
-set_token(struct gateway_run *g, const char *token, const char *settings)
+set_token(struct gateway_run *g, const char *token)
 {
 	run_no_plugins(g);
-	botapi_add(g, &server, token, settings, "");
+	botapi_add(g, &server, token, "", "");
 	run_plugin(g, "t", "mount: /t");
 	run_write_config(g);
 }
@@ -128,7 +130,7 @@ Test(telegram_take, a_token_is_rotated_without_a_reload)
 	botapi_set(&server,
 		"\"tokens\": [\"" BOTAPI_TOKEN "\", \"" SECOND_TOKEN "\"]");
 	botapi_say_some(&server, EACH);
-	set_token(g, SECOND_TOKEN, "");
+	set_token(g, SECOND_TOKEN);
 	c = ctl_begin(g, 0, (const char *[]){"apply", NULL});
 	botapi_say_some(&server, EACH);
 	ctl_wait(c);
@@ -149,11 +151,12 @@ Test(telegram_take, a_token_that_is_not_good_keeps_the_old_one)
 	struct gateway_run *g = start();
 	struct ctl *c;
 
-	set_token(g, "1001:wrong", "");
+	set_token(g, "1001:wrong");
 	run_announce(g, "the token is not valid");
 	c = ctl_expect(g, 1, "apply", NULL);
 	cr_expect(strstr(c->out, "the token is not valid"), "%s", c->out);
 	cr_expect_null(strstr(c->out, "1001:wrong"));
+	cr_expect_not(run_log_has(g, 0, "1001:"), "the log has a token");
 	ctl_destroy(c);
 	botapi_say_some(&server, EACH);
 	botapi_expect_heard(g, EACH);
@@ -173,5 +176,62 @@ Test(telegram_take, a_reload_while_the_server_is_down_keeps_the_old_worker)
 	botapi_say_some(&server, EACH);
 	botapi_expect_heard(g, EACH);
 	ctl_await_shown(g, "telegram", "channels.0.state", "up");
+	end(g);
+}
+
+/* Kills the worker, which may be in its probation, and waits for another one:
+ * a new one, or the one before it. */
+static void
+kill_worker(struct gateway_run *g)
+{
+	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+	long pid = ctl_status_number(g, "telegram", "pid");
+
+	cr_assert_gt(pid, 1);
+	kill((pid_t)pid, SIGKILL);
+	while (ctl_status_number(g, "telegram", "pid") == pid) {
+		cr_assert_lt(clock_ms(), until, "%ld stays", pid);
+		poll(NULL, 0, 10);
+	}
+	ctl_await_state(g, "telegram", "serving");
+}
+
+/* What a day brings, in a minute. */
+static void
+disturb(struct gateway_run *g, unsigned step)
+{
+	static const char *const tokens[] = {SECOND_TOKEN, BOTAPI_TOKEN};
+
+	botapi_set(&server, "\"bad_gateway\": %s", step % 4 ? "0" : "0.3");
+	switch (step % 4) {
+	case 1:
+		ctl_destroy(ctl_expect(g, 0, "reload", "telegram", NULL));
+		break;
+	case 2:
+		set_token(g, tokens[step / 4 % 2]);
+		ctl_destroy(ctl_expect(g, 0, "apply", NULL));
+		break;
+	case 3:
+		kill_worker(g);
+		break;
+	default:
+		break; /* answers are lost */
+	}
+}
+
+Test(telegram_take, all_of_it_together_loses_and_doubles_nothing)
+{
+	struct gateway_run *g = start();
+
+	run_announce(g, "killed by signal 9");
+	botapi_set(&server,
+		"\"tokens\": [\"" BOTAPI_TOKEN "\", \"" SECOND_TOKEN "\"]");
+	for (unsigned i = 0; i < COUNT / EACH; i++) {
+		botapi_say_some(&server, EACH / 2);
+		disturb(g, i);
+		botapi_say_some(&server, EACH / 2);
+	}
+	botapi_expect_heard(g, COUNT);
+	botapi_await(&server, "acknowledged", COUNT);
 	end(g);
 }
