@@ -179,7 +179,7 @@ def act_call(action, target, args):
     if action == "typing":
         return "sendChatAction", dict(fields, action="typing")
     fields.pop("message_thread_id", None)
-    ident = args.get("id") or target.get("reply_to")
+    ident = target.get("id")
     if not ident:
         raise supd.NotSent("%s needs the id of a message" % action)
     fields["message_id"], where = message_of(ident, fields["chat_id"])

@@ -131,6 +131,31 @@ Test(telegram, texts_go_out_in_pieces_that_telegram_takes)
 	end(g);
 }
 
+Test(telegram, what_is_out_is_edited_reacted_to_and_deleted)
+{
+	struct gateway_run *g = start("");
+	json_t *sent;
+
+	send_text(g, 0, "42", "first");
+	ctl_destroy(ctl_expect(g, 0, "send", "--edit", "42:1", "telegram", "42",
+		"second", NULL));
+	ctl_destroy(ctl_expect(
+		g, 0, "send", "--react", "42:1", "telegram", "42", "+", NULL));
+	ctl_destroy(ctl_expect(
+		g, 0, "send", "--delete", "42:1", "telegram", "42", NULL));
+	ctl_destroy(ctl_expect(
+		g, 1, "send", "--delete", "42:1", "telegram", "42", NULL));
+	sent = botapi_await_sent(&server, 4);
+	cr_expect_str_eq(json_string_value(json_object_get(
+				 json_array_get(sent, 1), "text")),
+		"second");
+	cr_expect_str_eq(json_string_value(json_object_get(
+				 json_array_get(sent, 3), "method")),
+		"deleteMessage");
+	json_decref(sent);
+	end(g);
+}
+
 Test(telegram, what_is_refused_is_not_sent_and_says_why)
 {
 	struct gateway_run *g = start("");

@@ -261,7 +261,7 @@ class Outgoing(unittest.IsolatedAsyncioTestCase):
         for answer, ids in (SENT, ["42:9"]), (True, []):
             await self.api.answers.put(answer)
             self.assertEqual(await self.outgoing.act(
-                "edit", {"chat": "42"}, {"id": "42:9", "text": "b"}),
+                "edit", {"chat": "42", "id": "42:9"}, {"text": "b"}),
                 {"ids": ids})
         await self.api.answers.put(api.Failed("refused", "no", 400))
         with self.assertRaises(supd.NotSent):

@@ -191,14 +191,17 @@ class Sending(unittest.TestCase):
                     "editMessageText", {
                         "chat_id": -42, "message_id": 7, "text": "b",
                         "entities": []}))):
-            self.assertEqual(outgoing.act_call(action, target, args),
-                             expected)
+            args = args or {}
+            self.assertEqual(outgoing.act_call(
+                action, dict(target, id=args.pop("id", None)), args),
+                expected)
         for action, args in (("delete", {}), ("edit", {"id": "1"}),
                              ("react", {"id": "x"}), ("edit", None),
                              ("delete", {"id": "41:7"}),
                              ("edit", {"id": "7", "text": "x" * 99999})):
             with self.assertRaises(supd.NotSent):
-                outgoing.act_call(action, target, args)
+                outgoing.act_call(action, dict(
+                    target, id=(args or {}).pop("id", None)), args)
 
 
 if __name__ == "__main__":
