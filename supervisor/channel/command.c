@@ -1,6 +1,7 @@
 /* command: a message that begins with "/word": one of the commands that the
  * door above has built in, or one that a plugin registered. A built-in command
- * wins. What a channel sent itself is none. */
+ * wins. What a channel sent itself is none, and an edit neither: the command has
+ * run already, and who mends a typing error does not mean it to run again. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,7 +205,8 @@ command_begin(struct inbound *i)
 	const char *rest;
 	char *word;
 
-	if (json_is_true(json_object_get(i->data, "self")))
+	if (json_is_true(json_object_get(i->data, "self")) ||
+		json_is_string(json_object_get(i->data, "edit_of")))
 		return false;
 	word = command_word(json_string_value(text), &rest);
 	if (!word)

@@ -247,6 +247,26 @@ Test(channels, give_what_comes_to_observers_once_and_in_order)
 	run_end(g);
 }
 
+Test(channels, do_not_run_a_command_again_that_was_edited)
+{
+	struct gateway_run *g = start_talk("", "has: 'command,observer'");
+
+	chat_say(g, "a",
+		"\"id\": \"m1\", \"edit_of\": \"m0\", "
+		"\"text\": \"/echo edited\"");
+	chat_say(g, "a",
+		"\"id\": \"m2\", \"self\": true, "
+		"\"text\": \"/echo self\"");
+	chat_say(g, "a", "\"id\": \"m3\", \"text\": \"/echo new\"");
+	chat_await(g, "a", "heard", "heard room m3", 1);
+	chat_await(g, "a", "outbox", "new", 1);
+	cr_expect_eq(chat_count(g, "a", "outbox", "edited"), 0);
+	cr_expect_eq(chat_count(g, "a", "outbox", "self"), 0);
+	/* Observers see all of it. */
+	cr_expect_eq(chat_count(g, "a", "heard", "heard room m1"), 1);
+	run_end(g);
+}
+
 Test(channels, go_on_from_the_cursor_in_the_next_worker)
 {
 	struct gateway_run *g = start_talk("cursor: none", "has: observer");
