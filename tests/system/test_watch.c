@@ -763,3 +763,31 @@ Test(watch, a_follower_sees_reloads_in_plain_words)
 	free(out);
 	run_end(g);
 }
+
+/* A name of a file may hold what a terminal obeys. */
+Test(watch, a_follower_shows_names_and_reasons_but_obeys_none)
+{
+	struct gateway_run *g = prepare(RELOAD);
+	char *out;
+
+	start(g);
+	run_announce(g, "supd.yaml");
+	run_announce(g, "configuration");
+	out = shell_expect(g, 0,
+		"$SUPCTL watch >%s/seen & follower=$!\n"
+		"for i in $(seq 300); do\n"
+		"  echo $i >%s/packages/a/$'x\\e[31m\\ny'\n"
+		"  echo \"plugins: {{ # $i\" >%s/supd.yaml\n"
+		"  $SUPCTL status >/dev/null\n"
+		"  grep -q 'a: reloaded' %s/seen &&\n"
+		"    grep -q 'refused: .' %s/seen && break\n"
+		"  read -t 0.1 <><(:) || :\n"
+		"done\n"
+		"kill $follower; cat %s/seen",
+		g->dir, g->dir, g->dir, g->dir, g->dir, g->dir);
+	cr_expect(strstr(out, "a: x?[31m?y changed\n"), "%s", out);
+	cr_expect(strstr(out, "configuration: refused: "), "%s", out);
+	cr_expect(strstr(out, "supd.yaml:"), "%s", out);
+	free(out);
+	run_end(g);
+}

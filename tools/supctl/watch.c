@@ -129,32 +129,45 @@ print_build(const char *id, const json_t *data)
 	free(text);
 }
 
+/* A name of a file may hold anything. */
+static void
+print_line(const char *who, const char *before, const char *value,
+	const char *after)
+{
+	char *text = supctl_clean(
+		memory_format("%s: %s%s%s", who, before, value, after));
+
+	puts(text);
+	free(text);
+}
+
 static void
 print_event(const json_t *event)
 {
 	const char *name = supctl_text(event, "event");
 	const char *id = supctl_text(event, "pluginId");
 	const json_t *data = json_object_get(event, "data");
+	const char *file = supctl_text(data, "file");
 
 	if (!strcmp(name, "reload.verdict"))
 		print_verdict(data);
 	else if (!strcmp(name, "watch.build_failed"))
 		print_build(id, data);
 	else if (!strcmp(name, "watch.changed"))
-		printf("%s: %s changed\n", id, supctl_text(data, "file"));
+		print_line(id, "", *file ? file : "a file", " changed");
 	else if (!strcmp(name, "watch.missing"))
 		printf("%s: the package is missing; its last version goes on\n",
 			id);
 	else if (!strcmp(name, "watch.swept"))
-		printf("%s: looked at every two seconds, because %s\n", id,
-			supctl_text(data, "why"));
+		print_line(id, "looked at every two seconds, because ",
+			supctl_text(data, "why"), "");
 	else if (!strcmp(name, "watch.on") || !strcmp(name, "watch.off"))
 		printf("%s: watch %s\n", id, name + strlen("watch."));
 	else if (!strcmp(name, "config.applied"))
 		puts("configuration: applied");
 	else if (!strcmp(name, "config.refused"))
-		printf("configuration: refused: %s\n",
-			supctl_text(data, "reason"));
+		print_line("configuration",
+			"refused: ", supctl_text(data, "error"), "");
 }
 
 /* "watch." or what follows from it. */
