@@ -53,13 +53,31 @@ decide(struct gateway *g, struct plugin *p, bool on, json_t *results)
 {
 	struct error err;
 	bool done = watch_decide(g->watch, p, on, &err) == 0;
-	json_t *row = watch_view(g->watch, p);
+	json_t *row = json_pack("{s:s}", "id", p->id);
 
-	json_object_set_new(row, "id", json_string(p->id));
 	if (!done)
 		json_object_set_new(row, "error", json_string(err.text));
 	json_array_append_new(results, row);
 	return done ? OUTCOME_DONE : OUTCOME_FAILED;
+}
+
+/* All decisions together, and then what is watched by them. */
+static json_t *
+enforce(struct gateway *g, json_t *results)
+{
+	json_t *row;
+	size_t i;
+
+	watch_refresh(g->watch);
+	json_array_foreach(results, i, row)
+	{
+		const char *id = json_string_value(json_object_get(row, "id"));
+		json_t *view = watch_view(g->watch, gateway_plugin(g, id));
+
+		json_object_update(row, view);
+		json_decref(view);
+	}
+	return json_pack("{s:o}", "results", results);
 }
 
 /* Decides nothing if an id is unknown. */
@@ -85,7 +103,7 @@ decide_named(struct command_call *call, const json_t *args, bool on)
 		if (decide(call->gateway, p, on, results) != OUTCOME_DONE)
 			outcome = OUTCOME_FAILED;
 	}
-	command_finish(call, outcome, json_pack("{s:o}", "results", results));
+	command_finish(call, outcome, enforce(call->gateway, results));
 }
 
 static void
@@ -99,8 +117,7 @@ decide_all(struct command_call *call, bool on)
 		if (g->plugins[i] && !g->plugins[i]->removed &&
 			decide(g, g->plugins[i], on, results) != OUTCOME_DONE)
 			outcome = OUTCOME_FAILED;
-	command_finish_long(
-		call, outcome, json_pack("{s:o}", "results", results));
+	command_finish_long(call, outcome, enforce(g, results));
 }
 
 void

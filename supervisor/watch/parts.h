@@ -13,6 +13,9 @@
 
 /* A report of the child is a line of at most that; it is killed otherwise. */
 #define WATCH_LINE_MAX (64 * 1024)
+/* Orders that it has not taken, beyond those of its start; it is killed then,
+ * and another one is started. */
+#define WATCH_ORDERS_MAX (1024 * 1024)
 #define WATCH_PAUSE_MIN_S 0.1 /* before the child is started again */
 #define WATCH_PAUSE_MAX_S 30.0
 #define WATCH_SURVEY_MS 60000
@@ -74,6 +77,7 @@ struct watch {
 	ev_io readable;
 	ev_io writable;
 	struct buffer in, out;
+	size_t out_max;
 	ev_timer respawn;
 	double pause_s;
 	bool has_restarted;	  /* what happened meanwhile is not known */

@@ -3,6 +3,7 @@
  * that is watched counts as changed, because nobody knows what happened in
  * between. */
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -65,7 +66,8 @@ note_changed(struct watched *d, const json_t *line)
 	d->changed_ms = clock_wall_ms();
 	note_missing(d, json_is_true(json_object_get(line, "missing")));
 	if (d == d->watch->config) {
-		log_info("configuration: %s changed", d->file);
+		log_info("configuration: %s changed",
+			d->file[0] ? d->file : "a file");
 		d->watch->options.on_config(d->watch->options.user);
 	} else if (!d->is_missing) {
 		round_begin(d);
@@ -292,7 +294,9 @@ process_need(struct watch *w)
 		await_respawn(w, err.text);
 		return;
 	}
+	w->out_max = SIZE_MAX;
 	send_all(w);
+	w->out_max = buffer_length(&w->out) + WATCH_ORDERS_MAX;
 	if (!w->has_restarted)
 		return;
 	w->has_restarted = false;
@@ -306,6 +310,11 @@ process_send(struct watch *w, const char *line)
 		return; /* sent when it is there */
 	buffer_append_text(&w->out, line);
 	flush(w);
+	if (buffer_length(&w->out) <= w->out_max)
+		return;
+	log_error("watch: its process takes no orders");
+	close_socket(w);
+	child_kill_group(&w->child);
 }
 
 void

@@ -167,7 +167,6 @@ watch_decide(struct watch *w, struct plugin *p, bool on, struct error *err)
 	}
 	if (was_on != on)
 		news_plugin(p, on ? "watch.on" : "watch.off", NULL);
-	watch_refresh(w);
 	return 0;
 }
 

@@ -30,7 +30,8 @@ void watch_refresh(struct watch *w);
  */
 const char *watch_gate(const struct watch *w);
 /* A user's decision, which holds until `watch` of the plugin changes in the
- * file. -1: it could not be saved, and nothing has changed. */
+ * file; in force after watch_refresh(). -1: it could not be saved, and nothing
+ * has changed. */
 int watch_decide(struct watch *w, struct plugin *p, bool on, struct error *err);
 /* New objects: of one plugin, as in `status`, and of the configuration. */
 json_t *watch_view(const struct watch *w, const struct plugin *p);

@@ -421,6 +421,40 @@ Test(watch, what_happens_while_its_process_is_down_is_not_missed)
 	run_end(g);
 }
 
+/* Each decision is an order, which it does not take. */
+Test(watch, orders_that_are_not_taken_are_bounded)
+{
+	struct gateway_run *g = prepare(RELOAD);
+	char *manifest = file_of(g, "a", "plugin.yaml");
+	FILE *f;
+	pid_t watcher;
+	long at;
+
+	f = fopen(manifest, "w");
+	cr_assert(f);
+	fputs("name: a\nversion: 1.0.0\nrun: hello.so\nwatch: {ignore: [", f);
+	for (int i = 0; i < 60; i++)
+		fprintf(f, "%s'%0*d'", i ? ", " : "", 500, i);
+	fputs("]}\n", f);
+	fclose(f);
+	start(g);
+	at = generation(g, "a");
+	watcher = watcher_of(g);
+	cr_assert(watcher);
+	run_announce(g, "watch: its process");
+	cr_assert_eq(kill(watcher, SIGSTOP), 0);
+	for (int i = 0; i < 100; i++) {
+		ctl_destroy(ctl_expect(g, 0, "watch", "off", "a", NULL));
+		ctl_destroy(ctl_expect(g, 0, "watch", "on", "a", NULL));
+	}
+	run_await_log(g, 0, "watch: its process takes no orders");
+	await_said(g, "a", "mode", "inotify");
+	put(g, "a", "file", "1");
+	ctl_await_number(g, "a", "generation", at + 1);
+	free(manifest);
+	run_end(g);
+}
+
 /* ---- where events do not come ---- */
 
 /* The packages are an overlay of supd's own mount namespace, and the test
