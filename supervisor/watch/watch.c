@@ -96,11 +96,7 @@ want(struct watch *w, const char *key, char *line)
 	}
 	free(d->order);
 	d->order = line;
-	process_send(w, line);
-	/* The child forgets what it waited for. */
-	if (d->is_pending && d != w->config)
-		round_begin(d);
-	d->is_pending = false;
+	process_send(w, line); /* it still reports what is pending */
 }
 
 /* Without a worker the manifest is not known for a while; what was ordered by

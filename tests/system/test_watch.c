@@ -269,6 +269,58 @@ Test(watch, what_does_not_count_is_no_reload)
 	run_end(g);
 }
 
+/* The file is written in place, so there is no new name to notice. A change
+ * that inotify misses would be found in time, but by sweeps. */
+static void
+expect_noticed(struct gateway_run *g, const char *id, const char *path)
+{
+	long at = generation(g, id);
+	char *mode;
+
+	files_overwrite(path, "two", 3);
+	ctl_await_number(g, id, "generation", at + 1);
+	mode = said(g, "a", "mode");
+	cr_expect_str_eq(mode, "inotify");
+	free(mode);
+	mode = said(g, "(configuration)", "mode");
+	cr_expect_str_eq(mode, "inotify");
+	free(mode);
+}
+
+Test(watch, a_rule_for_one_place_is_for_no_other)
+{
+	struct gateway_run *g = prepare(RELOAD);
+	char *sub = file_of(g, "a", "sub");
+	char *file = file_of(g, "a", "sub/made.c");
+
+	put(g, "a", "plugin.yaml",
+		"name: a\nversion: 1.0.0\nrun: hello.so\n"
+		"watch: {ignore: [/made.c]}\n");
+	cr_assert_eq(mkdir(sub, 0755), 0);
+	files_write(file, "one");
+	start(g);
+	expect_noticed(g, "a", file);
+	free(sub);
+	free(file);
+	run_end(g);
+}
+
+Test(watch, a_hidden_file_counts_where_it_is_named)
+{
+	struct gateway_run *g = prepare(RELOAD);
+	char *secret = memory_format("%s/.secret", g->dir);
+
+	files_write(secret, "one");
+	run_plugin(g, "c",
+		"use: a, mount: /c, namespace: c, settings: {token: "
+		"'${file:%s}'}",
+		secret);
+	start(g);
+	expect_noticed(g, "c", secret);
+	free(secret);
+	run_end(g);
+}
+
 /* ---- several ---- */
 
 Test(watch, each_plugin_that_uses_a_changed_package_is_reloaded)
@@ -718,6 +770,34 @@ Test(watch, off_cancels_what_was_pending)
 	cr_expect_not(json_is_true(json_object_get(row, "pending")));
 	json_decref(row);
 	cr_expect_eq(generation(g, "a"), at);
+	run_end(g);
+}
+
+/* What waits is not lost when there is something else to watch. */
+Test(watch, another_order_keeps_what_was_pending)
+{
+	struct gateway_run *g =
+		prepare("reload: {watch: true, debounce: 1h}\n");
+	char *secret = memory_format("%s/secret", g->dir);
+	long at;
+
+	files_write(secret, "one");
+	run_plugin(g, "c",
+		"use: a, mount: /c, namespace: c, settings: {token: "
+		"'${file:%s}'}",
+		secret);
+	start(g);
+	at = generation(g, "a");
+	put(g, "a", "file", "1");
+	files_write(secret, "two");
+	await_said(g, "a", "state", "pending");
+	await_said(g, "(configuration)", "state", "pending");
+	plan_extra(g, RELOAD);
+	run_write_config(g);
+	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
+	ctl_await_number(g, "a", "generation", at + 1);
+	run_await_log(g, 0, "configuration: a file changed");
+	free(secret);
 	run_end(g);
 }
 

@@ -81,6 +81,20 @@ matches_any(const json_t *patterns, const char *path)
 }
 
 bool
+globs_ignore_name(const struct globs *g, const char *name)
+{
+	for (size_t i = 0; i < json_array_size(g->ignore); i++) {
+		const char *pattern =
+			json_string_value(json_array_get(g->ignore, i));
+
+		if (pattern && !strchr(pattern, '/') &&
+			glob_matches(pattern, name))
+			return true;
+	}
+	return false;
+}
+
+bool
 globs_ignore(const struct globs *g, const char *path)
 {
 	return matches_any(g->ignore, path);

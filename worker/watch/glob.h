@@ -14,6 +14,8 @@ struct globs {
 /* path is relative, without a leading slash. Folders are asked for one after
  * the other, from the top: what is in an ignored one is not asked for. */
 bool globs_ignore(const struct globs *g, const char *path);
+/* Whether an entry of that name is ignored in whatever folder it is. */
+bool globs_ignore_name(const struct globs *g, const char *name);
 /* Of a file whose folders are not ignored. */
 bool globs_have(const struct globs *g, const char *path);
 /* One pattern, for one path. */

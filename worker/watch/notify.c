@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -313,7 +314,8 @@ tell(struct notify *n, const struct inotify_event *e)
 		struct want *w = container_of(node, struct want, of_folder);
 
 		if (w->is_for_all || !name || !strcmp(name, w->name))
-			w->owner->on_change(w->owner, name, is_content);
+			w->owner->on_change(
+				w->owner, name, is_content && w->is_for_all);
 	}
 	if (!(e->mask & IN_IGNORED))
 		return;
@@ -328,20 +330,47 @@ tell(struct notify *n, const struct inotify_event *e)
 	remove_folder(n, f);
 }
 
-bool
-notify_read(struct notify *n)
+/* Returns as read(2). */
+static ssize_t
+read_some(struct notify *n, bool *is_whole_out)
 {
 	ssize_t got = read(n->fd, n->events, sizeof(n->events));
-	bool is_whole = true;
 
 	for (char *at = n->events; got > 0 && at < n->events + got;) {
 		const struct inotify_event *e = (const void *)at;
 
 		if (e->mask & IN_Q_OVERFLOW)
-			is_whole = false;
+			*is_whole_out = false;
 		else
 			tell(n, e);
 		at += sizeof(*e) + e->len;
+	}
+	return got;
+}
+
+bool
+notify_read(struct notify *n)
+{
+	bool is_whole = true;
+
+	read_some(n, &is_whole);
+	return is_whole;
+}
+
+bool
+notify_read_all(struct notify *n)
+{
+	bool is_whole = true;
+	int left = 0; /* what comes meanwhile is read later */
+
+	if (ioctl(n->fd, FIONREAD, &left) < 0)
+		return false;
+	while (left > 0) {
+		ssize_t got = read_some(n, &is_whole);
+
+		if (got <= 0)
+			break;
+		left -= (int)got;
 	}
 	return is_whole;
 }

@@ -14,7 +14,8 @@ struct notify_owner {
 	struct list wants;
 	unsigned round;
 	/* name: of the entry that changed, or NULL: the folder itself.
-	 * is_content: what is in a file or its times, not which there are. */
+	 * is_content: what is in a file or its times, not which there are, and
+	 * its folder is wanted, not this name. */
 	void (*on_change)(
 		struct notify_owner *o, const char *name, bool is_content);
 };
@@ -26,6 +27,8 @@ int notify_fd(const struct notify *n); /* readable: call notify_read() */
 /* Reads what is there and calls the owners; at most so many events. False: the
  * kernel dropped events, and everybody must look. */
 bool notify_read(struct notify *n);
+/* The same, with all events that there are at the call. */
+bool notify_read_all(struct notify *n);
 
 /* A round: notify_begin(), then everything that the owner wants to hear of,
  * then notify_end(), which drops what it wanted before. */

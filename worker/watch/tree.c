@@ -171,6 +171,7 @@ wait_until_quiet(struct watch_tree *t)
 void
 watch_tree_suspect(struct watch_tree *t)
 {
+	t->is_doubted = false;
 	if (!t->is_pending) {
 		t->is_pending = true;
 		t->seen_sum = 0;
@@ -187,7 +188,7 @@ on_change(struct notify_owner *o, const char *name, bool is_content)
 	const struct globs globs = globs_of(t);
 
 	/* A new name may be a link, or be renamed to one that counts. */
-	if (!is_content || !globs_ignore(&globs, name))
+	if (!is_content || !globs_ignore_name(&globs, name))
 		watch_tree_suspect(t);
 }
 
@@ -198,12 +199,13 @@ settle(struct watch_tree *t, struct snapshot *now)
 	struct snapshot before = t->known;
 	size_t count = snapshot_compare(&before, now, &file);
 
-	t->is_pending = false;
+	t->is_pending = t->is_doubted = false;
 	t->known = *now;
-	if (count)
+	if (count || t->is_owed)
 		t->host->on_changed(t, file, count);
 	else
 		t->host->on_calm(t);
+	t->is_owed = false;
 	snapshot_finish(&before);
 }
 
@@ -216,6 +218,8 @@ on_quiet(struct ev_loop *loop, ev_timer *timer, int events)
 	struct snapshot now;
 	uint64_t sum;
 
+	if (t->is_doubted)
+		set_mode(t, "inotify did not report a change");
 	take(t, &now);
 	sum = snapshot_sum(&now);
 	/* Who is swept hears of no further change, so it looks twice. */
@@ -226,6 +230,14 @@ on_quiet(struct ev_loop *loop, ev_timer *timer, int events)
 		return;
 	}
 	settle(t, &now);
+}
+
+/* Everything that the kernel has to say now. */
+static void
+hear_all(struct watch_tree *t)
+{
+	if (!notify_read_all(t->host->notify))
+		t->host->on_lost(t->host);
 }
 
 void
@@ -239,11 +251,11 @@ watch_tree_look(struct watch_tree *t)
 	take(t, &now);
 	/* What inotify has to say about it comes first. */
 	if (!t->swept_why)
-		notify_read(t->host->notify);
+		hear_all(t);
 	if (!t->is_pending && snapshot_compare(&t->known, &now, &file)) {
-		if (!t->swept_why)
-			set_mode(t, "inotify did not report a change");
+		/* A change shows a moment before its event is there. */
 		watch_tree_suspect(t);
+		t->is_doubted = !t->swept_why;
 		t->seen_sum = snapshot_sum(&now);
 	}
 	snapshot_finish(&now);
@@ -262,15 +274,15 @@ watch_tree_adopt(struct watch_tree *t)
 	if (t->swept_why)
 		return;
 	/* It was changed by whoever has it adopted; events of that are old. */
-	notify_read(t->host->notify);
-	t->is_pending = false;
+	hear_all(t);
+	t->is_pending = t->is_owed = false;
 	ev_timer_stop(t->host->loop, &t->quiet);
 }
 
 /* ---- its life ---- */
 
-struct watch_tree *
-watch_tree_create(struct tree_host *host, const char *key, json_t *order)
+static struct watch_tree *
+create(struct tree_host *host, const char *key, json_t *order)
 {
 	struct watch_tree *t = memory_alloc(sizeof(*t));
 
@@ -286,6 +298,27 @@ watch_tree_create(struct tree_host *host, const char *key, json_t *order)
 	t->swept_why = first_mode(t);
 	take(t, &t->known);
 	host->on_mode(t);
+	return t;
+}
+
+struct watch_tree *
+watch_tree_replace(struct watch_tree *old, struct tree_host *host,
+	const char *key, json_t *order)
+{
+	bool is_owed = false;
+	struct watch_tree *t;
+
+	if (old) {
+		if (!old->swept_why)
+			hear_all(old);
+		is_owed = old->is_pending;
+	}
+	watch_tree_destroy(old);
+	t = create(host, key, order);
+	if (is_owed) {
+		t->is_owed = true;
+		watch_tree_suspect(t);
+	}
 	return t;
 }
 

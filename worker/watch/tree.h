@@ -19,6 +19,8 @@ struct watch_tree;
 struct tree_host {
 	struct ev_loop *loop;
 	struct notify *notify; /* NULL: there is none */
+	/* The kernel dropped events: any tree may have changed. */
+	void (*on_lost)(struct tree_host *host);
 	/* How it is watched, or why it is swept (NULL: by inotify). */
 	void (*on_mode)(struct watch_tree *t);
 	/* Something may have changed; on_calm or on_changed follows. */
@@ -39,19 +41,23 @@ struct watch_tree {
 	struct snapshot known; /* as it was reported, or found at first */
 	const char *swept_why; /* static; NULL: by inotify */
 	bool is_pending;
+	bool is_doubted;   /* it changed, but inotify has not said so */
+	bool is_owed;	   /* a change that an earlier order noticed */
 	uint64_t seen_sum; /* when it was last looked at while pending */
 	ev_timer quiet;
 	double pending_since; /* on the loop's clock */
 };
 
-/* Watches from now on, against what is there now. */
-struct watch_tree *watch_tree_create(
+/* Watches from now on, against what is there now. old, which is destroyed: the
+ * same by another order, or NULL; a change that it has not reported yet is
+ * reported by the new one. */
+struct watch_tree *watch_tree_replace(struct watch_tree *old,
 	struct tree_host *host, const char *key, json_t *order);
 void watch_tree_destroy(struct watch_tree *t);
 /* Takes what is there now as known, and reports nothing of it. */
 void watch_tree_adopt(struct watch_tree *t);
 /* Looks without having been notified: a sweep, or to see whether inotify
- * notices everything here; then it is swept from now on. */
+ * notices everything here; if not, it is swept from now on. */
 void watch_tree_look(struct watch_tree *t);
 /* Something changed somewhere. */
 void watch_tree_suspect(struct watch_tree *t);

@@ -169,14 +169,21 @@ start_timers(struct watch *w)
 }
 
 static void
+on_lost(struct tree_host *host)
+{
+	struct watch *w = container_of(host, struct watch, host);
+
+	list_for_each (node, &w->trees)
+		watch_tree_suspect(container_of(node, struct watch_tree, node));
+}
+
+static void
 on_events(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct watch *w = container_of(io, struct watch, changed);
 
-	if (notify_read(w->host.notify))
-		return;
-	list_for_each (node, &w->trees)
-		watch_tree_suspect(container_of(node, struct watch_tree, node));
+	if (!notify_read(w->host.notify))
+		on_lost(&w->host);
 }
 
 /* ---- orders ---- */
@@ -197,10 +204,9 @@ find(const struct watch *w, const char *key)
 static void
 begin(struct watch *w, const char *key, json_t *order)
 {
-	struct watch_tree *t;
+	struct watch_tree *t =
+		watch_tree_replace(find(w, key), &w->host, key, order);
 
-	watch_tree_destroy(find(w, key));
-	t = watch_tree_create(&w->host, key, order);
 	list_append(&w->trees, &t->node);
 	start_timers(w);
 }
@@ -279,7 +285,8 @@ int
 watch_run(int fd)
 {
 	struct watch w = {.fd = fd,
-		.host = {.on_mode = on_mode,
+		.host = {.on_lost = on_lost,
+			.on_mode = on_mode,
 			.on_pending = on_pending,
 			.on_calm = on_calm,
 			.on_changed = on_changed}};
