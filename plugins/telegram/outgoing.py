@@ -121,8 +121,17 @@ class Outgoing:
         self._slots = asyncio.Semaphore(CALLS_MAX)
 
     async def _call(self, method, fields):
+        """If the token ended on the way and there is another one by now, that
+        is used at once."""
         async with self._slots:
-            return await self.get_api().call(method, fields)
+            while True:
+                used = self.get_api()
+                try:
+                    return await used.call(method, fields)
+                except Failed as problem:
+                    if problem.code not in (401, 404) or \
+                            self.get_api() is used:
+                        raise
 
     async def send(self, target, content, _send_id):
         ids = []

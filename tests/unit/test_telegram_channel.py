@@ -248,6 +248,19 @@ class Outgoing(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((await self.api.asked.get())[1]["chat_id"], -100)
         await self.expect(supd.NotSent, "hi", moved, moved)
 
+    async def test_a_token_that_ends_on_the_way_is_followed_by_the_next(self):
+        old, new = self.api, FakeApi()
+        sending = asyncio.ensure_future(self.send("hi"))
+        await old.asked.get()
+        self.api = new
+        await new.answers.put(SENT)
+        await old.answers.put(api.Failed("later", "not valid", 401, 5))
+        self.assertEqual(await sending, {"ids": ["42:9"]})
+        await new.asked.get()
+        # Without another one it waits.
+        await self.expect(supd.Retry, "hi",
+                          api.Failed("later", "not valid", 401, 5))
+
     async def test_calls_are_bounded(self):
         tasks = [asyncio.ensure_future(self.send("hi")) for _ in range(20)]
         for _ in range(100):
