@@ -236,6 +236,34 @@ starts_the_other_one(struct gateway_run *g)
 	return http_status(g->http, "/idle/fault") == 200;
 }
 
+static bool
+is_watch_true(struct gateway_run *g, const char *path)
+{
+	struct ctl *c = ctl_expect(g, 0, "watch", "status", NULL);
+	bool is_true = json_is_true(ctl_at(c, path));
+
+	ctl_destroy(c);
+	return is_true;
+}
+
+static bool
+watches_the_configuration(struct gateway_run *g)
+{
+	g->may_grow = true; /* by the process that watches */
+	return is_watch_true(g, "configuration.on");
+}
+
+/* The switch for all of it is off. */
+static bool
+says_it_would_watch(struct gateway_run *g)
+{
+	struct ctl *c = ctl_expect(g, 0, "status", "other", NULL);
+	bool is_on = json_is_true(ctl_at(c, "plugins.0.watch.on"));
+
+	ctl_destroy(c);
+	return is_on;
+}
+
 /* ---- the keys ---- */
 
 struct key {
@@ -275,6 +303,9 @@ static const struct key keys[] = {
 		lets_a_page_in, false},
 	{"trusted_proxies", "[127.0.0.1]", "", NULL, false}, /* test_proxies */
 	{"reload.on_sighup", "advise", "\"advise\"", NULL, false},
+	{"reload.watch", "true", NULL, watches_the_configuration, false},
+	{"reload.debounce", "7s", "\"7s\"", NULL, false}, /* test_watch */
+	{"plugins.other.watch", "true", NULL, says_it_would_watch, false},
 	{"plugins.idle.enabled", "true", NULL, starts_the_other_one, true},
 	{"plugins.other.required", "true", NULL, NULL, false},
 	{"plugins.other.requires", "[fault]", "[\"fault\"]", NULL, false},
