@@ -74,6 +74,14 @@ note_changed(struct watched *d, const json_t *line)
 	}
 }
 
+/* With what was pending. */
+static void
+note_adopted(struct watched *d)
+{
+	d->is_pending = false;
+	round_adopted(d);
+}
+
 static void
 read_line(struct watch *w, const char *text, size_t length)
 {
@@ -97,7 +105,7 @@ read_line(struct watch *w, const char *text, size_t length)
 		else if (!strcmp(key, "changed"))
 			note_changed(d, line);
 		else if (!strcmp(key, "adopted"))
-			round_adopted(d);
+			note_adopted(d);
 		break; /* the first key says what it is */
 	}
 	json_decref(line);

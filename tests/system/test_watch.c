@@ -570,6 +570,7 @@ Test(watch, a_package_is_built_before_it_is_reloaded)
 	at = generation(g, "a");
 	files_write(text, "2");
 	ctl_await_number(g, "a", "generation", at + 1);
+	await_said(g, "a", "state", "watching"); /* what it wrote is known */
 	out = files_read(made);
 	cr_expect_str_eq(out, "2");
 	free(out);
