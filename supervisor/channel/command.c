@@ -1,7 +1,8 @@
 /* command: a message that begins with "/word": one of the commands that the
  * door above has built in, or one that a plugin registered. A built-in command
- * wins. What a channel sent itself is none, and an edit neither: the command has
- * run already, and who mends a typing error does not mean it to run again. */
+ * wins. What a channel sent itself is none, and an edit neither: the command
+ * has run already, and who mends a typing error does not mean it to run again.
+ */
 #include <stdlib.h>
 #include <string.h>
 
