@@ -1,9 +1,9 @@
 /* window: neighbours that are acknowledged become one entry, so the length of
- * the list follows from what is open, not from what has come. */
+ * the list follows from what is open, not from what has come. Gaps are found by
+ * their id, however much is open. */
 #include "supervisor/channel/window.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "proto/util/memory.h"
 
@@ -12,7 +12,8 @@ enum entry_state { OPEN, ACKNOWLEDGED, GAP };
 struct window_entry {
 	struct list node;
 	enum entry_state state;
-	char *id; /* of a gap, and of what is open */
+	uint64_t number; /* of its arrival */
+	char *id;	 /* of a gap, and of what is open */
 	size_t id_length;
 	char *cursor; /* NULL: none */
 	size_t cursor_length;
@@ -40,24 +41,9 @@ window_finish(struct window *w)
 {
 	list_for_each_safe (node, &w->entries)
 		forget(w, container_of(node, struct window_entry, node));
+	map_finish(&w->gaps);
 	free(w->cursor);
 	w->cursor = NULL;
-}
-
-static struct window_entry *
-find_gap(const struct window *w, struct bytes id)
-{
-	if (!w->gaps)
-		return NULL;
-	list_for_each (node, &w->entries) {
-		struct window_entry *entry =
-			container_of(node, struct window_entry, node);
-
-		if (entry->state == GAP && entry->id_length == id.length &&
-			!memcmp(entry->id, id.at, id.length))
-			return entry;
-	}
-	return NULL;
 }
 
 struct window_entry *
@@ -67,13 +53,13 @@ window_arrive(struct window *w, struct bytes id, struct bytes cursor)
 
 	if (w->is_stuck)
 		return NULL;
-	entry = find_gap(w, id);
+	entry = map_remove(&w->gaps, id.at, id.length);
 	if (entry) {
 		entry->state = OPEN;
-		w->gaps--;
 		return entry;
 	}
 	entry = memory_alloc(sizeof(*entry));
+	entry->number = ++w->arrivals;
 	entry->id = memory_copy_bytes(id.at, id.length);
 	entry->id_length = id.length;
 	if (cursor.at) {
@@ -150,11 +136,19 @@ window_acknowledge(struct window *w, struct window_entry *entry)
 void
 window_refuse(struct window *w, struct window_entry *entry)
 {
+	struct window_entry *other, *later = NULL;
+
 	if (!entry)
 		return;
 	entry->state = GAP;
-	w->gaps++;
-	w->is_stuck = w->is_stuck || w->gaps > WINDOW_GAPS_MAX;
+	other = map_get(&w->gaps, entry->id, entry->id_length);
+	if (other)
+		later = other->number > entry->number ? other : entry;
+	if (later != entry)
+		map_set(&w->gaps, entry->id, entry->id_length, entry);
+	if (later) /* the earlier one ends the prefix for both */
+		window_acknowledge(w, later);
+	w->is_stuck = w->is_stuck || w->gaps.count > WINDOW_GAPS_MAX;
 }
 
 bool

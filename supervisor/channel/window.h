@@ -9,6 +9,7 @@
 
 #include "proto/util/bytes.h"
 #include "proto/util/list.h"
+#include "proto/util/map.h"
 
 /* Messages that were refused and have not come again; beyond this, the cursor
  * stays where it is until the channel starts again. */
@@ -18,8 +19,10 @@ struct window_entry;
 
 struct window {
 	struct list entries; /* struct window_entry.node, oldest first */
-	uint32_t count, gaps;
-	bool is_stuck; /* there were too many gaps */
+	uint32_t count;
+	uint64_t arrivals;
+	struct map gaps; /* by id */
+	bool is_stuck;	 /* there were too many gaps */
 	bool has_moved;
 	char *cursor; /* of the prefix; NULL: none yet */
 	size_t cursor_length;
@@ -28,8 +31,8 @@ struct window {
 void window_init(struct window *w);
 void window_finish(struct window *w);
 /* A message arrives; cursor: the position after it, at NULL if it has none. It
- * takes its old place if it was refused before. NULL: the window is stuck;
- * the others take that, too. */
+ * takes its old place if it was refused before, the earliest of several. NULL:
+ * the window is stuck; the others take that, too. */
 struct window_entry *window_arrive(
 	struct window *w, struct bytes id, struct bytes cursor);
 /* Either ends the use of the entry. */

@@ -121,3 +121,54 @@ Test(window, stays_where_it_is_after_too_many_gaps)
 	expect(NULL);
 	cr_expect(!window_is_clear(&window));
 }
+
+/* It was given twice at a time, so one answer is enough for both. */
+Test(window, has_one_gap_for_a_message_that_was_refused_twice)
+{
+	struct window_entry *a = arrive("a", "1"), *b = arrive("b", "2"),
+			    *again = arrive("a", "3");
+
+	window_refuse(&window, again);
+	window_refuse(&window, a);
+	window_acknowledge(&window, b);
+	expect(NULL);
+	cr_expect_eq(arrive("a", "1"), a, "the earlier place");
+	window_acknowledge(&window, a);
+	expect("3");
+	cr_expect(window_is_clear(&window));
+}
+
+Test(window, does_not_count_a_gap_twice)
+{
+	for (int i = 0; i < 2 * WINDOW_GAPS_MAX; i++) {
+		struct window_entry *first = arrive("a", "1");
+
+		window_refuse(&window, arrive("a", "2"));
+		window_refuse(&window, first);
+	}
+	cr_expect_eq(window.count, 2);
+	window_acknowledge(&window, arrive("a", "1"));
+	expect("2");
+}
+
+Test(window, finds_each_of_many_gaps_among_what_is_open)
+{
+	struct window_entry *open[1000], *gaps[1000];
+	char id[16];
+
+	for (int i = 0; i < 1000; i++) {
+		snprintf(id, sizeof(id), "open%d", i);
+		open[i] = arrive(id, NULL);
+		snprintf(id, sizeof(id), "gap%d", i);
+		gaps[i] = arrive(id, "1");
+		window_refuse(&window, gaps[i]);
+	}
+	for (int i = 999; i >= 0; i--) {
+		snprintf(id, sizeof(id), "gap%d", i);
+		cr_expect_eq(arrive(id, "1"), gaps[i]);
+		window_acknowledge(&window, gaps[i]);
+		window_acknowledge(&window, open[i]);
+	}
+	expect("1");
+	cr_expect(window_is_clear(&window));
+}
