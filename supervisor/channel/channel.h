@@ -117,6 +117,10 @@ void channels_set_door(struct channels *all, struct channel_door *door);
 /* The bytes of a text that the channel takes at once; 0: any number, or it is
  * not there. */
 size_t channels_text_limit(const struct channels *all, const char *channel);
+/* Logs that an answer could not be given to the channel, at most once a second:
+ * who writes to a bot decides how many there are. */
+void channels_tell_unsent(struct channels *all, const char *channel,
+	const char *what, const char *error);
 
 /* ---- before a channel is passed on ---- */
 

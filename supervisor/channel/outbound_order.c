@@ -13,6 +13,8 @@
 #include "supervisor/gateway/dispatch.h"
 
 #define DEFAULT_MS 30000 /* until another message is */
+/* Between two log lines about what was answered and is not sent. */
+#define REPORT_MS 1000
 
 static void
 refuse(struct channel_send *s, enum wire_error code, const char *text)
@@ -102,6 +104,25 @@ channels_send(struct channels *all, const struct channel_order *order,
 
 /* ---- replies ---- */
 
+void
+channels_tell_unsent(struct channels *all, const char *channel,
+	const char *what, const char *error)
+{
+	const struct channel *c = channels_find(all, bytes_of(channel));
+	struct plugin *p = c ? channel_plugin(c) : NULL;
+	uint64_t now = clock_ms();
+
+	if (all->unsent_told_ms && now - all->unsent_told_ms < REPORT_MS) {
+		all->unsent_untold++;
+		return;
+	}
+	log_write(LOG_WARN, &(struct log_subject){.plugin = p ? p->id : NULL},
+		"channel %s: %s is not sent: %s (%u more since the last line)",
+		channel, what, error, all->unsent_untold);
+	all->unsent_told_ms = now;
+	all->unsent_untold = 0;
+}
+
 json_t *
 outbound_reply_target(const struct inbound *i)
 {
@@ -123,14 +144,10 @@ replied(struct channel_send *s, const struct channel_sent *sent)
 {
 	struct channel_reply *reply =
 		container_of(s, struct channel_reply, send);
-	struct channel *c = reply->channel;
-	struct plugin *p = channel_plugin(c);
+	const struct channel *c = reply->channel;
 
 	if (sent->error)
-		log_write(LOG_WARN,
-			&(struct log_subject){.plugin = p ? p->id : NULL},
-			"channel %s: a reply is not sent: %s", c->name,
-			sent->error);
+		channels_tell_unsent(c->all, c->name, "a reply", sent->error);
 	list_remove(&reply->node);
 	free(reply);
 }

@@ -163,6 +163,8 @@ struct channels {
 	ev_timer pump;
 	uint64_t started_ms; /* wall clock: part of what is sent's ids */
 	uint64_t sends;
+	uint64_t unsent_told_ms; /* of log lines about what is not sent */
+	unsigned unsent_untold;
 	/* What an earlier supd had not finished. */
 	enum { RECALL_NOT_BEGUN, RECALL_UNDER_WAY, RECALL_DONE } recall;
 	struct store_call recalling;

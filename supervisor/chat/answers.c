@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/util/log.h"
 #include "proto/util/memory.h"
 #include "supervisor/channel/pieces.h"
 
@@ -104,8 +103,8 @@ over(struct channel_send *s, const struct channel_sent *sent)
 	struct answer *w = container_of(s, struct answer, send);
 
 	if (sent->error)
-		log_warn("channel %s: an answer is not sent: %s", w->name,
-			sent->error);
+		channels_tell_unsent(w->answers->gateway->channels, w->name,
+			"an answer", sent->error);
 	destroy(w);
 }
 

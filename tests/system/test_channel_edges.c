@@ -111,6 +111,29 @@ Test(channel_edges, what_is_never_taken_is_refused_and_the_next_one_comes)
 	run_end(g);
 }
 
+/* A stranger decides how many there are. */
+Test(channel_edges, replies_that_cannot_be_sent_make_one_line_a_second)
+{
+	const unsigned count = 200;
+	uint64_t begun = clock_ms(), seconds;
+	struct gateway_run *g = start("together: true", "has: filter");
+	unsigned lines;
+
+	for (unsigned i = 0; i < count; i++)
+		chat_say(g, "a",
+			"\"id\": \"m%u\", \"lane\": \"%u\", \"text\": \"claim "
+			"nothing\"",
+			i, i);
+	await_count(g, "channels.0.ended.claimed", count);
+	run_await_log(g, 0,
+		"channel chat: a reply is not sent: text of the content must "
+		"be a string (0 more since the last line)");
+	lines = capture_count(&g->log, 0, "a reply is not sent");
+	seconds = (clock_ms() - begun) / 1000;
+	cr_expect_leq(lines, seconds + 1);
+	run_end(g);
+}
+
 static void
 add_raw(struct gateway_run *g, const char *id, const char *manifest)
 {

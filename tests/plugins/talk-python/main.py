@@ -133,6 +133,8 @@ async def filter_in(data):
     if plugin.setting("fragile", False):
         die_of(text)
     await hold("filter", text)
+    if text.startswith("claim nothing"):
+        return supd.claim({"reply": {"text": 5}})
     if text.startswith("claim"):
         return supd.claim({"reply": "claimed " + text[6:]})
     if text.startswith("stop"):
