@@ -70,10 +70,15 @@ report_failure(struct inbound *i, const char *why)
 		json_pack("{s:s,s:I,s:o,s:o,s:o}", "channel", i->channel->name,
 			"seq", (json_int_t)i->seq, "id", value_text(i->id),
 			"lane", value_text(i->lane), "reason", value_text(why));
+	unsigned hidden;
 
-	log_write(LOG_WARN, &(struct log_subject){.plugin = p ? p->id : NULL},
-		"channel %s: message %llu is a dead letter: %s",
-		i->channel->name, (unsigned long long)i->seq, why);
+	if (report_may(&i->channel->all->dead_letters, clock_ms(), &hidden))
+		log_write(LOG_WARN,
+			&(struct log_subject){.plugin = p ? p->id : NULL},
+			"channel %s: message %llu is a dead letter: %.*s (%u "
+			"more since the last line)",
+			i->channel->name, (unsigned long long)i->seq,
+			TEXT_FIT(why, REPORT_REASON_BYTES), hidden);
 	events_pass(
 		gateway_of(i)->events, new_event(i, "message.failed", data));
 	json_decref(data);

@@ -9,6 +9,7 @@
 #include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "proto/value.h"
 #include "supervisor/event/events.h"
 
@@ -193,13 +194,18 @@ report_failure(struct outbound *o, enum stored_state state, const char *reason)
 		"state", outbound_state_word(state), "target", o->target,
 		"reason", value_text(reason));
 	struct gateway *g = o->channel->all->gateway;
+	unsigned hidden;
 
-	log_write(LOG_WARN, &(struct log_subject){.plugin = p ? p->id : NULL},
-		"channel %s: message %llu is %s: %s", o->channel->name,
-		(unsigned long long)o->seq,
-		state == STORED_UNKNOWN ? "sent or not, nobody knows"
-					: "not sent",
-		reason ? reason : "");
+	if (report_may(&o->channel->all->failed_sends, clock_ms(), &hidden))
+		log_write(LOG_WARN,
+			&(struct log_subject){.plugin = p ? p->id : NULL},
+			"channel %s: message %llu is %s: %.*s (%u more since "
+			"the last line)",
+			o->channel->name, (unsigned long long)o->seq,
+			state == STORED_UNKNOWN ? "sent or not, nobody knows"
+						: "not sent",
+			TEXT_FIT(reason ? reason : "", REPORT_REASON_BYTES),
+			hidden);
 	o->source = (struct event_source){.id = events_next_id(g->events),
 		.at = time_text(o->at, clock_wall_ms()),
 		.name = "message.failed",

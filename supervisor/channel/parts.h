@@ -10,6 +10,7 @@
 #include "supervisor/channel/gates.h"
 #include "supervisor/channel/lanes.h"
 #include "supervisor/channel/message_store.h"
+#include "supervisor/channel/report.h"
 #include "supervisor/channel/window.h"
 #include "supervisor/event/event.h"
 #include "supervisor/event/filter.h"
@@ -165,6 +166,7 @@ struct channels {
 	uint64_t sends;
 	uint64_t unsent_told_ms; /* of log lines about what is not sent */
 	unsigned unsent_untold;
+	struct report_gate failed_sends, dead_letters;
 	/* What an earlier supd had not finished. */
 	enum { RECALL_NOT_BEGUN, RECALL_UNDER_WAY, RECALL_DONE } recall;
 	struct store_call recalling;
