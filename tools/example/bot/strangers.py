@@ -91,11 +91,12 @@ class Stranger(threading.Thread):
 
     def run(self):
         try:
-            begin = time.monotonic()
+            due = time.monotonic()
             for number in range(1, self.count + 1):
-                due = begin + (number - 1) / self.rate
                 time.sleep(max(0, due - time.monotonic()))
                 self.gate.wait(number)
+                # Who had to wait does not hurry afterwards.
+                due = max(due, time.monotonic()) + 1 / self.rate
                 with self.quiet:
                     self.say(number)
         except (OSError, Trouble) as problem:
