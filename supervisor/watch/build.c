@@ -141,6 +141,6 @@ build_abandon(struct watched *d)
 	wheel_clear(d->watch->gateway->workers.wheel, &d->build.deadline);
 	if (!d->build.child.pid)
 		return;
-	child_kill_group(&d->build.child);
-	child_reap(&d->build.child);
+	if (!child_reap_within(&d->build.child, WATCH_REAP_MS))
+		log_warn("%s: the build does not end; left alone", d->key);
 }

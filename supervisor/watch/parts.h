@@ -18,6 +18,10 @@
 #define WATCH_ORDERS_MAX (1024 * 1024)
 #define WATCH_PAUSE_MIN_S 0.1 /* before the child is started again */
 #define WATCH_PAUSE_MAX_S 30.0
+#define WATCH_STEADY_MS 60000 /* one that ran so long begins with the least */
+/* How long a process that was killed is waited for; the kernel may not let it
+ * end while a disk does not answer. */
+#define WATCH_REAP_MS 1000
 #define WATCH_SURVEY_MS 60000
 #define WATCH_OUTPUT_MAX (16 * 1024) /* of a build: the last of it are kept */
 /* Rounds in a row without a new change from outside: a build that changes what
@@ -80,6 +84,7 @@ struct watch {
 	size_t out_max;
 	ev_timer respawn;
 	double pause_s;
+	uint64_t spawned_ms;	  /* the child */
 	bool has_restarted;	  /* what happened meanwhile is not known */
 	struct watched *building; /* one build at a time, or NULL */
 };

@@ -242,6 +242,8 @@ on_end(struct child *c)
 	child_reap(c);
 	close_socket(w);
 	text_format(why, sizeof(why), "its process has ended (%s)", how);
+	if (clock_ms() - w->spawned_ms > WATCH_STEADY_MS)
+		w->pause_s = WATCH_PAUSE_MIN_S;
 	if (!list_is_empty(&w->all))
 		await_respawn(w, why);
 }
@@ -284,6 +286,7 @@ spawn(struct watch *w, struct error *err)
 	}
 	close(ends[1]);
 	w->fd = ends[0];
+	w->spawned_ms = clock_ms();
 	ev_io_init(&w->readable, on_readable, w->fd, EV_READ);
 	ev_io_start(w->gateway->loop, &w->readable);
 	ev_io_init(&w->writable, on_writable, w->fd, EV_WRITE);
@@ -346,6 +349,6 @@ process_stop(struct watch *w)
 	close_socket(w);
 	if (!w->child.pid)
 		return;
-	child_kill_group(&w->child);
-	child_reap(&w->child);
+	if (!child_reap_within(&w->child, WATCH_REAP_MS))
+		log_warn("watch: its process does not end; left alone");
 }
