@@ -52,7 +52,7 @@ add(struct session *s, struct request *r, const struct join *join)
 	}
 }
 
-/* Those with a key first, because keys are told apart by their places. */
+/* Those with a key first, because a key is known by its place only. */
 void
 joined_ask(struct session *s)
 {

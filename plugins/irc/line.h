@@ -32,7 +32,7 @@ struct line_reader {
  * taken first. */
 char *line_reader_room(struct line_reader *r, size_t *room_out);
 void line_reader_add(struct line_reader *r, size_t bytes);
-/* False if no line is complete. What is no message is skipped. */
+/* False if no line is complete. Lines that are not messages are skipped. */
 bool line_reader_next(struct line_reader *r, struct line *line);
 
 /* The parameter of that number, or "". */

@@ -126,7 +126,7 @@ read_request(struct outbox *o, struct sup_req *req, const char **why_out)
 	struct sending *s;
 	size_t size;
 
-	*why_out = "the chat is no name of a channel or person of IRC";
+	*why_out = "the chat must be the name of a channel or person on IRC";
 	if (!word_is_target(target) || *target == '$')
 		return NULL;
 	*why_out = "there is no memory";

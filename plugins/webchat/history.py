@@ -28,7 +28,7 @@ GUEST, USER, BOT = "guest", "user", "bot"  # kinds of senders
 
 
 class Damaged(Exception):
-    """The file is no database, or not this one."""
+    """The file is not a database, or not one of this package."""
 
 
 def message_of(row):
@@ -134,7 +134,7 @@ class History:
         return dict(message, seq=seq, at=at, room=room)
 
     def skip(self, session, number):
-        """That number was answered, and is no message."""
+        """The number was answered, and stands for no message."""
         before = self.number(session)
         self._write(lambda: self._touch(session, number, self.last))
         self._remember(session, before, number)

@@ -138,7 +138,7 @@ class House:
         return True
 
     def skip(self, visitor, number):
-        """The number was answered, and is no message."""
+        """The number was answered, and stands for no message."""
         done = self._write(lambda: self.history.skip(
             visitor.person["session"], number) or True)
         self._trim(visitor.room)

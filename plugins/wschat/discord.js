@@ -41,7 +41,7 @@ function judge({status, headers, json}, bucket, pace) {
   if (status === 401) throw new Login(`the token is refused: ${text}`);
   if (status >= 500) throw new Error(text);
   if (status >= 300) throw new Refused(status, json?.code, text);
-  if (!json && status !== 204) throw new Error('an answer that is no JSON');
+  if (!json && status !== 204) throw new Error('the answer is not JSON');
 }
 
 function isSnowflake(id) {

@@ -150,12 +150,12 @@ class Session {
       while (this.queue.length && !this.isOver) {
         const object = JSON.parse(this.queue.shift());
         if (object === null || typeof object !== 'object')
-          throw new Error('the server sends what is no message');
+          throw new Error('the server sent something that is not a message');
         await this.handle(object);
       }
     } catch (error) {
       this.fail(error instanceof SyntaxError
-        ? new Error('the server sends what is no JSON') : error);
+        ? new Error('the server sent something that is not JSON') : error);
     }
     this.pumping = false;
     if (!this.isOver) this.socket.resume();

@@ -25,7 +25,7 @@ function text(settings, key, fallback) {
 function token(settings, key) {
   const value = text(settings, key);
   if (!/^[\x21-\x7e]{8,4096}$/.test(value))
-    throw new Error(`${key} is no token: 8 to 4096 characters of ASCII ` +
+    throw new Error(`${key} is not a token: 8 to 4096 characters of ASCII ` +
       'without spaces');
   return value;
 }

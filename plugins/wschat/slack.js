@@ -31,7 +31,7 @@ function judge({status, headers, json}, bucket, pace) {
   if (LOGIN.includes(code)) throw new Login(`the token is refused: ${code}`);
   if (status >= 300 || code)
     throw new Refused(status, code, clean(code ?? `HTTP status ${status}`));
-  if (json?.ok !== true) throw new Error('an answer that is no JSON of Slack');
+  if (json?.ok !== true) throw new Error('the answer is not one of Slack');
 }
 
 function unescaped(text) {
@@ -95,7 +95,7 @@ class Profile extends Session {
     else acknowledge();
   }
 
-  // null: it is no message, or our own. The time of a message is its id in its
+  // null: it is not a message, or our own. The time of a message is its id in its
   // chat; what the client calls it is up to the sender.
   messageOf(event) {
     if (!['message', 'app_mention'].includes(event?.type) ||

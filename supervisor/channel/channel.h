@@ -124,8 +124,8 @@ void channels_tell_unsent(struct channels *all, const char *channel,
 
 /* ---- before a channel is passed on ---- */
 
-/* Chats of a channel that are told: those of admin.notify, then those where
- * somebody wrote lately. */
+/* The chats that an announcement goes to: those of admin.notify, then those
+ * where somebody wrote lately. */
 #define ANNOUNCE_CHATS_MAX 8
 #define ANNOUNCE_RECENT_MS (10 * 60 * 1000)
 

@@ -27,6 +27,6 @@ enum incoming_verdict {
 enum incoming_verdict incoming_read(
 	struct incoming *in, const msgpack_object *message, struct error *err);
 /* The message as the data of an event: without cursor, with the channel's name.
- * A new reference; NULL with err: it is no JSON. */
+ * A new reference; NULL with err: it is not JSON. */
 json_t *incoming_data(
 	const msgpack_object *message, const char *channel, struct error *err);

@@ -14,10 +14,10 @@ enum outbound_step {
 	OUTBOUND_FILTERING,
 	OUTBOUND_KEEPING, /* the store is asked */
 	OUTBOUND_WAITING, /* in its lane */
-	OUTBOUND_MARKING, /* the store is told that it is about to be sent */
+	OUTBOUND_MARKING, /* the store notes that it is about to be sent */
 	OUTBOUND_ASKING,  /* the worker is asked */
 	OUTBOUND_PAUSING, /* the platform wants it later: others go on */
-	OUTBOUND_OVER,	  /* the store is told */
+	OUTBOUND_OVER,	  /* the store notes its end */
 };
 
 struct outbound {

@@ -21,7 +21,7 @@ struct notice_chat {
 	uint64_t refilled_ms; /* when `left` grew last */
 	struct list waiting;  /* struct notice, oldest first */
 	unsigned waiting_count;
-	unsigned summed[2]; /* by enum config_notify; not told yet */
+	unsigned summed[2]; /* by enum config_notify; not in a notice yet */
 };
 
 struct notice {
@@ -202,7 +202,7 @@ look(struct notice_chat *c)
 	}
 }
 
-/* What was beyond the bound is told before anything else. */
+/* The sum of what was beyond the bound comes before anything else. */
 static void
 look_and_sum_up(struct notice_chat *c)
 {
