@@ -62,6 +62,10 @@
  *   the position at the platform from which it goes on. `channel.status` has
  *   one of the states connecting, up, waiting, down, login, failed. supd starts
  *   a failed channel again.
+ * - `probe` comes for each registration of `ready`, once, before the worker
+ *   serves, and runs no handler: would the worker find it? `registration` is
+ *   its index, kind and name are what supd has read. A worker that does not
+ *   know the request answers as to any other unknown one, and passes.
  * - `limits` comes when a limit in hello's answer has changed: the same map,
  *   with the values in force from now on.
  * - `offer` replaces all registrations of the worker that serves, in one step.
@@ -126,6 +130,8 @@
 	X(CANCEL, "cancel", NOTIFICATION, BOTH, "u", "id")                     \
 	X(HEALTH, "health", REQUEST, TO_WORKER, "", "answer: nil or an error") \
 	X(PING, "ping", REQUEST, TO_WORKER, "", "answer: nil")                 \
+	X(PROBE, "probe", REQUEST, TO_WORKER, "uss",                           \
+		"registration, kind, name; answer: nil, or not_found")         \
 	X(DRAIN, "drain", NOTIFICATION, TO_WORKER, "",                         \
 		"no new requests come; finish what you have")                  \
 	X(RESUME, "resume", NOTIFICATION, TO_WORKER, "",                       \
@@ -184,8 +190,6 @@
 		"verb, arguments (control socket only); answer: a map")        \
 	X(PROGRESS, "progress", NOTIFICATION, TO_WORKER, "um",                 \
 		"id of the call, what happened (control socket only)")
-
-/* Not supported yet: probe. */
 
 enum message_name {
 #define X(name, ...) MESSAGE_##name,

@@ -102,6 +102,9 @@ int host_run(const char *file);
 /* The plugin's offer of that kind and name; NULL if there is none. */
 const struct offer *host_offer(
 	const struct sup *p, enum registration_kind kind, struct bytes name);
+/* Whether that registration, by its index, is of this kind and name. */
+bool host_knows(const struct sup *p, uint64_t number, struct bytes kind,
+	struct bytes name);
 void offer_set_unref(struct offer_set *set); /* NULL is fine */
 /* register.c: the next offer, which a plugin may make now. */
 struct offer *offer_add(struct sup *p);

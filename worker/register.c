@@ -309,6 +309,20 @@ host_offer(const struct sup *p, enum registration_kind kind, struct bytes name)
 	return NULL;
 }
 
+bool
+host_knows(const struct sup *p, uint64_t number, struct bytes kind,
+	struct bytes name)
+{
+	const struct registration *r;
+
+	if (number >= p->offer_count)
+		return false;
+	r = &p->offers[number].declared;
+	return (int)r->kind ==
+		       registration_kind_by_wire(kind.at, kind.length) &&
+	       bytes_equal(bytes_of(r->name), name);
+}
+
 void
 host_pack_offers(const struct sup *p, msgpack_packer *out)
 {

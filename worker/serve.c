@@ -135,6 +135,24 @@ serve_on_response(struct sup *p, const struct message *m)
 		p->state = HOST_SERVING;
 }
 
+/* Would a request for that registration be served? */
+static void
+serve_probe(struct sup *p, const struct message *m)
+{
+	bool known = host_knows(p, m->params[0].via.u64,
+		codec_bytes(&m->params[1]), codec_bytes(&m->params[2]));
+	msgpack_packer *out = link_begin(p->link);
+
+	if (known) {
+		codec_result(out, m->id);
+		msgpack_pack_nil(out);
+	} else {
+		codec_error(out, m->id, WIRE_NOT_FOUND,
+			"there is no such registration");
+	}
+	link_end(p->link);
+}
+
 static void
 serve_on_request(struct sup *p, const struct message *m)
 {
@@ -164,6 +182,9 @@ serve_on_request(struct sup *p, const struct message *m)
 	case MESSAGE_QUIESCE:
 	case MESSAGE_TAKE:
 		request_take(p, m);
+		return;
+	case MESSAGE_PROBE:
+		serve_probe(p, m);
 		return;
 	case MESSAGE_PING:
 		out = link_begin(p->link);

@@ -182,7 +182,7 @@ worker_due(struct wheel_timer *timer)
 		container_of(timer, struct worker_private, deadline);
 	struct worker *w = p->worker;
 	const struct plugin_limits *limits = &w->config->limits;
-	char text[24];
+	char text[24], awaited[256];
 
 	switch (w->state) {
 	case WORKER_STARTING:
@@ -194,8 +194,12 @@ worker_due(struct wheel_timer *timer)
 			worker_duration(limits->start_timeout_ms, text));
 		break;
 	case WORKER_CHECKING:
-		worker_fail(w, "the worker did not pass its checks within %s",
-			worker_duration(limits->health_timeout_ms, text));
+		proof_describe_awaited(w, awaited, sizeof(awaited));
+		worker_fail(w,
+			"the worker did not pass its checks within %s: it has "
+			"not answered %s",
+			worker_duration(limits->health_timeout_ms, text),
+			awaited);
 		break;
 	case WORKER_DRAINING:
 		drain_due(w);

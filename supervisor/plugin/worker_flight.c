@@ -147,7 +147,8 @@ worker_cancel(struct worker *w, struct request *r)
 static bool
 is_own(const struct worker_private *p, const struct request *r)
 {
-	return r == &p->ping || r == &p->check || r == &p->task.request;
+	return r == &p->ping || r == &p->check || r == &p->task.request ||
+	       audit_has(r);
 }
 
 uint32_t

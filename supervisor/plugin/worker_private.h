@@ -88,6 +88,7 @@ struct worker_private {
 	bool heard; /* it sent something since the last ping */
 
 	struct request check; /* supd's own request: a check, or worker_ask */
+	struct audit *audit;  /* only in CHECKING, see worker_audit.c */
 	uint32_t checks_done;
 	struct route_table *check_routes; /* of its own registrations */
 
@@ -232,6 +233,17 @@ void owed_more(struct worker *w); /* a request was added to `left` */
 void owed_less(struct worker *w); /* the worker answered one of `left` */
 void owed_end(struct worker *w);
 
+/* ---- worker_audit.c: in CHECKING ---- */
+void audit_begin(struct worker *w); /* proof_audited() or a failure follows */
+void audit_end(struct worker *w);   /* fine if none is in progress */
+bool audit_is_over(const struct worker *w);
+bool audit_has(const struct request *r); /* whether it is one of an audit */
+/* "the probe of tool:x (and 2 more ...)"; false: none is unanswered. */
+bool audit_describe_unanswered(const struct worker *w, char *out, size_t size);
+
 /* ---- worker_proof.c ---- */
+void proof_audited(struct worker *w); /* its registrations are known to it */
+/* What the checks still wait for. */
+void proof_describe_awaited(struct worker *w, char *out, size_t size);
 void proof_begin(struct worker *w); /* CHECKING has begun */
 void proof_end(struct worker *w);   /* fine if none is in progress */

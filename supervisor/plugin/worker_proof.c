@@ -1,6 +1,6 @@
 /* worker_proof: CHECKING: makes the health call, then sends each probe of the
  * manifest as a real request, one after the other, by the worker's own routes.
- */
+ * Meanwhile worker_audit.c asks about the registrations. */
 #include <stdio.h>
 #include <string.h>
 
@@ -265,6 +265,12 @@ proven(struct worker *w)
 	w->ops->on_proven(w);
 }
 
+static bool
+checks_are_done(const struct worker *w)
+{
+	return w->private->checks_done > w->manifest->health.probes.count;
+}
+
 static void
 next_check(struct worker *w)
 {
@@ -274,10 +280,30 @@ next_check(struct worker *w)
 		p->checks_done = 1;
 	if (!p->checks_done)
 		send_check(w, &health_ops, 0);
-	else if (p->checks_done <= w->manifest->health.probes.count)
+	else if (!checks_are_done(w))
 		send_probe(w);
-	else
+	else if (audit_is_over(w))
 		proven(w);
+}
+
+void
+proof_audited(struct worker *w)
+{
+	if (checks_are_done(w))
+		proven(w);
+}
+
+void
+proof_describe_awaited(struct worker *w, char *out, size_t size)
+{
+	struct request *r = &w->private->check;
+
+	if (audit_describe_unanswered(w, out, size))
+		return;
+	if (r->id && r->ops->describe)
+		r->ops->describe(r, out, size);
+	else
+		text_format(out, size, "a check");
 }
 
 void
@@ -300,7 +326,9 @@ proof_begin(struct worker *w)
 		}
 		route_edit_commit(edit, w->id);
 	}
-	next_check(w);
+	audit_begin(w);
+	if (w->state == WORKER_CHECKING)
+		next_check(w);
 }
 
 void
@@ -313,6 +341,7 @@ proof_end(struct worker *w)
 		list_remove(&p->check.node);
 		w->in_flight_count--;
 	}
+	audit_end(w);
 	ask_clear(w);
 	route_table_destroy(p->check_routes);
 	p->check_routes = NULL;

@@ -98,6 +98,25 @@ class Lapses(Talk):
         self.worker.send([1, asked[1], error, None])
         return self.answer(number)[1], asked[3][0]
 
+    # ---- probe ----
+
+    def test_it_knows_what_it_registers_and_nothing_else(self):
+        for place, offer in enumerate(self.worker.offers):
+            kind, name = offer["kind"], offer.get("name")
+            if kind == "http":
+                name = "%(method)s %(path)s" % offer
+                name += " websocket" * bool(offer.get("websocket"))
+            self.assertEqual(self.ask("probe", place, kind, name),
+                             (None, None))
+            for wrong in ([place, kind, name + "x"], [place, "schedule", name],
+                          [place, "constructor", name],
+                          [place + 1, kind, name], [2**53, kind, name]):
+                error, _ = self.ask("probe", *wrong)
+                self.assertEqual(error[0], "not_found", wrong)
+        self.assertEqual(self.ask("probe", "x", "tool", "y")[0][0],
+                         "bad_message")
+        self.assertEqual([m for m in self.aside if m[1] == "log"], [])
+
     # ---- connections ----
 
     def test_a_move_that_is_cancelled_loses_the_connection(self):

@@ -65,6 +65,7 @@ MESSAGES = [
     ("import", [2, b"7", False, ""], True),
     ("export", [], True),
     ("health", [], True),
+    ("probe", [0, "http", "GET /text"], True),
     ("ping", [], True),
     ("chunk", [7, b"x", False], False),
     ("credit", [7, 100], False),

@@ -2542,6 +2542,7 @@ class Plugin {
       case 'ws.open': return this.onOpen(id, params);
       case 'ws.move': return this.onMove(id, params[0]);
       case 'ping': return this.respond(id, null);
+      case 'probe': return this.onProbe(id, params);
       case 'health': return this.answerWith(id, this.onHealth, []);
       case 'configure': return this.answerWith(id, async (settings) => {
         if (!this.onSettings)
@@ -2568,6 +2569,17 @@ class Plugin {
       default: return this.refuse(id, fail('not_found',
         `unknown request '${name}'`));
     }
+  }
+
+  // Would a request for that registration be served?
+  onProbe(id, [number, kind, name]) {
+    const said = this.offers[number];
+    const known = said?.kind === kind && (kind === 'http'
+      ? this.handlers.http[number] && name === `${said.method} ${said.path}` +
+        (said.websocket ? ' websocket' : '')
+      : name === said.name && this.handlers[kind].has(name));
+    if (known) this.respond(id, null);
+    else this.refuse(id, fail('not_found', 'there is no such registration'));
   }
 
   // health and configure: nil or an error.
@@ -2926,7 +2938,8 @@ function wholeMs(timeout) {
 // o bool, m map, a array, x anything; further params are ignored.
 const REQUESTS = {http: 'ussmsabosu', tool: 'sxux', method: 'sxux',
   command: 'ssxu', cli: 'samu', tick: 'ssuuu', hook: 'ssxmu', ping: '',
-  health: '', configure: 'm', export: '', import: 'ib', 'ws.open': 'uusmsasxu',
+  probe: 'uss', health: '', configure: 'm', export: '', import: 'ib',
+  'ws.open': 'uusmsasxu',
   'ws.move': 'u',
   'service.start': 'su', 'service.stop': 'su', 'channel.start': 'suxu',
   'channel.stop': 'su', 'channel.send': 'ssmmu', 'channel.find': 'ssmu',

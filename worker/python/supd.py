@@ -2975,6 +2975,15 @@ class Plugin:
             self._fail(req, "not_found",
                        "the plugin has no schedule of this name")
 
+    def _take_probe(self, number, _, registration, kind, name, *_more):
+        offer = self._offers[registration] \
+            if 0 <= registration < len(self._offers) else None
+        if offer and offer is self._named.get((kind, name)):
+            self._send([1, number, None, None])
+        else:
+            self._send([1, number, [
+                "not_found", "there is no such registration"], None])
+
     def _take_ping(self, number, *_):
         self._send([1, number, None, None])
 
@@ -3524,6 +3533,7 @@ _REQUESTS = {
                                        object, int)),
     "ws.move": (Plugin._take_ws_move, (int,)),
     "ping": (Plugin._take_ping, ()), "health": (Plugin._take_health, ()),
+    "probe": (Plugin._take_probe, (int, str, str)),
     "configure": (Plugin._take_configure, (dict,)),
     "export": (Plugin._take_export, ()),
     "service.start": (Plugin._take_start, (str, int)),

@@ -326,6 +326,7 @@ end
 function requests.ping(id) answer(id, null) end
 
 requests.health = requests.ping
+requests.probe = requests.ping -- it registers nothing else than it knows
 
 function requests.configure(id, p)
 	settings = p[1]

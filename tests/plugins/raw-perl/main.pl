@@ -152,7 +152,7 @@ sub request {
 		send_([int_(1), int_($id), undef, undef]);
 	} elsif ($name eq "configure") {
 		send_([int_(1), int_($id), ["failed", "no greeting"], undef]);
-	} elsif ($name eq "ping" || $name eq "health") {
+	} elsif ($name =~ /^(?:ping|health|probe)$/) {
 		send_([int_(1), int_($id), undef, undef]);
 	} else {
 		send_([int_(1), int_($id), ["not_found", "no $name"], undef]);

@@ -240,7 +240,7 @@ class Worker:
                 "name": params[0], "args": params[1], "pid": os.getpid()}])
         elif method == "health" and self.settings.get("fail") == "health":
             self.link.send([1, number, ["failed", "not well"], None])
-        elif method in ("ping", "health"):
+        elif method in ("ping", "health", "probe"):
             self.link.send([1, number, None, None])
         elif method == "export":
             self.state.export(number)

@@ -196,7 +196,7 @@ class Worker:
             self.link.send([1, number, None, [200, [], b"text", True]])
             return
         if method != "http":
-            nothing = method in ("ping", "health")
+            nothing = method in ("ping", "health", "probe")
             self.link.send([1, number, None if nothing else
                             ["not_found", "no %s here" % method], None])
             return

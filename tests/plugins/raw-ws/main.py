@@ -171,7 +171,7 @@ class Worker:
             self.move(number, *params)
         elif name == "http":
             self.http(number, params[2])
-        elif name in ("ping", "health"):
+        elif name in ("ping", "health", "probe"):
             self.answer(number, None)
         else:
             self.link.send([1, number, ["not_found", name], None])
