@@ -10,6 +10,25 @@
 
 /* ---- counted per request: increments only ---- */
 
+/* Upper bounds of the buckets: X(microseconds, "seconds"); beyond is +Inf. */
+#define METRICS_BOUNDS(X)                                                      \
+	X(100, "0.0001")                                                       \
+	X(250, "0.00025")                                                      \
+	X(500, "0.0005")                                                       \
+	X(1000, "0.001")                                                       \
+	X(2500, "0.0025")                                                      \
+	X(5000, "0.005")                                                       \
+	X(10000, "0.01")                                                       \
+	X(25000, "0.025")                                                      \
+	X(50000, "0.05")                                                       \
+	X(100000, "0.1")                                                       \
+	X(250000, "0.25")                                                      \
+	X(500000, "0.5")                                                       \
+	X(1000000, "1")                                                        \
+	X(2500000, "2.5")                                                      \
+	X(5000000, "5")                                                        \
+	X(10000000, "10")
+
 #define METRICS_BUCKETS 17 /* +Inf included */
 
 struct metrics_histogram {
@@ -17,7 +36,6 @@ struct metrics_histogram {
 	uint64_t sum_us;
 };
 
-/* Upper bounds of the buckets in microseconds; beyond them is +Inf. */
 extern const uint32_t metrics_bounds_us[METRICS_BUCKETS - 1];
 
 static inline void
@@ -34,6 +52,7 @@ metrics_observe(struct metrics_histogram *h, uint64_t us)
 /* ---- writing ---- */
 
 enum metrics_type { METRICS_COUNTER, METRICS_GAUGE, METRICS_HISTOGRAM };
+const char *metrics_type_text(enum metrics_type type);
 
 struct metrics_label {
 	const char *name, *value; /* value: any string; NULL: "" */
@@ -43,10 +62,13 @@ struct metrics_label {
 
 struct metrics_writer {
 	bool as_json;
-	struct buffer text; /* unless as_json */
-	json_t *families;   /* if as_json: an array */
-	const char *name;   /* of the current family */
-	json_t *samples;    /* the current family's, borrowed */
+	struct buffer text;   /* unless as_json */
+	struct buffer labels; /* likewise: of the current sample */
+	json_t *families;     /* if as_json: an array */
+	const char *name;     /* of the current family */
+	json_t *samples;      /* the current family's, borrowed */
+	/* Lines of samples: what the work of writing is measured by. */
+	uint64_t samples_written;
 };
 
 void metrics_writer_init(struct metrics_writer *w, bool as_json);
