@@ -126,7 +126,7 @@ step(struct page_recipe *recipe, struct buffer *text)
 		metrics_view_begin(&m->pass, &m->writer, m->gateway);
 		put(text, forms[m->form].begin);
 	}
-	done = metrics_view_step(&m->pass, METRICS_SLICE_FIGURES);
+	done = metrics_view_step(&m->pass, METRICS_SLICE_SAMPLES);
 	if (m->form == METRICS_FORM_TEXT)
 		move_text(m, text);
 	else if (m->form == METRICS_FORM_JSON)

@@ -3,7 +3,7 @@
 
 #include "supervisor/control/page.h"
 
-#define METRICS_SLICE_FIGURES 100 /* written per turn */
+#define METRICS_SLICE_SAMPLES 200 /* written per turn */
 
 enum metrics_form {
 	METRICS_FORM_TEXT,	   /* the text format 0.0.4 */

@@ -1,22 +1,28 @@
-/* metrics_view: all metrics of supd with their names, for /metrics and `supctl
- * metrics`. Reads only. */
+/* metrics_view: all metrics of supd with their names, for /metrics, `supctl
+ * metrics` and whoever else brings a writer. Reads only. */
 #pragma once
 
 #include "supervisor/gateway/gateway.h"
 #include "supervisor/ops/metrics.h"
 
-/* The position of a pass that writes all families in steps. */
+/* The position of a pass that writes all families in steps. Between steps
+ * plugins may come and go. */
 struct metrics_pass {
 	struct metrics_writer *writer;
 	struct gateway *gateway;
-	bool began;
-	unsigned family; /* index of the family, among those per plugin */
-	uint32_t plugin; /* number of the next plugin */
+	bool has_read, has_begun;
+	size_t group, family; /* of the next family, of those per plugin */
+	uint32_t plugin;      /* number of the next plugin */
 };
 
 /* Begins a pass. The writer must outlive it. */
 void metrics_view_begin(
 	struct metrics_pass *pass, struct metrics_writer *w, struct gateway *g);
-/* Writes supd's own families in the first step, then about `figures` samples of
- * plugins per step. true: all are written. */
-bool metrics_view_step(struct metrics_pass *pass, unsigned figures);
+/* A part of the pass; true: all is written. The first steps read what the
+ * workers use, one writes supd's own families, and the others write about
+ * `samples` samples of plugins each. */
+bool metrics_view_step(struct metrics_pass *pass, unsigned samples);
+
+/* All families in the order of a pass, for the manual. */
+void metrics_view_visit(void (*visit)(
+	const char *name, enum metrics_type type, const char *help));

@@ -9,7 +9,6 @@
 #include "supervisor/event/services.h"
 #include "supervisor/event/view.h"
 #include "supervisor/ops/time_text.h"
-#include "supervisor/plugin/usage.h"
 #include "supervisor/reload/reload.h"
 #include "supervisor/schedule/schedule.h"
 #include "supervisor/watch/watch.h"
@@ -137,14 +136,17 @@ plugin_view_status(const struct plugin *p)
 void
 plugin_view_add_usage(json_t *row, const struct plugin *p)
 {
-	const struct worker *w = p->active;
-	struct usage u;
-	bool known = w && !usage_read(&u, w->pid);
+	struct worker *w = p->active;
+	bool known;
 
+	if (w)
+		usage_refresh(&w->usage, w->pid);
+	known = w && w->usage.is_known;
 	json_object_set_new(row, "memoryBytes",
-		known ? json_integer((json_int_t)u.memory_bytes) : json_null());
+		known ? json_integer((json_int_t)w->usage.memory_bytes)
+		      : json_null());
 	json_object_set_new(row, "cpuSeconds",
-		known ? json_real(u.cpu_seconds) : json_null());
+		known ? json_real(w->usage.cpu_seconds) : json_null());
 }
 
 /* The kind of the plugin's registrations if they are all of one, else "mixed".

@@ -9,7 +9,7 @@
 /* All return a new reference. */
 json_t *plugin_view_status(const struct plugin *p);
 /* Adds memory and processor time of the serving worker, or nulls. Reads a file
- * of /proc. */
+ * of /proc, unless that was done within a second. */
 void plugin_view_add_usage(json_t *row, const struct plugin *p);
 /* The status row, and what `list` and GET /api/plugins add. */
 json_t *plugin_view_list(const struct gateway *g, const struct plugin *p);

@@ -117,7 +117,8 @@ struct gateway_control {
 /* The outcome of the last attempt to apply a configuration. */
 struct gateway_config_news {
 	uint64_t applied, failed, refused;
-	uint64_t wall_ms;	 /* 0: none since the start */
+	/* of the last one, and of the last success; 0: none since the start */
+	uint64_t wall_ms, success_wall_ms;
 	unsigned failed_plugins; /* of the last one */
 	bool success;
 	/* Why it was refused, until one is accepted; NULL: it was not. */

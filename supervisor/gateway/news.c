@@ -37,6 +37,8 @@ config_news(struct gateway *g, unsigned failed_count, const char *refusal)
 	g->config_news.refusal = memory_copy_text(refusal);
 	g->config_news.success = !failed_count && !refusal;
 	g->config_news.wall_ms = clock_wall_ms();
+	if (g->config_news.success)
+		g->config_news.success_wall_ms = g->config_news.wall_ms;
 }
 
 void

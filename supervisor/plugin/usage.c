@@ -3,35 +3,65 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-int
-usage_read(struct usage *u, pid_t pid)
+#include "proto/util/clock.h"
+
+/* In /proc/PID/stat, counted from the first behind the name. */
+enum { FIELD_USER = 11, FIELD_SYSTEM = 12, FIELD_PAGES = 21 };
+
+static ssize_t
+read_stat(char *text, size_t size, pid_t pid)
 {
-	unsigned long user, system, pages;
-	char path[32], text[1024];
-	const char *rest;
+	char path[32];
 	ssize_t got;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	got = read(fd, text, sizeof(text) - 1);
+	got = read(fd, text, size - 1);
 	close(fd);
-	if (got <= 0)
+	if (got > 0)
+		text[got] = '\0';
+	return got;
+}
+
+static int
+read_usage(struct usage *u, pid_t pid)
+{
+	unsigned long long values[FIELD_PAGES + 1] = {0};
+	char text[1024], *at;
+
+	if (pid <= 0 || read_stat(text, sizeof(text), pid) <= 0)
 		return -1;
-	text[got] = '\0';
 	/* the process name before it may contain any byte */
-	rest = strrchr(text, ')');
-	if (!rest || sscanf(rest,
-			     ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
-			     "%lu %lu %*d %*d %*d %*d %*d %*d %*u %*u %lu",
-			     &user, &system, &pages) != 3)
+	at = strrchr(text, ')');
+	if (!at || strlen(at) < 4)
 		return -1;
-	u->memory_bytes = (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
-	u->cpu_seconds = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+	at += 3; /* ") ", and the state, which is a letter */
+	for (int i = 1; i <= FIELD_PAGES; i++) {
+		if (*at != ' ')
+			return -1;
+		values[i] = strtoull(at, &at, 10);
+	}
+	u->memory_bytes = values[FIELD_PAGES] * (uint64_t)sysconf(_SC_PAGESIZE);
+	u->cpu_seconds = (double)(values[FIELD_USER] + values[FIELD_SYSTEM]) /
+			 (double)sysconf(_SC_CLK_TCK);
 	return 0;
+}
+
+bool
+usage_refresh(struct usage *u, pid_t pid)
+{
+	uint64_t now = clock_us();
+
+	if (u->at_us && now - u->at_us < USAGE_FRESH_US)
+		return false;
+	u->at_us = now;
+	u->is_known = !read_usage(u, pid);
+	return true;
 }

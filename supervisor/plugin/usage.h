@@ -2,13 +2,18 @@
  * without its children. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#define USAGE_FRESH_US 1000000 /* not read again before */
+
 struct usage {
+	bool is_known;	       /* else there is no such process */
+	uint64_t at_us;	       /* clock_us() of the last read; 0: never read */
 	uint64_t memory_bytes; /* resident */
 	double cpu_seconds;    /* used since its start */
 };
 
-/* -1: there is no such process. */
-int usage_read(struct usage *u, pid_t pid);
+/* Reads it, unless that was done within USAGE_FRESH_US. Whether it was read. */
+bool usage_refresh(struct usage *u, pid_t pid);

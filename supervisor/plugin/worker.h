@@ -16,6 +16,7 @@
 #include "supervisor/plugin/child.h"
 #include "supervisor/plugin/output.h"
 #include "supervisor/plugin/sweep.h"
+#include "supervisor/plugin/usage.h"
 #include "supervisor/route/request.h"
 
 /* X(ENUM, "name"). There is no FAILED state: a worker that fails before READY
@@ -225,9 +226,10 @@ struct worker {
 	uint32_t plugin, generation;
 	enum worker_state state;
 	const struct worker_ops *ops;
-	void *owner;	  /* the struct plugin */
-	struct list node; /* the plugin's retiring list */
-	pid_t pid;	  /* 0 once reaped */
+	void *owner;	    /* the struct plugin */
+	struct list node;   /* the plugin's retiring list */
+	pid_t pid;	    /* 0 once reaped */
+	struct usage usage; /* as it was last read */
 	char *plugin_id, *stage_dir, *digest, *version /* from ready */, *sdk;
 	struct manifest *manifest;
 	const struct plugin_config *config;

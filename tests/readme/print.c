@@ -7,6 +7,7 @@
 #include "proto/verbs.h"
 #include "supervisor/chat/words.h"
 #include "supervisor/config/tables.h"
+#include "supervisor/control/metrics_view.h"
 #include "supervisor/reload/transaction.h"
 #include "supervisor/plugin/worker_states.h"
 #include "supervisor/route/request.h"
@@ -258,6 +259,19 @@ print_chat_words(void)
 			words[i].help);
 }
 
+static void
+print_metric(const char *name, enum metrics_type type, const char *help)
+{
+	printf("| `%s` | %s | %s |\n", name, metrics_type_text(type), help);
+}
+
+static void
+print_metrics(void)
+{
+	printf("| metric | type | meaning |\n| --- | --- | --- |\n");
+	metrics_view_visit(print_metric);
+}
+
 static const struct block {
 	const char *name;
 	void (*print)(void);
@@ -275,6 +289,7 @@ static const struct block {
 	{"deaths-in", print_deaths_in},
 	{"deaths-out", print_deaths_out},
 	{"configuration", print_reference},
+	{"metrics", print_metrics},
 };
 
 int

@@ -353,10 +353,10 @@ metrics_view_begin(
 bool
 metrics_view_step(struct metrics_pass *pass, unsigned figures)
 {
-	if (!pass->began)
+	if (!pass->has_begun)
 		metrics_family(
 			pass->writer, "supd_door", METRICS_GAUGE, "A door.");
-	pass->began = true;
+	pass->has_begun = true;
 	metrics_sample(pass->writer, NULL, 0, 1);
 	for (size_t i = 0; i < door.metrics_bytes; i++)
 		buffer_append_byte(&pass->writer->text, 'm');
