@@ -11,6 +11,7 @@
 #include "proto/util/memory.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/gateway/ws_move.h"
+#include "supervisor/ops/probes.h"
 
 static void request_due(struct wheel_timer *t);
 
@@ -72,6 +73,7 @@ send_to(struct plugin *p, struct worker *w, struct request *r)
 		wheel_set(&g->wheel, &r->deadline, r->due_ms);
 	}
 	r->sends++;
+	PROBE_DISPATCH(r->id, p->id, w->generation, r->sends);
 	worker_send(w, r);
 }
 

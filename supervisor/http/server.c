@@ -17,6 +17,7 @@
 #include "supervisor/http/endpoint.h"
 #include "supervisor/http/exchange.h"
 #include "supervisor/http/listener.h"
+#include "supervisor/ops/probes.h"
 
 #define ACCEPT_AGAIN_S 0.1
 #define WARN_AGAIN_MS 10000
@@ -179,6 +180,7 @@ http_server_accepted(struct http_server *s, int fd, const char *peer)
 {
 	struct connection *c;
 
+	PROBE_ACCEPT(fd, peer);
 	s->gateway->edge.accepted++;
 	s->gateway->edge.connections = ++s->connection_count;
 	c = connection_create(

@@ -3,6 +3,7 @@
  * needs no malloc and no log line. */
 #include <assert.h>
 
+#include "supervisor/ops/probes.h"
 #include "supervisor/plugin/worker_private.h"
 
 static struct request *
@@ -243,6 +244,7 @@ flight_response(struct worker *w, const struct message *m)
 	uint32_t before = w->in_flight_count;
 	struct request *r =
 		request_table_find(p->workers->requests, m->id, w->id);
+	bool goes_on;
 
 	if (!r && left_has_ended(w, m->id)) {
 		p->stray_total++;
@@ -258,8 +260,10 @@ flight_response(struct worker *w, const struct message *m)
 		after_end(w, before);
 	} else {
 		wheel_clear(p->workers->wheel, &r->deadline);
+		goes_on = codec_answer_goes_on(m, r->ops->answer_form);
+		PROBE_REPLY(r->id, w->plugin_id, w->generation, goes_on);
 		w->answered_total += !is_own(p, r);
-		if (codec_answer_goes_on(m, r->ops->answer_form)) {
+		if (goes_on) {
 			first_of_stream(w, r, m);
 		} else {
 			w->finished_total += !is_own(p, r);

@@ -10,6 +10,7 @@
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/gateway/ws_move.h"
+#include "supervisor/ops/probes.h"
 #include "supervisor/reload/transaction.h"
 #include "supervisor/schedule/schedule.h"
 
@@ -134,6 +135,8 @@ swap(struct reload *r, struct route_edit *edit, struct route_changes *changes)
 	route_edit_commit(edit, r->fresh->id);
 	p->candidate = NULL;
 	p->active = r->fresh;
+	PROBE_SWAP(p->id, r->fresh->generation, r->fresh->pid,
+		r->old ? r->old->generation : 0);
 	worker_serve(r->fresh);
 	plugin_configure(p, r->config);
 	schedule_follow(p);

@@ -1,6 +1,7 @@
 /* What every worker pays for again: the pages that it relocates or writes. The
  * programs link in what they use of a library and not the library. */
 #include <criterion/criterion.h>
+#include <supervisor/ops/usdt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,56 @@ Test(footprint, a_worker_exports_libev_to_its_plugin)
 	cr_expect(strstr(text, " T ev_io_start"));
 	cr_expect(strstr(text, " T ev_once"));
 	free(text);
+}
+
+/* ---- probes ---- */
+
+/* The arguments of the probe as readelf shows them, "4@%eax 8@%rdi", up to the
+ * end of the line; NULL: there is no such probe. */
+static const char *
+arguments_of(const char *notes, const char *probe)
+{
+	char *name = memory_format("\n    Name: %s\n", probe);
+	const char *at = strstr(notes, name);
+
+	free(name);
+	at = at ? strstr(at, "\n    Arguments: ") : NULL;
+	return at ? at + strlen("\n    Arguments: ") : NULL;
+}
+
+static unsigned
+count_words(const char *line)
+{
+	unsigned count = 0;
+
+	for (; *line && *line != '\n'; line += strspn(line, " ")) {
+		count++;
+		line += strcspn(line, " \n");
+	}
+	return count;
+}
+
+Test(footprint, supd_has_probes_for_tracers)
+{
+	static const struct {
+		const char *name;
+		unsigned arguments;
+	} probes[] = {
+		{"accept", 2}, {"dispatch", 4}, {"reply", 4}, {"swap", 4}};
+	char *notes;
+
+	if (!SUPD_USDT)
+		cr_skip_test("built without sys/sdt.h (systemtap-sdt-dev)");
+	notes = output_of("readelf -nW", "supervisor/supd");
+	cr_assert(strstr(notes, "    Provider: supd\n"), "%s", notes);
+	for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++) {
+		const char *line = arguments_of(notes, probes[i].name);
+
+		cr_assert(line, "no probe %s", probes[i].name);
+		cr_expect_eq(count_words(line), probes[i].arguments,
+			"%s: %.80s", probes[i].name, line);
+	}
+	free(notes);
 }
 
 /* KiB of the section as readelf says, 0: there is none. */
