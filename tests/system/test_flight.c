@@ -265,6 +265,30 @@ Test(flight, exit_after_swap_goes_back_to_the_old_pid_without_a_lost_get)
 	run_end(g);
 }
 
+/* What is left of the old one then only ends its streams. */
+Test(flight, a_crash_after_the_probation_is_no_revert_though_the_old_one_drains)
+{
+	struct gateway_run *g = start_fault("", "", "probation: 0s");
+	size_t mark = capture_length(&g->log);
+	int old = http_pid(g->http, "/fault");
+	struct client stream;
+	struct ctl *c;
+
+	ask_all(g, &stream, 1, "/fault/stream?65536"); /* and never reads */
+	ctl_await_number(g, "fault", "inFlight", 1);
+	c = ctl_expect(g, 0, "reload", "fault", NULL);
+	run_await_log(g, mark, "settling->retiring");
+	cr_assert(!kill((pid_t)ctl_number(c, "pid"), SIGKILL));
+	ctl_destroy(c);
+	ctl_await_number(g, "fault", "restarts", 1);
+	ctl_await_number(g, "fault", "generation", 3);
+	cr_expect_neq(http_pid(g->http, "/fault"), old);
+	cr_expect(!run_log_has(g, mark, " reverted: "));
+	client_close(&stream);
+	g->may_grow = true; /* the old worker ends when it likes */
+	run_end(g);
+}
+
 Test(flight, a_caller_that_waits_for_settled_hears_of_the_revert)
 {
 	struct gateway_run *g = start_fault("", "", "probation: 20s");
