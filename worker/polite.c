@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@
  * the kernel ignores the wish. Laid out as in sched_setattr(2), which
  * glibc 2.36 lacks. */
 static void
-take_short_slices(void)
+take_short_slices(int niceness)
 {
 	struct {
 		uint32_t size, policy;
@@ -33,7 +34,7 @@ take_short_slices(void)
 		uint64_t runtime_ns, deadline_ns, period_ns;
 	} attributes = {.size = sizeof(attributes),
 		.policy = SCHED_BATCH,
-		.nice = POLITE_NICE,
+		.nice = niceness,
 		.runtime_ns = SLICE_NS};
 
 	syscall(SYS_sched_setattr, 0, &attributes, 0);
@@ -42,11 +43,14 @@ take_short_slices(void)
 void
 polite_now(void)
 {
-	int fd;
+	int fd, niceness = getpriority(PRIO_PROCESS, 0);
 
-	if (nice(POLITE_NICE) < 0)
+	/* supd itself may run at a lower priority than that */
+	if (niceness < POLITE_NICE)
+		niceness = POLITE_NICE;
+	if (setpriority(PRIO_PROCESS, 0, niceness) < 0)
 		errno = 0; /* as it was, then */
-	take_short_slices();
+	take_short_slices(niceness);
 	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
 		IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
 	/* where the kernel weighs sessions before processes */
