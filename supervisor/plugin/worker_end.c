@@ -11,9 +11,9 @@
 #include "supervisor/plugin/worker_private.h"
 
 /* A process that ends closes its socket a moment before its exit status is
- * known. For a worker that does not serve yet, supd waits this long for the
- * status. */
-#define END_GRACE_S 0.01
+ * known, on a busy machine up to a tenth of a second. For a worker that does
+ * not serve yet, supd waits this long for the status. */
+#define END_GRACE_S 0.2
 
 /* ---- going down ---- */
 
