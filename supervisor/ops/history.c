@@ -157,29 +157,84 @@ read_line(struct history *h, const char *line, size_t length)
 	return is_good;
 }
 
-/* offset: position of the text in the file, for the report. */
+/* What a file has: its good lines, its damaged ones, and how many. */
+struct lines {
+	struct buffer good, bad;
+	unsigned good_count, bad_count;
+	size_t first_bad; /* where in the text */
+};
+
 static void
-read_lines(struct history *h, const char *path, off_t offset, const char *text,
-	size_t length)
+sort_lines(struct history *h, const char *text, size_t length, struct lines *l)
 {
 	const char *begin = text, *end = text + length, *next;
-	long long first = 0;
-	unsigned bad = 0;
 
 	for (; text < end; text = next + 1) {
+		size_t size;
+		bool is_good;
+
 		next = memchr(text, '\n', (size_t)(end - text));
 		h->torn = !next;
 		if (!next)
 			next = end;
-		if (next == text || read_line(h, text, (size_t)(next - text)))
+		size = (size_t)(next - text);
+		if (!size)
 			continue;
-		if (!bad++)
-			first = (long long)offset + (text - begin);
+		is_good = read_line(h, text, size);
+		if (!is_good && !l->bad_count++)
+			l->first_bad = (size_t)(text - begin);
+		l->good_count += is_good;
+		buffer_append(is_good ? &l->good : &l->bad, text, size);
+		buffer_append(is_good ? &l->good : &l->bad, "\n", 1);
 	}
-	if (bad)
+}
+
+/* Puts the damaged lines aside, and then the good ones in the place of all. A
+ * file that cannot be written stays as it is. */
+static void
+put_aside(struct history *h, const char *path, const struct lines *l)
+{
+	const char *s = l->bad_count == 1 ? "" : "s";
+	struct error err;
+	char *name;
+
+	if (own_file_save_aside(path, (const char *)buffer_bytes(&l->bad),
+		    buffer_length(&l->bad), &name, &err) < 0) {
+		log_warn("history: %u damaged line%s of %s left out, the first "
+			 "at byte %zu; not put aside: %s",
+			l->bad_count, s, path, l->first_bad, err.text);
+		return;
+	}
+	if (own_file_replace(path, (const char *)buffer_bytes(&l->good),
+		    buffer_length(&l->good), &err) < 0)
+		log_warn("history: %s; its damaged lines stay", err.text);
+	else
+		h->torn = false;
+	log_warn("history: %u damaged line%s of %s left out, the first at byte "
+		 "%zu, and put aside in %s; %u good one%s kept",
+		l->bad_count, s, path, l->first_bad, name, l->good_count,
+		l->good_count == 1 ? " is" : "s are");
+	free(name);
+}
+
+/* start: position of the text in the file. The end of a file that is too large
+ * is not all of it, so that file is not replaced. */
+static void
+read_lines(struct history *h, const char *path, off_t start, const char *text,
+	size_t length)
+{
+	struct lines lines = {0};
+
+	sort_lines(h, text, length, &lines);
+	if (lines.bad_count && !start)
+		put_aside(h, path, &lines);
+	else if (lines.bad_count)
 		log_warn("history: %u damaged line%s of %s left out, the first "
 			 "at byte %lld",
-			bad, bad == 1 ? "" : "s", path, first);
+			lines.bad_count, lines.bad_count == 1 ? "" : "s", path,
+			(long long)start + (long long)lines.first_bad);
+	buffer_finish(&lines.good);
+	buffer_finish(&lines.bad);
 }
 
 /* Reads the file, or if it is too large its end, from the first complete line

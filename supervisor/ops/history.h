@@ -16,8 +16,9 @@
 
 struct history;
 
-/* Opens the history and reads it. Damaged lines are skipped and counted in the
- * log; anything that is not a regular file is moved aside. */
+/* Opens the history and reads it. Damaged lines are put aside (PATH.bad-N) and
+ * counted in the log, and the good ones stay; anything that is not a regular
+ * file is moved aside. */
 struct history *history_open(const char *state_dir);
 void history_close(struct history *h); /* NULL is fine */
 /* Adds a receipt, which is borrowed. A later receipt with the same id replaces

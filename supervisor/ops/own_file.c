@@ -184,3 +184,17 @@ own_file_replace(
 	free(fresh);
 	return result;
 }
+
+int
+own_file_save_aside(const char *path, const char *bytes, size_t length,
+	char **name_out, struct error *err)
+{
+	char *name = free_name(path);
+	int result = own_file_replace(name, bytes, length, err);
+
+	if (result == 0)
+		*name_out = name;
+	else
+		free(name);
+	return result;
+}

@@ -30,3 +30,6 @@ int own_folder_check(const char *path, struct error *err);
  * is free, a file replaces the last one, and folders get higher numbers.
  * name_out may be NULL; the caller owns it. -1: not renamed. */
 int own_file_put_aside(const char *path, char **name_out, struct error *err);
+/* The same for a part of the file, which is written there. */
+int own_file_save_aside(const char *path, const char *bytes, size_t length,
+	char **name_out, struct error *err);

@@ -132,6 +132,10 @@ Test(history, leaves_out_what_is_torn_or_no_receipt)
 	expect(NULL, 50, "r-7 done, r-9 done, r-10 done, r-11 done");
 	reopen();
 	expect(NULL, 50, "r-7 done, r-9 done, r-10 done, r-11 done");
+	/* The damaged lines are aside, in one file. */
+	cr_expect_gt(size_of("history.jsonl.bad-1"), 20);
+	cr_expect_lt(size_of("history.jsonl.bad-1"), 70);
+	cr_expect_eq(size_of("history.jsonl.bad-2"), 0);
 }
 
 static void
@@ -142,6 +146,28 @@ write_bytes(const char *bytes, size_t length)
 
 	cr_assert(file && fwrite(bytes, 1, length, file) == length);
 	cr_assert_eq(fclose(file), 0);
+	free(path);
+}
+
+/* What is behind the whole lines, if there is something, is put aside, and
+ * nothing else. */
+static void
+expect_aside(const char *all, size_t length, size_t whole)
+{
+	char *path = folder_path(&dir, "history.jsonl.bad-1");
+	char text[sizeof(LINE("r-1")) + 1] = "";
+	FILE *file = fopen(path, "re");
+
+	if (length <= whole) {
+		cr_expect(!file, "at %zu", length);
+	} else {
+		cr_assert(file, "at %zu", length);
+		cr_expect(fgets(text, sizeof(text), file));
+		cr_expect_eq(strlen(text), length - whole + 1);
+		cr_expect(!strncmp(text, all + whole, length - whole));
+		fclose(file);
+		unlink(path);
+	}
 	free(path);
 }
 
@@ -162,6 +188,7 @@ Test(history, a_file_cut_at_any_byte_keeps_what_was_whole_and_goes_on)
 			second	? "r-1 done, r-2 done, r-3 done"
 			: first ? "r-1 done, r-3 done"
 				: "r-3 done");
+		expect_aside(all, length, second ? 2 * line : first ? line : 0);
 	}
 }
 
