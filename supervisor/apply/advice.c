@@ -10,10 +10,23 @@
 static void
 log_change(const struct config_change *c)
 {
+	char place[CONFIG_PLACE_TEXT_BYTES];
+
 	if (!c->inherited)
-		log_info("plan: %s %s (%s)", c->path,
+		log_info("plan: %s %s (%s)%s", c->path,
 			config_change_kind_name(c->kind),
-			config_class_name(c->class));
+			config_class_name(c->class),
+			config_change_place(c, place));
+}
+
+static void
+log_restart(const struct config_change *c)
+{
+	char place[CONFIG_PLACE_TEXT_BYTES];
+
+	log_warn("plan: %s: not applied: takes effect only when supd is "
+		 "restarted%s",
+		c->path, config_change_place(c, place));
 }
 
 static void
@@ -54,9 +67,7 @@ apply_log_plan(const struct apply_pass *pass)
 		log_problem(&pass->problems.items[i]);
 	for (uint32_t i = 0; i < pass->changes.count; i++)
 		if (pass->changes.items[i].class == CLASS_RESTART)
-			log_warn("plan: %s: not applied: takes effect only "
-				 "when supd is restarted",
-				pass->changes.items[i].path);
+			log_restart(&pass->changes.items[i]);
 	news_gateway(
 		pass->gateway, "config.planned", json_incref(pass->document));
 	log_info("nothing was applied: reload.on_sighup is advise; run "

@@ -37,6 +37,7 @@ pass_destroy(struct apply_pass *pass)
 	survey_destroy(pass->survey);
 	apply_plan_finish(&pass->plan);
 	config_changes_finish(&pass->changes);
+	map_finish(&pass->first_change);
 	problems_finish(&pass->problems);
 	config_unref(pass->config);
 	for (uint32_t i = 0; i < pass->receipt_count; i++)

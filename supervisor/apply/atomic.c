@@ -195,6 +195,9 @@ join(struct apply_pass *pass, struct reload_set *set,
 	p->enabled = true;
 	if (reload_begin(g, p, &options, &item->watcher, NULL, &err) ==
 		RELOAD_ACCEPTED) {
+		if (step->action == ACTION_START)
+			p->reload->asked = KIND_START;
+		cause_note(p, apply_cause(pass, step));
 		pass->members_awaited++;
 		return;
 	}
@@ -213,6 +216,7 @@ apply_atomic(struct apply_pass *pass)
 		return;
 	}
 	pass->gateway->config_to_come = config_ref(pass->config);
+	apply_reasons_index(pass);
 	pass->gateway->asking = pass->by;
 	set = reload_set_create(pass->gateway);
 	for (uint32_t i = 0; i < pass->plan.count; i++)

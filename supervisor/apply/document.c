@@ -47,6 +47,15 @@ problem_view(const struct problem *problem)
 }
 
 static json_t *
+restart_view(const struct config_change *c)
+{
+	return json_pack("{s:s, s:s?, s:o, s:s}", "path", c->path, "file",
+		c->file, "line", c->file ? json_integer(c->line) : json_null(),
+		"text",
+		"not applied: takes effect only when supd is restarted");
+}
+
+static json_t *
 problems_view(const struct apply_pass *pass)
 {
 	json_t *rows = json_array();
@@ -58,10 +67,7 @@ problems_view(const struct apply_pass *pass)
 		const struct config_change *c = &pass->changes.items[i];
 
 		if (c->class == CLASS_RESTART)
-			json_array_append_new(rows,
-				json_pack("{s:s, s:s}", "path", c->path, "text",
-					"not applied: takes effect only when "
-					"supd is restarted"));
+			json_array_append_new(rows, restart_view(c));
 	}
 	return rows;
 }
@@ -197,17 +203,21 @@ apply_report_of(const struct apply_pass *pass)
 void
 apply_log_changes(const struct apply_pass *pass)
 {
+	char place[CONFIG_PLACE_TEXT_BYTES];
+
 	for (uint32_t i = 0; i < pass->changes.count; i++) {
 		const struct config_change *c = &pass->changes.items[i];
 
 		if (c->inherited)
 			continue;
-		log_info("configuration: %s %s (%s)", c->path,
+		log_info("configuration: %s %s (%s)%s", c->path,
 			config_change_kind_name(c->kind),
-			config_class_name(c->class));
+			config_class_name(c->class),
+			config_change_place(c, place));
 		if (c->class == CLASS_RESTART)
-			log_warn("%s takes effect only when supd is restarted",
-				c->path);
+			log_warn("%s takes effect only when supd is "
+				 "restarted%s",
+				c->path, config_change_place(c, place));
 	}
 }
 

@@ -18,6 +18,7 @@ struct apply_item {
 	struct apply_pass *pass;
 	uint32_t plugin; /* the plugin's number */
 	enum apply_action action;
+	json_t *cause;
 	bool waits;   /* for plugins that it requires */
 	bool follows; /* watches somebody else's transaction first */
 };
@@ -39,6 +40,7 @@ item_end(struct apply_item *item)
 
 	reload_unwatch(&item->watcher);
 	list_remove(&item->node);
+	json_decref(item->cause);
 	free(item);
 	one_done(pass);
 }
@@ -128,6 +130,7 @@ halt(struct apply_item *item, struct plugin *p)
 	crash_forget(p);
 	reload_create(
 		g, p, KIND_STOP, item->pass->trigger, &item->watcher, NULL);
+	cause_note(p, json_incref(item->cause));
 }
 
 static void
@@ -148,8 +151,12 @@ begin(struct apply_item *item, struct plugin *p)
 	else
 		refusal = reload_begin(
 			pass->gateway, p, &options, &item->watcher, NULL, &err);
-	if (refusal == RELOAD_ACCEPTED)
+	if (refusal == RELOAD_ACCEPTED) {
+		if (item->action == ACTION_START)
+			p->reload->asked = KIND_START;
+		cause_note(p, json_incref(item->cause));
 		return;
+	}
 	receipt = reload_refused_receipt(
 		pass->gateway, p, pass->trigger, refusal, err.text);
 	apply_note_receipt(pass, receipt);
@@ -234,6 +241,7 @@ add_item(struct apply_pass *pass, const struct apply_step *step)
 	item->pass = pass;
 	item->plugin = p->number;
 	item->action = step->action;
+	item->cause = apply_cause(pass, step);
 	item->watcher.on_phase = on_phase;
 	item->watcher.on_verdict = on_verdict;
 	list_init(&item->watcher.node);
@@ -257,6 +265,7 @@ go_one(struct apply_pass *pass)
 static void
 begin_items(struct apply_pass *pass)
 {
+	apply_reasons_index(pass);
 	for (uint32_t i = 0; i < pass->plan.count; i++)
 		add_item(pass, &pass->plan.steps[i]);
 	apply_work(pass, go_one, one_done);
@@ -329,6 +338,7 @@ abandon_all(struct list *items)
 
 		reload_unwatch(&item->watcher);
 		list_remove(node);
+		json_decref(item->cause);
 		free(item);
 	}
 }

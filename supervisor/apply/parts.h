@@ -4,8 +4,10 @@
  * report). */
 #pragma once
 
+#include "proto/util/map.h"
 #include "supervisor/config/compare.h"
 #include "supervisor/apply/apply.h"
+#include "supervisor/reload/cause.h"
 #include "supervisor/reload/transaction.h"
 #include "supervisor/plugin/survey.h"
 
@@ -81,7 +83,8 @@ struct apply_pass {
 	struct package_check *check;
 
 	struct config_changes changes;
-	unsigned not_applied; /* changes that need a restart of supd */
+	struct map first_change; /* see apply_reasons_index() */
+	unsigned not_applied;	 /* changes that need a restart of supd */
 	struct apply_plan plan;
 	struct survey *survey;
 
@@ -135,6 +138,13 @@ void apply_plan_collect(struct apply_pass *pass);
 void apply_plan_decide(struct apply_pass *pass);
 void apply_plan_finish(struct apply_plan *plan);
 bool apply_plugin_configures(const struct plugin *p);
+
+/* ---- reasons.c ---- */
+/* Before apply_cause(): by plugin, where its changes begin. */
+void apply_reasons_index(struct apply_pass *pass);
+/* The cause of the step's transaction; the caller's. */
+json_t *apply_cause(
+	const struct apply_pass *pass, const struct apply_step *step);
 
 /* ---- doing.c ---- */
 /* apply_pass_end() follows, perhaps at once. */

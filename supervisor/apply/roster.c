@@ -16,6 +16,7 @@
 #include "supervisor/gateway/news.h"
 #include "supervisor/gateway/ws_move.h"
 #include "supervisor/plugin/stage.h"
+#include "supervisor/reload/cause.h"
 #include "supervisor/reload/transaction.h"
 #include "supervisor/schedule/schedule.h"
 
@@ -167,13 +168,20 @@ roster_may_start(const struct gateway *g, const struct plugin *p)
 		       are_settled(g, &manifest->requires));
 }
 
+static void
+begin_start(struct gateway *g, struct plugin *p)
+{
+	struct reload_options options = {.trigger = "start"};
+
+	if (reload_begin(g, p, &options, NULL, NULL, NULL) == RELOAD_ACCEPTED)
+		cause_note(p, cause_create("supd started"));
+}
+
 /* Starts plugins whose requirements have now been met or have failed. Leaves
  * plugins to an apply that begins them itself and awaits their verdicts. */
 static void
 start_waiting(struct gateway *g)
 {
-	struct reload_options options = {.trigger = "start"};
-
 	if (g->stopping)
 		return;
 	for (uint32_t i = 0; i < g->plugin_count; i++) {
@@ -183,7 +191,7 @@ start_waiting(struct gateway *g)
 			p->start_is_applied)
 			continue;
 		if (roster_may_start(g, p))
-			reload_begin(g, p, &options, NULL, NULL, NULL);
+			begin_start(g, p);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/util/memory.h"
+#include "proto/util/text.h"
 #include "supervisor/config/tables.h"
 
 struct collection {
@@ -33,10 +34,18 @@ static void
 collect(struct collection *c, struct config_change change)
 {
 	struct config_changes *changes = c->changes;
+	const struct config_place *place;
 	if (changes->count == c->capacity) {
 		c->capacity = c->capacity ? 2 * c->capacity : 16;
 		changes->items = memory_resize(
 			changes->items, c->capacity * sizeof(*changes->items));
+	}
+	place = change.kind == CHANGE_REMOVED
+			? NULL
+			: config_places_find(&c->new->places, change.path);
+	if (place) {
+		change.file = place->file;
+		change.line = place->line;
 	}
 	changes->items[changes->count++] = change;
 }
@@ -271,12 +280,24 @@ config_changes_touch(const struct config_changes *changes, const char *path)
 	return false;
 }
 
+const char *
+config_change_place(
+	const struct config_change *c, char text[CONFIG_PLACE_TEXT_BYTES])
+{
+	text[0] = '\0';
+	if (c->file)
+		text_format(text, CONFIG_PLACE_TEXT_BYTES, " (%s:%u)", c->file,
+			c->line);
+	return text;
+}
+
 json_t *
 config_change_view(const struct config_change *c)
 {
-	return json_pack("{s:s,s:s,s:s,s:s?}", "path", c->path, "kind",
+	return json_pack("{s:s,s:s,s:s,s:s?,s:s?,s:o}", "path", c->path, "kind",
 		config_change_kind_name(c->kind), "class",
-		config_class_name(c->class), "pluginId", c->plugin);
+		config_class_name(c->class), "pluginId", c->plugin, "file",
+		c->file, "line", c->file ? json_integer(c->line) : json_null());
 }
 
 json_t *

@@ -17,6 +17,10 @@ struct config_change {
 	 * removed), "plugins.hello.settings.server" */
 	char *path;
 	char *plugin; /* id; NULL if global */
+	/* Where the new config has it, or what is around it. NULL: nowhere.
+	 * Borrowed from that config. */
+	const char *file;
+	uint32_t line;
 	/* A plugin's value that only follows a change in `defaults`, which the
 	 * list has, too; not shown. */
 	bool inherited;
@@ -67,8 +71,13 @@ void config_keep_unchangeable(struct config *new, const struct config *old);
 bool config_changes_touch(
 	const struct config_changes *changes, const char *path);
 
-/* A new {"path","kind","class","pluginId"}; pluginId is null for global keys.
- */
+/* " (/etc/supd/supd.yaml:14)", or "" if it is nowhere; returns text. */
+#define CONFIG_PLACE_TEXT_BYTES 320
+const char *config_change_place(
+	const struct config_change *change, char text[CONFIG_PLACE_TEXT_BYTES]);
+
+/* A new {"path","kind","class","pluginId","file","line"}; pluginId is null for
+ * global keys. */
 json_t *config_change_view(const struct config_change *change);
 /* A new array of these, without the inherited ones. */
 json_t *config_changes_view(const struct config_changes *changes);

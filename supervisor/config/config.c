@@ -148,6 +148,7 @@ config_unref(struct config *config)
 	free(config->plugins);
 	free(config->start_order);
 	map_finish(&config->by_id);
+	config_places_finish(&config->places);
 	text_list_finish(&config->files);
 	schema_finish(&config_table, config);
 	free(config);

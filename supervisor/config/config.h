@@ -11,6 +11,7 @@
 
 #include "proto/util/log.h"
 #include "proto/util/map.h"
+#include "supervisor/config/places.h"
 #include "supervisor/config/problems.h"
 
 /* ---- vocabulary, in the order of the words in the file ---- */
@@ -233,8 +234,9 @@ struct config {
 
 	/* Whether the keys have a value, be it {} or []. */
 	bool says_plugins, says_listen;
-	struct map by_id;	/* id -> struct plugin_config * */
-	struct text_list files; /* the files read, in that order */
+	struct map by_id;	     /* id -> struct plugin_config * */
+	struct text_list files;	     /* the files read, in that order */
+	struct config_places places; /* of keys, in these files */
 	uint32_t references;
 };
 

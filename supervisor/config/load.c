@@ -67,6 +67,7 @@ fill_begin(struct config *config, const struct node *root,
 	config->says_plugins = has_value(root, "plugins");
 	config->says_listen = has_value(root, "listen");
 	schema_read(problems, &config_table, root, config);
+	config_places_add(&config->places, "", root, "plugins");
 	add_defaults(config, root);
 }
 
@@ -83,8 +84,12 @@ static void
 read_entry(struct config *config, struct node *entries, uint32_t i,
 	struct problems *problems)
 {
-	config_read_plugin(
-		problems, config, entries->keys[i], entries->items[i]);
+	const struct node *key = entries->keys[i];
+	char *path = memory_format("plugins.%s", key->text);
+	config_places_add_one(&config->places, path, key);
+	config_places_add(&config->places, path, entries->items[i], NULL);
+	free(path);
+	config_read_plugin(problems, config, key, entries->items[i]);
 	node_destroy(entries->items[i]);
 	entries->items[i] = NULL;
 }
@@ -121,6 +126,7 @@ config_order(struct config *config, struct problems *problems)
 {
 	if (!config)
 		return NULL;
+	config_places_sort(&config->places);
 	config->start_order =
 		memory_alloc((config->plugin_count + 1) * sizeof(uint32_t));
 	if (!config_start_order(config, NULL, config->start_order, problems))

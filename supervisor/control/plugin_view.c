@@ -2,10 +2,12 @@
  * that a plugin does not have is null, never absent. */
 #include "supervisor/control/plugin_view.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/util/clock.h"
 #include "proto/value.h"
+#include "supervisor/control/why.h"
 #include "supervisor/event/services.h"
 #include "supervisor/event/view.h"
 #include "supervisor/ops/time_text.h"
@@ -310,7 +312,10 @@ plugin_view_all(const struct gateway *g, const struct plugin *p)
 	const struct manifest *manifest =
 		p->active ? p->active->manifest : NULL;
 	json_t *all = plugin_view_list(g, p);
+	char *why = why_text(p);
 
+	put_text(all, "why", why);
+	free(why);
 	plugin_view_add_usage(all, p);
 	put_text(all, "mount", p->config->mount);
 	put_text(all, "namespace", p->config->namespace);

@@ -77,6 +77,7 @@ receipt_unref(struct receipt *r)
 	if (!r || r->more_references--)
 		return;
 	receipt_worker_finish(&r->worker);
+	json_decref(r->cause);
 	json_decref(r->removed);
 	json_decref(r->registered);
 	json_decref(r->dropped);
@@ -103,6 +104,7 @@ receipt_copy(const struct receipt *r)
 	copy->plugin_id = memory_copy_text(r->plugin_id);
 	copy->fallback = copy_or_null(r->fallback);
 	copy->error = copy_or_null(r->error);
+	json_incref(copy->cause);
 	json_incref(copy->removed);
 	json_incref(copy->registered);
 	json_incref(copy->dropped);
@@ -242,6 +244,8 @@ phases(const struct receipt *r)
 static void
 put_more(json_t *view, const struct receipt *r)
 {
+	if (r->cause)
+		put(view, "cause", json_incref(r->cause));
 	if (r->takes_over)
 		put(view, "takeMs", milliseconds(r->take_ms));
 	if (r->hands_over)

@@ -68,6 +68,7 @@ struct receipt {
 	char *plugin_id;
 	const char *mode; /* static */
 	char *fallback;	  /* or NULL */
+	json_t *cause;	  /* why it was begun, see reload/cause.h; or NULL */
 	struct receipt_worker worker;
 	double duration_ms, phase_ms[PHASE_COUNT]; /* < 0: not reached */
 	uint32_t held;

@@ -217,6 +217,7 @@ account_receipt(const struct reload *r)
 	receipt->is_proof = reload_program(r)->is_proof;
 	receipt->is_unchanged = reload_is_unchanged(r);
 	receipt->fallback = copy_or_null(r->fallback);
+	receipt->cause = json_incref(r->cause);
 	receipt->duration_ms = (double)(end_us - f->begun_us) / 1000;
 	memcpy(receipt->phase_ms, f->phase_ms, sizeof(receipt->phase_ms));
 	receipt->held = f->held;

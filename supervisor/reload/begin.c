@@ -163,6 +163,7 @@ reload_destroy(struct reload *r)
 	plugin_config_unref(r->config);
 	manifest_unref(r->manifest);
 	json_decref(r->settings);
+	json_decref(r->cause);
 	figures_finish(&r->figures);
 	state_blob_finish(&r->handover.blob);
 	free(r->stage_dir);
@@ -209,6 +210,12 @@ reload_begin(struct gateway *g, struct plugin *p,
 	if (options->set)
 		set_join(options->set, r);
 	return RELOAD_ACCEPTED;
+}
+
+bool
+reload_package_is_there(const struct plugin *p)
+{
+	return build_package_is_there(p->gateway, p);
 }
 
 bool

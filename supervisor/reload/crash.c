@@ -10,6 +10,7 @@
 #include "proto/util/text.h"
 #include "supervisor/gateway/dispatch.h"
 #include "supervisor/gateway/news.h"
+#include "supervisor/reload/cause.h"
 #include "supervisor/reload/older.h"
 #include "supervisor/reload/transaction.h"
 
@@ -84,8 +85,15 @@ begin(struct plugin *p, enum plugin_source from)
 
 	if (from == PLUGIN_FROM_STAGE && !p->store.proven_generation)
 		options.source = PLUGIN_FROM_PACKAGE;
-	return reload_begin(p->gateway, p, &options, NULL, NULL, NULL) ==
-	       RELOAD_ACCEPTED;
+	if (reload_begin(p->gateway, p, &options, NULL, NULL, NULL) !=
+		RELOAD_ACCEPTED)
+		return false;
+	cause_note(
+		p, cause_create("%s", p->last_crash && !p->crash.early_deaths &&
+						      !p->crash.starved
+					      ? p->last_crash
+					      : p->failure));
+	return true;
 }
 
 static void

@@ -7,6 +7,8 @@
 
 #include "supervisor/gateway/gateway.h"
 
+struct buffer;
+
 struct reload_options {
 	const char *trigger; /* "supctl", "http", "hup", "start", "crash" */
 	bool force;	     /* end the old worker's requests at the swap */
@@ -66,6 +68,11 @@ enum reload_refusal reload_check(
 struct receipt *reload_refused_receipt(struct gateway *g,
 	const struct plugin *p, const char *trigger, enum reload_refusal why,
 	const char *reason);
+/* Whether the package's folder exists. */
+bool reload_package_is_there(const struct plugin *p);
+/* Appends what the plugin's transaction in progress is, and where it is:
+ * "r-7 (reload, supctl, uid 0): checking". */
+void reload_describe(const struct plugin *p, struct buffer *out);
 void reload_unwatch(struct reload_watcher *w);
 /* Whether a reload may begin now; if not, *reason_out (else NULL) says why.
  * Changes nothing. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/util/text.h"
+#include "supervisor/reload/cause.h"
 #include "supervisor/reload/transaction.h"
 
 /* The i-th requirement of p, by its config, then its manifest; NULL past the
@@ -184,8 +185,12 @@ follow(struct gateway *g, struct plugin *p)
 		return;
 	text_format(by, sizeof(by), "the reload of '%s'", p->follows_after);
 	g->asking = by;
-	if (reload_begin(g, p, &options, NULL, NULL, NULL) == RELOAD_ACCEPTED)
+	if (reload_begin(g, p, &options, NULL, NULL, NULL) == RELOAD_ACCEPTED) {
 		p->reload->wave = wave;
+		cause_note(p, cause_create("plugin '%s', which it requires, "
+					   "was reloaded",
+				      p->follows_after));
+	}
 	g->asking = asking;
 }
 

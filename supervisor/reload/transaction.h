@@ -68,6 +68,7 @@ struct reload {
 	bool is_spawned;    /* the candidate's end removes its stage */
 	bool seen;	    /* mark of a search for circles */
 	const char *fallback; /* NULL, or what was started instead */
+	json_t *cause;	      /* see cause.h; NULL: none but who asked */
 	char fallback_text[320];
 
 	/* What the candidate is made of. */

@@ -5,7 +5,9 @@
 
 #include "proto/util/clock.h"
 #include "proto/util/log.h"
+#include "proto/value.h"
 #include "supervisor/gateway/news.h"
+#include "supervisor/reload/cause.h"
 #include "supervisor/watch/parts.h"
 
 static void
@@ -32,6 +34,17 @@ on_verdict(struct reload_watcher *watcher, struct receipt *receipt)
 	go_on(d);
 }
 
+static json_t *
+cause_of_file(const char *file)
+{
+	json_t *cause = cause_create(
+		"%s changed", *file ? file : "something in its package");
+
+	if (*file)
+		json_object_set_new(cause, "file", value_text(file));
+	return cause;
+}
+
 static void
 reload(struct watched *d, struct plugin *p)
 {
@@ -45,6 +58,8 @@ reload(struct watched *d, struct plugin *p)
 	d->reload.on_verdict = on_verdict;
 	d->step = WATCH_RELOADING;
 	refusal = reload_begin(p->gateway, p, &options, &d->reload, NULL, &err);
+	if (refusal == RELOAD_ACCEPTED)
+		cause_note(p, cause_of_file(d->file));
 	if (refusal == RELOAD_BUSY) {
 		d->step = WATCH_AWAITING;
 	} else if (refusal != RELOAD_ACCEPTED) {

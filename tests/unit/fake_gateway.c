@@ -125,6 +125,20 @@ gateway_waits_for(const struct gateway *g)
 }
 
 bool
+reload_package_is_there(const struct plugin *p)
+{
+	(void)p;
+	return true;
+}
+
+void
+reload_describe(const struct plugin *p, struct buffer *out)
+{
+	(void)p;
+	buffer_append_text(out, "r-1 (reload, supctl): checking");
+}
+
+bool
 reload_is_safe(const struct gateway *g, const struct plugin *p,
 	const char **reason_out)
 {

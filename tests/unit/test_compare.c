@@ -206,9 +206,11 @@ Test(compare, shows_changes_as_json_without_the_inherited)
 	char *text = json_dumps(view, JSON_COMPACT);
 	cr_expect_str_eq(text,
 		"[{\"path\":\"defaults.hold_max\",\"kind\":\"changed\","
-		"\"class\":\"live\",\"pluginId\":null},"
+		"\"class\":\"live\",\"pluginId\":null,"
+		"\"file\":\"/t.yaml\",\"line\":1},"
 		"{\"path\":\"plugins.a.settings.token\",\"kind\":\"added\","
-		"\"class\":\"reload\",\"pluginId\":\"a\"}]");
+		"\"class\":\"reload\",\"pluginId\":\"a\","
+		"\"file\":\"/t.yaml\",\"line\":2}]");
 	free(text);
 	json_decref(view);
 	config_changes_finish(&changes);
@@ -247,6 +249,46 @@ Test(compare, what_only_a_restart_changes_is_kept_and_told_again)
 	config_compare(old, new, NULL, &changes);
 	cr_expect_eq(changes.count, 1);
 	cr_expect_str_eq(changes.items[0].path, "log.level");
+	config_changes_finish(&changes);
+	config_unref(old);
+	config_unref(new);
+}
+
+/* The line of the key, or else of what is around it; what is gone has none. */
+Test(compare, names_where_the_new_config_has_it)
+{
+	static const struct {
+		const char *path;
+		uint32_t line;
+	} places[] = {
+		{"log.level", 3},
+		{"listen[unix:/a]", 0},
+		{"listen[unix:/b]", 1},
+		{"plugins.a.settings.x", 7},
+		{"plugins.a.settings.l", 8},
+		{"plugins.z", 0},
+		{"plugins.b", 10},
+	};
+	struct config *old = load("listen: [{http: \"unix:/a\"}]\n"
+				  "plugins: {a: {}, z: {}}\n");
+	struct config *new = load("listen: [{http: \"unix:/b\"}]\n"
+				  "log:\n  level: warn\n"
+				  "plugins:\n  a:\n    settings:\n"
+				  "      x: {y: 1}\n      l:\n        [1]\n"
+				  "  b: {}\n");
+	struct config_changes changes;
+
+	config_compare(old, new, NULL, &changes);
+	cr_assert_eq(changes.count, sizeof(places) / sizeof(*places));
+	for (uint32_t i = 0; i < changes.count; i++) {
+		const struct config_change *c = &changes.items[i];
+
+		cr_expect_str_eq(c->path, places[i].path);
+		cr_expect_eq(
+			c->line, places[i].line, "%s: %u", c->path, c->line);
+		cr_expect_eq(
+			c->file != NULL, places[i].line != 0, "%s", c->path);
+	}
 	config_changes_finish(&changes);
 	config_unref(old);
 	config_unref(new);

@@ -59,8 +59,8 @@ Test(receipt, shows_nothing_that_is_not_known)
 	static const char *const nulls[] = {"id", "fallback", "generation",
 		"previousGeneration", "pid", "previousPid", "version", "digest",
 		"drained", "aborted", "error"};
-	static const char *const extras[] = {
-		"stateBytes", "stateLost", "proved", "added", "unchanged"};
+	static const char *const extras[] = {"stateBytes", "stateLost",
+		"proved", "added", "unchanged", "cause"};
 	struct receipt *r = create(RECEIPT_REFUSED);
 	json_t *view = receipt_view(r);
 

@@ -238,6 +238,7 @@ history_row(struct table *t, const json_t *receipt)
 	table_text(t, by_text(by, sizeof(by), receipt));
 	table_text(t, time);
 	table_text(t, supctl_text(receipt, "version"));
+	table_text(t, supctl_text(json_object_get(receipt, "cause"), "text"));
 	table_text(t, supctl_text(receipt, "error"));
 }
 
@@ -247,7 +248,8 @@ verb_history(const struct options *o)
 	static const struct table_column columns[] = {{"AT (UTC)", 0, 0, 5},
 		{"ID", 0, 0, 4}, {"PLUGIN", 0, 0, 0}, {"WHAT", 0, 0, 0},
 		{"STATE", 0, 0, 0}, {"GEN", 1, 0, 3}, {"BY", 0, 0, 6},
-		{"TOOK", 1, 0, 2}, {"VERSION", 0, 0, 1}, {"ERROR", 0, 1, 0}};
+		{"TOOK", 1, 0, 2}, {"VERSION", 0, 0, 1}, {"CAUSE", 0, 1, 7},
+		{"ERROR", 0, 1, 0}};
 	json_t *args = json_object(), *document;
 	const json_t *receipts;
 	struct table *t;
@@ -262,7 +264,7 @@ verb_history(const struct options *o)
 	if (!document)
 		return exit_code;
 	receipts = json_object_get(document, "receipts");
-	t = table_create(columns, 10, supctl_has_color(o, STDOUT_FILENO));
+	t = table_create(columns, 11, supctl_has_color(o, STDOUT_FILENO));
 	for (size_t i = 0; i < json_array_size(receipts); i++)
 		history_row(t, json_array_get(receipts, i));
 	table_finish(t);

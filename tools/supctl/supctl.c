@@ -143,8 +143,7 @@ print_error_document(const char *text, int exit_code)
 	json_decref(document);
 }
 
-/* Where it stands, a file as a whole without a line; or of which key it is, or
- * nothing. */
+/* Where it is, a file as a whole without a line; and of which key it is. */
 static void
 print_position(const json_t *row)
 {
@@ -153,10 +152,14 @@ print_position(const json_t *row)
 	const char *file = supctl_text(row, "file");
 	char *path = supctl_clean(memory_copy_text(supctl_text(row, "path")));
 
-	if (*file && line)
+	if (*file && line && column)
 		fprintf(stderr, "%s:%lld:%lld: ", file, line, column);
-	else if (*file || *path)
-		fprintf(stderr, "%s: ", *file ? file : path);
+	else if (*file && line)
+		fprintf(stderr, "%s:%lld: ", file, line);
+	else if (*file)
+		fprintf(stderr, "%s: ", file);
+	if (*path)
+		fprintf(stderr, "%s: ", path);
 	free(path);
 }
 
