@@ -868,6 +868,24 @@ opt_wide(struct gateway_run *g)
 }
 
 static void
+opt_ready(struct gateway_run *g)
+{
+	struct ctl *c = ctl_expect(g, 0, "status", "--ready", NULL);
+
+	ctl_destroy(c);
+	run_plugin(g, "broken", "use: fault, env: {FAULT_MODE: bad_hello}");
+	run_write_config(g);
+	run_announce(g, "broken");
+	ctl_destroy(ctl_expect(g, 1, "apply", NULL));
+	ctl_destroy(ctl_expect(g, 0, "status", NULL));
+	c = ctl_expect(g, 1, "status", "--ready", NULL);
+	cr_expect(json_is_false(ctl_at(c, "ready")), "%s", c->out);
+	cr_expect_str_eq(ctl_text(c, "waitingFor.0.pluginId"), "broken");
+	ctl_destroy(c);
+	free(shell_expect(g, 1, "$SUPCTL status --ready"));
+}
+
+static void
 opt_before(struct gateway_run *g)
 {
 	ctl_destroy(
@@ -928,6 +946,7 @@ static trial *const option_trials[OPTION_COUNT] = {
 	[OPTION_SINCE] = opt_since,
 	[OPTION_GREP] = opt_grep,
 	[OPTION_WIDE] = opt_wide,
+	[OPTION_READY] = opt_ready,
 	[OPTION_BEFORE] = opt_before,
 	[OPTION_EDIT] = opt_edit,
 	[OPTION_DELETE] = opt_delete,

@@ -190,6 +190,9 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_WIDE] = {"wide", 'w', NULL, ON(STATUS),
 		"every column, also memory and processor time; cut nothing",
 		TO(wide)},
+	[OPTION_READY] = {"ready", 0, NULL, ON(STATUS),
+		"exit with 1 unless supd is ready, as a health check does",
+		TO(ready)},
 	[OPTION_BEFORE] = {"before", 0, "SEQ", ON(MESSAGES),
 		"only messages before this one; the last line of a list says "
 		"where the next begins",

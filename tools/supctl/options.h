@@ -57,6 +57,7 @@ enum option_id {
 	OPTION_SINCE,
 	OPTION_GREP,
 	OPTION_WIDE,
+	OPTION_READY,
 	OPTION_BEFORE,
 	OPTION_EDIT,
 	OPTION_DELETE,
@@ -78,7 +79,7 @@ struct options {
 	uint64_t since_ms; /* since 1970; 0: ever */
 	int64_t before;	   /* 0: unset */
 	bool all, changed, atomic, plan, prove;
-	bool force, no_drop, if_safe, no_wait, follow, raw, wide;
+	bool force, no_drop, if_safe, no_wait, follow, raw, wide, ready;
 	unsigned lines;
 };
 

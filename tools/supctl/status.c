@@ -165,25 +165,36 @@ print_status(const json_t *rows, bool color, bool wide)
 	table_finish(t);
 }
 
+static void
+print_document(const struct options *o, const json_t *document)
+{
+	const json_t *rows = json_object_get(document, "plugins");
+
+	print_gateway(document, rows);
+	print_status(rows, supctl_has_color(o, STDOUT_FILENO), o->wide);
+	print_failures(rows);
+}
+
 int
 verb_status(const struct options *o)
 {
-	json_t *document;
+	struct answer answer;
 	json_t *args = supctl_id_args(o);
 	int exit_code;
 
 	if (o->wide)
 		json_object_set_new(args, "usage", json_true());
-	exit_code = supctl_ask(o, args, &document);
-
-	if (document) {
-		const json_t *rows = json_object_get(document, "plugins");
-
-		print_gateway(document, rows);
-		print_status(rows, supctl_has_color(o, STDOUT_FILENO), o->wide);
-		print_failures(rows);
-	}
-	json_decref(document);
+	supctl_call(o, args, NULL, &answer);
+	exit_code = answer.exit_code;
+	if (answer.error)
+		supctl_print_error(o, &answer);
+	else if (o->json)
+		supctl_print_json(answer.data);
+	else
+		print_document(o, answer.data);
+	if (o->ready && !exit_code && !is_true(answer.data, "ready"))
+		exit_code = 1;
+	answer_finish(&answer);
 	return exit_code;
 }
 
