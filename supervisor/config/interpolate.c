@@ -66,22 +66,33 @@ append_text(struct replacing *r, const char *bytes, size_t length)
 		buffer_append(text, bytes, length);
 }
 
+/* NAME, or NAME:-DEFAULT, which stands for a variable that is not set or is
+ * empty, as in a shell. */
 static void
-put_variable(struct replacing *r, const char *variable)
+put_variable(struct replacing *r, const char *argument)
 {
-	if (!schema_is_variable(variable, strlen(variable))) {
+	const char *value, *fallback = strstr(argument, ":-");
+	size_t length =
+		fallback ? (size_t)(fallback - argument) : strlen(argument);
+	if (!schema_is_variable(argument, length)) {
 		report(r, "${env:} must have the name of a variable: letters, "
 			  "digits and _, no digit first");
 		return;
 	}
-	const char *value = getenv(variable);
+	char *variable = memory_copy_bytes(argument, length);
+	value = getenv(variable);
+	if (fallback && (!value || !*value))
+		value = fallback + 2;
+	if (fallback) /* it is written in the file, as a secret may be */
+		r->out->is_reference = false;
 	if (!value)
 		report(r, "environment variable '%s' is not set", variable);
 	else if (!is_utf8(value, strlen(value)))
 		report(r, "the variable '%s' is not UTF-8", variable);
 	else
 		append_text(r, value, strlen(value));
-	buffer_format(&r->out->shown, "${env:%s}", variable);
+	buffer_format(&r->out->shown, "${env:%s}", argument);
+	free(variable);
 }
 
 static void

@@ -96,6 +96,15 @@ static const struct {
 	{"env: {API_KEY: hush}", "{}\n{}\nAPI_KEY=hush\nAPI_KEY=***\n"},
 	{"env: {API_KEY: \"${file:two}\"}",
 		"{}\n{}\nAPI_KEY=x\n\nAPI_KEY=${file:D/two}\n"},
+	/* a default, for one that is not set or is empty; it counts as text */
+	{"settings: {a: \"${env:S_NONE:-off}\", b: \"${env:S_EMPTY:-a:-b}\","
+	 " c: \"${env:S_NAME:-off}\", d: \"${env:S_NONE:-}\"}",
+		"{\"a\":\"off\",\"b\":\"a:-b\",\"c\":\"v alue\",\"d\":\"\"}\n"
+		"{\"a\":\"${env:S_NONE:-off}\",\"b\":\"${env:S_EMPTY:-a:-b}\","
+		"\"c\":\"${env:S_NAME:-off}\",\"d\":\"${env:S_NONE:-}\"}"
+		"\n\n\n"},
+	{"settings: {token: \"${env:S_NAME:-hush}\"}",
+		"{\"token\":\"v alue\"}\n{\"token\":\"***\"}\n\n\n"},
 	/* what systemd passes */
 	{"settings: {token: \"${credential:two}\"}",
 		"{\"token\":\"x\\n\"}\n"
@@ -172,6 +181,12 @@ static const struct {
 		"15: 'a': ${env:} must have the name of a variable: letters, "
 		"digits and _, no digit first"},
 	{"settings: {a: \"${env:hush hush}\"}",
+		"15: 'a': ${env:} must have the name of a variable: letters, "
+		"digits and _, no digit first"},
+	{"settings: {a: \"${env:S NONE:-off}\"}",
+		"15: 'a': ${env:} must have the name of a variable: letters, "
+		"digits and _, no digit first"},
+	{"settings: {a: \"${env:S_NONE-off}\"}",
 		"15: 'a': ${env:} must have the name of a variable: letters, "
 		"digits and _, no digit first"},
 	{"settings: {a: \"${file:}\"}", "15: 'a': ${file:} must have a path"},
