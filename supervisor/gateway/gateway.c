@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "proto/util/clock.h"
+#include "proto/util/log.h"
 #include "proto/util/memory.h"
 #include "supervisor/gateway/keep.h"
 #include "supervisor/gateway/news.h"
+#include "supervisor/ops/cpus.h"
 #include "supervisor/ops/journal.h"
 #include "supervisor/plugin/output_hub.h"
 #include "supervisor/plugin/stage.h"
@@ -48,6 +49,9 @@ tick(struct ev_loop *loop, ev_timer *timer, int events)
 	wake_at(g, wheel_plan(&g->wheel));
 }
 
+/* A worker that starts is busy; more of them at a time only take longer. */
+#define STARTING_PER_CPU 2
+
 /* The usual default; supd raises the limit for itself only. */
 #define WORKER_NOFILE 1024
 
@@ -60,7 +64,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	const char *runtime_dir, const char *state_dir,
 	const char *worker_program)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct cpus cpus = cpus_find("/sys/fs/cgroup", "/proc/self/cgroup");
 
 	memset(g, 0, sizeof(*g));
 	g->loop = loop;
@@ -71,7 +75,7 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 	g->state_dir = memory_copy_text(state_dir);
 	g->worker_program = memory_copy_text(worker_program);
 	g->started_ms = clock_ms();
-	g->staging_max = cpus > 0 ? 2 * (unsigned)cpus : 2;
+	g->staging_max = 2 * cpus.usable;
 	list_init(&g->begun);
 	list_init(&g->begin_later);
 	list_init(&g->ws_congested);
@@ -94,12 +98,17 @@ gateway_init(struct gateway *g, struct ev_loop *loop, struct config *config,
 		.worker_program = g->worker_program,
 		.body_limit = config->limits.body_bytes,
 		.nofile = WORKER_NOFILE,
+		.starting_max = STARTING_PER_CPU * cpus.usable,
 	};
 	children_init(&g->workers.children, loop);
 	sweeper_init(&g->workers.sweeper, &g->workers.children,
 		g->worker_program, state_dir, true);
 	g->sync = store_sync_create(&g->workers, g->state_dir);
 	keep_init(g);
+	if (cpus.usable < cpus.online)
+		log_info("limited to %u of %u CPUs: at most %u workers start "
+			 "at a time",
+			cpus.usable, cpus.online, g->workers.starting_max);
 }
 
 uint64_t

@@ -167,7 +167,7 @@ struct workers {
 	uint64_t body_limit;	/* limits.body, sent to workers; 0: not sent */
 	uint64_t nofile;	/* soft RLIMIT_NOFILE of workers; 0: supd's */
 	struct sweeper sweeper; /* all zero: process trees are left alone */
-	/* At most starting_max (0: 2 x CPUs) workers are between spawn and
+	/* At most starting_max (0: any number) workers are between spawn and
 	 * READY; further ones wait here. Zero at first. */
 	uint32_t starting, starting_max;
 	struct list waiting;

@@ -12,7 +12,6 @@
 #include "proto/util/memory.h"
 #include "supervisor/plugin/worker_private.h"
 
-#define STARTING_PER_CPU 2
 #define DEFAULT_PATH                                                           \
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -212,18 +211,11 @@ start_now(struct worker *w, struct error *err)
 static uint32_t
 places(struct workers *workers)
 {
-	long cpus;
-
 	if (!workers->waiting.next) {
 		list_init(&workers->waiting);
 		list_init(&workers->urgent_waiting);
 	}
-	if (!workers->starting_max) {
-		cpus = sysconf(_SC_NPROCESSORS_ONLN);
-		workers->starting_max =
-			STARTING_PER_CPU * (cpus > 0 ? (uint32_t)cpus : 1);
-	}
-	return workers->starting_max;
+	return workers->starting_max ? workers->starting_max : UINT32_MAX;
 }
 
 static uint32_t *

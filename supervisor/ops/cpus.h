@@ -1,0 +1,13 @@
+/* cpus: how many CPUs supd may use: those that its affinity leaves, as a cpuset
+ * of a container does, and no more than the quota of its cgroup is worth. What
+ * starts at a time depends on it. */
+#pragma once
+
+struct cpus {
+	unsigned online; /* of the machine; at least 1 */
+	unsigned usable; /* at least 1; a part of a CPU counts as one */
+};
+
+/* Reads files of the kernel. cgroups: "/sys/fs/cgroup"; self:
+ * "/proc/self/cgroup"; tests have files of their own. */
+struct cpus cpus_find(const char *cgroups, const char *self);
