@@ -60,8 +60,9 @@ static const struct argp argp = {argument_rows, parse, NULL,
 	"configuration, USR1 reopens the log.",
 	NULL, NULL, NULL};
 
-/* Signals are blocked before anything else, so that an early HUP stays pending
- * until the loop runs. */
+/* Signals are blocked before anything else, so that an early one stays pending
+ * until the loop runs: a HUP would end supd, and as PID 1 it would not get a
+ * TERM, which the kernel drops while nothing handles or blocks it. */
 static void
 block_signals(void)
 {
@@ -96,8 +97,8 @@ main(int argc, char **argv)
 {
 	struct arguments a = {0};
 
-	refuse_wrong(argc, argv);
 	block_signals();
+	refuse_wrong(argc, argv);
 	inherited_keep();
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, &a);

@@ -12,23 +12,34 @@
 
 /* Time for a watcher to reap one of supd's own children. */
 #define AGAIN_S 0.02
+/* However many orphans end, requests are answered between so many of them. */
+#define TURN_MAX 64
+
+static void
+go_on_after(struct reaper *r, double wait_s)
+{
+	ev_timer_stop(r->loop, &r->again);
+	ev_timer_set(&r->again, wait_s, 0);
+	ev_timer_start(r->loop, &r->again);
+}
 
 static void
 reap_strangers(struct reaper *r)
 {
-	for (;;) {
+	for (unsigned i = 0; i < TURN_MAX; i++) {
 		siginfo_t info = {0};
 
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
 			!info.si_pid)
 			return;
 		if (r->is_own(r->user, info.si_pid)) {
-			ev_timer_again(r->loop, &r->again);
+			go_on_after(r, AGAIN_S);
 			return;
 		}
 		waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
 		log_debug("reaped an orphan, pid %d", info.si_pid);
 	}
+	go_on_after(r, 0);
 }
 
 static void
@@ -41,11 +52,8 @@ on_child(struct ev_loop *loop, ev_signal *signal, int events)
 static void
 on_again(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	struct reaper *r = container_of(timer, struct reaper, again);
-
-	(void)events;
-	ev_timer_stop(loop, timer);
-	reap_strangers(r);
+	(void)loop, (void)events;
+	reap_strangers(container_of(timer, struct reaper, again));
 }
 
 void
@@ -60,8 +68,7 @@ reaper_start(struct reaper *r, struct ev_loop *loop,
 	r->loop = loop;
 	r->is_own = is_own;
 	r->user = user;
-	ev_init(&r->again, on_again);
-	r->again.repeat = AGAIN_S;
+	ev_timer_init(&r->again, on_again, 0, 0);
 	ev_signal_init(&r->child, on_child, SIGCHLD);
 	ev_signal_start(loop, &r->child);
 	reap_strangers(r);

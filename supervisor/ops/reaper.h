@@ -11,7 +11,7 @@ struct reaper {
 	bool (*is_own)(const void *user, pid_t pid);
 	const void *user;
 	ev_signal child;
-	ev_timer again; /* retries after an own child was first */
+	ev_timer again; /* goes on after an own child, or in the next turn */
 };
 
 /* Does nothing unless supd is PID 1 or a subreaper. */
