@@ -64,14 +64,24 @@ read_owner(int fd)
 	return size > 0 ? (pid_t)strtol(pid, NULL, 10) : 0;
 }
 
+/* A pid of supd's own names the supd of another container, as all of them are
+ * PID 1 of theirs: whether that one is gone cannot be seen from here. */
 static bool
-is_gone(pid_t pid)
+is_elsewhere(pid_t pid)
 {
-	return pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
+	return pid == getpid();
+}
+
+static bool
+may_be_gone(pid_t pid)
+{
+	return is_elsewhere(pid) ||
+	       (pid > 0 && kill(pid, 0) < 0 && errno == ESRCH);
 }
 
 /* The lock of a supd that was killed while it started a child is held by that
- * child for some milliseconds, until the child executes its program or dies. */
+ * child for some milliseconds, until the child executes its program or dies. A
+ * container that ends holds it until its last process has ended. */
 #define LOCK_WAIT_MS 1000
 #define LOCK_PAUSE_MS 5
 
@@ -82,7 +92,7 @@ try_lock(int folder, int owner)
 	bool taken;
 
 	while (!(taken = flock(folder, LOCK_EX | LOCK_NB) == 0) &&
-		is_gone(read_owner(owner)) && clock_ms() < until)
+		may_be_gone(read_owner(owner)) && clock_ms() < until)
 		poll(NULL, 0, LOCK_PAUSE_MS);
 	return taken;
 }
@@ -104,8 +114,9 @@ lock_folder(const char *dir, int folder, int owner, struct error *err)
 	if (try_lock(folder, owner))
 		return write_owner(dir, owner, err);
 	pid = read_owner(owner);
-	if (!pid)
-		return error_set(err, "%s belongs to another supd", dir);
+	if (!pid || is_elsewhere(pid))
+		return error_set(err, "%s belongs to another supd%s", dir,
+			pid ? ", in another container" : "");
 	return error_set(
 		err, "%s belongs to another supd (pid %d)", dir, (int)pid);
 }
