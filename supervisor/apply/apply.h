@@ -20,6 +20,7 @@ enum apply_kind {
 struct apply_report {
 	enum outcome outcome;
 	const char *error; /* NULL, or why nothing was done */
+	const struct problems *problems;
 	uint32_t transactions, failed;
 	/* The plugins that were or would be changed. */
 	const char *const *plugin_ids;

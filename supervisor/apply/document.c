@@ -190,6 +190,7 @@ apply_report_of(const struct apply_pass *pass)
 	return (struct apply_report){
 		.outcome = apply_outcome(pass),
 		.error = is_refused(pass) ? pass->error.text : NULL,
+		.problems = &pass->problems,
 		.transactions = pass->receipt_count,
 		.failed = pass->failed,
 		.plugin_ids = pass->plugin_ids,

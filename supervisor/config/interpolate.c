@@ -103,6 +103,7 @@ put_content(struct replacing *r, const char *path)
 	char *bytes = source_read_bytes(
 		path, REFERENCE_FILE_BYTES_MAX, &length, &err);
 	if (!bytes) {
+		problems_note_unread(r->problems, path);
 		report(r, "'%s' %s", path, err.text);
 		return;
 	}

@@ -20,7 +20,20 @@ problems_finish(struct problems *p)
 		free(p->items[i].text);
 	}
 	free(p->items);
+	for (uint32_t i = 0; i < p->unread_count; i++)
+		free(p->unread[i]);
+	free(p->unread);
 	*p = (struct problems){0};
+}
+
+void
+problems_note_unread(struct problems *p, const char *path)
+{
+	if (p->unread_count == PROBLEMS_MAX)
+		return;
+	p->unread = memory_resize(
+		p->unread, (p->unread_count + 1) * sizeof(*p->unread));
+	p->unread[p->unread_count++] = memory_copy_text(path);
 }
 
 /* Formats a printable text of bounded length, which the caller frees. */

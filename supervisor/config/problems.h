@@ -21,6 +21,10 @@ struct problems {
 	struct problem *items;
 	uint32_t count;
 	uint32_t errors, warnings; /* also those beyond PROBLEMS_MAX */
+	/* Files that a reference names and that could not be read, at most
+	 * PROBLEMS_MAX; each is an error, too. */
+	char **unread;
+	uint32_t unread_count;
 };
 
 void problems_finish(struct problems *p);
@@ -31,6 +35,7 @@ void problems_warn(struct problems *p, const char *file, uint32_t line,
 	uint32_t column, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
+void problems_note_unread(struct problems *p, const char *path);
 /* Sorts by file, in the order of their first problems, then by position. */
 void problems_sort(struct problems *p);
 /* Marks the last problem as that of an unknown key. */
