@@ -49,18 +49,25 @@
  *
  * watch: stdout is a socket, on which supd sends orders, each a line of JSON:
  *   {"watch":KEY,"roots":[PATH...],"include":[GLOB...],"ignore":[GLOB...],
- *    "debounce":MS}            watches files or folders from now on; in place
- *                              of what that key had
+ *    "debounce":MS,"made":[PATH...],"absent":[PATH...]}
+ *                              watches files or folders from now on; in place
+ *                              of what that key had. made, for one that is
+ *                              built: what its build makes in any case.
+ *                              absent: if one of these can be read, it changed
  *   {"forget":KEY}
- *   {"adopt":KEY}              what is there now is not reported
+ *   {"build":KEY}              nothing is reported from now on
+ *   {"built":KEY}              but a change of what it is built from
  * and reads reports:
  *   {"mode":KEY,"how":"inotify"|"sweep","why":TEXT}
  *   {"pending":KEY}            something happened; then, after the debounce,
- *   {"changed":KEY,"file":PATH or null,"count":N,"missing":BOOL}
+ *   {"changed":KEY,"file":PATH or null,"count":N,"missing":BOOL,
+ *    "build":BOOL,"at":MS}
  *   {"calm":KEY}               or that: everything looks as before
- *   {"adopted":KEY}
+ *   {"built":KEY}              what may follow comes after it
  * PATH is relative to the first root if it is below it. "missing": the first
- * root does not exist. */
+ * root does not exist. "build": it changed while the build ran. "at": when the
+ * file changed, by its times; 0: it is gone. A mode "inotify" with "why": there
+ * are files that it does not look at. */
 #pragma once
 
 #define LAUNCH_HOST "host"

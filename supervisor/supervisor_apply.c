@@ -6,6 +6,7 @@
 #include "supervisor/channel/channel.h"
 #include "supervisor/ops/notify.h"
 #include "supervisor/supervisor_parts.h"
+#include "supervisor/watch/watch.h"
 
 void
 supervisor_log_problems(const struct problems *problems)
@@ -115,6 +116,9 @@ hup_done(struct apply_request *r, const struct apply_report *report)
 	struct supervisor *s = container_of(r, struct supervisor, hup);
 
 	s->hup_is_asked = false;
+	if (!s->stopping)
+		watch_note_absent(s->gateway.watch, report->problems->unread,
+			report->problems->unread_count);
 	report_reload(s, notify_ready);
 	ask_if_due(s);
 }

@@ -22,14 +22,19 @@ texts(const struct text_list *list, const char *const *defaults)
 	return array;
 }
 
+/* more: further keys of it; taken, may be NULL. */
 static char *
 line_of(const struct watch *w, const char *key, json_t *roots, json_t *include,
-	json_t *ignore)
+	json_t *ignore, json_t *more)
 {
 	json_t *order = json_pack("{s:s, s:o, s:o, s:o, s:I}", "watch", key,
 		"roots", roots, "include", include, "ignore", ignore,
 		"debounce", (json_int_t)w->gateway->config->reload.debounce_ms);
-	char *text = order ? json_dumps(order, JSON_COMPACT) : NULL, *line;
+	char *text, *line;
+
+	json_object_update(order, more);
+	json_decref(more);
+	text = order ? json_dumps(order, JSON_COMPACT) : NULL;
 
 	json_decref(order);
 	if (!text)
@@ -48,6 +53,23 @@ order_manifest(const struct plugin *p)
 	const struct manifest *m = w ? w->manifest : p->before_start;
 
 	return m ? &m->watch : NULL;
+}
+
+/* What a build makes in any case: that which is run. NULL: it is not built. */
+static json_t *
+made_of(const struct worker *serving)
+{
+	const struct manifest *m = serving ? serving->manifest : NULL;
+	json_t *made;
+
+	if (!m || !m->watch.run.count)
+		return NULL;
+	made = json_array();
+	if (m->run)
+		json_array_append_new(made, json_string(m->run));
+	for (uint32_t i = 0; i < m->exec.count; i++)
+		json_array_append_new(made, json_string(m->exec.items[i]));
+	return json_pack("{s:o}", "made", made);
 }
 
 char *
@@ -84,7 +106,8 @@ order_of_plugin(const struct watch *w, const struct plugin *p)
 		json_array_append_new(ignore, json_string(path));
 		free(path);
 	}
-	return line_of(w, p->id, roots, texts(&m->include, all), ignore);
+	return line_of(w, p->id, roots, texts(&m->include, all), ignore,
+		made_of(serving));
 }
 
 /* ---- the configuration ---- */
@@ -145,6 +168,8 @@ order_of_config(const struct watch *w)
 	const struct config *config = w->gateway->config;
 	json_t *roots = json_array();
 	char *beside = path_beside(w->gateway->config_file, "conf.d");
+	const json_t *path;
+	size_t k;
 
 	add_file(roots, w->gateway->config_file);
 	add_file(roots, beside);
@@ -156,6 +181,11 @@ order_of_config(const struct watch *w)
 			add_references(roots, p->env_shown.items[j]);
 		add_settings(roots, p->settings_shown);
 	}
+	json_array_foreach(w->absent, k, path) add_once(
+		roots, json_string_value(path), json_string_length(path));
 	return line_of(w, WATCH_CONFIG_KEY, roots, json_pack("[s]", "*.yaml"),
-		json_pack("[s]", ".*"));
+		json_pack("[s]", ".*"),
+		json_array_size(w->absent)
+			? json_pack("{s:O}", "absent", w->absent)
+			: NULL);
 }

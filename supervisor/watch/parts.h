@@ -1,6 +1,7 @@
 /* parts: the inside of the room, for its own files: watch (what is watched),
- * order (how the child is told), process (the child), round (from a change to
- * the verdict), build (the program that runs before a reload), view. */
+ * order (how the child is told), process (the child), report (what it says),
+ * round (from a change to the verdict), loop (changes that reloads cause),
+ * build (the program that runs before a reload), view. */
 #pragma once
 
 #include "proto/util/buffer.h"
@@ -24,9 +25,13 @@
 #define WATCH_REAP_MS 1000
 #define WATCH_SURVEY_MS 60000
 #define WATCH_OUTPUT_MAX (16 * 1024) /* of a build: the last of it are kept */
-/* Rounds in a row without a new change from outside: a build that changes what
- * it is built from would run for ever. */
-#define WATCH_ROUNDS_MAX 2
+/* See loop.c. Reloads that cause each other, before the next ones wait; those
+ * that wait, before no more follow; and in a row, of changes that may be
+ * somebody's. */
+#define WATCH_CAUSED_MAX 5
+#define WATCH_SLOWED_MAX 3
+#define WATCH_LATE_MAX 60
+#define WATCH_SLOW_DEBOUNCES 20 /* the first wait; each is twice as long */
 
 #define WATCH_CONFIG_KEY "/" /* no id of a plugin */
 
@@ -34,7 +39,7 @@ enum watch_step {
 	WATCH_IDLE,
 	WATCH_QUEUED, /* another build runs */
 	WATCH_BUILDING,
-	WATCH_ADOPTING, /* what the build made is no change */
+	WATCH_ADOPTING, /* the child looks what the build made */
 	WATCH_COMPARING,
 	WATCH_RELOADING,
 	WATCH_AWAITING, /* another transaction of the plugin */
@@ -45,6 +50,21 @@ struct watch_build {
 	struct wheel_timer deadline;
 	struct buffer said;
 	bool is_late;
+	bool is_good;
+};
+
+struct watch_loop {
+	/* The wall clock of the last reload, in ms; until is 0 while it is in
+	 * progress. */
+	uint64_t from_ms, until_ms;
+	uint64_t ended_ms; /* the same, monotonic */
+	/* Of the last change: the reloads or builds that caused each other
+	 * until it came; 0: it is somebody's. */
+	unsigned depth;
+	unsigned late;	  /* changes in a row right after a reload */
+	bool is_followed; /* by any of these, since the last round began */
+	bool is_told, is_stopped, is_looping;
+	struct wheel_timer resume;
 };
 
 /* One plugin that is watched, or the configuration. */
@@ -62,7 +82,8 @@ struct watched {
 	uint64_t changed_ms;  /* its wall clock; 0: there was none */
 	enum watch_step step; /* of the round; the configuration has none */
 	bool is_again;	      /* another change came meanwhile */
-	unsigned rounds;      /* in a row */
+	uint64_t pending_ms;  /* when is_pending began, monotonic */
+	struct watch_loop loop;
 	struct watch_build build;
 	struct survey *survey;
 	struct reload_watcher reload;
@@ -87,6 +108,9 @@ struct watch {
 	uint64_t spawned_ms;	  /* the child */
 	bool has_restarted;	  /* what happened meanwhile is not known */
 	struct watched *building; /* one build at a time, or NULL */
+	/* Files that the configuration refers to and that could not be read
+	 * when it was refused; an array of paths. */
+	json_t *absent;
 };
 
 /* ---- watch.c ---- */
@@ -110,6 +134,24 @@ void process_send(struct watch *w, const char *line);
 void process_order(struct watch *w, const char *verb, const char *key);
 void process_stop(struct watch *w);
 
+/* ---- report.c ---- */
+/* A line of the child. */
+void report_read(struct watch *w, const char *text, size_t length);
+
+/* ---- loop.c ---- */
+struct watch_change {
+	bool is_of_build;
+	uint64_t at_ms; /* wall clock; 0: not known */
+};
+
+void loop_init(struct watched *d);
+void loop_finish(struct watched *d);
+void loop_reload_begins(struct watched *d);
+void loop_reload_ends(struct watched *d);
+/* Whether a round may begin for the change. If not, one begins later, or it is
+ * reported that none does. */
+bool loop_allows(struct watched *d, const struct watch_change *c);
+
 /* ---- round.c ---- */
 /* Files of the plugin have changed. */
 void round_begin(struct watched *d);
@@ -117,6 +159,7 @@ void round_begin(struct watched *d);
 void round_retry(struct watched *d);
 void round_adopted(struct watched *d);
 void round_built(struct watched *d, bool is_good);
+bool round_builds(const struct watched *d);
 /* Begins a build that waits for its turn, if there is one. */
 void round_build_next(struct watch *w);
 void round_abandon(struct watched *d);

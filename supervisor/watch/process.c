@@ -1,7 +1,6 @@
-/* process: the child that watches, and what it reports. It is started with the
- * first thing to watch, and again if it ends, with growing pauses; then all
- * that is watched counts as changed, because nobody knows what happened in
- * between. */
+/* process: the child that watches. It is started with the first thing to watch,
+ * and again if it ends, with growing pauses; then all that is watched counts as
+ * changed, because nobody knows what happened in between. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,102 +13,9 @@
 #include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/text.h"
-#include "supervisor/gateway/news.h"
 #include "supervisor/watch/parts.h"
 
 #define READ_BYTES (64 * 1024) /* a turn */
-
-/* ---- reports ---- */
-
-static void
-note_mode(struct watched *d, const json_t *line)
-{
-	const char *how = json_string_value(json_object_get(line, "how"));
-	const char *why = json_string_value(json_object_get(line, "why"));
-	struct plugin *p = watched_plugin(d);
-	bool was_swept = !strcmp(d->how, "sweep");
-
-	text_format(d->how, sizeof(d->how), "%s", how ? how : "");
-	text_format(d->why, sizeof(d->why), "%s", why ? why : "");
-	if (!why || was_swept)
-		return;
-	log_warn("%s: files are looked at every two seconds or more, because "
-		 "%s",
-		p ? p->id : "configuration", d->why);
-	if (p)
-		news_plugin(
-			p, "watch.swept", json_pack("{s:s}", "why", d->why));
-}
-
-static void
-note_missing(struct watched *d, bool is_missing)
-{
-	struct plugin *p = watched_plugin(d);
-
-	if (is_missing && !d->is_missing && p) {
-		log_warn("%s: the package is missing: %s; its last version "
-			 "goes on",
-			p->id, p->source ? p->source : "");
-		news_plugin(p, "watch.missing",
-			json_pack("{s:s?}", "source", p->source));
-	}
-	d->is_missing = is_missing;
-}
-
-static void
-note_changed(struct watched *d, const json_t *line)
-{
-	const char *file = json_string_value(json_object_get(line, "file"));
-
-	d->is_pending = false;
-	text_format(d->file, sizeof(d->file), "%s", file ? file : "");
-	d->changed_ms = clock_wall_ms();
-	note_missing(d, json_is_true(json_object_get(line, "missing")));
-	if (d == d->watch->config) {
-		log_info("configuration: %s changed",
-			d->file[0] ? d->file : "a file");
-		d->watch->options.on_config(d->watch->options.user);
-	} else if (!d->is_missing) {
-		round_begin(d);
-	}
-}
-
-/* With what was pending. */
-static void
-note_adopted(struct watched *d)
-{
-	d->is_pending = false;
-	round_adopted(d);
-}
-
-static void
-read_line(struct watch *w, const char *text, size_t length)
-{
-	json_t *line = json_loadb(text, length, 0, NULL);
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(line, key, value)
-	{
-		const char *of = json_string_value(value);
-		struct watched *d = of ? watch_find(w, of) : NULL;
-
-		if (!d)
-			break; /* it is not watched any more */
-		if (!strcmp(key, "mode"))
-			note_mode(d, line);
-		else if (!strcmp(key, "pending"))
-			d->is_pending = true;
-		else if (!strcmp(key, "calm"))
-			d->is_pending = false;
-		else if (!strcmp(key, "changed"))
-			note_changed(d, line);
-		else if (!strcmp(key, "adopted"))
-			note_adopted(d);
-		break; /* the first key says what it is */
-	}
-	json_decref(line);
-}
 
 /* ---- the socket ---- */
 
@@ -147,7 +53,7 @@ on_readable(struct ev_loop *loop, ev_io *io, int events)
 		const char *at = (const char *)buffer_bytes(&w->in);
 		size_t length = (size_t)(end - at);
 
-		read_line(w, at, length);
+		report_read(w, at, length);
 		buffer_consume(&w->in, length + 1);
 	}
 	if (buffer_length(&w->in) <= WATCH_LINE_MAX)

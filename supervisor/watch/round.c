@@ -14,10 +14,8 @@ static void
 go_on(struct watched *d)
 {
 	d->step = WATCH_IDLE;
-	if (!d->is_again) {
-		d->rounds = 0;
+	if (!d->is_again)
 		return;
-	}
 	d->is_again = false;
 	round_begin(d);
 }
@@ -31,6 +29,7 @@ on_verdict(struct reload_watcher *watcher, struct receipt *receipt)
 
 	(void)receipt; /* reported to everybody as reload.verdict */
 	reload_unwatch(watcher);
+	loop_reload_ends(d);
 	go_on(d);
 }
 
@@ -57,9 +56,12 @@ reload(struct watched *d, struct plugin *p)
 	list_init(&d->reload.node);
 	d->reload.on_verdict = on_verdict;
 	d->step = WATCH_RELOADING;
+	loop_reload_begins(d);
 	refusal = reload_begin(p->gateway, p, &options, &d->reload, NULL, &err);
 	if (refusal == RELOAD_ACCEPTED)
 		cause_note(p, cause_of_file(d->file));
+	else
+		loop_reload_ends(d);
 	if (refusal == RELOAD_BUSY) {
 		d->step = WATCH_AWAITING;
 	} else if (refusal != RELOAD_ACCEPTED) {
@@ -149,8 +151,12 @@ compare(struct watched *d)
 void
 round_adopted(struct watched *d)
 {
-	if (d->step == WATCH_ADOPTING)
+	if (d->step != WATCH_ADOPTING)
+		return;
+	if (d->build.is_good)
 		compare(d);
+	else
+		go_on(d);
 }
 
 /* Plugins may share what they are built in, so there is one build at a time. */
@@ -161,14 +167,14 @@ build(struct watched *d, struct plugin *p, const struct manifest_watch *m)
 	struct error err;
 
 	d->step = WATCH_QUEUED;
-	if (w->building) {
-		d->rounds--; /* this one has not begun */
+	if (w->building)
 		return;
-	}
 	d->step = WATCH_BUILDING;
 	w->building = d;
+	process_order(w, "build", d->key);
 	if (build_begin(d, p, m, &err) == 0)
 		return;
+	process_order(w, "built", d->key);
 	w->building = NULL;
 	log_error("%s: cannot build: %s", p->id, err.text);
 	go_on(d);
@@ -194,38 +200,49 @@ void
 round_built(struct watched *d, bool is_good)
 {
 	d->watch->building = NULL;
-	if (!is_good) {
-		go_on(d);
-	} else {
-		d->step = WATCH_ADOPTING;
-		if (d->watch->fd < 0)
-			round_adopted(d);
-		else
-			process_order(d->watch, "adopt", d->key);
-	}
+	d->build.is_good = is_good;
+	d->step = WATCH_ADOPTING;
+	if (d->watch->fd < 0)
+		round_adopted(d);
+	else
+		process_order(d->watch, "built", d->key);
 	round_build_next(d->watch);
 }
 
 /* ---- a round ---- */
 
+static const struct manifest_watch *
+manifest_of(const struct watched *d)
+{
+	const struct plugin *p = watched_plugin(d);
+
+	return p ? order_manifest(p) : NULL;
+}
+
+bool
+round_builds(const struct watched *d)
+{
+	const struct manifest_watch *m = manifest_of(d);
+
+	return m && m->run.count;
+}
+
 void
 round_begin(struct watched *d)
 {
 	struct plugin *p = watched_plugin(d);
-	const struct manifest_watch *m = p ? order_manifest(p) : NULL;
-	bool builds = m && m->run.count;
 
 	if (!p || p->stopped || !p->source)
 		return;
 	if (d->step == WATCH_AWAITING || d->step == WATCH_QUEUED)
 		return;
 	if (d->step != WATCH_IDLE) {
-		d->is_again = !builds || d->rounds < WATCH_ROUNDS_MAX;
+		d->is_again = true;
 		return;
 	}
-	d->rounds++;
-	if (builds)
-		build(d, p, m);
+	d->loop.is_followed = false;
+	if (round_builds(d))
+		build(d, p, manifest_of(d));
 	else
 		compare(d);
 }

@@ -16,10 +16,14 @@ state_of(const struct watched *d)
 		[WATCH_RELOADING] = "reloading",
 		[WATCH_AWAITING] = "waiting for another transaction"};
 
-	if (d->is_missing && d->step == WATCH_IDLE)
+	if (d->step != WATCH_IDLE)
+		return texts[d->step];
+	if (d->is_missing)
 		return "source missing";
-	if (d->is_pending && d->step == WATCH_IDLE)
+	if (d->is_pending || wheel_timer_is_set(&d->loop.resume))
 		return "pending";
+	if (d->loop.is_stopped)
+		return "not reloaded: it changes with each reload";
 	return texts[d->step];
 }
 
@@ -29,8 +33,9 @@ put_watched(json_t *view, const struct watched *d)
 	char at[TIME_TEXT_BYTES];
 
 	json_object_set_new(view, "state", json_string(state_of(d)));
-	json_object_set_new(
-		view, "pending", json_boolean(d->is_pending || d->is_again));
+	json_object_set_new(view, "pending",
+		json_boolean(d->is_pending || d->is_again ||
+			     wheel_timer_is_set(&d->loop.resume)));
 	json_object_set_new(
 		view, "mode", d->how[0] ? json_string(d->how) : json_null());
 	json_object_set_new(

@@ -4,6 +4,7 @@
 
 #include "proto/util/log.h"
 #include "proto/util/memory.h"
+#include "proto/util/paths.h"
 #include "supervisor/gateway/keep.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/watch/parts.h"
@@ -54,6 +55,7 @@ add(struct watch *w, const char *key)
 	list_init(&d->build.child.node);
 	list_init(&d->reload.node);
 	wheel_timer_init(&d->build.deadline, NULL);
+	loop_init(d);
 	buffer_init(&d->build.said);
 	list_append(&w->all, &d->node);
 	map_set(&w->by_key, key, strlen(key), d);
@@ -66,6 +68,7 @@ drop(struct watched *d)
 	struct watch *w = d->watch;
 
 	round_abandon(d);
+	loop_finish(d);
 	process_order(w, "forget", d->key);
 	if (w->config == d)
 		w->config = NULL;
@@ -147,6 +150,26 @@ watch_refresh(struct watch *w)
 		process_need(w);
 }
 
+void
+watch_note_absent(struct watch *w, char *const *files, uint32_t count)
+{
+	json_t *absent = json_array();
+
+	for (uint32_t i = 0; i < count; i++) {
+		char *path = paths_absolute(files[i]);
+
+		json_array_append_new(absent, json_string(path ? path : ""));
+		free(path);
+	}
+	if (json_equal(absent, w->absent)) {
+		json_decref(absent);
+		return;
+	}
+	json_decref(w->absent);
+	w->absent = absent;
+	watch_refresh(w);
+}
+
 /* ---- decisions ---- */
 
 int
@@ -224,6 +247,7 @@ watch_destroy(struct watch *w)
 		drop(container_of(node, struct watched, node));
 	process_stop(w);
 	map_finish(&w->by_key);
+	json_decref(w->absent);
 	buffer_finish(&w->in);
 	buffer_finish(&w->out);
 	w->gateway->watch = NULL;

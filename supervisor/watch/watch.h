@@ -2,7 +2,7 @@
  * that changes. A `sup-worker watch` child watches the files, so the loop waits
  * for no disk; it is started with the first thing to watch. What happens is
  * reported as events: watch.on, watch.off, watch.changed, watch.built,
- * watch.build_failed, watch.missing and watch.swept. */
+ * watch.build_failed, watch.missing, watch.swept and watch.looping. */
 #pragma once
 
 #include <jansson.h>
@@ -25,6 +25,10 @@ void watch_create(struct gateway *g, const struct watch_options *options);
 void watch_destroy(struct watch *w); /* NULL is fine */
 /* Another configuration is in force, or plugins have come. */
 void watch_refresh(struct watch *w);
+/* Files of `${file:}` that the configuration on disk refers to and that could
+ * not be read when it was refused. When one of them can be, that is a change of
+ * the configuration. */
+void watch_note_absent(struct watch *w, char *const *files, uint32_t count);
 
 /* NULL, or the sentence why nothing is watched, with the switch that says so.
  */

@@ -82,3 +82,21 @@ Test(watch_glob, a_hostile_pattern_costs_no_more_than_its_length, .timeout = 60)
 	strcat(path, "c");
 	cr_expect_not(glob_matches(pattern, path));
 }
+
+/* The same for what a segment may hold. */
+Test(watch_glob, nor_does_a_hostile_segment, .timeout = 60)
+{
+	static const char *const parts[] = {
+		"*a", "*?", "?*", "*[a]", "*[!b]", "*[ab]a", "**"};
+	char pattern[512], path[256];
+
+	memset(path, 'a', 255);
+	path[255] = '\0';
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		pattern[0] = '\0';
+		while (strlen(pattern) + strlen(parts[i]) < 250)
+			strcat(pattern, parts[i]);
+		strcat(pattern, "b");
+		cr_expect_not(glob_matches(pattern, path), "%s", parts[i]);
+	}
+}

@@ -161,6 +161,8 @@ print_event(const json_t *event)
 	else if (!strcmp(name, "watch.swept"))
 		print_line(id, "looked at every two seconds, because ",
 			supctl_text(data, "why"), "");
+	else if (!strcmp(name, "watch.looping"))
+		print_line(id, "", supctl_text(data, "text"), "");
 	else if (!strcmp(name, "watch.on") || !strcmp(name, "watch.off"))
 		printf("%s: watch %s\n", id, name + strlen("watch."));
 	else if (!strcmp(name, "config.applied"))

@@ -281,9 +281,12 @@ notify_want_path(struct notify *n, struct notify_owner *o, const char *path)
 void
 notify_end(struct notify *n, struct notify_owner *o)
 {
-	list_for_each_safe (node, &o->wants) {
+	/* From the last one, as the folders of a tree were added in order. */
+	for (struct list *node = o->wants.previous, *next; node != &o->wants;
+		node = next) {
 		struct want *w = container_of(node, struct want, of_owner);
 
+		next = node->previous;
 		if (w->round != o->round)
 			drop(n, w);
 	}

@@ -104,7 +104,11 @@ walk_folder(struct taking *t)
 
 	if (t->visitor)
 		t->visitor->on_folder(t->visitor->user, t->path);
-	folder = t->depth < SNAPSHOT_DEPTH_MAX ? opendir(t->path) : NULL;
+	if (t->depth == SNAPSHOT_DEPTH_MAX) {
+		t->snapshot->is_deep = true;
+		return;
+	}
+	folder = opendir(t->path);
 	if (!folder)
 		return;
 	t->depth++;
@@ -244,26 +248,52 @@ snapshot_sum(const struct snapshot *s)
 	return sum;
 }
 
-size_t
-snapshot_compare(const struct snapshot *before, const struct snapshot *now,
-	const char **path_out)
+void
+snapshot_each_difference(const struct snapshot *before,
+	const struct snapshot *now,
+	void (*on_difference)(void *user, const char *path, bool is_new),
+	void *user)
 {
-	size_t i = 0, j = 0, differ = 0;
+	size_t i = 0, j = 0;
 
-	*path_out = NULL;
 	while (i < before->count || j < now->count) {
 		int order = i == before->count ? 1
 			    : j == now->count  ? -1
 					       : strcmp(path_at(before, i),
 							 path_at(now, j));
 
-		if (order || before->entries[i].look != now->entries[j].look) {
-			*path_out = order < 0 ? path_at(before, i)
-					      : path_at(now, j);
-			differ++;
-		}
+		if (order || before->entries[i].look != now->entries[j].look)
+			on_difference(user,
+				order < 0 ? path_at(before, i)
+					  : path_at(now, j),
+				order > 0);
 		i += order <= 0;
 		j += order >= 0;
 	}
-	return differ;
+}
+
+struct count {
+	size_t count;
+	const char *last;
+};
+
+static void
+count_difference(void *user, const char *path, bool is_new)
+{
+	struct count *c = user;
+
+	(void)is_new;
+	c->count++;
+	c->last = path;
+}
+
+size_t
+snapshot_compare(const struct snapshot *before, const struct snapshot *now,
+	const char **path_out)
+{
+	struct count c = {0};
+
+	snapshot_each_difference(before, now, count_difference, &c);
+	*path_out = c.last;
+	return c.count;
 }

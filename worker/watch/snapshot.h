@@ -23,7 +23,8 @@ struct snapshot {
 	struct snapshot_entry *entries; /* in the order of strcmp() */
 	size_t count, capacity;
 	bool is_missing; /* the first root does not exist */
-	bool is_cut;	 /* there is more than it may have */
+	bool is_cut;	 /* there are more entries than it may have */
+	bool is_deep;	 /* there are folders that are too deep */
 };
 
 /* Called for each folder, before it is read, and for each symbolic link; path
@@ -45,3 +46,8 @@ uint64_t snapshot_sum(const struct snapshot *s);
  * (valid as long as both snapshots are), or NULL. */
 size_t snapshot_compare(const struct snapshot *before,
 	const struct snapshot *now, const char **path_out);
+/* Calls for each that differs; is_new: it is not in `before`. */
+void snapshot_each_difference(const struct snapshot *before,
+	const struct snapshot *now,
+	void (*on_difference)(void *user, const char *path, bool is_new),
+	void *user);

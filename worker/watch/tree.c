@@ -1,167 +1,32 @@
 /* tree: see the header. */
 #include "worker/watch/tree.h"
 
-#include <errno.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
+#include <unistd.h>
 
 #include "proto/util/memory.h"
-
-#ifndef SMB2_SUPER_MAGIC /* since Linux 5.17 */
-#define SMB2_SUPER_MAGIC 0xfe534d42
-#endif
-#define CIFS_MAGIC 0xff534d42
-#ifndef FUSE_SUPER_MAGIC
-#define FUSE_SUPER_MAGIC 0x65735546 /* virtiofs too */
-#endif
-#ifndef CEPH_SUPER_MAGIC
-#define CEPH_SUPER_MAGIC 0x00c36400
-#endif
-
-/* ---- how it is watched ---- */
-
-/* File systems where others change files without the kernel here noticing, as
- * they are elsewhere; see inotify(7), "Limitations". */
-static const char *
-remote_name(const char *path)
-{
-	static const struct {
-		unsigned long magic;
-		const char *name;
-	} rows[] = {
-		{NFS_SUPER_MAGIC, "the folder is on NFS"},
-		{V9FS_MAGIC, "the folder is on 9p"},
-		{CIFS_MAGIC, "the folder is on CIFS"},
-		{SMB2_SUPER_MAGIC, "the folder is on SMB"},
-		{SMB_SUPER_MAGIC, "the folder is on SMB"},
-		{FUSE_SUPER_MAGIC, "the folder is on FUSE or virtiofs"},
-		{CEPH_SUPER_MAGIC, "the folder is on Ceph"},
-		{AFS_SUPER_MAGIC, "the folder is on AFS"},
-		{OVERLAYFS_SUPER_MAGIC, "the folder is on overlayfs"},
-	};
-	struct statfs fs;
-
-	if (statfs(path, &fs) < 0)
-		return NULL;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if ((unsigned long)(unsigned)fs.f_type == rows[i].magic)
-			return rows[i].name;
-	return NULL;
-}
-
-static void
-set_mode(struct watch_tree *t, const char *why)
-{
-	bool was_same = t->swept_why == why;
-
-	t->swept_why = why;
-	if (why && t->host->notify)
-		notify_leave(t->host->notify, &t->owner);
-	if (!was_same)
-		t->host->on_mode(t);
-}
-
-static const char *
-why_not(int error)
-{
-	return error == ENOSPC ? "no inotify watches are left "
-				 "(fs.inotify.max_user_watches)"
-			       : "inotify does not work here";
-}
-
-/* One round of wants, with a snapshot between its beginning and its end. */
-struct looking {
-	struct watch_tree *tree;
-	const char *failed; /* why, or NULL */
-};
-
-static void
-on_folder(void *user, const char *path)
-{
-	struct looking *l = user;
-
-	if (!l->failed && notify_want(l->tree->host->notify, &l->tree->owner,
-				  path, NULL) < 0)
-		l->failed = why_not(errno);
-}
-
-static void
-on_link(void *user, const char *path)
-{
-	struct looking *l = user;
-
-	if (!l->failed && notify_want_path(l->tree->host->notify,
-				  &l->tree->owner, path) < 0)
-		l->failed = why_not(errno);
-}
-
-static struct globs
-globs_of(const struct watch_tree *t)
-{
-	return (struct globs){.include = json_object_get(t->order, "include"),
-		.ignore = json_object_get(t->order, "ignore")};
-}
-
-static void
-want_roots(struct looking *l)
-{
-	const json_t *roots = json_object_get(l->tree->order, "roots");
-
-	for (size_t i = 0; i < json_array_size(roots); i++)
-		on_link(l, json_string_value(json_array_get(roots, i)));
-}
-
-/* Folders are wanted before they are read, so that nothing falls between. */
-static void
-take(struct watch_tree *t, struct snapshot *out)
-{
-	const struct globs globs = globs_of(t);
-	struct looking l = {.tree = t};
-	const struct snapshot_visitor visitor = {
-		.on_folder = on_folder, .on_link = on_link, .user = &l};
-
-	if (t->swept_why) {
-		snapshot_take(
-			out, json_object_get(t->order, "roots"), &globs, NULL);
-		return;
-	}
-	notify_begin(&t->owner);
-	want_roots(&l);
-	snapshot_take(
-		out, json_object_get(t->order, "roots"), &globs, &visitor);
-	notify_end(t->host->notify, &t->owner);
-	if (l.failed)
-		set_mode(t, l.failed);
-}
-
-static const char *
-first_mode(const struct watch_tree *t)
-{
-	const json_t *roots = json_object_get(t->order, "roots");
-
-	if (!t->host->notify)
-		return "there are no inotify instances left "
-		       "(fs.inotify.max_user_instances)";
-	for (size_t i = 0; i < json_array_size(roots); i++) {
-		const char *why = remote_name(
-			json_string_value(json_array_get(roots, i)));
-
-		if (why)
-			return why;
-	}
-	return NULL;
-}
+#include "worker/watch/tree_parts.h"
 
 /* ---- changes ---- */
+
+static double
+pause_of(const struct watch_tree *t)
+{
+	double least = t->took_s * TREE_SHARE;
+
+	return t->debounce_s > least ? t->debounce_s : least;
+}
 
 static void
 wait_until_quiet(struct watch_tree *t)
 {
-	double left = t->pending_since + TREE_PATIENCE * t->debounce_s -
-		      ev_now(t->host->loop);
-	double wait = left < t->debounce_s ? left : t->debounce_s;
+	double pause = pause_of(t), left;
+	double wait;
+
+	ev_now_update(t->host->loop);
+	left = t->pending_since + TREE_PATIENCE * pause - ev_now(t->host->loop);
+	wait = left < pause ? left : pause;
 
 	ev_timer_stop(t->host->loop, &t->quiet);
 	ev_timer_set(&t->quiet, wait > 0 ? wait : 0, 0);
@@ -171,6 +36,8 @@ wait_until_quiet(struct watch_tree *t)
 void
 watch_tree_suspect(struct watch_tree *t)
 {
+	if (t->is_building)
+		return; /* its end looks at everything */
 	t->is_doubted = false;
 	if (!t->is_pending) {
 		t->is_pending = true;
@@ -185,42 +52,68 @@ static void
 on_change(struct notify_owner *o, const char *name, bool is_content)
 {
 	struct watch_tree *t = container_of(o, struct watch_tree, owner);
-	const struct globs globs = globs_of(t);
+	const struct globs globs = tree_globs(t);
 
 	/* A new name may be a link, or be renamed to one that counts. */
 	if (!is_content || !globs_ignore_name(&globs, name))
 		watch_tree_suspect(t);
 }
 
+/* What is there now is known. */
+static void
+know(struct watch_tree *t, struct snapshot *now)
+{
+	bool was_whole = !t->known.is_cut && !t->known.is_deep;
+
+	snapshot_finish(&t->known);
+	t->known = *now;
+	if (was_whole && (now->is_cut || now->is_deep))
+		t->host->on_mode(t);
+}
+
+static void
+note_source(void *user, const char *path, bool is_new)
+{
+	struct watch_tree *t = user;
+
+	(void)is_new;
+	if (json_object_get(t->order, "made"))
+		origin_note_source(&t->origin, path);
+}
+
 static void
 settle(struct watch_tree *t, struct snapshot *now)
 {
-	const char *file;
-	struct snapshot before = t->known;
-	size_t count = snapshot_compare(&before, now, &file);
+	char *owed = t->owed, *file;
+	const char *path;
+	size_t count = snapshot_compare(&t->known, now, &path);
 
+	file = memory_copy_text(path ? path : owed ? owed : "");
+	snapshot_each_difference(&t->known, now, note_source, t);
+	know(t, now);
 	t->is_pending = t->is_doubted = false;
-	t->known = *now;
-	if (count || t->is_owed)
-		t->host->on_changed(t, file, count);
+	t->owed = NULL;
+	if (count || owed)
+		t->host->on_changed(t, *file ? file : NULL, count,
+			!count && t->is_of_build);
 	else
 		t->host->on_calm(t);
-	t->is_owed = false;
-	snapshot_finish(&before);
+	free(file);
+	free(owed);
 }
 
 static void
 on_quiet(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct watch_tree *t = container_of(timer, struct watch_tree, quiet);
-	bool is_overdue = ev_now(loop) - t->pending_since >=
-			  TREE_PATIENCE * t->debounce_s;
+	bool is_overdue =
+		ev_now(loop) - t->pending_since >= TREE_PATIENCE * pause_of(t);
 	struct snapshot now;
 	uint64_t sum;
 
 	if (t->is_doubted)
-		set_mode(t, "inotify did not report a change");
-	take(t, &now);
+		tree_set_mode(t, "inotify did not report a change", false);
+	tree_take(t, &now);
 	sum = snapshot_sum(&now);
 	/* Who is swept hears of no further change, so it looks twice. */
 	if (t->swept_why && sum != t->seen_sum && t->seen_sum && !is_overdue) {
@@ -246,9 +139,9 @@ watch_tree_look(struct watch_tree *t)
 	struct snapshot now;
 	const char *file;
 
-	if (t->is_pending)
+	if (t->is_pending || t->is_building)
 		return;
-	take(t, &now);
+	tree_take(t, &now);
 	/* What inotify has to say about it comes first. */
 	if (!t->swept_why)
 		hear_all(t);
@@ -261,22 +154,59 @@ watch_tree_look(struct watch_tree *t)
 	snapshot_finish(&now);
 }
 
+/* ---- builds ---- */
+
+static void
+set_owed(struct watch_tree *t, const char *file)
+{
+	free(t->owed);
+	t->owed = memory_copy_text(file);
+}
+
 void
-watch_tree_adopt(struct watch_tree *t)
+watch_tree_build(struct watch_tree *t)
 {
 	struct snapshot now;
 
-	take(t, &now);
-	snapshot_finish(&t->known);
-	t->known = now;
-	t->is_pending = false;
+	tree_take(t, &now);
+	snapshot_each_difference(&t->known, &now, note_source, t);
+	know(t, &now);
+	t->is_building = true;
 	ev_timer_stop(t->host->loop, &t->quiet);
-	if (t->swept_why)
+	free(t->owed);
+	t->owed = NULL;
+	t->is_of_build = false;
+	if (t->is_pending)
+		t->host->on_calm(t);
+	t->is_pending = t->is_doubted = false;
+}
+
+static void
+judge(void *user, const char *path, bool is_new)
+{
+	struct watch_tree *t = user;
+	const json_t *made = json_object_get(t->order, "made");
+
+	if (!origin_is_build(&t->origin, made, path, is_new))
+		set_owed(t, path);
+}
+
+/* Events of what changed meanwhile are read later: they lead to another look,
+ * and that finds nothing, or what came after this one. */
+void
+watch_tree_built(struct watch_tree *t)
+{
+	struct snapshot now;
+
+	if (!t->is_building)
 		return;
-	/* It was changed by whoever has it adopted; events of that are old. */
-	hear_all(t);
-	t->is_pending = t->is_owed = false;
-	ev_timer_stop(t->host->loop, &t->quiet);
+	tree_take(t, &now);
+	snapshot_each_difference(&t->known, &now, judge, t);
+	know(t, &now);
+	t->is_building = false;
+	t->is_of_build = true;
+	if (t->owed)
+		watch_tree_suspect(t);
 }
 
 /* ---- its life ---- */
@@ -295,30 +225,56 @@ create(struct tree_host *host, const char *key, json_t *order)
 	t->owner.on_change = on_change;
 	list_init(&t->node);
 	ev_timer_init(&t->quiet, on_quiet, 0, 0);
-	t->swept_why = first_mode(t);
-	take(t, &t->known);
+	tree_first_mode(t);
+	tree_take(t, &t->known);
 	host->on_mode(t);
 	return t;
+}
+
+/* A file that could not be read may have come before it was watched. */
+static bool
+has_come(const json_t *order)
+{
+	const json_t *absent = json_object_get(order, "absent");
+
+	for (size_t i = 0; i < json_array_size(absent); i++) {
+		const char *path = json_string_value(json_array_get(absent, i));
+
+		if (path && access(path, R_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What the old one has not reported yet. */
+static void
+inherit(struct watch_tree *t, struct watch_tree *old)
+{
+	if (old->swept_why)
+		watch_tree_look(old);
+	else
+		hear_all(old);
+	if (old->is_pending || old->is_building)
+		set_owed(t, old->owed ? old->owed : "");
+	t->is_of_build = old->is_of_build;
+	t->origin = old->origin;
+	old->origin = (struct origin){0};
+	t->is_building = old->is_building;
 }
 
 struct watch_tree *
 watch_tree_replace(struct watch_tree *old, struct tree_host *host,
 	const char *key, json_t *order)
 {
-	bool is_owed = false;
-	struct watch_tree *t;
+	struct watch_tree *t = create(host, key, order);
 
-	if (old) {
-		if (!old->swept_why)
-			hear_all(old);
-		is_owed = old->is_pending;
-	}
+	if (old)
+		inherit(t, old);
 	watch_tree_destroy(old);
-	t = create(host, key, order);
-	if (is_owed) {
-		t->is_owed = true;
+	if (has_come(order))
+		set_owed(t, "");
+	if (t->owed)
 		watch_tree_suspect(t);
-	}
 	return t;
 }
 
@@ -331,7 +287,9 @@ watch_tree_destroy(struct watch_tree *t)
 	if (t->host->notify)
 		notify_leave(t->host->notify, &t->owner);
 	snapshot_finish(&t->known);
+	origin_finish(&t->origin);
 	json_decref(t->order);
+	free(t->owed);
 	list_remove(&t->node);
 	free(t->key);
 	free(t);

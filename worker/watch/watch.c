@@ -1,11 +1,13 @@
 /* watch: see the header. */
 #include "worker/watch/watch.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/launch.h"
@@ -19,12 +21,16 @@
  * like others. */
 #define CHECK_S 30.0
 #define SHARE 100 /* a sweep takes at most that part of a core */
+/* Pauses before inotify is tried again where it had run out. */
+#define RETRY_MIN_S 2.0
+#define RETRY_MAX_S 60.0
 
 struct watch {
 	struct tree_host host;
 	int fd;
 	ev_io readable, changed;
 	ev_timer sweep, check;
+	double retry_s, retry_at;
 	struct buffer in;
 	struct list trees; /* struct watch_tree.node */
 	bool has_failed;
@@ -64,6 +70,11 @@ watch_of(const struct watch_tree *t)
 
 static void start_timers(struct watch *w);
 
+#define TOO_MANY "there are more than 250,000, which is the limit"
+#define TOO_DEEP "some are more than 64 folders deep, which is the limit"
+static_assert(SNAPSHOT_ENTRIES_MAX == 250000 && SNAPSHOT_DEPTH_MAX == 64,
+	"the sentences name them");
+
 static void
 on_mode(struct watch_tree *t)
 {
@@ -72,6 +83,9 @@ on_mode(struct watch_tree *t)
 
 	if (t->swept_why)
 		json_object_set_new(line, "why", json_string(t->swept_why));
+	else if (t->known.is_cut || t->known.is_deep)
+		json_object_set_new(line, "why",
+			json_string(t->known.is_cut ? TOO_MANY : TOO_DEEP));
 	report(watch_of(t), line);
 	start_timers(watch_of(t));
 }
@@ -88,12 +102,31 @@ on_calm(struct watch_tree *t)
 	report(watch_of(t), json_pack("{s:s}", "calm", t->key));
 }
 
+/* The wall clock in ms when it last changed; 0: it is gone. */
+static json_int_t
+change_time(const struct watch_tree *t, const char *file)
+{
+	const char *root = json_string_value(
+		json_array_get(json_object_get(t->order, "roots"), 0));
+	char *path = *file == '/' ? memory_copy_text(file)
+				  : memory_format("%s/%s", root, file);
+	struct stat st;
+	int result = lstat(path, &st);
+
+	free(path);
+	return result < 0 ? 0
+			  : (json_int_t)st.st_ctim.tv_sec * 1000 +
+				    st.st_ctim.tv_nsec / 1000000;
+}
+
 /* A name that is not UTF-8 is left out. */
 static void
-on_changed(struct watch_tree *t, const char *file, size_t count)
+on_changed(
+	struct watch_tree *t, const char *file, size_t count, bool is_of_build)
 {
-	json_t *line = json_pack("{s:s, s:I, s:b}", "changed", t->key, "count",
-		(json_int_t)count, "missing", t->known.is_missing);
+	json_t *line = json_pack("{s:s, s:I, s:b, s:b, s:I}", "changed", t->key,
+		"count", (json_int_t)count, "missing", t->known.is_missing,
+		"build", is_of_build, "at", file ? change_time(t, file) : 0);
 
 	json_object_set_new(line, "file", json_string(file));
 	report(watch_of(t), line);
@@ -139,14 +172,58 @@ restart(struct watch *w, ev_timer *timer, double wait_s)
 	ev_timer_start(w->host.loop, timer);
 }
 
+static void on_events(struct ev_loop *loop, ev_io *io, int events);
+
+static void
+open_notify(struct watch *w)
+{
+	w->host.notify = notify_create();
+	if (!w->host.notify)
+		return;
+	ev_io_init(&w->changed, on_events, notify_fd(w->host.notify), EV_READ);
+	ev_io_start(w->host.loop, &w->changed);
+}
+
+/* The first that inotify cannot serve yet ends it: there is not enough for the
+ * others either. */
+static bool
+retry_all(struct watch *w)
+{
+	if (!w->host.notify)
+		open_notify(w);
+	list_for_each (node, &w->trees) {
+		struct watch_tree *t =
+			container_of(node, struct watch_tree, node);
+
+		if (t->is_short && !watch_tree_retry(t))
+			return false;
+	}
+	return true;
+}
+
+/* Somebody may have given back what inotify had run out of. */
+static void
+retry_if_due(struct watch *w)
+{
+	if (ev_now(w->host.loop) < w->retry_at)
+		return;
+	if (retry_all(w))
+		w->retry_s = RETRY_MIN_S;
+	else if (w->retry_s < RETRY_MAX_S)
+		w->retry_s *= 2;
+	w->retry_at = ev_now(w->host.loop) + w->retry_s;
+}
+
 static void
 on_sweep(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct watch *w = container_of(timer, struct watch, sweep);
 	double wait_s = look_at_all(w, true, SWEEP_S);
 
+	retry_if_due(w);
 	if (has_any(w, true))
 		restart(w, timer, wait_s);
+	start_timers(w);
 }
 
 static void
@@ -212,13 +289,22 @@ begin(struct watch *w, const char *key, json_t *order)
 }
 
 static void
-adopt(struct watch *w, const char *key)
+build(struct watch *w, const char *key)
 {
 	struct watch_tree *t = find(w, key);
 
 	if (t)
-		watch_tree_adopt(t);
-	report(w, json_pack("{s:s}", "adopted", key));
+		watch_tree_build(t);
+}
+
+static void
+built(struct watch *w, const char *key)
+{
+	struct watch_tree *t = find(w, key);
+
+	report(w, json_pack("{s:s}", "built", key));
+	if (t)
+		watch_tree_built(t);
 }
 
 static int
@@ -230,8 +316,10 @@ obey(struct watch *w, json_t *order)
 		begin(w, key, order);
 	else if ((key = json_string_value(json_object_get(order, "forget"))))
 		watch_tree_destroy(find(w, key));
-	else if ((key = json_string_value(json_object_get(order, "adopt"))))
-		adopt(w, key);
+	else if ((key = json_string_value(json_object_get(order, "build"))))
+		build(w, key);
+	else if ((key = json_string_value(json_object_get(order, "built"))))
+		built(w, key);
 	else
 		return -1;
 	return 0;
@@ -292,17 +380,13 @@ watch_run(int fd)
 			.on_changed = on_changed}};
 
 	w.host.loop = ev_loop_new(EVFLAG_AUTO);
-	w.host.notify = notify_create();
+	w.retry_s = RETRY_MIN_S;
+	open_notify(&w);
 	list_init(&w.trees);
 	ev_timer_init(&w.sweep, on_sweep, 0, 0);
 	ev_timer_init(&w.check, on_check, 0, 0);
 	ev_io_init(&w.readable, on_readable, fd, EV_READ);
 	ev_io_start(w.host.loop, &w.readable);
-	if (w.host.notify) {
-		ev_io_init(&w.changed, on_events, notify_fd(w.host.notify),
-			EV_READ);
-		ev_io_start(w.host.loop, &w.changed);
-	}
 	ev_run(w.host.loop, 0);
 	list_for_each_safe (node, &w.trees)
 		watch_tree_destroy(container_of(node, struct watch_tree, node));
