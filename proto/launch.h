@@ -49,9 +49,10 @@
  *
  * watch: stdout is a socket, on which supd sends orders, each a line of JSON:
  *   {"watch":KEY,"roots":[PATH...],"include":[GLOB...],"ignore":[GLOB...],
- *    "debounce":MS,"made":[PATH...],"absent":[PATH...]}
+ *    "debounce":MS,"files":[PATH...],"made":[PATH...],"absent":[PATH...]}
  *                              watches files or folders from now on; in place
- *                              of what that key had. made, for one that is
+ *                              of what that key had. files: roots whose
+ *                              change is reported apart. made, for one that is
  *                              built: what its build makes in any case.
  *                              absent: if one of these can be read, it changed
  *   {"forget":KEY}
@@ -61,7 +62,7 @@
  *   {"mode":KEY,"how":"inotify"|"sweep","why":TEXT}
  *   {"pending":KEY}            something happened; then, after the debounce,
  *   {"changed":KEY,"file":PATH or null,"count":N,"missing":BOOL,
- *    "build":BOOL,"at":MS}
+ *    "build":BOOL,"files":BOOL,"at":MS}
  *   {"calm":KEY}               or that: everything looks as before
  *   {"built":KEY}              what may follow comes after it
  * PATH is relative to the first root if it is below it. "missing": the first

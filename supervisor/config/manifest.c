@@ -239,6 +239,10 @@ static const struct schema_table watch_table = {
 				.doc = "Files and folders elsewhere that are "
 				       "watched too, as those of which the "
 				       "package is built; relative to it."},
+			{WATCH_ROW(settings), .type = SCHEMA_TEXTS, .min = 1,
+				.doc = "Names of settings whose values are "
+				       "absolute paths of files: a change of "
+				       "such a file reloads the plugin, too."},
 			{WATCH_ROW(run), .type = SCHEMA_TEXTS, .min = 1,
 				.doc = "A program and its arguments, run in "
 				       "the package's folder before the "

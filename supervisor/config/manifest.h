@@ -44,8 +44,9 @@ struct manifest {
 	struct manifest_watch {
 		/* Without items: the defaults, see the table of keys. */
 		struct text_list include, ignore;
-		struct text_list also; /* paths, relative to the package */
-		struct text_list run;  /* program and arguments, or none */
+		struct text_list also;	   /* paths, relative to the package */
+		struct text_list settings; /* names of those that are paths */
+		struct text_list run;	   /* program and arguments, or none */
 		uint32_t run_timeout_ms;
 	} watch;
 	bool link_is_set;

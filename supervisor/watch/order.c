@@ -46,13 +46,52 @@ line_of(const struct watch *w, const char *key, json_t *roots, json_t *include,
 
 /* ---- plugins ---- */
 
+/* The manifest that it serves or starts with, or NULL. */
+static struct manifest *
+manifest_of(const struct plugin *p)
+{
+	const struct worker *w = plugin_serving(p);
+
+	return w ? w->manifest : p->before_start;
+}
+
 const struct manifest_watch *
 order_manifest(const struct plugin *p)
 {
-	const struct worker *w = plugin_serving(p);
-	const struct manifest *m = w ? w->manifest : p->before_start;
+	const struct manifest *m = manifest_of(p);
 
 	return m ? &m->watch : NULL;
+}
+
+/* The files that its settings name. */
+static json_t *
+files_of(const struct plugin *p)
+{
+	const struct manifest *m = manifest_of(p);
+	json_t *files = json_array(), *settings;
+
+	if (!m || !m->watch.settings.count)
+		return files;
+	settings = plugin_settings(p->wanted, m);
+	for (uint32_t i = 0; i < m->watch.settings.count; i++) {
+		json_t *path =
+			json_object_get(settings, m->watch.settings.items[i]);
+
+		if (json_is_string(path) && json_string_value(path)[0] == '/')
+			json_array_append(files, path);
+	}
+	json_decref(settings);
+	return files;
+}
+
+bool
+order_has_files(const struct plugin *p)
+{
+	json_t *files = files_of(p);
+	bool has = json_array_size(files);
+
+	json_decref(files);
+	return has;
 }
 
 /* What a build makes in any case: that which is run. NULL: it is not built. */
@@ -82,7 +121,7 @@ order_of_plugin(const struct watch *w, const struct plugin *p)
 	const struct worker *serving = plugin_serving(p);
 	const struct text_list *share =
 		serving ? &serving->manifest->share : NULL;
-	json_t *roots, *ignore;
+	json_t *roots, *ignore, *files, *more;
 	char *file;
 
 	if (!p->source)
@@ -106,8 +145,15 @@ order_of_plugin(const struct watch *w, const struct plugin *p)
 		json_array_append_new(ignore, json_string(path));
 		free(path);
 	}
-	return line_of(w, p->id, roots, texts(&m->include, all), ignore,
-		made_of(serving));
+	more = made_of(serving);
+	files = files_of(p);
+	json_array_extend(roots, files);
+	if (json_array_size(files)) {
+		more = more ? more : json_object();
+		json_object_set(more, "files", files);
+	}
+	json_decref(files);
+	return line_of(w, p->id, roots, texts(&m->include, all), ignore, more);
 }
 
 /* ---- the configuration ---- */

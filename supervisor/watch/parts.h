@@ -82,6 +82,7 @@ struct watched {
 	uint64_t changed_ms;  /* its wall clock; 0: there was none */
 	enum watch_step step; /* of the round; the configuration has none */
 	bool is_again;	      /* another change came meanwhile */
+	bool is_forced;	      /* reload, though the package be the same */
 	uint64_t pending_ms;  /* when is_pending began, monotonic */
 	struct watch_loop loop;
 	struct watch_build build;
@@ -124,6 +125,8 @@ bool watch_wants(const struct watch *w, const struct plugin *p);
  * watch. */
 char *order_of_plugin(const struct watch *w, const struct plugin *p);
 char *order_of_config(const struct watch *w);
+/* Whether files count that are not of the package: `watch.settings`. */
+bool order_has_files(const struct plugin *p);
 /* The `watch` of its manifest; NULL: it is not known. */
 const struct manifest_watch *order_manifest(const struct plugin *p);
 

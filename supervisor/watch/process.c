@@ -109,9 +109,12 @@ suspect_all(struct watch *w)
 		d->is_pending = false;
 		if (d->step == WATCH_ADOPTING)
 			round_adopted(d);
-		if (d != w->config)
+		if (d != w->config) {
+			const struct plugin *p = watched_plugin(d);
+
+			d->is_forced = p && order_has_files(p);
 			round_begin(d);
-		else
+		} else
 			w->options.on_config(w->options.user);
 	}
 }

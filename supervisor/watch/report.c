@@ -61,6 +61,8 @@ note_changed(struct watched *d, const json_t *line)
 	d->is_pending = false;
 	text_format(d->file, sizeof(d->file), "%s", file ? file : "");
 	d->changed_ms = clock_wall_ms();
+	if (json_is_true(json_object_get(line, "files")))
+		d->is_forced = true;
 	note_missing(d, json_is_true(json_object_get(line, "missing")));
 	if (d == d->watch->config) {
 		log_info("configuration: %s changed",

@@ -62,6 +62,7 @@ reload(struct watched *d, struct plugin *p)
 		cause_note(p, cause_of_file(d->file));
 	else
 		loop_reload_ends(d);
+	d->is_forced = d->is_forced && refusal == RELOAD_BUSY;
 	if (refusal == RELOAD_BUSY) {
 		d->step = WATCH_AWAITING;
 	} else if (refusal != RELOAD_ACCEPTED) {
@@ -128,7 +129,7 @@ compare(struct watched *d)
 		go_on(d);
 		return;
 	}
-	if (!w) { /* there is nothing to compare with */
+	if (!w || d->is_forced) { /* there is nothing to compare with */
 		reload(d, p);
 		return;
 	}
@@ -258,5 +259,5 @@ round_abandon(struct watched *d)
 	survey_destroy(d->survey);
 	d->survey = NULL;
 	d->step = WATCH_IDLE;
-	d->is_again = false;
+	d->is_again = d->is_forced = false;
 }

@@ -21,27 +21,6 @@ TestSuite(watch_places, .fini = run_fini, .timeout = 300);
 
 /* ---- too little of inotify ---- */
 
-/* supd runs in a user namespace of its own, as root there, after the script. */
-static void
-confine(struct gateway_run *g, const char *flags, const char *script)
-{
-	char *path = memory_format("%s/confined", g->dir);
-	char *trial = memory_format(
-		"unshare %s %s true >/dev/null 2>&1", flags, path);
-	static char kept[64];
-
-	files_write(path, "#!/bin/sh\n%s &&\nexec \"$@\"\n", script);
-	cr_assert_eq(chmod(path, 0755), 0);
-	if (system(trial))
-		cr_skip_test("no namespaces of that kind here: %s", flags);
-	snprintf(kept, sizeof(kept), "%s", path);
-	g->wrapper[0] = "unshare";
-	g->wrapper[1] = flags;
-	g->wrapper[2] = kept;
-	free(trial);
-	free(path);
-}
-
 static void
 set_limit(struct gateway_run *g, const char *name, int value)
 {
@@ -89,7 +68,7 @@ Test(watch_places, without_watches_files_are_swept_until_there_are_some)
 {
 	struct gateway_run *g = watch_prepare(WATCH_RELOAD);
 
-	confine(g, "-Ur", "echo 0 >/proc/sys/user/max_inotify_watches");
+	watch_confine(g, "-Ur", "echo 0 >/proc/sys/user/max_inotify_watches");
 	expect_swept_then_not(g, "max_inotify_watches", "max_user_watches");
 }
 
@@ -97,7 +76,7 @@ Test(watch_places, without_an_instance_of_inotify_too)
 {
 	struct gateway_run *g = watch_prepare(WATCH_RELOAD);
 
-	confine(g, "-Ur", "echo 0 >/proc/sys/user/max_inotify_instances");
+	watch_confine(g, "-Ur", "echo 0 >/proc/sys/user/max_inotify_instances");
 	expect_swept_then_not(g, "max_inotify_instances", "max_user_instances");
 }
 
@@ -276,7 +255,7 @@ Test(watch_places, a_bind_mount_is_watched_by_inotify)
 	files_copy_folder(folder, outside);
 	files_write(file, "1");
 	script = memory_format("mount --bind %s %s", outside, folder);
-	confine(g, "-Urm", script);
+	watch_confine(g, "-Urm", script);
 	watch_start(g);
 	expect_reloads(g, file, "inotify");
 	free(outside);
@@ -296,7 +275,7 @@ Test(watch_places, a_tmpfs_is_watched_by_inotify)
 	script = memory_format("mount -t tmpfs none %s && cp %s/* %s && "
 			       "echo 1 >%s/file",
 		folder, copy, folder, folder);
-	confine(g, "-Urm", script);
+	watch_confine(g, "-Urm", script);
 	watch_start(g);
 	file = memory_format("/proc/%d/root%s/file", g->pid, folder);
 	expect_reloads(g, file, "inotify");

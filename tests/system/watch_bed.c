@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
@@ -184,4 +185,24 @@ watch_count_kernel(pid_t pid)
 	}
 	closedir(folder);
 	return count;
+}
+
+void
+watch_confine(struct gateway_run *g, const char *flags, const char *script)
+{
+	char *path = memory_format("%s/confined", g->dir);
+	char *trial = memory_format(
+		"unshare %s %s true >/dev/null 2>&1", flags, path);
+	static char kept[64];
+
+	files_write(path, "#!/bin/sh\n%s &&\nexec \"$@\"\n", script);
+	cr_assert_eq(chmod(path, 0755), 0);
+	if (system(trial))
+		cr_skip_test("no namespaces of that kind here: %s", flags);
+	snprintf(kept, sizeof(kept), "%s", path);
+	g->wrapper[0] = "unshare";
+	g->wrapper[1] = flags;
+	g->wrapper[2] = kept;
+	free(trial);
+	free(path);
 }

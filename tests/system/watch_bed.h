@@ -41,3 +41,7 @@ void watch_expect_one(struct gateway_run *g, long *at);
 pid_t watch_process(struct gateway_run *g);
 /* Watches of inotify that the kernel has for it. */
 unsigned watch_count_kernel(pid_t pid);
+/* supd runs in namespaces of its own, by flags of unshare(1), as root there,
+ * after a script in sh. Skips the test where that cannot be. */
+void watch_confine(
+	struct gateway_run *g, const char *flags, const char *script);

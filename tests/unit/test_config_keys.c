@@ -129,6 +129,7 @@ static const struct key manifest_keys[] = {
 	{"watch.include", NULL, false},
 	{"watch.ignore", NULL, false},
 	{"watch.also", NULL, false},
+	{"watch.settings", NULL, false},
 	{"watch.run", NULL, false},
 	{"watch.run_timeout", NULL, false},
 	{"sandbox", "{}", true},

@@ -71,12 +71,27 @@ know(struct watch_tree *t, struct snapshot *now)
 		t->host->on_mode(t);
 }
 
+static bool
+is_of_files(const struct watch_tree *t, const char *path)
+{
+	const json_t *files = json_object_get(t->order, "files");
+	const json_t *file;
+	size_t i;
+
+	json_array_foreach(files, i,
+		file) if (!strcmp(json_string_value(file), path)) return true;
+	return false;
+}
+
+/* Of a change while no build runs. */
 static void
-note_source(void *user, const char *path, bool is_new)
+note_difference(void *user, const char *path, bool is_new)
 {
 	struct watch_tree *t = user;
 
 	(void)is_new;
+	if (is_of_files(t, path))
+		t->is_of_files = true;
 	if (json_object_get(t->order, "made"))
 		origin_note_source(&t->origin, path);
 }
@@ -85,17 +100,19 @@ static void
 settle(struct watch_tree *t, struct snapshot *now)
 {
 	char *owed = t->owed, *file;
-	const char *path;
-	size_t count = snapshot_compare(&t->known, now, &path);
+	struct tree_change change = {0};
 
-	file = memory_copy_text(path ? path : owed ? owed : "");
-	snapshot_each_difference(&t->known, now, note_source, t);
+	change.count = snapshot_compare(&t->known, now, &change.file);
+	file = memory_copy_text(change.file ? change.file : owed ? owed : "");
+	snapshot_each_difference(&t->known, now, note_difference, t);
 	know(t, now);
-	t->is_pending = t->is_doubted = false;
+	change.file = *file ? file : NULL;
+	change.is_of_build = !change.count && t->is_of_build;
+	change.is_of_files = t->is_of_files;
+	t->is_pending = t->is_doubted = t->is_of_files = false;
 	t->owed = NULL;
-	if (count || owed)
-		t->host->on_changed(t, *file ? file : NULL, count,
-			!count && t->is_of_build);
+	if (change.count || owed)
+		t->host->on_changed(t, &change);
 	else
 		t->host->on_calm(t);
 	free(file);
@@ -169,7 +186,7 @@ watch_tree_build(struct watch_tree *t)
 	struct snapshot now;
 
 	tree_take(t, &now);
-	snapshot_each_difference(&t->known, &now, note_source, t);
+	snapshot_each_difference(&t->known, &now, note_difference, t);
 	know(t, &now);
 	t->is_building = true;
 	ev_timer_stop(t->host->loop, &t->quiet);
@@ -187,6 +204,8 @@ judge(void *user, const char *path, bool is_new)
 	struct watch_tree *t = user;
 	const json_t *made = json_object_get(t->order, "made");
 
+	if (is_of_files(t, path))
+		t->is_of_files = true;
 	if (!origin_is_build(&t->origin, made, path, is_new))
 		set_owed(t, path);
 }
@@ -205,6 +224,8 @@ watch_tree_built(struct watch_tree *t)
 	know(t, &now);
 	t->is_building = false;
 	t->is_of_build = true;
+	if (t->is_of_files && !t->owed) /* since before the build */
+		set_owed(t, "");
 	if (t->owed)
 		watch_tree_suspect(t);
 }
@@ -254,8 +275,10 @@ inherit(struct watch_tree *t, struct watch_tree *old)
 		watch_tree_look(old);
 	else
 		hear_all(old);
-	if (old->is_pending || old->is_building)
+	if (old->is_pending || old->is_building) {
 		set_owed(t, old->owed ? old->owed : "");
+		t->is_of_files = json_object_get(t->order, "files");
+	}
 	t->is_of_build = old->is_of_build;
 	t->origin = old->origin;
 	old->origin = (struct origin){0};

@@ -21,6 +21,13 @@
 
 struct watch_tree;
 
+struct tree_change {
+	const char *file; /* one of them, or NULL; borrowed */
+	size_t count;
+	bool is_of_build; /* it changed while a build ran */
+	bool is_of_files; /* one of the order's "files" did */
+};
+
 struct tree_host {
 	struct ev_loop *loop;
 	struct notify *notify; /* NULL: there is none */
@@ -31,10 +38,8 @@ struct tree_host {
 	/* Something may have changed; on_calm or on_changed follows. */
 	void (*on_pending)(struct watch_tree *t);
 	void (*on_calm)(struct watch_tree *t);
-	/* file: one of them, or NULL; borrowed. is_of_build: it changed while
-	 * a build ran. */
-	void (*on_changed)(struct watch_tree *t, const char *file, size_t count,
-		bool is_of_build);
+	void (*on_changed)(
+		struct watch_tree *t, const struct tree_change *change);
 };
 
 struct watch_tree {
@@ -53,6 +58,7 @@ struct watch_tree {
 	char *owed;	   /* a file whose change is known but not yet
 			      reported ("": some file), or NULL */
 	bool is_of_build;  /* it changed while a build ran */
+	bool is_of_files;  /* one of "files" changed, not yet reported */
 	uint64_t seen_sum; /* when it was last looked at while pending */
 	double took_s;	   /* to look at it */
 	struct origin origin;

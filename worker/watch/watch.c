@@ -121,14 +121,14 @@ change_time(const struct watch_tree *t, const char *file)
 
 /* A name that is not UTF-8 is left out. */
 static void
-on_changed(
-	struct watch_tree *t, const char *file, size_t count, bool is_of_build)
+on_changed(struct watch_tree *t, const struct tree_change *c)
 {
-	json_t *line = json_pack("{s:s, s:I, s:b, s:b, s:I}", "changed", t->key,
-		"count", (json_int_t)count, "missing", t->known.is_missing,
-		"build", is_of_build, "at", file ? change_time(t, file) : 0);
+	json_t *line = json_pack("{s:s, s:I, s:b, s:b, s:b, s:I}", "changed",
+		t->key, "count", (json_int_t)c->count, "missing",
+		t->known.is_missing, "build", c->is_of_build, "files",
+		c->is_of_files, "at", c->file ? change_time(t, c->file) : 0);
 
-	json_object_set_new(line, "file", json_string(file));
+	json_object_set_new(line, "file", json_string(c->file));
 	report(watch_of(t), line);
 }
 
