@@ -998,8 +998,15 @@ Test(supctl, what_only_a_restart_changes_is_named)
 	g->extra = memory_copy_text("state_dir: /nowhere/else\n");
 	run_write_config(g);
 	run_announce(g, "state_dir takes effect only");
+	out = shell_expect(g, 0, "$SUPCTL plan");
+	cr_expect(strstr(out, "restart changed state_dir"), "%s", out);
+	cr_expect(strstr(out, "supd.yaml:5: state_dir: not applied: takes "
+			      "effect only"),
+		"%s", out);
+	free(out);
 	out = shell_expect(g, 1, "$SUPCTL apply");
-	cr_expect(strstr(out, "state_dir: not applied: takes effect only"),
+	cr_expect(strstr(out, "supd.yaml:5: state_dir: not applied: takes "
+			      "effect only"),
 		"%s", out);
 	cr_expect(!strstr(out, ":0:0:"), "%s", out);
 	free(out);

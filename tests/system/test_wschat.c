@@ -192,6 +192,33 @@ EACH(takes_another_token_without_a_reload)
 	wschat_end(w);
 }
 
+/* Only slack has two. */
+Test(wschat, slack_takes_another_app_token_without_a_reload)
+{
+	struct wschat *w = wschat_start("slack", WSCHAT_QUICK);
+	long pid = ctl_status_number(w->run, "w", "pid");
+	struct ctl *c;
+
+	wschat_ask(w, "set",
+		"\"tokens\": {\"good-token\": \"bot\", "
+		"\"good-app-token\": \"app\", \"next-app-token\": \"app\"}");
+	wschat_settings(
+		w, "good-token", WSCHAT_QUICK ", app_token: next-app-token");
+	c = ctl_expect(w->run, 0, "apply", NULL);
+	cr_expect_str_eq(ctl_text(c, "plugins.0.action"), "configure");
+	cr_expect_str_eq(ctl_text(c, "results.0.mode"), "configure");
+	cr_expect(json_is_null(ctl_at(c, "results.0.fallback")), "%s", c->out);
+	ctl_destroy(c);
+	wschat_ask(w, "set",
+		"\"tokens\": {\"good-token\": \"bot\", "
+		"\"next-app-token\": \"app\"}");
+	wschat_ask(w, "drop", "%s", "");
+	wschat_many(w, 5);
+	wschat_expect_all(w);
+	cr_expect_eq(ctl_status_number(w->run, "w", "pid"), pid);
+	wschat_end(w);
+}
+
 /* Another account has other chats: that is a new worker. */
 EACH(takes_the_token_of_another_account_by_a_reload)
 {

@@ -224,7 +224,9 @@ wschat_settings(struct wschat *w, const char *token, const char *more)
 	static const char *const apis[][2] = {{"mattermost", "/api/v4"},
 		{"slack", "/api"}, {"discord", "/api/v10"}};
 	struct gateway_run *g = w->run;
-	const char *api = "";
+	const char *api = "", *app = strstr(more, "app_token:")
+					     ? ""
+					     : "app_token: good-app-token, ";
 
 	for (size_t i = 0; i < sizeof(apis) / sizeof(*apis); i++)
 		if (!strcmp(w->profile, apis[i][0]))
@@ -233,8 +235,8 @@ wschat_settings(struct wschat *w, const char *token, const char *more)
 	run_plugin(g, "t", "mount: /t");
 	run_plugin(g, "w",
 		"use: wschat, settings: {profile: %s, name: chat, token: %s, "
-		"app_token: good-app-token, api: \"%s://127.0.0.1:%d%s\"%s%s}",
-		w->profile, token, strstr(more, "ca:") ? "https" : "http",
+		"%sapi: \"%s://127.0.0.1:%d%s\"%s%s}",
+		w->profile, token, app, strstr(more, "ca:") ? "https" : "http",
 		w->port, api, *more ? ", " : "", more);
 	run_write_config(g);
 }

@@ -21,7 +21,8 @@ struct wschat {
 /* The double is there; supd is not yet started. pem: NULL, or the file with the
  * key and certificate of the double. Skips the test without node or ws. */
 struct wschat *wschat_create(const char *profile, const char *pem);
-/* Writes the configuration: `token`, and more settings or "". */
+/* Writes the configuration: `token`, and more settings or ""; one of them may
+ * be another app_token. */
 void wschat_settings(struct wschat *w, const char *token, const char *more);
 /* All of this, and waits until the channel is up. */
 struct wschat *wschat_start(const char *profile, const char *more);

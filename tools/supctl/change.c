@@ -60,7 +60,7 @@ print_applied(const struct options *o, const json_t *document)
 		char *path = memory_copy_text(supctl_text(row, "path"));
 
 		text_shorten(path, TABLE_TEXT_BYTES);
-		printf("%-9s %s %s\n", supctl_text(row, "class"), path,
+		printf("%-9s %s %s\n", plan_word(document, row), path,
 			supctl_text(row, "kind"));
 		free(path);
 	}
