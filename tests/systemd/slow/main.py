@@ -1,0 +1,27 @@
+"""slow: takes the time that it is asked for, and starts a process that nobody
+ends. Not a wait of a test: it stands for work."""
+import subprocess
+
+import supd
+
+plugin = supd.Plugin("slow", "1.0.0")
+
+
+@plugin.on_start
+async def start():
+    await supd.sleep(plugin.setting("start", 0))
+
+
+@plugin.http("GET", "/slow/{seconds}")
+async def slow(req):
+    await supd.sleep(float(req.params["seconds"]))
+    return "done\n"
+
+
+@plugin.http("POST", "/child")
+async def child(req):
+    process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    return "%d\n" % process.pid
+
+
+plugin.run()
