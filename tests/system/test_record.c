@@ -91,6 +91,25 @@ Test(record, names_the_keys_that_an_apply_found_changed_and_where)
 	run_end(g);
 }
 
+#define MANY 25 /* more than the 20 that a receipt has */
+
+Test(record, of_many_changes_has_the_first_and_counts_the_others)
+{
+	struct gateway_run *g = start_hello("");
+	char entry[512] = "settings: {";
+	struct ctl *c;
+
+	for (int i = 0; i < MANY; i++)
+		sprintf(entry + strlen(entry), "%sk%d: 1", i ? ", " : "", i);
+	strcat(entry, "}");
+	hup_with(g, entry);
+	c = await_last(g, "hello", "hup", "reload");
+	cr_expect_eq(
+		json_array_size(ctl_at(c, "receipts.0.cause.changes")), 20);
+	expect_cause(c, "; and 22 more");
+	run_end(g);
+}
+
 Test(record, of_a_person_has_who_asked_and_of_a_failure_what_the_worker_said)
 {
 	struct gateway_run *g = run_create();
