@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proto/util/clock.h"
@@ -440,5 +441,68 @@ Test(watch_places, a_storm_of_hups_while_the_file_changes_makes_two_passes)
 	await_plugin(g, "c");
 	watch_expect_no_more(g, "a", watch_generation(g, "a"));
 	cr_expect_leq(capture_count(&g->log, 0, "configuration applied"), most);
+	run_end(g);
+}
+
+/* ---- the clock ---- */
+
+static void
+step_clock(struct gateway_run *g, const char *offset)
+{
+	char *path = memory_format("%s/offset", g->dir);
+
+	files_write(path, "%s\n", offset);
+	free(path);
+}
+
+/* Whether supd has written lines on that day. */
+static bool
+wrote_on(struct gateway_run *g, time_t then)
+{
+	struct tm parts;
+	char text[16];
+
+	gmtime_r(&then, &parts);
+	strftime(text, sizeof(text), "%Y-%m-%dT", &parts);
+	return run_log_has(g, 0, text);
+}
+
+/* The wall clock of supd, which libfaketime reads from a file; that of files is
+ * the kernel's. */
+Test(watch_places, a_stepped_clock_neither_delays_nor_repeats)
+{
+	static const char *const offsets[] = {
+		"+1d", "-400d", "+0", "+3h", "-1", "+0"};
+	struct gateway_run *g = watch_prepare(WATCH_RELOAD);
+	static char path[96];
+	long at;
+
+#ifdef __SANITIZE_ADDRESS__
+	cr_skip_test("libfaketime and the sanitizer both come first");
+#endif
+	snprintf(path, sizeof(path), "%s/clocked", g->dir);
+	files_write(path,
+		"#!/bin/sh\n"
+		"export FAKETIME_TIMESTAMP_FILE=%s/offset FAKETIME_NO_CACHE=1 "
+		"FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1\n"
+		"lib=$(ls /usr/lib/*/faketime/libfaketime.so.1 2>/dev/null | "
+		"head -n 1)\n"
+		"[ -n \"$lib\" ] || exit 1\n"
+		"export LD_PRELOAD=$lib\nexec \"$@\"\n",
+		g->dir);
+	cr_assert_eq(chmod(path, 0755), 0);
+	step_clock(g, "+0");
+	if (!shell_has("faketime"))
+		cr_skip_test("needs libfaketime: apt install faketime");
+	g->wrapper[0] = path;
+	watch_start(g);
+	at = watch_generation(g, "a");
+	for (size_t i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
+		watch_put(g, "a", "file", offsets[i]);
+		step_clock(g, offsets[i]); /* while it is pending */
+		watch_expect_one(g, &at);
+	}
+	cr_expect(wrote_on(g, time(NULL) - 400 * 24 * 3600),
+		"supd's clock was not stepped");
 	run_end(g);
 }
