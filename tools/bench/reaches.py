@@ -100,6 +100,11 @@ REACHES = table(
     ("languages", ANY, "requests/s against a bare server", AT_LEAST, 0.8),
     ("languages", ANY, "answers that were no 200", AT_MOST, 0),
     ("languages", ANY, "beyond the interpreter's start", AT_MOST, 15),
+    ("watch", BOTH, "wake-ups, * watched, *", AT_MOST, 2),
+    ("watch", BOTH, "bytes read of files that stay the same", AT_MOST, 0),
+    ("watch", BOTH, "save to serving, debounce 500 ms, p50", AT_MOST, 700),
+    ("watch", BOTH, "watch off, p99", AT_MOST, 100),
+    ("watch", ANY, "sweep of * packages of * files, of a core", AT_MOST, 1),
     ("today", ANY, "supd reload: failed*", AT_MOST, 0),
     ("today", ANY, "supd reload: client connections closed", AT_MOST, 0),
 )
