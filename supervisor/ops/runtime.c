@@ -39,6 +39,16 @@ make_dir(const char *path, mode_t mode, struct error *err)
 	return 0;
 }
 
+static int
+check_writable(const char *path, struct error *err)
+{
+	if (!faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS))
+		return 0;
+	return error_set(err, "cannot write to %s as user %u, group %u: %s",
+		path, (unsigned)geteuid(), (unsigned)getegid(),
+		strerror(errno));
+}
+
 /* Opens the file with the pid; anything else at its path is moved aside. */
 static int
 open_owner(const char *path, struct error *err)
@@ -234,7 +244,9 @@ runtime_open(struct runtime *r, const char *runtime_dir, const char *state_dir,
 	r->runtime_lock = r->state_lock = -1;
 	if (make_dir(runtime_dir, 0711, err) < 0 ||
 		make_dir(state_dir, 0755, err) < 0 ||
-		check_state_dir(state_dir, err) < 0)
+		check_state_dir(state_dir, err) < 0 ||
+		check_writable(runtime_dir, err) < 0 ||
+		check_writable(state_dir, err) < 0)
 		goto out;
 	r->runtime_lock = take_lock(runtime_dir, runtime_dir, err);
 	if (r->runtime_lock < 0)
