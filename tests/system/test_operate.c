@@ -540,13 +540,15 @@ is_reaped(int pid)
 	return kill(pid, 0) != 0;
 }
 
-Test(operate, as_pid_1_it_reaps_strangers_and_stops)
+/* Starts supd as PID 1 after a line of shell, which has DIR/fifo as $fifo and
+ * leaves processes behind. The caller frees *script_out after the run. */
+static struct gateway_run *
+start_as_pid_1(const char *line, char **script_out)
 {
 	static const char *const wrapper[] = {
 		"unshare", "-pf", "--kill-child", "--mount-proc", "sh", "-c"};
 	struct gateway_run *g;
-	char *script, *fifo;
-	int stranger, fd;
+	char *fifo;
 
 	if (system("unshare -pf --mount-proc true 2>/dev/null"))
 		cr_skip_test("needs permission to make a PID namespace");
@@ -554,25 +556,83 @@ Test(operate, as_pid_1_it_reaps_strangers_and_stops)
 	run_add_hello(g);
 	fifo = memory_format("%s/fifo", g->dir);
 	cr_assert(!mkfifo(fifo, 0600));
-	/* A child that it inherits; exec keeps the pid 1. */
-	script = memory_format(
-		"(sh -c 'read x < %s; true' &); exec \"$@\"", fifo);
+	*script_out = memory_format(
+		"fifo=%s; %s; exec \"$@\"", fifo, line); /* keeps the pid */
 	memcpy(g->wrapper, wrapper, sizeof(wrapper));
-	g->wrapper[6] = script;
+	g->wrapper[6] = *script_out;
 	g->wrapper[7] = "sh";
 	run_spawn(g);
 	run_await_log(g, 0, " ready in ");
 	run_await_log(g, 0, "(pid 1)");
-	stranger = find_stranger(g);
-	cr_assert(stranger, "the stranger is not there");
-	fd = open(fifo, O_WRONLY | O_CLOEXEC);
+	free(fifo);
+	return g;
+}
+
+/* Ends what reads the fifo. */
+static void
+open_fifo(struct gateway_run *g)
+{
+	char *fifo = memory_format("%s/fifo", g->dir);
+	int fd = open(fifo, O_WRONLY | O_CLOEXEC);
+
+	cr_assert(fd >= 0);
 	close(fd);
-	cr_expect(is_reaped(stranger), "the stranger was not reaped");
+	free(fifo);
+}
+
+static void
+stop_pid_1(struct gateway_run *g, char *script)
+{
 	cr_expect_eq(http_status(g->http, "/hello"), 200);
 	ctl_destroy(ctl_expect(g, 0, "reload", "hello", NULL));
 	ctl_destroy(ctl_expect(g, 0, "shutdown", NULL));
 	cr_expect_eq(run_wait(g), 0);
 	free(script);
-	free(fifo);
 	run_forget(g);
+}
+
+Test(operate, as_pid_1_it_reaps_strangers_and_stops)
+{
+	char *script;
+	struct gateway_run *g =
+		start_as_pid_1("(sh -c \"read x < $fifo; true\" &)", &script);
+	int stranger = find_stranger(g);
+
+	cr_assert(stranger, "the stranger is not there");
+	open_fifo(g);
+	cr_expect(is_reaped(stranger), "the stranger was not reaped");
+	stop_pid_1(g, script);
+}
+
+static int
+count_children(struct gateway_run *g)
+{
+	char *command = memory_format(
+		"pgrep -c -P $(pgrep -P %d | head -n 1)", (int)g->pid);
+	FILE *pipe = popen(command, "r");
+	int count = -1;
+
+	cr_assert(pipe && fscanf(pipe, "%d", &count) == 1);
+	pclose(pipe);
+	free(command);
+	return count;
+}
+
+/* More of them than are reaped in one turn of the loop, at once. */
+Test(operate, as_pid_1_it_reaps_a_crowd_of_strangers)
+{
+	char *script;
+	struct gateway_run *g = start_as_pid_1(
+		"for i in $(seq 200); do (read x < $fifo &) ; done", &script);
+	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+	int before = count_children(g), now = before;
+
+	cr_assert_geq(before, 200);
+	open_fifo(g);
+	while (now > before - 200 && clock_ms() < until) {
+		poll(NULL, 0, 10);
+		now = count_children(g);
+	}
+	cr_expect_leq(now, before - 200, "%d of %d are left", now, before);
+	stop_pid_1(g, script);
 }
