@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,29 +11,8 @@
 
 #include "proto/launch.h"
 #include "proto/util/buffer.h"
-#include "proto/util/clock.h"
 #include "proto/util/memory.h"
-#include "worker/watch/tree.h"
-
-#define SWEEP_S 2.0
-/* How often inotify is checked: file systems exist that are silent and look
- * like others. */
-#define CHECK_S 30.0
-#define SHARE 100 /* a sweep takes at most that part of a core */
-/* Pauses before inotify is tried again where it had run out. */
-#define RETRY_MIN_S 2.0
-#define RETRY_MAX_S 60.0
-
-struct watch {
-	struct tree_host host;
-	int fd;
-	ev_io readable, changed;
-	ev_timer sweep, check;
-	double retry_s, retry_at;
-	struct buffer in;
-	struct list trees; /* struct watch_tree.node */
-	bool has_failed;
-};
+#include "worker/watch/looks.h"
 
 /* ---- reports ---- */
 
@@ -68,8 +46,6 @@ watch_of(const struct watch_tree *t)
 	return container_of(t->host, struct watch, host);
 }
 
-static void start_timers(struct watch *w);
-
 #define TOO_MANY "there are more than 250,000, which is the limit"
 #define TOO_DEEP "some are more than 64 folders deep, which is the limit"
 static_assert(SNAPSHOT_ENTRIES_MAX == 250000 && SNAPSHOT_DEPTH_MAX == 64,
@@ -87,7 +63,7 @@ on_mode(struct watch_tree *t)
 		json_object_set_new(line, "why",
 			json_string(t->known.is_cut ? TOO_MANY : TOO_DEEP));
 	report(watch_of(t), line);
-	start_timers(watch_of(t));
+	looks_begin(watch_of(t));
 }
 
 static void
@@ -132,137 +108,6 @@ on_changed(struct watch_tree *t, const struct tree_change *c)
 	report(watch_of(t), line);
 }
 
-/* ---- sweeps ---- */
-
-/* Looks at all trees of that mode; returns how long to wait for the next time.
- */
-static double
-look_at_all(struct watch *w, bool swept, double pause_s)
-{
-	uint64_t begun_us = clock_us();
-	double took_s;
-
-	list_for_each (node, &w->trees) {
-		struct watch_tree *t =
-			container_of(node, struct watch_tree, node);
-
-		if ((t->swept_why != NULL) == swept)
-			watch_tree_look(t);
-	}
-	took_s = (double)(clock_us() - begun_us) / 1e6;
-	return took_s * SHARE > pause_s ? took_s * SHARE : pause_s;
-}
-
-static bool
-has_any(const struct watch *w, bool swept)
-{
-	list_for_each (node, &w->trees)
-		if ((container_of(node, struct watch_tree, node)->swept_why !=
-			    NULL) == swept)
-			return true;
-	return false;
-}
-
-static void
-restart(struct watch *w, ev_timer *timer, double wait_s)
-{
-	ev_timer_stop(w->host.loop, timer);
-	ev_now_update(w->host.loop);
-	ev_timer_set(timer, wait_s, 0);
-	ev_timer_start(w->host.loop, timer);
-}
-
-static void on_events(struct ev_loop *loop, ev_io *io, int events);
-
-static void
-open_notify(struct watch *w)
-{
-	w->host.notify = notify_create();
-	if (!w->host.notify)
-		return;
-	ev_io_init(&w->changed, on_events, notify_fd(w->host.notify), EV_READ);
-	ev_io_start(w->host.loop, &w->changed);
-}
-
-/* The first that inotify cannot serve yet ends it: there is not enough for the
- * others either. */
-static bool
-retry_all(struct watch *w)
-{
-	if (!w->host.notify)
-		open_notify(w);
-	list_for_each (node, &w->trees) {
-		struct watch_tree *t =
-			container_of(node, struct watch_tree, node);
-
-		if (t->is_short && !watch_tree_retry(t))
-			return false;
-	}
-	return true;
-}
-
-/* Somebody may have given back what inotify had run out of. */
-static void
-retry_if_due(struct watch *w)
-{
-	if (ev_now(w->host.loop) < w->retry_at)
-		return;
-	if (retry_all(w))
-		w->retry_s = RETRY_MIN_S;
-	else if (w->retry_s < RETRY_MAX_S)
-		w->retry_s *= 2;
-	w->retry_at = ev_now(w->host.loop) + w->retry_s;
-}
-
-static void
-on_sweep(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	struct watch *w = container_of(timer, struct watch, sweep);
-	double wait_s = look_at_all(w, true, SWEEP_S);
-
-	retry_if_due(w);
-	if (has_any(w, true))
-		restart(w, timer, wait_s);
-	start_timers(w);
-}
-
-static void
-on_check(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	struct watch *w = container_of(timer, struct watch, check);
-	double wait_s = look_at_all(w, false, CHECK_S);
-
-	if (has_any(w, false))
-		restart(w, timer, wait_s);
-}
-
-static void
-start_timers(struct watch *w)
-{
-	if (!ev_is_active(&w->sweep) && has_any(w, true))
-		restart(w, &w->sweep, SWEEP_S);
-	if (!ev_is_active(&w->check) && has_any(w, false))
-		restart(w, &w->check, CHECK_S);
-}
-
-static void
-on_lost(struct tree_host *host)
-{
-	struct watch *w = container_of(host, struct watch, host);
-
-	list_for_each (node, &w->trees)
-		watch_tree_suspect(container_of(node, struct watch_tree, node));
-}
-
-static void
-on_events(struct ev_loop *loop, ev_io *io, int events)
-{
-	struct watch *w = container_of(io, struct watch, changed);
-
-	if (!notify_read(w->host.notify))
-		on_lost(&w->host);
-}
-
 /* ---- orders ---- */
 
 static struct watch_tree *
@@ -285,7 +130,7 @@ begin(struct watch *w, const char *key, json_t *order)
 		watch_tree_replace(find(w, key), &w->host, key, order);
 
 	list_append(&w->trees, &t->node);
-	start_timers(w);
+	looks_begin(w);
 }
 
 static void
@@ -373,18 +218,15 @@ int
 watch_run(int fd)
 {
 	struct watch w = {.fd = fd,
-		.host = {.on_lost = on_lost,
+		.host = {.on_lost = looks_lost,
 			.on_mode = on_mode,
 			.on_pending = on_pending,
 			.on_calm = on_calm,
 			.on_changed = on_changed}};
 
 	w.host.loop = ev_loop_new(EVFLAG_AUTO);
-	w.retry_s = RETRY_MIN_S;
-	open_notify(&w);
+	looks_open(&w);
 	list_init(&w.trees);
-	ev_timer_init(&w.sweep, on_sweep, 0, 0);
-	ev_timer_init(&w.check, on_check, 0, 0);
 	ev_io_init(&w.readable, on_readable, fd, EV_READ);
 	ev_io_start(w.host.loop, &w.readable);
 	ev_run(w.host.loop, 0);
