@@ -24,6 +24,16 @@ plugin_latency(const struct figures *v)
 }
 
 static void
+plugin_call_latency(const struct figures *v)
+{
+	struct metrics_label label = {"plugin", v->p->id};
+
+	if (metrics_total(&v->p->counters.call_latency))
+		metrics_sample_histogram(
+			v->w, &label, 1, &v->p->counters.call_latency);
+}
+
+static void
 plugin_failures(const struct figures *v)
 {
 	static const char *const reasons[REQUEST_FAILURE_COUNT] = {
@@ -89,6 +99,9 @@ static const struct metrics_row rows[] = {
 		plugin_cancelled},
 	{"supd_plugin_calls_total", METRICS_COUNTER,
 		"Calls of tools, commands and methods.", plugin_calls},
+	{"supd_plugin_call_duration_seconds", METRICS_HISTOGRAM,
+		"Time from a call of a tool, command or method to its result.",
+		plugin_call_latency},
 	{"supd_plugin_requests_in_flight", METRICS_GAUGE,
 		"Requests and calls in flight at a plugin's workers.",
 		plugin_flying},

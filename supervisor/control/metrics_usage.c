@@ -46,8 +46,8 @@ metrics_usage_read(const struct gateway *g, uint32_t *at)
 		const struct plugin *p = g->plugins[*at];
 
 		if (p && p->active)
-			reads += usage_refresh(
-				&p->active->usage, p->active->pid);
+			reads += usage_refresh(&p->active->usage,
+				p->active->pid, USAGE_FRESH_US);
 	}
 	return *at >= g->plugin_count;
 }

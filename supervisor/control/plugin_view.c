@@ -142,7 +142,7 @@ plugin_view_add_usage(json_t *row, const struct plugin *p)
 	bool known;
 
 	if (w)
-		usage_refresh(&w->usage, w->pid);
+		usage_refresh(&w->usage, w->pid, USAGE_FRESH_US);
 	known = w && w->usage.is_known;
 	json_object_set_new(row, "memoryBytes",
 		known ? json_integer((json_int_t)w->usage.memory_bytes)

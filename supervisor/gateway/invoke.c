@@ -18,8 +18,12 @@ count(const struct invoke *v, bool failed)
 	struct plugin *p =
 		gateway_plugin_by_number(v->gateway, v->request.plugin);
 
-	if (p && v->name)
-		p->counters.calls[v->kind][failed]++;
+	if (!p || !v->name)
+		return;
+	p->counters.calls[v->kind][failed]++;
+	if (!failed)
+		metrics_observe(&p->counters.call_latency,
+			clock_us() - v->request.accepted_us);
 }
 
 /* Before the call is sent. */

@@ -49,6 +49,16 @@ metrics_observe(struct metrics_histogram *h, uint64_t us)
 	h->sum_us += us;
 }
 
+static inline uint64_t
+metrics_total(const struct metrics_histogram *h)
+{
+	uint64_t total = 0;
+
+	for (unsigned i = 0; i < METRICS_BUCKETS; i++)
+		total += h->buckets[i];
+	return total;
+}
+
 /* ---- writing ---- */
 
 enum metrics_type { METRICS_COUNTER, METRICS_GAUGE, METRICS_HISTOGRAM };

@@ -66,7 +66,8 @@ struct plugin_counters {
 	/* calls and events in the name of a request that was not in flight */
 	uint64_t calls_stray;
 	uint64_t cut[WORKER_CUT_COUNT];	  /* workers ended by supd */
-	struct metrics_histogram latency; /* up to the answer's head */
+	struct metrics_histogram latency; /* HTTP, up to the answer's head */
+	struct metrics_histogram call_latency;
 };
 
 /* The WebSocket connections of clients; see gateway/ws_conn.h. */

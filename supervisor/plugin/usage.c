@@ -55,11 +55,11 @@ read_usage(struct usage *u, pid_t pid)
 }
 
 bool
-usage_refresh(struct usage *u, pid_t pid)
+usage_refresh(struct usage *u, pid_t pid, uint64_t fresh_us)
 {
 	uint64_t now = clock_us();
 
-	if (u->at_us && now - u->at_us < USAGE_FRESH_US)
+	if (u->at_us && now - u->at_us < fresh_us)
 		return false;
 	u->at_us = now;
 	u->is_known = !read_usage(u, pid);

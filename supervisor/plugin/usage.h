@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define USAGE_FRESH_US 1000000 /* not read again before */
+#define USAGE_FRESH_US 1000000 /* what is this old is fresh */
 
 struct usage {
 	bool is_known;	       /* else there is no such process */
@@ -15,5 +15,5 @@ struct usage {
 	double cpu_seconds;    /* used since its start */
 };
 
-/* Reads it, unless that was done within USAGE_FRESH_US. Whether it was read. */
-bool usage_refresh(struct usage *u, pid_t pid);
+/* Reads it, unless that was done within fresh_us. Whether it was read. */
+bool usage_refresh(struct usage *u, pid_t pid, uint64_t fresh_us);

@@ -41,6 +41,7 @@ static const char *const samples[VERB_COUNT][5] = {
 	[VERB_HISTORY] = {"history"},
 	[VERB_CONFIG] = {"config"},
 	[VERB_METRICS] = {"metrics"},
+	[VERB_TOP] = {"top", "-d", "100ms"},
 	[VERB_VERSION] = {"version"},
 	[VERB_SHUTDOWN] = {"shutdown"},
 };

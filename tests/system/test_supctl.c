@@ -364,6 +364,16 @@ try_metrics(struct gateway_run *g)
 }
 
 static void
+try_top(struct gateway_run *g)
+{
+	char *out = shell_expect(g, 0, "$SUPCTL top -d 100ms");
+
+	cr_expect(strstr(out, "REQ/S"), "%s", out);
+	cr_expect(strstr(out, "\nhello "), "%s", out);
+	free(out);
+}
+
+static void
 try_token(struct gateway_run *g)
 {
 	struct ctl *c = ctl_expect(g, 0, "token", "new", "web", NULL);
@@ -465,6 +475,7 @@ static trial *const verb_trials[VERB_COUNT] = {
 	[VERB_HISTORY] = try_history,
 	[VERB_CONFIG] = try_config,
 	[VERB_METRICS] = try_metrics,
+	[VERB_TOP] = try_top,
 	[VERB_TOKEN] = try_token,
 	[VERB_NEW] = try_new,
 	[VERB_COMPLETION] = try_completion,
@@ -918,6 +929,32 @@ opt_react(struct gateway_run *g)
 		g, 5, "send", "none", "bob", "+", "--react", "m1", NULL));
 }
 
+static void
+opt_batch(struct gateway_run *g)
+{
+	free(shell_expect(g, 0,
+		"test $($SUPCTL top --batch -d 100ms -n 3 | grep -c REQ/S) "
+		"= 3"));
+}
+
+static void
+opt_delay(struct gateway_run *g)
+{
+	free(shell_expect(g, 2, "$SUPCTL top --delay 10ms"));
+	free(shell_expect(g, 124, "timeout 1 $SUPCTL top --delay 50m"));
+	free(shell_expect(g, 0, "$SUPCTL top --delay 100ms"));
+}
+
+static void
+opt_sort(struct gateway_run *g)
+{
+	char *out = shell_expect(g, 0, "$SUPCTL top -d 100ms --sort id");
+
+	cr_expect(strstr(out, "\nhello ") < strstr(out, "\ntwin "), "%s", out);
+	free(out);
+	free(shell_expect(g, 2, "$SUPCTL top --sort name"));
+}
+
 static trial *const option_trials[OPTION_COUNT] = {
 	[OPTION_SOCKET] = opt_socket,
 	[OPTION_JSON] = opt_json,
@@ -951,6 +988,9 @@ static trial *const option_trials[OPTION_COUNT] = {
 	[OPTION_EDIT] = opt_edit,
 	[OPTION_DELETE] = opt_delete,
 	[OPTION_REACT] = opt_react,
+	[OPTION_BATCH] = opt_batch,
+	[OPTION_DELAY] = opt_delay,
+	[OPTION_SORT] = opt_sort,
 };
 
 Test(supctl, every_option_does_what_it_says)

@@ -51,6 +51,7 @@ static const char *const samples[VERB_COUNT][5] = {
 	[VERB_HISTORY] = {"history"},
 	[VERB_CONFIG] = {"config"},
 	[VERB_METRICS] = {"metrics"},
+	[VERB_TOP] = {"top"},
 	[VERB_TOKEN] = {"token", "new"},
 	[VERB_NEW] = {"new", "c", "@"},
 	[VERB_COMPLETION] = {"completion", "bash"},

@@ -61,6 +61,16 @@ read_before(struct options *o, const char *text, struct error *err)
 }
 
 static int
+read_delay(struct options *o, const char *text, struct error *err)
+{
+	if (!duration_read(text, &o->delay_ms) && o->delay_ms >= 100 &&
+		o->delay_ms <= 3600000)
+		return 0;
+	return error_set(
+		err, "-d needs a time from 100ms to 1h, not '%s'", text);
+}
+
+static int
 read_role(struct options *o, const char *text, struct error *err)
 {
 	for (int role = VERB_VIEWER; role <= VERB_ADMIN; role++)
@@ -169,9 +179,9 @@ const struct option_row option_rows[OPTION_COUNT] = {
 		"keep printing what arrives; --json: a document a line",
 		TO(follow)},
 	[OPTION_LINES] = {"lines", 'n', "N",
-		ON(LOGS) | ON(EVENTS) | ON(HISTORY) | ON(MESSAGES),
+		ON(LOGS) | ON(EVENTS) | ON(HISTORY) | ON(MESSAGES) | ON(TOP),
 		"the last N (default 50); supd keeps 500 lines of each log, "
-		"1000 events and 2000 verdicts",
+		"1000 events and 2000 verdicts. top: end after N pictures",
 		.read = read_lines},
 	[OPTION_DIR] = {"dir", 0, "DIR", ON(NEW),
 		"make the folder NAME in DIR instead of here", TO(dir)},
@@ -204,6 +214,15 @@ const struct option_row option_rows[OPTION_COUNT] = {
 		"delete this message, without TEXT", TO(delete)},
 	[OPTION_REACT] = {"react", 0, "MESSAGE", ON(SEND),
 		"TEXT is the emoji to react to this message with", TO(react)},
+	[OPTION_BATCH] = {"batch", 'b', NULL, ON(TOP),
+		"print tables one after the other, also on a terminal",
+		TO(batch)},
+	[OPTION_DELAY] = {"delay", 'd', "D", ON(TOP),
+		"a picture every D (default 2s)", .read = read_delay},
+	[OPTION_SORT] = {"sort", 0, "COLUMN", ON(TOP),
+		"by requests (the default), p99, cpu, memory, in-flight, held, "
+		"restarts, reload, id, state, p50, generation, uptime or pid",
+		TO(sort)},
 };
 
 const struct exit_row exit_rows[] = {

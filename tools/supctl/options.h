@@ -62,6 +62,9 @@ enum option_id {
 	OPTION_EDIT,
 	OPTION_DELETE,
 	OPTION_REACT,
+	OPTION_BATCH,
+	OPTION_DELAY,
+	OPTION_SORT,
 	OPTION_COUNT,
 };
 
@@ -75,11 +78,12 @@ struct options {
 	int word_count;
 	/* of verbs */
 	const char *kind, *plugin, *package, *wait, *dir, *role, *grep;
-	const char *edit, *delete, *react;
+	const char *edit, *delete, *react, *sort;
 	uint64_t since_ms; /* since 1970; 0: ever */
 	int64_t before;	   /* 0: unset */
+	uint64_t delay_ms; /* 0: unset */
 	bool all, changed, atomic, plan, prove;
-	bool force, no_drop, if_safe, no_wait, follow, raw, wide, ready;
+	bool force, no_drop, if_safe, no_wait, follow, raw, wide, batch, ready;
 	unsigned lines;
 };
 
