@@ -48,7 +48,7 @@ pane_open(struct gateway_run *g, unsigned columns, unsigned rows,
 	free(path);
 	free(shell_expect(g, 0,
 		WHERE TMUX " new-session -d -x %u -y %u "
-			   "\"timeout --foreground 180 bash $D/pane\"",
+			   "\"timeout -k 9 --foreground 180 bash $D/pane\"",
 		g->dir, columns, rows));
 }
 
