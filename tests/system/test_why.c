@@ -128,15 +128,15 @@ Test(why, holding_until_the_next_start_and_failed_after_the_last)
 
 	run_add_hello(g);
 	run_package(g, "fault", "fault");
-	run_fault(g, "fault", "exit_after_swap", "exit_after_ms: 1");
+	run_fault(g, "fault", "exit_after_swap", "exit_after_ms: 200");
 	run_plugin(g, "fault",
-		"enabled: false, crash: {early_max: 5, within: 1h}");
+		"enabled: false, crash: {early_max: 6, within: 1h}");
 	run_start(g);
 	run_announce(g, "plugin failed");
 	ctl_destroy(ctl_run(g, "enable", "fault", NULL));
-	await_why(g, "fault", "holding: ", "; next start in ");
+	await_why(g, "fault", "", "; next start in ");
 	await_why(g, "fault",
-		"failed: gave up after 5 early deaths within 60 m",
+		"failed: gave up after 6 early deaths within 60 m",
 		"; a changed package, 'supctl start fault' or 'supctl reload "
 		"fault' wakes it");
 	run_fault(g, "fault", "", "");
