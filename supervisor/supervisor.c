@@ -27,6 +27,7 @@
 #include "supervisor/schedule/schedule.h"
 #include "supervisor/supervisor_parts.h"
 #include "supervisor/apply/roster.h"
+#include "supervisor/telemetry/telemetry.h"
 #include "supervisor/watch/watch.h"
 
 /* Slack on top of the longest stop_timeout before a stop is cut short. */
@@ -352,6 +353,7 @@ open_gateway(struct supervisor *s, struct error *err)
 		&s->gateway, &(struct watch_options){.all = s->options->watch,
 				     .on_config = on_config_changed,
 				     .user = s});
+	telemetry_create(&s->gateway, s->config);
 	s->gateway.history = history_open(s->runtime.state_dir);
 	s->gateway.next_reload = history_last_number(s->gateway.history);
 	return 0;
@@ -415,6 +417,7 @@ finish(struct supervisor *s)
 		page_press_destroy(s->gateway.pages);
 		slices_destroy(s->gateway.slices);
 		watch_destroy(s->gateway.watch);
+		telemetry_destroy(s->gateway.telemetry);
 		roster_finish(&s->gateway);
 		channels_destroy(s->gateway.channels);
 		events_destroy(s->gateway.events);

@@ -7,6 +7,7 @@
 #include "supervisor/ops/notify.h"
 #include "supervisor/supervisor_parts.h"
 #include "supervisor/watch/watch.h"
+#include "supervisor/telemetry/telemetry.h"
 
 void
 supervisor_log_problems(const struct problems *problems)
@@ -51,6 +52,7 @@ on_config_keep(struct gateway *g, struct config *config)
 	control_configure(s->control, config);
 	chat_configure(s->chat, config);
 	channels_configure(s->gateway.channels, config);
+	telemetry_configure(s->gateway.telemetry, config);
 }
 
 static void

@@ -276,6 +276,7 @@ channels_act(struct channels *all, const struct channel_act_order *order,
 {
 	uint64_t ms = order->deadline_ms ? order->deadline_ms : DEFAULT_MS;
 	struct route_match match;
+	struct request *r;
 	struct channel *c;
 	const char *text;
 	struct error err;
@@ -297,6 +298,9 @@ channels_act(struct channels *all, const struct channel_act_order *order,
 			text ? text : "the channel is not connected");
 		return;
 	}
-	dispatch_submit(
-		all->gateway, &create(c, order, a)->request, &match, ms);
+	r = &create(c, order, a)->request;
+	if (order->trace.sampling)
+		tracer_begin(
+			&all->gateway->workers.tracer, &order->trace, &r->span);
+	dispatch_submit(all->gateway, r, &match, ms);
 }

@@ -196,7 +196,9 @@ struct channel_order {
 	uint32_t caller;       /* the worker that sends it; 0: none */
 	const char *plugin_id; /* its plugin, or NULL */
 	struct chain *chain;   /* or NULL */
-	bool is_reply;	       /* of supd: there is room kept for these */
+	/* That it is part of; all zero: that of its chain counts. */
+	struct trace_context trace;
+	bool is_reply; /* of supd: there is room kept for these */
 };
 
 void channels_send(struct channels *all, const struct channel_order *order,
@@ -227,6 +229,7 @@ struct channel_act_order {
 	uint64_t deadline_ms; /* time for it; 0: a default */
 	uint64_t limit_ms;    /* clock_ms(), a deadline of others; or 0 */
 	uint32_t caller;      /* the worker that wants it; 0: none */
+	struct trace_context trace; /* that it is part of; all zero: none */
 };
 
 void channels_act(struct channels *all, const struct channel_act_order *order,

@@ -142,6 +142,9 @@ run_command(struct inbound *i, const char *rest)
 
 	i->is_invoked = true;
 	invoke_init(&i->invoke, gateway_of(i), commanded);
+	if (i->span.context.sampling)
+		tracer_begin(&gateway_of(i)->workers.tracer, &i->span.context,
+			&i->invoke.request.span);
 	invoke_pack_caller_value(&i->invoke, context);
 	if (invoke_pack_args(&i->invoke, REGISTRATION_COMMAND, text, &err) <
 		0) {

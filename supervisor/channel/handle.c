@@ -44,6 +44,7 @@ new_event(struct inbound *i, const char *name, const json_t *data)
 		.at = time_text(i->at, clock_wall_ms()),
 		.name = name,
 		.plugin_id = p ? p->id : NULL,
+		.trace = i->span.context,
 		.data = data};
 	return &i->source;
 }
@@ -238,6 +239,28 @@ filtered(struct filter_run *f, const struct filter_end *end)
 
 /* ---- begin and end ---- */
 
+void
+handle_end_span(struct inbound *i, enum inbound_end end, const char *note)
+{
+	struct plugin *p = channel_plugin(i->channel);
+	char name[RECORD_TEXT_MAX + 1];
+
+	if (!trace_is_sampled(&i->span))
+		return;
+	text_format(name, sizeof(name), "message %s", i->channel->name);
+	tracer_end_step(&gateway_of(i)->workers.tracer,
+		&(const struct tracer_step){
+			.span = &i->span,
+			.kind = SPAN_CONSUMER,
+			.name = name,
+			.plugin_id = p ? p->id : NULL,
+			.id = i->id,
+			.error = end == INBOUND_DEAD ? "dead_letter" : NULL,
+			.text = note,
+		});
+	i->span = (struct trace_span){0};
+}
+
 static json_t *
 read_body(const struct inbound *i, struct error *err)
 {
@@ -255,11 +278,13 @@ read_body(const struct inbound *i, struct error *err)
 void
 handle_begin(struct inbound *i)
 {
+	static const struct trace_context none;
 	struct events *events = gateway_of(i)->events;
 	struct error err = {.text = "it is not a map"};
 
 	if (gateway_of(i)->stopping)
 		return;
+	tracer_begin(&gateway_of(i)->workers.tracer, &none, &i->span);
 	set_data(i, read_body(i, &err));
 	if (!i->data) { /* of another version of supd */
 		handle_fail(i, err.text);

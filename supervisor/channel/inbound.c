@@ -285,6 +285,7 @@ inbound_finish(struct inbound *i, enum inbound_end end, const char *note)
 	};
 
 	c->ends[end]++;
+	handle_end_span(i, end, note);
 	handle_abandon(i);
 	lanes_remove(&i->item);
 	channel_look(c);

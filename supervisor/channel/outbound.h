@@ -51,6 +51,7 @@ struct outbound {
 	char at[TIME_TEXT_BYTES];
 	struct event_source source;
 	struct chain *chain; /* a reference, or NULL */
+	struct trace_context trace;
 	struct filter_run filter;
 	bool is_filtered; /* filter is in use */
 	/* How it ended, while OVER: for those who ask with the same key until

@@ -99,6 +99,9 @@ outbound_filter(struct outbound *o, const struct channel_order *order)
 {
 	struct gateway *g = o->channel->all->gateway;
 
+	o->trace = order->trace;
+	if (!o->trace.sampling && order->chain)
+		o->trace = order->chain->trace;
 	o->data = json_pack("{s:s,s:s,s:O,s:O,s:s*}", "channel",
 		o->channel->name, "sendId", o->id, "target", o->target,
 		"content", o->content, "plugin", o->plugin_id);
@@ -107,6 +110,7 @@ outbound_filter(struct outbound *o, const struct channel_order *order)
 		.name = "message.sending",
 		.plugin_id = o->plugin_id,
 		.chain = order->chain,
+		.trace = o->trace,
 		.data = o->data};
 	if ((order->chain && order->chain->in_filter) ||
 		!filter_is_there(g->events, "message.sending")) {

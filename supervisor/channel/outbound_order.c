@@ -162,8 +162,9 @@ outbound_reply_key(const struct inbound *i)
 }
 
 static void
-send_reply(struct channel *c, json_t *target, json_t *content, const char *key)
+send_reply(struct inbound *i, json_t *target, json_t *content, const char *key)
 {
+	struct channel *c = i->channel;
 	struct channel_reply *reply = memory_alloc(sizeof(*reply));
 
 	reply->channel = c;
@@ -175,6 +176,7 @@ send_reply(struct channel *c, json_t *target, json_t *content, const char *key)
 			.content = content,
 			.key = key,
 			.deadline_ms = CHANNEL_REPLY_MS,
+			.trace = i->span.context,
 			.is_reply = true},
 		&reply->send);
 }
@@ -185,7 +187,7 @@ outbound_reply(struct inbound *i, json_t *content)
 	json_t *target = outbound_reply_target(i);
 	char *key = outbound_reply_key(i);
 
-	send_reply(i->channel, target, content, key);
+	send_reply(i, target, content, key);
 	json_decref(target);
 	json_decref(content);
 	free(key);
@@ -202,7 +204,7 @@ outbound_reply_text(struct inbound *i, const char *text)
 
 	while ((content = pieces_next(&pieces))) {
 		key = pieces_key(&pieces, begin);
-		send_reply(c, target, content, key);
+		send_reply(i, target, content, key);
 		json_decref(content);
 		free(key);
 	}

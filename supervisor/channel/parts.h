@@ -84,6 +84,7 @@ struct inbound {
 	bool was_run;	 /* the command has ended, and its reply is kept */
 	struct event_watch watch;
 	enum inbound_end end;
+	struct trace_span span; /* of its handling */
 };
 
 /* Messages that came lately. */
@@ -266,6 +267,8 @@ void handle_fail(struct inbound *i, const char *why);
 /* supd stops: the next one does not run a command that has ended again. */
 void handle_note_command(struct inbound *i);
 /* Ends what is under way, without a word. */
+/* It has been handled: ends its span. */
+void handle_end_span(struct inbound *i, enum inbound_end end, const char *note);
 void handle_abandon(struct inbound *i);
 
 /* ---- command.c ---- */

@@ -429,6 +429,9 @@ ask(struct outbound *o)
 	o->request.caller = p->is_held ? p->hold_passes : 0;
 	o->request.due_limit_ms = o->due_ms;
 	o->request.held_bytes = o->bytes;
+	if (o->trace.sampling)
+		tracer_begin(&gateway_of(o)->workers.tracer, &o->trace,
+			&o->request.span);
 	dispatch_submit(gateway_of(o), &o->request, &match, o->due_ms - now);
 }
 

@@ -25,6 +25,7 @@ enum config_link { LINK_NNG, LINK_NATIVE };
 enum config_access { ACCESS_OFF, ACCESS_TEXT, ACCESS_JSON };
 enum config_metrics { METRICS_OPEN, METRICS_TOKEN };
 enum config_messages_sync { MESSAGES_SYNC_FULL, MESSAGES_SYNC_NORMAL };
+enum config_follow { FOLLOW_TRUSTED, FOLLOW_ALL, FOLLOW_NEVER };
 enum config_on_sighup { ON_SIGHUP_APPLY, ON_SIGHUP_ADVISE };
 
 const char *role_name(enum role role);
@@ -197,6 +198,18 @@ struct plugin_config {
 struct plugin_config *plugin_config_ref(const struct plugin_config *plugin);
 void plugin_config_unref(struct plugin_config *plugin); /* NULL is fine */
 
+/* Where traces, metrics and log lines are exported to. */
+struct config_telemetry {
+	char *endpoint; /* without a slash at its end; NULL: nowhere */
+	/* Objects of strings, as they are sent and as they may be shown; NULL:
+	 * not in the file. */
+	json_t *headers, *headers_shown, *resource, *resource_shown;
+	double sampling;
+	int follow; /* enum config_follow */
+	bool traces, metrics, logs;
+	uint32_t timeout_ms;
+};
+
 struct config {
 	char *runtime_dir, *state_dir; /* absolute; NULL: not in the file */
 	struct {
@@ -225,6 +238,8 @@ struct config {
 		uint64_t max_bytes;
 		int sync; /* enum config_messages_sync */
 	} messages;
+
+	struct config_telemetry telemetry;
 
 	struct plugin_config **plugins; /* in the order of the files */
 	uint32_t plugin_count;

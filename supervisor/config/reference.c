@@ -16,6 +16,7 @@ static const char *const type_words[] = {
 	[SCHEMA_COUNT] = "number",
 	[SCHEMA_SIZE] = "size",
 	[SCHEMA_DURATION] = "time",
+	[SCHEMA_FRACTION] = "number from 0 to 1",
 	[SCHEMA_TEXTS] = "list of strings",
 	[SCHEMA_PATHS] = "list of paths",
 	[SCHEMA_ENV] = "map of strings",

@@ -23,6 +23,7 @@ enum schema_type {
 	SCHEMA_SIZE,	 /* uint64_t bytes */
 	SCHEMA_DURATION, /* uint32_t ms */
 	SCHEMA_CHOICE,	 /* int: index in choices */
+	SCHEMA_FRACTION, /* double from 0 to 1 */
 	SCHEMA_TEXTS,	 /* struct text_list */
 	SCHEMA_PATHS,	 /* struct text_list, like PATH */
 	SCHEMA_ENV,	 /* map to struct text_list of NAME=value */

@@ -72,6 +72,8 @@ view_value(const struct schema_row *row, const void *base)
 			duration_format(*(const uint32_t *)field, unit));
 	case SCHEMA_CHOICE:
 		return json_string(row->choices[*(const int *)field]);
+	case SCHEMA_FRACTION:
+		return json_real(*(const double *)field);
 	case SCHEMA_TEXTS:
 	case SCHEMA_PATHS:
 		return view_texts(field);

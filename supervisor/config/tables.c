@@ -557,6 +557,10 @@ const struct schema_table config_table = {
 		{ROW(config, messages), .type = SCHEMA_SECTION,
 			.table = &messages_table,
 			.doc = "The store of the messages of channels."},
+		{ROW(config, telemetry), .type = SCHEMA_SECTION,
+			.table = &telemetry_table,
+			.doc = "Traces, metrics and log lines for an "
+			       "OpenTelemetry collector."},
 		{.name = "plugins",
 			.type = SCHEMA_OWN,
 			.table = &plugin_table,

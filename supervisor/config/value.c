@@ -78,6 +78,9 @@ schema_value_same(
 		return *(const uint64_t *)a == *(const uint64_t *)b;
 	case SCHEMA_CHOICE:
 		return *(const int *)a == *(const int *)b;
+	case SCHEMA_FRACTION:
+		return !(*(const double *)a < *(const double *)b) &&
+		       !(*(const double *)a > *(const double *)b);
 	case SCHEMA_TEXTS:
 	case SCHEMA_PATHS:
 	case SCHEMA_ENV:

@@ -142,6 +142,26 @@ read_measure(struct problems *problems, const struct schema_row *row,
 	return true;
 }
 
+/* A decimal number from 0 to 1. */
+static bool
+read_fraction(struct problems *problems, const struct schema_row *row,
+	const struct node *node, void *field)
+{
+	char *end;
+	double value;
+	if (is_plain(node) && node->length &&
+		strspn(node->text, "0123456789.") == node->length) {
+		value = strtod(node->text, &end);
+		if (!*end && value >= 0 && value <= 1) {
+			*(double *)field = value;
+			return true;
+		}
+	}
+	node_problem(problems, node,
+		"'%s' must be a number from 0 to 1, such as 0.01", row->name);
+	return false;
+}
+
 static bool
 read_choice(struct problems *problems, const struct schema_row *row,
 	const struct node *node, void *field)
@@ -233,6 +253,8 @@ schema_value_read(struct problems *problems, const struct schema_row *row,
 		return read_measure(problems, row, node, field);
 	case SCHEMA_CHOICE:
 		return read_choice(problems, row, node, field);
+	case SCHEMA_FRACTION:
+		return read_fraction(problems, row, node, field);
 	case SCHEMA_TEXTS:
 	case SCHEMA_PATHS:
 		return read_texts(problems, row, node, base);

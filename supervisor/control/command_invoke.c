@@ -112,6 +112,8 @@ command_invoke(struct command_call *call, const json_t *args)
 		return;
 	}
 	call->job = &j->job;
+	tracer_begin(&call->gateway->workers.tracer, &call->trace,
+		&j->invoke.request.span);
 	invoke_begin(&j->invoke, (enum registration_kind)kind, bytes_of(name),
 		command_number(args, "timeoutMs", 0));
 }

@@ -178,10 +178,13 @@ run_handler(struct command_call *call, enum verb verb, const json_t *args)
 {
 	struct gateway *g = call->gateway;
 	const char *before = g->asking;
+	struct trace_context trace = g->asking_trace;
 
 	g->asking = call->caller;
+	g->asking_trace = call->trace;
 	handlers[verb](call, args);
 	g->asking = before;
+	g->asking_trace = trace;
 }
 
 void

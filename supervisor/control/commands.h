@@ -32,6 +32,7 @@ struct command_call {
 	const char *door;   /* static: "supctl", "http", "session", "plugin",
 			       "chat" */
 	uint32_t worker;    /* the calling worker; 0: not a worker */
+	struct trace_context trace; /* that it is made in; all zero: none */
 	/* Progress: {"phase","pluginId","ms"}, {"line":{...}},
 	 * {"receipt":{...}} of one of several plugins, {"verdict":{...}} if the
 	 * call waits for settled. The event is borrowed. May be NULL. The

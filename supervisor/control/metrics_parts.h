@@ -33,7 +33,7 @@ struct metrics_group {
 
 /* About supd. */
 extern const struct metrics_group metrics_gateway, metrics_door,
-	metrics_process;
+	metrics_telemetry, metrics_process;
 /* About each plugin. No label changes with each start (as pid and generation
  * do), so a series lives as long as its plugin is configured. */
 extern const struct metrics_group metrics_life, metrics_usage, metrics_request,

@@ -7,7 +7,7 @@
 #include "supervisor/control/metrics_parts.h"
 
 static const struct metrics_group *const own_groups[] = {
-	&metrics_gateway, &metrics_door, &metrics_process};
+	&metrics_gateway, &metrics_door, &metrics_telemetry, &metrics_process};
 static const struct metrics_group *const plugin_groups[] = {&metrics_life,
 	&metrics_usage, &metrics_request, &metrics_websocket, &metrics_hook,
 	&metrics_worker, &metrics_channel};

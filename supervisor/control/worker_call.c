@@ -146,6 +146,8 @@ run_method(struct worker_call *c, const char *verb, const json_t *args,
 	c->call = (struct command_call){.gateway = c->gateway,
 		.role = ROLE_OPERATOR,
 		.door = "plugin",
+		.trace = c->chain.chain ? c->chain.chain->trace
+					: (struct trace_context){0},
 		.worker = c->worker,
 		.on_done = command_done,
 		.on_page = command_page,
@@ -231,6 +233,8 @@ run_act(struct worker_call *c, struct worker *w, const struct message *m,
 			.args = json_object_get(args, "args"),
 			.deadline_ms = m->params[3].via.u64,
 			.limit_ms = c->chain.due_ms,
+			.trace = c->chain.chain ? c->chain.chain->trace
+						: (struct trace_context){0},
 			.caller = w->id},
 		&c->act);
 }

@@ -21,6 +21,7 @@ struct call_watch {
 	json_t *data;		  /* of tool.before, as it is now */
 	struct event_source now;  /* of the event in progress */
 	char at[TIME_TEXT_BYTES], *caller_id;
+	struct trace_context trace; /* of the call */
 	/* tool.after: how the call ended. */
 	struct invoke_end end;
 	json_t *value;
@@ -50,6 +51,7 @@ new_event(struct call_watch *w, const char *name, json_t *data)
 		.name = name,
 		.plugin_id = w->caller_id,
 		.chain = w->call->request.chain,
+		.trace = w->trace,
 		.data = data};
 	return &w->now;
 }
@@ -211,6 +213,7 @@ watch(struct events *e, struct invoke *v)
 
 	w->call = v;
 	w->events = e;
+	w->trace = v->request.span.context;
 	w->caller_id = memory_copy_text(v->caller_id);
 	w->data =
 		json_pack("{s:o,s:O,s:s,s:o}", "name", value_text(v->full_name),

@@ -49,6 +49,7 @@ event_create(const struct event_source *source)
 		.id = source->id,
 		.bytes = sizeof(*e) + length,
 		.chain = chain_ref(source->chain),
+		.trace = source->trace,
 		.name = {at, name_end},
 		.data = {at + name_end, data_end - name_end},
 		.context = {at + data_end, length - data_end},

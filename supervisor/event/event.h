@@ -29,7 +29,9 @@ struct event_source {
 	const char *name;
 	const char *plugin_id; /* who caused it; NULL: supd or a user */
 	struct chain *chain;   /* NULL: none */
-	const json_t *data;    /* NULL: null */
+	/* That it is part of; all zero: that of its chain counts. */
+	struct trace_context trace;
+	const json_t *data; /* NULL: null */
 	/* It is sent again, once, if a worker dies with it. NULL: as the hook
 	 * says. */
 	struct event_watch *watch;
@@ -40,6 +42,7 @@ struct event {
 	uint64_t id;
 	size_t bytes;	     /* of memory */
 	struct chain *chain; /* a reference, or NULL */
+	struct trace_context trace;
 	/* MessagePack: the name as str, the data, and the context: a map of id,
 	 * at, plugin and chain. */
 	struct bytes name, data, context;

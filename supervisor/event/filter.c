@@ -330,6 +330,8 @@ ask(struct filter_run *f, uint64_t now)
 	f->request.held_bytes = sizeof(*f) + buffer_length(&f->packed);
 	f->is_refused = false;
 	f->is_asking = true;
+	if (f->trace.sampling)
+		tracer_begin(&g->workers.tracer, &f->trace, &f->request.span);
 	dispatch_submit(g, &f->request, &match, ms);
 	f->is_asking = false;
 	return true;
@@ -383,6 +385,7 @@ filter_begin(struct filter_run *f, struct events *e,
 	*f = (struct filter_run){.events = e,
 		.name = source->name,
 		.data = json_incref(event->data),
+		.trace = source->trace,
 		.due_ms = clock_ms() + FILTER_CHAIN_MS,
 		.limit_ms = event->limit_ms,
 		.check = event->check,

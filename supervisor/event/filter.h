@@ -44,6 +44,7 @@ struct filter_run {
 	json_t *answer;	  /* of a claim; a reference */
 	bool is_changed;
 	struct buffer packed, context; /* the data; the context */
+	struct trace_context trace;    /* of the event; all zero: none */
 	uint64_t due_ms;	       /* of the whole chain */
 	uint64_t limit_ms;	       /* deadline of the event, or 0 */
 	bool is_asking, is_refused;    /* while it is submitted */

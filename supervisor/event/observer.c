@@ -280,6 +280,9 @@ send_next(struct hook *h)
 	list_remove(&h->wait);
 	h->current = event_queue_pop(&h->queue);
 	h->request.chain = h->current->chain;
+	if (h->current->trace.sampling)
+		tracer_begin(&h->owner->events->gateway->workers.tracer,
+			&h->current->trace, &h->request.span);
 	h->sends++;
 	dispatch_submit(h->owner->events->gateway, &h->request, &match,
 		(uint64_t)h->declared->hook.timeout_ms);

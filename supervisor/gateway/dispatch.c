@@ -12,6 +12,7 @@
 #include "supervisor/gateway/news.h"
 #include "supervisor/gateway/ws_move.h"
 #include "supervisor/ops/probes.h"
+#include "supervisor/plugin/span.h"
 
 static void request_due(struct wheel_timer *t);
 
@@ -53,6 +54,7 @@ refuse(struct gateway *g, struct request *r, enum request_failure why,
 	request_table_remove(g->requests, r);
 	if (p)
 		p->counters.failed++;
+	span_failed(&g->workers, NULL, p ? p->id : NULL, r, why, text);
 	r->ops->fail(r, why, text);
 }
 
@@ -98,6 +100,16 @@ must_wait(const struct plugin *p, const struct request *r)
 }
 
 void
+dispatch_begin_span(struct gateway *g, struct request *r)
+{
+	static const struct trace_context none;
+
+	if (!r->span.context.sampling)
+		tracer_begin(&g->workers.tracer,
+			r->chain ? &r->chain->trace : &none, &r->span);
+}
+
+void
 dispatch_submit(struct gateway *g, struct request *r,
 	const struct route_match *match, uint64_t timeout_ms)
 {
@@ -113,6 +125,8 @@ dispatch_submit(struct gateway *g, struct request *r,
 	r->answered = r->cancelled = r->waits = false;
 	r->held_until_ms = 0;
 	r->accepted_us = clock_us();
+	if (g->workers.tracer.is_on)
+		dispatch_begin_span(g, r);
 	if (!timeout_ms)
 		timeout_ms = p->config->limits.request_timeout_ms;
 	if (timeout_ms > WIRE_DEADLINE_MAX_MS)
@@ -126,6 +140,8 @@ dispatch_submit(struct gateway *g, struct request *r,
 	p->counters.requests++;
 	if (!request_table_add(g->requests, r)) {
 		p->counters.failed++;
+		span_failed(
+			&g->workers, NULL, p->id, r, REQUEST_OVERFLOW, NULL);
 		r->ops->fail(r, REQUEST_OVERFLOW, NULL);
 	} else if (g->stopping) {
 		refuse(g, r, REQUEST_STOPPING, NULL);
@@ -161,6 +177,7 @@ request_due(struct wheel_timer *t)
 	}
 	w = plugin_worker(p, r->worker);
 	assert(w);
+	span_failed(&g->workers, w, p->id, r, REQUEST_LATE, NULL);
 	worker_cancel(w, r);
 	p->counters.failed++;
 	r->ops->fail(r, REQUEST_LATE, NULL);
@@ -178,6 +195,7 @@ dispatch_cancel(struct gateway *g, struct request *r)
 	if (r->where == REQUEST_HELD) {
 		hold_remove(&p->hold, r);
 		request_table_remove(g->requests, r);
+		span_cancelled(&g->workers, NULL, p->id, r);
 	} else {
 		struct worker *w = plugin_worker(p, r->worker);
 

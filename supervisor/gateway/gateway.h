@@ -19,6 +19,7 @@ struct channel_life;
 struct events;
 struct page_press;
 struct slices;
+struct telemetry;
 struct watch;
 
 /* Why an HTTP request was refused before it reached a plugin: X(ENUM, "name in
@@ -172,6 +173,7 @@ struct gateway {
 	/* Who makes the call that is being run, as its receipt says it; NULL:
 	 * no call is. */
 	const char *asking;
+	struct trace_context asking_trace; /* likewise; all zero: none */
 	/* The calls that led to the event that is being noted; NULL: none. */
 	struct chain *noting;
 	bool stopping;
@@ -209,8 +211,9 @@ struct gateway {
 	struct schedules *schedules; /* schedule/; NULL in tests */
 	/* The same for a plugin with sends_wait. */
 	void (*on_sends)(struct gateway *g, struct plugin *p);
-	struct channels *channels; /* channel/; NULL in tests */
-	struct watch *watch;	   /* watch/; NULL in tests */
+	struct channels *channels;   /* channel/; NULL in tests */
+	struct watch *watch;	     /* watch/; NULL in tests */
+	struct telemetry *telemetry; /* telemetry/; NULL in tests */
 	/* A worker sent `call` on the wire; NULL: all calls are refused. */
 	void (*on_call)(
 		struct gateway *g, struct worker *w, const struct message *m);

@@ -10,6 +10,7 @@
 #include "proto/util/text.h"
 #include "proto/value.h"
 #include "supervisor/gateway/dispatch.h"
+#include "supervisor/plugin/span.h"
 
 /* Counts a call for its plugin once the plugin is known. */
 static void
@@ -37,9 +38,22 @@ end_with(struct invoke *v, enum wire_error code, int http_status,
 	invoke_end_with(v, &end);
 }
 
+/* Of a call that did not get as far as a worker. */
+static void
+end_span(struct invoke *v, const struct invoke_end *end)
+{
+	struct gateway *g = v->gateway;
+	struct plugin *p = gateway_plugin_by_number(g, v->request.plugin);
+
+	if (v->request.span.context.sampling)
+		span_unsent(&g->workers, p ? p->id : NULL, &v->request,
+			end->ok ? NULL : wire_error_text(end->code), end->text);
+}
+
 void
 invoke_end_with(struct invoke *v, const struct invoke_end *end)
 {
+	end_span(v, end);
 	count(v, !end->ok);
 	v->done(v, end);
 }
@@ -339,6 +353,8 @@ invoke_begin(struct invoke *v, enum registration_kind kind, struct bytes name,
 	v->full_name = memory_copy_bytes(name.at, name.length);
 	if (!find(v, name, &match))
 		return;
+	if (v->gateway->workers.tracer.is_on)
+		dispatch_begin_span(v->gateway, &v->request);
 	v->watcher = watcher;
 	v->due_ms = watcher && timeout_ms ? clock_ms() + timeout_ms : 0;
 	if (!watcher || !watcher->begins(v))

@@ -298,6 +298,7 @@ open_describe(struct request *r, char *out, size_t size)
 }
 
 static const struct request_ops open_ops = {
+	.carries_trace = true,
 	.encode = open_encode,
 	.route = open_route,
 	.answer = open_answer,

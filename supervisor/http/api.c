@@ -17,6 +17,7 @@
 #include "supervisor/http/connection.h"
 #include "supervisor/http/event_stream.h"
 #include "supervisor/http/exchange.h"
+#include "supervisor/http/http_span.h"
 #include "supervisor/http/page_answer.h"
 #include "supervisor/http/server.h"
 
@@ -311,6 +312,7 @@ create_call(struct exchange *x, const struct api_row *row,
 		bearer_name(&s->config->admin, bearer));
 	a->call.caller = a->caller;
 	a->call.door = "http";
+	a->call.trace = *http_span_context(x);
 	a->call.on_done = on_done;
 	a->call.on_page = on_page;
 	if (row->http->answer == VERB_ANSWER_STREAM)

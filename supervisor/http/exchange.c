@@ -12,6 +12,7 @@
 #include "proto/util/text.h"
 #include "proto/value.h"
 #include "supervisor/http/connection.h"
+#include "supervisor/http/http_span.h"
 #include "supervisor/http/server.h"
 #include "supervisor/http/websocket_handshake.h"
 
@@ -80,6 +81,8 @@ exchange_destroy(struct exchange *x)
 	if (x->body)
 		c->protocol->drop_body(x);
 	note_end(x);
+	if (x->span)
+		http_span_end(x);
 	list_remove(&x->node);
 	c->exchange_count--;
 	buffer_finish(&x->answer);

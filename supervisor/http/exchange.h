@@ -24,6 +24,7 @@
 #define EXCHANGE_WIDE_MAX 16
 
 struct connection;
+struct http_span;
 
 enum exchange_state {
 	EXCHANGE_OPEN,	    /* no responder has it; its body is being kept */
@@ -76,6 +77,8 @@ struct exchange {
 	uint64_t window;      /* greatest uncredited: exchange_passed() */
 
 	struct access_note *note; /* NULL: not logged */
+	struct http_span *span;	  /* NULL: not traced */
+	bool goes_on;		  /* its client's trace does */
 	int status;		  /* of its answer; 0: none yet */
 	uint64_t body_bytes;	  /* of its answer */
 };

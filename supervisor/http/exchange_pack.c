@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "supervisor/http/connection.h"
-#include "supervisor/http/pack.h"
+#include "proto/util/pack.h"
 #include "supervisor/http/server.h"
 
 static struct http_server *
@@ -113,6 +113,11 @@ is_passed(const struct exchange *x, const struct head_field *f)
 {
 	if (f->hop)
 		return false;
+	if (f->name.at[0] == 't')
+		return !x->request.span.context.sampling ||
+		       (!bytes_equal(f->name, BYTES("traceparent")) &&
+			       (x->goes_on || !bytes_equal(f->name,
+						      BYTES("tracestate"))));
 	if (f->name.at[0] != 'x' && f->name.at[0] != 'f')
 		return true;
 	return !bytes_equal(f->name, BYTES("x-request-id")) &&
@@ -132,7 +137,10 @@ static uint8_t *
 pack_fields(uint8_t *at, const struct exchange *x, const struct head *h,
 	struct bytes forwarded)
 {
-	unsigned count = 2 + (forwarded.length > 0);
+	const struct trace_context *trace = &x->request.span.context;
+	bool has_trace = trace->high | trace->low;
+	unsigned count = 2 + (forwarded.length > 0) + has_trace;
+	char parent[TRACEPARENT_BYTES + 1];
 
 	for (unsigned i = 0; i < h->field_count; i++)
 		count += is_passed(x, &h->fields[i]);
@@ -141,6 +149,11 @@ pack_fields(uint8_t *at, const struct exchange *x, const struct head *h,
 		if (is_passed(x, &h->fields[i]))
 			at = pack_field(
 				at, h->fields[i].name, h->fields[i].value);
+	if (has_trace) {
+		traceparent_write(trace, parent);
+		at = pack_field(at, BYTES("traceparent"),
+			(struct bytes){parent, TRACEPARENT_BYTES});
+	}
 	if (forwarded.length)
 		at = pack_field(at, BYTES("x-forwarded-for"), forwarded);
 	at = pack_field(at, BYTES("x-forwarded-proto"),
@@ -164,7 +177,7 @@ packed_bound(const struct exchange *x, const struct head *h,
 	const struct route_match *match, struct bytes forwarded)
 {
 	size_t bytes = h->method.length + h->path.length + h->query.length +
-		       x->id.length + forwarded.length + 160 +
+		       x->id.length + forwarded.length + 256 +
 		       params_bound(match);
 
 	for (unsigned i = 0; i < h->field_count; i++)

@@ -4,6 +4,7 @@
 
 #include "supervisor/http/accept.h"
 #include "supervisor/http/connection.h"
+#include "supervisor/http/http_span.h"
 #include "supervisor/http/server.h"
 
 static struct http_server *
@@ -52,6 +53,8 @@ exchange_begin(struct exchange *x, const struct head *h)
 		x->accepts_json = accept_has_json(h->known[HEAD_ACCEPT]->value);
 	exchange_take_request_id(x, h);
 	exchange_take_client(x, h);
+	if (server_of(x)->gateway->workers.tracer.is_on)
+		http_span_begin(x, h);
 	x->note = access_begin(&server_of(x)->access, h);
 	server_of(x)->gateway->edge.requests++;
 	if (h->status)

@@ -7,7 +7,8 @@
 
 #include "proto/message.h"
 #include "supervisor/http/connection.h"
-#include "supervisor/http/pack.h"
+#include "proto/util/pack.h"
+#include "supervisor/http/http_span.h"
 #include "supervisor/http/server.h"
 #include "supervisor/http/websocket_handshake.h"
 #include "supervisor/http/ws_client.h"
@@ -41,6 +42,9 @@ exchange_note_plugin(struct exchange *x, const struct route_match *match)
 {
 	if (x->note)
 		snprintf(x->note->plugin, sizeof(x->note->plugin), "%s",
+			dispatch_plugin_id(server_of(x)->gateway, match));
+	if (x->span)
+		http_span_note_route(x, match,
 			dispatch_plugin_id(server_of(x)->gateway, match));
 }
 

@@ -6,6 +6,7 @@
 
 #include "proto/util/text.h"
 #include "supervisor/http/connection.h"
+#include "supervisor/http/http_span.h"
 #include "supervisor/http/server.h"
 
 static struct exchange *
@@ -127,6 +128,9 @@ on_answer(struct request *r, const struct message *m)
 	if (x->note)
 		x->note->generation =
 			dispatch_generation(server_of(x)->gateway, r);
+	if (x->span)
+		x->span->generation =
+			dispatch_generation(server_of(x)->gateway, r);
 	x->state = EXCHANGE_STREAMING;
 	if (a.more && x->answer_body != ANSWER_NONE) {
 		if (a.body.length && !exchange_write_piece(x, a.body))
@@ -217,6 +221,7 @@ describe(struct request *r, char *out, size_t size)
 
 const struct request_ops exchange_ops = {
 	.answer_form = WIRE_ANSWER_HTTP,
+	.carries_trace = true,
 	.encode = exchange_encode,
 	.route = exchange_route,
 	.answer = on_answer,

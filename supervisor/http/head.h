@@ -21,7 +21,8 @@
 	X(EXPECT, "expect")                                                    \
 	X(AUTHORIZATION, "authorization")                                      \
 	X(X_REQUEST_ID, "x-request-id")                                        \
-	X(ACCEPT, "accept")
+	X(ACCEPT, "accept")                                                    \
+	X(TRACEPARENT, "traceparent")
 
 enum head_known_field {
 #define X(name, text) HEAD_##name,
@@ -44,6 +45,7 @@ struct head {
 	/* The first field of each known name; NULL: absent. */
 	const struct head_field *known[HEAD_KNOWN_COUNT];
 	bool http_1_0, is_head, keep_alive;
+	bool traceparent_is_repeated; /* so it says nothing */
 	bool chunked, has_length, expect_continue;
 	uint64_t content_length; /* 0 unless has_length */
 	/* Set if the head is refused; the connection closes after the answer.

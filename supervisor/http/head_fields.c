@@ -71,6 +71,8 @@ note_field(struct head *h, struct head_field *f)
 			continue;
 		if (!h->known[i])
 			h->known[i] = f;
+		else if (i == HEAD_TRACEPARENT)
+			h->traceparent_is_repeated = true;
 		else if (i != HEAD_CONNECTION && i != HEAD_EXPECT &&
 			 i != HEAD_X_REQUEST_ID && i != HEAD_ACCEPT)
 			return -1;

@@ -16,6 +16,7 @@
 #include "supervisor/http/connection.h"
 #include "supervisor/http/endpoint.h"
 #include "supervisor/http/exchange.h"
+#include "supervisor/http/http_span.h"
 #include "supervisor/http/listener.h"
 #include "supervisor/ops/probes.h"
 
@@ -65,6 +66,7 @@ http_server_create(struct gateway *gateway, struct config *config)
 	list_init(&s->streams);
 	list_init(&s->congested);
 	list_init(&s->free_exchanges);
+	list_init(&s->free_spans);
 	websocket_house_init(&s->websockets, s);
 	rpc_house_init(&s->sessions, s);
 	admission_init(&s->admission);
@@ -107,6 +109,7 @@ http_server_destroy(struct http_server *s)
 		buffer_finish(&x->packed);
 		free(x);
 	}
+	http_spans_free(s);
 	while (s->spare_count)
 		buffer_finish(&s->spares[--s->spare_count]);
 	ev_prepare_stop(s->loop, &s->flush);

@@ -74,6 +74,8 @@ struct http_server {
 	uint32_t spare_count;
 	struct list free_exchanges;
 	uint32_t free_exchange_count;
+	struct list free_spans; /* struct http_span.node */
+	uint32_t free_span_count;
 
 	time_t date_second;
 	char date[32]; /* "Sat, 21 Nov 2026 03:30:00 GMT" */

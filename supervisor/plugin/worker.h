@@ -18,6 +18,7 @@
 #include "supervisor/plugin/sweep.h"
 #include "supervisor/plugin/usage.h"
 #include "supervisor/route/request.h"
+#include "supervisor/trace/tracer.h"
 
 /* X(ENUM, "name"). There is no FAILED state: a worker that fails before READY
  * goes to STOPPING with `error` set. */
@@ -164,6 +165,7 @@ struct workers {
 	const char *runtime_dir;    /* absolute; workers get RUNTIME/w/N */
 	const char *worker_program; /* absolute path of sup-worker */
 	uint32_t next_number;	/* N, counts up from 1; also the worker id */
+	struct tracer tracer;	/* all zero: off */
 	uint64_t body_limit;	/* limits.body, sent to workers; 0: not sent */
 	uint64_t nofile;	/* soft RLIMIT_NOFILE of workers; 0: supd's */
 	struct sweeper sweeper; /* all zero: process trees are left alone */

@@ -22,6 +22,7 @@ chain_of(struct worker *w, const struct request *r)
 	if (!c) {
 		c = chain_extend(
 			r->chain, w->plugin_id, name_of(w, r), r->is_filter);
+		c->trace = r->span.context;
 		request_table_set_chain(table, r->id, c);
 	}
 	return c;
@@ -60,6 +61,6 @@ worker_take_registrations(struct worker *w, struct registration_set *set)
 void
 chain_before_leaving(struct worker *w, const struct request *r)
 {
-	if (r->chain || r->is_filter)
+	if (r->chain || r->is_filter || r->span.context.sampling)
 		chain_of(w, r);
 }

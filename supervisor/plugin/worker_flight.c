@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "supervisor/ops/probes.h"
+#include "supervisor/plugin/span.h"
 #include "supervisor/plugin/worker_private.h"
 
 static struct request *
@@ -55,6 +56,7 @@ fail_unsent(struct worker *w, struct request *r)
 	request_table_remove(p->workers->requests, r);
 	r->where = REQUEST_NOWHERE;
 	r->worker = 0;
+	span_failed(p->workers, w, NULL, r, REQUEST_FAILED, NULL);
 	r->ops->fail(r, REQUEST_FAILED,
 		"the request is too large for a message to a worker");
 }
@@ -65,6 +67,7 @@ worker_send(struct worker *w, struct request *r)
 	struct peer *peer = &w->private->peer;
 
 	assert(w->state >= WORKER_CHECKING && w->state <= WORKER_STANDBY);
+	span_sending(w, r);
 	r->ops->encode(r, peer_begin(peer), r->id);
 	if (worker_end_message(w) < 0) {
 		fail_unsent(w, r);
@@ -132,8 +135,10 @@ worker_cancel(struct worker *w, struct request *r)
 	if (w->state >= WORKER_STOPPING) {
 		request_table_remove(p->workers->requests, r);
 		w->in_flight_count--;
+		span_cancelled(p->workers, w, NULL, r);
 	} else {
 		chain_before_leaving(w, r);
+		span_cancelled(p->workers, w, NULL, r);
 		r->id = 0;
 		left_put(w, id, r);
 		drain_left(w);
@@ -230,8 +235,10 @@ first_of_stream(struct worker *w, struct request *r, const struct message *m)
 	if (request_table_find(table, id, w->id) == r) {
 		if (goes_on)
 			list_append(&w->in_flight, &r->node);
-		else
+		else {
+			span_answered(w, &was, NULL);
 			left_put(w, id, &was);
+		}
 	}
 	if (w->state >= WORKER_STOPPING)
 		flight_orphan(w);
@@ -268,6 +275,7 @@ flight_response(struct worker *w, const struct message *m)
 		} else {
 			w->finished_total += !is_own(p, r);
 			take_out(w, r);
+			span_answered(w, r, m);
 			r->ops->answer(r, m);
 		}
 		after_end(w, before);
@@ -299,6 +307,7 @@ flight_chunk(struct worker *w, const struct message *m)
 		if (!more) {
 			w->finished_total++;
 			take_out(w, r);
+			span_answered(w, r, NULL);
 		}
 		r->ops->chunk(r, piece, more);
 		after_end(w, before);
@@ -357,6 +366,7 @@ flight_give_up(struct worker *w, const struct message *m)
 		after_end(w, before);
 	} else {
 		take_out(w, r);
+		span_failed(p->workers, w, NULL, r, REQUEST_FAILED, NULL);
 		r->ops->fail(r, REQUEST_FAILED,
 			"the plugin could not finish its answer");
 		after_end(w, before);
@@ -386,6 +396,8 @@ flight_end(struct worker *w, bool streams_too, const char *notice)
 			list_append(&w->in_flight, &r->node);
 			continue;
 		}
+		span_failed(
+			w->private->workers, w, NULL, r, REQUEST_ENDED, notice);
 		worker_cancel(w, r);
 		r->ops->fail(r, REQUEST_ENDED, notice);
 	}

@@ -126,6 +126,7 @@ reload_create(struct gateway *g, struct plugin *p, enum reload_kind kind,
 	r->asked = r->kind = kind;
 	r->handover.bytes = -1;
 	figures_init(&r->figures);
+	tracer_begin_always(&g->workers.tracer, &g->asking_trace, &r->span);
 	snprintf(r->id, sizeof(r->id), "r-%llu",
 		(unsigned long long)++g->next_reload);
 	snprintf(r->trigger, sizeof(r->trigger), "%s", trigger);

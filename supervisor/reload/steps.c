@@ -44,13 +44,36 @@ enter_phase(struct reload *r, enum receipt_phase phase)
 	}
 }
 
+static void
+trace_phase(struct reload *r, enum receipt_phase phase)
+{
+	struct tracer *tracer = &r->gateway->workers.tracer;
+	struct trace_span span;
+
+	tracer_begin(tracer, &r->span.context, &span);
+	if (!trace_is_sampled(&span))
+		return; /* turned off meanwhile */
+	tracer_end_step(tracer, &(const struct tracer_step){
+					.span = &span,
+					.began_us = r->figures.phase_us,
+					.kind = SPAN_INTERNAL,
+					.name = receipt_phase_texts[phase],
+					.plugin_id = r->plugin->id,
+					.generation = r->generation,
+					.id = r->id,
+				});
+}
+
 void
 reload_leave_phase(struct reload *r)
 {
 	double *ms = &r->figures.phase_ms[reload_row(r)->phase];
 
-	if (*ms < 0)
-		*ms = (double)(clock_us() - r->figures.phase_us) / 1000;
+	if (*ms >= 0)
+		return;
+	*ms = (double)(clock_us() - r->figures.phase_us) / 1000;
+	if (reload_row(r)->phase && trace_is_sampled(&r->span))
+		trace_phase(r, reload_row(r)->phase);
 }
 
 /* ---- states ---- */

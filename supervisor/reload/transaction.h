@@ -90,6 +90,7 @@ struct reload {
 	struct takeover takeover;
 	struct handover handover;
 	struct figures figures;
+	struct trace_span span;
 	struct error error;
 
 	struct list watchers; /* struct reload_watcher.node */

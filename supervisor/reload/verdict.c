@@ -1,6 +1,7 @@
 /* verdict: reports the outcome of a transaction to its watchers, and begins
  * what waited for its plugin. */
 #include "proto/util/clock.h"
+#include "proto/util/text.h"
 #include "supervisor/reload/fallback.h"
 #include "supervisor/gateway/news.h"
 #include "supervisor/reload/transaction.h"
@@ -112,6 +113,32 @@ is_repetition(const struct reload *r)
 	return r->is_retry && reload_row(r)->has_failed && r->error.shortage;
 }
 
+/* What settles after it, the drain, is part of it nevertheless. */
+static void
+trace_verdict(const struct reload *r, const struct receipt *receipt)
+{
+	static const char *const words[RECEIPT_STATE_COUNT] = {
+#define X(name, text, outcome) [RECEIPT_##name] = text,
+		RECEIPT_STATES(X)
+#undef X
+	};
+	bool failed = !receipt_has_succeeded(receipt);
+	char name[RECORD_TEXT_MAX + 1];
+
+	text_format(name, sizeof(name), "%s %s", receipt->kind, r->plugin->id);
+	tracer_end_step(&r->gateway->workers.tracer,
+		&(const struct tracer_step){
+			.span = &r->span,
+			.kind = SPAN_INTERNAL,
+			.name = name,
+			.plugin_id = r->plugin->id,
+			.generation = r->generation,
+			.id = r->id,
+			.error = failed ? words[receipt->state] : NULL,
+			.text = failed ? r->error.text : NULL,
+		});
+}
+
 void
 reload_give_verdict(struct reload *r)
 {
@@ -123,6 +150,8 @@ reload_give_verdict(struct reload *r)
 	bool was_settled = p->settled_once;
 	bool proof = reload_program(r)->is_proof;
 
+	if (trace_is_sampled(&r->span))
+		trace_verdict(r, receipt);
 	r->is_unreported = !news_takes(r);
 	if (!is_repetition(r) && !r->is_unreported)
 		log_verdict(r, receipt->state);

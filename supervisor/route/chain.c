@@ -24,6 +24,7 @@ chain_extend(struct chain *before, const char *plugin_id, const char *name,
 	c = memory_alloc(sizeof(*c) + id_bytes + 1 + name_bytes + 1);
 	c->references = 1;
 	c->before = chain_ref(before);
+	c->trace = (struct trace_context){0};
 	c->depth = before ? before->depth + 1 : 1;
 	c->in_filter = is_filter || (before && before->in_filter);
 	memcpy(c->text, plugin_id, id_bytes);

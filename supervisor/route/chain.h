@@ -11,6 +11,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "proto/trace.h"
+
 #define CHAIN_DEPTH_MAX 8    /* links; this many may not be continued */
 #define CHAIN_LINK_BYTES 255 /* longer ones are shortened */
 
@@ -19,8 +21,9 @@ struct chain {
 	/* This link or one before it is a filter: what it calls is not
 	 * filtered. */
 	bool in_filter;
-	struct chain *before; /* a reference; NULL: the first one */
-	char text[];	      /* "PLUGIN:NAME" */
+	struct trace_context trace; /* of this link, for those after it */
+	struct chain *before;	    /* a reference; NULL: the first one */
+	char text[];		    /* "PLUGIN:NAME" */
 };
 
 /* A new link with one reference, the caller's. before: NULL: a chain begins. */

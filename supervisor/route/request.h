@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "proto/codec.h"
+#include "proto/trace.h"
 #include "proto/util/bytes.h"
 #include "proto/util/list.h"
 #include "proto/util/wheel.h"
@@ -47,6 +48,7 @@ struct route_match;
  * false. The callback that ends a request may free it. */
 struct request_ops {
 	enum wire_answer_form answer_form;
+	bool carries_trace; /* encode() packs its trace context */
 	/* Its name in a chain, "health"; NULL: that of its registration. */
 	const char *name;
 	/* Packs the whole message with this id. Called again for a replay, so
@@ -92,6 +94,9 @@ struct request {
 	uint32_t caller;       /* the worker that made it; 0: none */
 	uint32_t registration; /* index for that worker */
 	uint64_t routes;       /* generation of the route table then */
+	/* Begun by the owner, or by dispatch within the chain's; ended, and
+	 * cleared, with the request. */
+	struct trace_span span;
 	/* The calls that led to it, or NULL. The owner's reference, which must
 	 * last as long as the request. */
 	struct chain *chain;

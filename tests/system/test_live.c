@@ -315,6 +315,15 @@ static const struct key keys[] = {
 	{"messages.keep", "7h", "\"7h\"", NULL, false},
 	{"messages.max", "2GiB", "\"2GiB\"", NULL, false},
 	{"messages.sync", "normal", "\"normal\"", NULL, false},
+	/* test_telemetry; nobody listens there */
+	{"telemetry.endpoint", "http://127.0.0.1:9", "\"http://127.0.0.1:9\"",
+		NULL, false},
+	{"telemetry.headers", "{a: b}", "", NULL, false},
+	{"telemetry.sampling", "0.5", NULL, NULL, false},
+	{"telemetry.follow", "all", "\"all\"", NULL, false},
+	{"telemetry.resource", "{service.name: a}", "", NULL, false},
+	{"telemetry.traces", "false", NULL, NULL, false},
+	{"telemetry.timeout", "7s", "\"7s\"", NULL, false},
 };
 
 /* Of `defaults` and of each plugin; those without an effect here are used by
