@@ -86,9 +86,8 @@
  * - `trace` says the place in a trace of the request with this id, which
  *   follows: the value of a header `traceparent` of W3C Trace Context. supd
  *   sends it before a request that is traced, unless that is an `http` or
- *   `ws.open`, which have the header itself. A worker may send it before a
- *   `call`, if the call belongs to a span of its own; without it the call
- *   belongs to the request in whose name it is made.
+ *   `ws.open`, which have the header itself. A `call` or `emit` belongs to
+ *   the request in whose name it is made.
  * - `cancel` from a worker abandons an answer whose head is out: the worker
  *   owes nothing more, and the client sees that the answer is cut.
  * - `ws.open` gives the worker a client's WebSocket connection: 101 takes it.
@@ -185,7 +184,7 @@
 		"conn, code, reason")                                          \
 	X(WS_MOVE, "ws.move", REQUEST, TO_WORKER, "u",                         \
 		"conn; answer: [blob] or nil")                                 \
-	X(TRACE, "trace", NOTIFICATION, BOTH, "us", "id, traceparent")         \
+	X(TRACE, "trace", NOTIFICATION, TO_WORKER, "us", "id, traceparent")    \
 	X(DRAINED, "drained", NOTIFICATION, TO_SUPD, "",                       \
 		"the last answer is queued")                                   \
 	X(LOG, "log", NOTIFICATION, TO_SUPD, "ss", "level, text")              \

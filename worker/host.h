@@ -9,6 +9,7 @@
 
 #include "proto/message.h"
 #include "proto/registration.h"
+#include "proto/trace.h"
 #include "proto/util/error.h"
 #include "proto/util/list.h"
 #include "worker/link.h"
@@ -71,6 +72,8 @@ struct sup {
 	/* The request whose handler runs, or in whose name the callback that
 	 * runs was set; 0: none, or it is answered. Calls are made for it. */
 	uint32_t serving;
+	uint32_t trace_id; /* of the request that `trace` announced; 0: none */
+	char trace[TRACEPARENT_BYTES + 1];
 	bool draining, drained; /* drained: has been sent */
 	struct list free_requests;
 	uint32_t free_count;

@@ -261,6 +261,16 @@ sup_req_peer(struct sup_req *req)
 }
 
 const char *
+sup_req_traceparent(struct sup_req *req)
+{
+	HOST_NEEDS(req, "req");
+	if (req->traceparent)
+		return req->traceparent;
+	return request_is_of_client(req) ? sup_req_header(req, "traceparent")
+					 : NULL;
+}
+
+const char *
 sup_req_param(struct sup_req *req, const char *name)
 {
 	HOST_NEEDS(req, "req");

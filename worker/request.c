@@ -43,6 +43,10 @@ request_create(struct sup *p, const struct message *m)
 	req->params = m->params;
 	req->state = REQUEST_OPEN;
 	req->reply_headers_end = &req->reply_headers;
+	if (p->trace_id == m->id)
+		req->traceparent =
+			arena_text(&req->arena, p->trace, TRACEPARENT_BYTES);
+	p->trace_id = 0;
 	p->in_flight++;
 	return req;
 }

@@ -53,8 +53,9 @@ struct sup_req {
 	const char *tick_id; /* this and the next two: schedule */
 	int64_t tick_due_ms;
 	uint64_t tick_missed;
-	uint64_t left_ms;     /* as sent; 0: no deadline */
-	uint64_t deadline_ms; /* clock_ms(), made of it when it matters */
+	uint64_t left_ms;	 /* as sent; 0: no deadline */
+	uint64_t deadline_ms;	 /* clock_ms(), made of it when it matters */
+	const char *traceparent; /* as announced; NULL: not */
 	json_t *args, *caller;
 	struct arena arena;
 

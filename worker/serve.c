@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proto/launch.h"
@@ -203,6 +204,18 @@ serve_on_request(struct sup *p, const struct message *m)
 	}
 }
 
+/* The request with this id is the next message. */
+static void
+serve_trace(struct sup *p, const struct message *m)
+{
+	struct bytes text = codec_bytes(&m->params[1]);
+
+	if (text.length != TRACEPARENT_BYTES)
+		return; /* of a later version */
+	p->trace_id = (uint32_t)m->params[0].via.u64;
+	memcpy(p->trace, text.at, text.length);
+}
+
 static void
 serve_on_notification(struct sup *p, const struct message *m)
 {
@@ -225,6 +238,9 @@ serve_on_notification(struct sup *p, const struct message *m)
 		return;
 	case MESSAGE_CANCEL:
 		request_on_cancel(p, (uint32_t)m->params[0].via.u64);
+		return;
+	case MESSAGE_TRACE:
+		serve_trace(p, m);
 		return;
 	case MESSAGE_DRAIN:
 		p->draining = true;

@@ -675,6 +675,13 @@ class Request {
     this.answered = false;
     this.pieces = null; // a body that is still coming: Incoming
     this.outgoing = null; // a streamed answer: Outgoing
+    this.traced = plugin.takeTrace(id);
+  }
+
+  /** Its place in a trace: a `traceparent` of W3C Trace Context, for a tracing
+   * library; null: it is not traced. */
+  get traceparent() {
+    return this.traced ?? this.headers?.traceparent ?? null;
   }
 
   /** Milliseconds until the deadline, never negative. */
@@ -1799,6 +1806,7 @@ class Plugin {
     this.imports = new Map(); // state that is still coming, by request id
     this.nextId = 1;
     this.inFlight = 0;
+    this.trace = null; // [id, traceparent] of the next message
     this.draining = this.drained = this.running = this.offered = false;
     this.changing = false; // replaceOffers() calls its function
     this.spares = [];
@@ -2425,6 +2433,13 @@ class Plugin {
     else waiter.failed(fail('failed', described(error)));
   }
 
+  // What `trace` has announced for the request with this id.
+  takeTrace(id) {
+    const trace = this.trace;
+    this.trace = null;
+    return trace && trace[0] === id ? trace[1] : null;
+  }
+
   takeLimits(limits) {
     for (const [key, value] of Object.entries(limits))
       if (Number.isSafeInteger(value) && value > 0) this.limits[key] = value;
@@ -2445,6 +2460,8 @@ class Plugin {
       if (req) req.cancel();
       else if (this.imports.has(id))
         this.imports.get(id).end(fail('cancelled', 'cancelled'));
+    } else if (name === 'trace') {
+      this.trace = params; // of the next message
     } else if (name === 'limits') {
       this.takeLimits(params[0]);
     } else if (name === 'drain') {
@@ -2945,7 +2962,8 @@ const REQUESTS = {http: 'ussmsabosu', tool: 'sxux', method: 'sxux',
   'channel.stop': 'su', 'channel.send': 'ssmmu', 'channel.find': 'ssmu',
   'channel.act': 'ssmxu', quiesce: 'u', take: 'uu'};
 const NOTIFICATIONS = {chunk: 'ubo', credit: 'uu', cancel: 'u', drain: '',
-  resume: '', limits: 'm', 'ws.message': 'uubo', 'ws.close': 'uus'};
+  resume: '', limits: 'm', trace: 'us', 'ws.message': 'uubo',
+  'ws.close': 'uus'};
 const FITS = {
   u: (v) => (typeof v === 'number' && v >= 0 && Number.isInteger(v)) ||
     (typeof v === 'bigint' && v >= 0n),

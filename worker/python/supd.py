@@ -1079,6 +1079,7 @@ class Request:
     name = args = caller = method = path = params = query = peer = None
     cancelled = False   # nobody waits for the answer any more
     _headers = ()
+    _trace = None
     _offer = _pieces = _task = _on_cancel = None
     _more = False       # pieces of the body are still to come
     _taken = 0          # bytes of chunks without credit so far
@@ -1089,6 +1090,17 @@ class Request:
     def __init__(self, plugin, kind, number, deadline_ms):
         self.plugin, self.kind, self.id = plugin, kind, number
         self.deadline = deadline_ms and time.monotonic() + deadline_ms / 1000
+        if plugin._trace:
+            announced, text = plugin._trace
+            plugin._trace = None
+            if announced == number:
+                self._trace = text
+
+    @property
+    def traceparent(self):
+        """Its place in a trace: a `traceparent` of W3C Trace Context, for a
+        tracing library; None: it is not traced."""
+        return self._trace or self.header("traceparent")
 
     def time_left(self):
         """Seconds until the deadline; None if there is none."""
@@ -2208,6 +2220,7 @@ class Plugin:
         self._loop = self._link = self._pool = self._logger = None
         self._loop_thread = None
         self._requests = {}  # id -> Request, until its last word
+        self._trace = None   # (id, traceparent) of the next message
         self._conns = {}     # id -> WebSocket
         self._ws_asks = {}   # id of a ws.open or ws.move -> WebSocket
         self._calls = {}
@@ -2894,6 +2907,9 @@ class Plugin:
         ws._inbox.append((number,))
         ws._receivers.wake_one()
 
+    def _on_trace(self, number, text, *_):
+        self._trace = (number, text)  # of the next message
+
     def _on_ws_message(self, conn, opcode, piece, more, *_):
         ws = self._conns.get(conn)
         if ws:
@@ -3551,6 +3567,7 @@ _NOTIFICATIONS = {
     "credit": (Plugin._on_credit, (int, int)),
     "ws.message": (Plugin._on_ws_message, (int, int, bytes, bool)),
     "ws.close": (Plugin._on_ws_close, (int, int, str)),
+    "trace": (Plugin._on_trace, (int, str)),
     "cancel": (Plugin._on_cancel, (int,)), "drain": (Plugin._on_drain, ()),
     "resume": (Plugin._on_resume, ()),
     "limits": (Plugin._on_limits, (dict,))}

@@ -515,6 +515,10 @@ SUP_API void sup_resume(struct sup_req *req);
  * none. */
 SUP_API int64_t sup_req_time_left_ms(struct sup_req *req);
 
+/* Its place in a trace, for a tracing library: the value of a `traceparent` of
+ * W3C Trace Context; NULL: it is not traced. */
+SUP_API const char *sup_req_traceparent(struct sup_req *req);
+
 /* tool, method, command, service, channel, schedule, cli: the name that was
  * called; hook: its name */
 SUP_API const char *sup_req_name(struct sup_req *req);
