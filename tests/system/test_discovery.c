@@ -161,7 +161,9 @@ write_shape(struct buffer *out, const json_t *value)
 	json_object_foreach((json_t *)(uintptr_t)value, key, item)
 	{
 		buffer_format(out, "%s:", key);
-		if (strcmp(key, "by")) /* null: by nobody */
+		/* by: null if nobody asked; cause: a scan or an apply has its
+		 * own */
+		if (strcmp(key, "by") && strcmp(key, "cause"))
 			write_shape(out, item);
 		buffer_append_byte(out, ' ');
 	}
