@@ -340,10 +340,37 @@ ws_conn_open(
 	submit(c, match);
 }
 
+/* The next ws.open belongs to the trace of the one before, and its header says
+ * so. A connection that was not traced stays so, as its header is not there. */
+static void
+go_on_with_trace(struct ws_conn *c)
+{
+	struct trace_context before = {0};
+	char *at = NULL, text[TRACEPARENT_BYTES + 1];
+
+	if (c->trace_at) {
+		at = (char *)buffer_bytes(&c->rest) + c->trace_at;
+		traceparent_read(
+			(struct bytes){at, TRACEPARENT_BYTES}, &before);
+	}
+	if (!before.sampling)
+		before.sampling = TRACE_UNSAMPLED;
+	tracer_begin(&c->gateway->workers.tracer, &before, &c->ask.span);
+	if (!at)
+		return;
+	if (trace_is_sampled(&c->ask.span))
+		before = c->ask.span.context;
+	else /* tracing is off now */
+		before.sampling = TRACE_UNSAMPLED;
+	traceparent_write(&before, text);
+	memcpy(at, text, TRACEPARENT_BYTES);
+}
+
 void
 ws_conn_reopen(struct ws_conn *c, const struct route_match *match)
 {
 	c->state = WS_REOPENING;
+	go_on_with_trace(c);
 	submit(c, match);
 }
 

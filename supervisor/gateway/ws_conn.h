@@ -77,8 +77,9 @@ struct ws_conn {
 	 * parameters, and from raw_query to peer. */
 	char *path;
 	struct buffer params, rest;
-	char *protocols; /* that the route lists, "a, b"; until it is open */
-	char *protocol;	 /* that the client got; NULL: none */
+	uint32_t trace_at; /* where rest has its `traceparent`; 0: nowhere */
+	char *protocols;   /* that the route lists, "a, b"; until it is open */
+	char *protocol;	   /* that the client got; NULL: none */
 	enum ws_how how;
 	struct buffer blob; /* of ws.move */
 	bool has_blob;

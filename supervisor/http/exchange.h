@@ -180,8 +180,9 @@ void exchange_take_client(struct exchange *x, const struct head *h);
  * in when the body is complete. */
 void exchange_pack_head(struct exchange *x, const struct head *h,
 	const struct route_match *match);
-/* Packs three params of ws.open: raw_query, headers and peer. */
-void exchange_pack_ws(
+/* Packs three params of ws.open: raw_query, headers and peer. Returns where in
+ * them the value of supd's own `traceparent` is; 0: there is none. */
+uint32_t exchange_pack_ws(
 	struct exchange *x, const struct head *h, struct buffer *out);
 /* Replaces the path parameters by those of another match, in a message that may
  * be complete already. */

@@ -133,9 +133,11 @@ pack_field(uint8_t *at, struct bytes name, struct bytes value)
 	return pack_bin(at, value);
 }
 
+/* parent_out: where the value of supd's own `traceparent` is; NULL: there is
+ * none. */
 static uint8_t *
 pack_fields(uint8_t *at, const struct exchange *x, const struct head *h,
-	struct bytes forwarded)
+	struct bytes forwarded, uint8_t **parent_out)
 {
 	const struct trace_context *trace = &x->request.span.context;
 	bool has_trace = trace->high | trace->low;
@@ -149,10 +151,12 @@ pack_fields(uint8_t *at, const struct exchange *x, const struct head *h,
 		if (is_passed(x, &h->fields[i]))
 			at = pack_field(
 				at, h->fields[i].name, h->fields[i].value);
+	*parent_out = NULL;
 	if (has_trace) {
 		traceparent_write(trace, parent);
 		at = pack_field(at, BYTES("traceparent"),
 			(struct bytes){parent, TRACEPARENT_BYTES});
+		*parent_out = at - TRACEPARENT_BYTES;
 	}
 	if (forwarded.length)
 		at = pack_field(at, BYTES("x-forwarded-for"), forwarded);
@@ -198,7 +202,7 @@ exchange_pack_head(struct exchange *x, const struct head *h,
 	const struct route_match *match)
 {
 	struct bytes forwarded = forwarded_for(x, h);
-	uint8_t *at, *start, *params;
+	uint8_t *at, *start, *params, *parent;
 
 	x->wire_at = (uint32_t)buffer_length(&x->packed);
 	at = buffer_reserve(&x->packed, packed_bound(x, h, match, forwarded));
@@ -211,25 +215,26 @@ exchange_pack_head(struct exchange *x, const struct head *h,
 	at = pack_params(at, match);
 	x->params = note_part(start, at, (size_t)(at - params));
 	at = pack_str(at, h->query);
-	at = pack_fields(at, x, h, forwarded);
+	at = pack_fields(at, x, h, forwarded, &parent);
 	at += PACK_HEAD_BYTES;
 	x->body_at = (uint32_t)(at - start);
 	buffer_commit(&x->packed, x->body_at - buffer_length(&x->packed));
 }
 
-void
+uint32_t
 exchange_pack_ws(struct exchange *x, const struct head *h, struct buffer *out)
 {
 	static const struct route_match none;
 	struct bytes forwarded = forwarded_for(x, h);
-	uint8_t *start, *at;
+	uint8_t *start, *at, *parent;
 
 	start = at = buffer_reserve(
 		out, packed_bound(x, h, &none, forwarded) + x->client.length);
 	at = pack_str(at, h->query);
-	at = pack_fields(at, x, h, forwarded);
+	at = pack_fields(at, x, h, forwarded, &parent);
 	at = pack_str(at, exchange_part(x, x->client));
 	buffer_commit(out, (size_t)(at - start));
+	return parent ? (uint32_t)(parent - start) : 0;
 }
 
 /* Packs the parameters aside first, because their values may lie in the message

@@ -407,7 +407,7 @@ begin(struct exchange *x, const struct head *h, const struct route_match *match,
 	c->offered = offered_by(h);
 	c->conn.ops = &conn_ops;
 	c->conn.path = memory_copy_bytes(h->path.at, h->path.length);
-	exchange_pack_ws(x, h, &c->conn.rest);
+	c->conn.trace_at = exchange_pack_ws(x, h, &c->conn.rest);
 	c->conn.ask.span = x->request.span;
 	ws_conn_take_route(&c->conn, match);
 	exchange_note_plugin(x, match);
