@@ -108,6 +108,10 @@ REACHES = table(
     ("watch", BOTH, "save to serving, debounce 500 ms, p50", AT_MOST, 700),
     ("watch", BOTH, "watch off, p99", AT_MOST, 100),
     ("watch", ANY, "sweep of * packages of * files, of a core", AT_MOST, 1),
+    ("telemetry", BOTH, "requests/s at 1 %", AT_LEAST, 0.97),
+    ("telemetry", BOTH, "requests/s at 100 %", AT_LEAST, 0.85),
+    ("telemetry", BOTH, "requests/s at 1 % without a collector",
+     AT_LEAST, 0.97),
     ("today", ANY, "supd reload: failed*", AT_MOST, 0),
     ("today", ANY, "supd reload: client connections closed", AT_MOST, 0),
 )
