@@ -48,10 +48,10 @@ say_who_stopped(struct buffer *out, const struct plugin *p)
 	const char *by = text_of(receipt, "by");
 
 	if (receipt)
-		buffer_format(out, "by %s with %s at %s", *by ? by : "a person",
+		buffer_format(out, "by %s with %s at %s", *by ? by : "a user",
 			text_of(receipt, "trigger"), text_of(receipt, "at"));
 	else
-		buffer_append_text(out, "by a person");
+		buffer_append_text(out, "by a user");
 	json_decref(receipt);
 }
 

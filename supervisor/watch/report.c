@@ -26,8 +26,8 @@ note_mode(struct watched *d, const json_t *line)
 		log_warn("%s: not all files are watched: %s", who, d->why);
 	if (!is_swept || was_swept)
 		return;
-	log_warn("%s: files are looked at every two seconds or more, because "
-		 "%s",
+	log_warn("%s: files are looked at every two seconds, or less often, "
+		 "because %s",
 		who, d->why);
 	if (p)
 		news_plugin(

@@ -181,7 +181,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_LINES] = {"lines", 'n', "N",
 		ON(LOGS) | ON(EVENTS) | ON(HISTORY) | ON(MESSAGES) | ON(TOP),
 		"the last N (default 50); supd keeps 500 lines of each log, "
-		"1000 events and 2000 verdicts. top: end after N pictures",
+		"1000 events and 2000 verdicts. top: end after N updates",
 		.read = read_lines},
 	[OPTION_DIR] = {"dir", 0, "DIR", ON(NEW),
 		"make the folder NAME in DIR instead of here", TO(dir)},
@@ -218,7 +218,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 		"print tables one after the other, also on a terminal",
 		TO(batch)},
 	[OPTION_DELAY] = {"delay", 'd', "D", ON(TOP),
-		"a picture every D (default 2s)", .read = read_delay},
+		"update every D (default 2s)", .read = read_delay},
 	[OPTION_SORT] = {"sort", 0, "COLUMN", ON(TOP),
 		"by requests (the default), p99, cpu, memory, in-flight, held, "
 		"restarts, reload, id, state, p50, generation, uptime or pid",
