@@ -309,6 +309,9 @@ void worker_end_requests(struct worker *w, const char *notice);
 /* Whether the worker reads its socket and has fewer than max_in_flight
  * requests, not counting those that wait for their clients. */
 bool worker_has_room(struct worker *w);
+/* Its connection has ended, but supd still waits for the exit status: it will
+ * never serve. */
+bool worker_is_closed(const struct worker *w);
 /* Notes whether a sent request waits for its client. May call on_room. */
 void worker_note_waiting(struct worker *w, struct request *r, bool waits);
 /* Sends the present limits, in the form of hello's answer. */

@@ -280,6 +280,13 @@ worker_on_close(struct peer *peer, const char *reason)
 	ev_timer_start(p->workers->loop, &p->soon);
 }
 
+bool
+worker_is_closed(const struct worker *w)
+{
+	return w->state < WORKER_STOPPING && w->private->child.pid &&
+	       ev_is_active(&w->private->soon);
+}
+
 void
 worker_soon(struct ev_loop *loop, ev_timer *timer, int events)
 {

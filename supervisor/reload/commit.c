@@ -84,6 +84,23 @@ commit_check(struct reload *r, struct error *err)
 	return result;
 }
 
+/* The new worker may have closed its connection a moment ago, see worker_end.c.
+ * -1: so one of them has; that member has failed, and its set with it. */
+static int
+check_connections(struct reload **members, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct reload *r = members[i];
+
+		if (!r->fresh || !worker_is_closed(r->fresh))
+			continue;
+		error_set(&r->error, "the worker closed its connection");
+		reload_fail(r);
+		return -1;
+	}
+	return 0;
+}
+
 /* Prepares the edits of all members. -1: one was refused; that member has
  * failed, and its set with it. */
 static int
@@ -92,6 +109,8 @@ prepare_all(struct reload **members, struct route_wish *wishes, size_t count)
 	struct gateway *g = members[0]->gateway;
 	struct error err;
 
+	if (check_connections(members, count) < 0)
+		return -1;
 	for (size_t i = 0; i < count; i++)
 		wishes[i] = wish_of(members[i]);
 	if (route_edit_prepare_all(
