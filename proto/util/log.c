@@ -18,6 +18,7 @@
 #include "proto/util/buffer.h"
 #include "proto/util/clock.h"
 #include "proto/util/log_line.h"
+#include "proto/util/log_tap.h"
 #include "proto/util/text.h"
 
 #define LOG_RING_BYTES (256 * 1024)
@@ -37,6 +38,8 @@ static struct {
 	struct buffer text, line; /* scratch */
 	char *ring;
 	char path[4096]; /* of a regular file, as it was opened */
+	log_tap tap;
+	void *tap_user;
 } logger = {.fd = STDERR_FILENO, .level = LOG_INFO};
 
 /* ---- journald's socket ---- */
@@ -248,6 +251,23 @@ log_put_line(bool may_wait)
 		log_drop();
 }
 
+static void
+log_tell_tap(enum log_level level, const struct log_subject *subject,
+	const struct buffer *text)
+{
+	if (logger.tap)
+		logger.tap(logger.tap_user, level, subject,
+			(struct bytes){(const char *)buffer_bytes(text),
+				buffer_length(text)});
+}
+
+void
+log_set_tap(log_tap tap, void *user)
+{
+	logger.tap = tap;
+	logger.tap_user = user;
+}
+
 void
 log_write(enum log_level level, const struct log_subject *subject,
 	const char *format, ...)
@@ -283,6 +303,7 @@ log_write(enum log_level level, const struct log_subject *subject,
 		/* A worker that floods leaves room for supd's own lines. */
 		log_put_line(subject && subject->stream);
 	}
+	log_tell_tap(level, subject, text);
 	errno = saved;
 }
 

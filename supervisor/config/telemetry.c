@@ -255,9 +255,10 @@ const struct schema_table telemetry_table = {
 				    .doc = "Where a collector takes OTLP over "
 					   "HTTP, such "
 					   "as `http://127.0.0.1:4318`: supd "
-					   "posts JSON to `/v1/traces` beneath "
-					   "it. Without the key nothing is "
-					   "made or sent."},
+					   "posts JSON to `/v1/traces` and "
+					   "`/v1/logs` beneath it. Without "
+					   "the key nothing is made or "
+					   "sent."},
 		{.name = "headers",
 			.type = SCHEMA_JSON,
 			AT(headers),
@@ -306,9 +307,9 @@ const struct schema_table telemetry_table = {
 			.type = SCHEMA_BOOL,
 			AT(logs),
 			.fallback = "false",
-			.later = true,
 			.doc = "Whether supd's log and the lines of plugins "
-			       "are exported."},
+			       "are exported, as far as `log.level` lets them "
+			       "into the log."},
 		{.name = "timeout",
 			.type = SCHEMA_DURATION,
 			AT(timeout_ms),

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "proto/util/clean.h"
-#include "proto/util/log.h"
 #include "proto/util/text.h"
 #include "supervisor/telemetry/parts.h"
 
@@ -68,11 +67,13 @@ note_state(struct telemetry *t, const char *error)
 	clean_text(text, "");
 	if (*text && !r->is_failing) {
 		t->dropped_before = all_dropped(r);
-		log_warn("telemetry: cannot export to %s: %s; what waits is "
-			 "kept up to a limit, and the rest is dropped",
+		telemetry_log(LOG_WARN,
+			"cannot export to %s: %s; what waits is "
+			"kept up to a limit, and the rest is dropped",
 			t->config->telemetry.endpoint, text);
 	} else if (!*text && r->is_failing) {
-		log_info("telemetry: exporting again; %llu record%s dropped",
+		telemetry_log(LOG_INFO,
+			"exporting again; %llu record%s dropped",
 			(unsigned long long)(all_dropped(r) -
 					     t->dropped_before),
 			all_dropped(r) - t->dropped_before == 1 ? " was"

@@ -10,7 +10,6 @@
 #include "proto/util/clean.h"
 #include "proto/util/clock.h"
 #include "proto/util/list.h"
-#include "proto/util/log.h"
 #include "proto/util/text.h"
 #include "supervisor/telemetry/frame.h"
 #include "supervisor/telemetry/parts.h"
@@ -137,7 +136,7 @@ on_readable(struct ev_loop *loop, ev_io *io, int events)
 	}
 	if (buffer_length(&t->in) <= TELEMETRY_LINE_MAX)
 		return;
-	log_error("telemetry: a report is too long");
+	telemetry_log(LOG_ERROR, "a report is too long");
 	child_kill_group(&t->child);
 }
 
@@ -152,7 +151,8 @@ on_respawn(struct ev_loop *loop, ev_timer *timer, int events)
 static void
 await_respawn(struct telemetry *t, const char *why)
 {
-	log_warn("telemetry: %s; starting it again in %.1f s", why, t->pause_s);
+	telemetry_log(
+		LOG_WARN, "%s; starting it again in %.1f s", why, t->pause_s);
 	ev_timer_init(&t->respawn, on_respawn, t->pause_s, 0);
 	ev_timer_start(t->gateway->loop, &t->respawn);
 	t->restarts++;
@@ -198,7 +198,7 @@ on_output(struct child *c, enum child_stream stream, struct bytes bytes)
 	text_format(line, sizeof(line), "%.*s",
 		(int)(bytes.length < 255 ? bytes.length : 255), bytes.at);
 	line[strcspn(line, "\n")] = '\0';
-	log_warn("telemetry: %s", clean_text(line, ""));
+	telemetry_log(LOG_WARN, "%s", clean_text(line, ""));
 }
 
 static const struct child_ops child_ops = {
@@ -291,6 +291,6 @@ outlet_stop(struct telemetry *t)
 	if (t->child.pid && t->child.pidfd >= 0)
 		await_end(t);
 	if (t->child.pid && !child_reap_within(&t->child, TELEMETRY_REAP_MS))
-		log_warn("telemetry: " PROGRAM_NAME " does not end");
+		telemetry_log(LOG_WARN, PROGRAM_NAME " does not end");
 	close_socket(t);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "proto/util/buffer.h"
+#include "proto/util/log.h"
 #include "supervisor/config/config.h"
 #include "supervisor/plugin/child.h"
 #include "supervisor/telemetry/telemetry.h"
@@ -50,6 +51,13 @@ void outlet_start(struct telemetry *t);
 void outlet_flush(struct telemetry *t);
 void outlet_finish(struct telemetry *t); /* no more follows: it may end */
 void outlet_stop(struct telemetry *t);
+
+/* ---- lines.c ---- */
+/* What a line of telemetry itself is about: it is not exported. */
+extern const struct log_subject telemetry_subject;
+#define telemetry_log(level, ...)                                              \
+	log_write(level, &telemetry_subject, "telemetry: " __VA_ARGS__)
+void lines_configure(struct telemetry *t, bool is_on);
 
 /* ---- balance.c ---- */
 /* A line of the process: what became of what it was given. */

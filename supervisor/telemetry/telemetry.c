@@ -9,7 +9,6 @@
 #include "proto/codec.h"
 #include "proto/util/clock.h"
 #include "proto/util/list.h"
-#include "proto/util/log.h"
 #include "proto/util/memory.h"
 #include "proto/value.h"
 #include "supervisor/telemetry/frame.h"
@@ -121,7 +120,7 @@ turn_off(struct telemetry *t)
 	if (!t->is_on)
 		return;
 	t->is_on = false;
-	log_info("telemetry: off");
+	telemetry_log(LOG_INFO, "off");
 	outlet_finish(t);
 }
 
@@ -136,7 +135,8 @@ turn_on(struct telemetry *t, const struct config_telemetry *old,
 	pack_settings(t, now);
 	t->is_on = true;
 	t->are_settings_due = true;
-	log_info("telemetry: %s %s", was_on ? "now to" : "to", now->endpoint);
+	telemetry_log(
+		LOG_INFO, "%s %s", was_on ? "now to" : "to", now->endpoint);
 	if (t->fd >= 0)
 		outlet_flush(t);
 	else if (!ev_is_active(&t->respawn) && !t->child.pid)
@@ -154,6 +154,7 @@ telemetry_configure(struct telemetry *t, const struct config *config)
 	tracer_configure(tracer, is_on && now->traces, now->sampling,
 		(enum tracer_follow)now->follow);
 	tracer->records.is_on = is_on;
+	lines_configure(t, is_on && now->logs);
 	if (is_on)
 		turn_on(t, old ? &old->telemetry : NULL, now);
 	else
@@ -187,6 +188,7 @@ telemetry_destroy(struct telemetry *t)
 {
 	if (!t)
 		return;
+	lines_configure(t, false);
 	outlet_finish(t);
 	outlet_stop(t);
 	ev_timer_stop(t->gateway->loop, &t->flush);

@@ -25,8 +25,10 @@ records_finish(struct records *r)
 uint8_t *
 records_begin(struct records *r, enum record_signal signal, size_t bytes)
 {
-	if (r->count < RECORDS_MAX &&
-		buffer_length(&r->waiting) + bytes <= RECORDS_BYTES_MAX)
+	unsigned share = signal == RECORD_SPANS ? 1 : 2;
+
+	if (r->count < RECORDS_MAX / share &&
+		buffer_length(&r->waiting) + bytes <= RECORDS_BYTES_MAX / share)
 		return buffer_reserve(&r->waiting, bytes);
 	r->totals[signal].made++;
 	r->totals[signal].dropped[RECORD_DROP_OVERFLOW]++;

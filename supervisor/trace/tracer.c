@@ -6,14 +6,12 @@
 #include <unistd.h>
 
 #include "proto/util/clock.h"
-#include "proto/util/pack.h"
-#include "proto/util/text.h"
+#include "supervisor/trace/put.h"
 
-#define NUMBER_BYTES 9
 #define NUMBERS_MAX 12
 #define TEXTS_MAX 6
 #define RECORD_BYTES_MAX                                                       \
-	(3 + NUMBERS_MAX * NUMBER_BYTES +                                      \
+	(3 + NUMBERS_MAX * PUT_NUMBER_BYTES +                                  \
 		TEXTS_MAX * (RECORD_TEXT_MAX + PACK_HEAD_BYTES))
 
 /* ---- random numbers: xoshiro256** ---- */
@@ -158,49 +156,12 @@ tracer_begin_remote(struct tracer *t, const struct trace_context *remote,
 
 /* ---- records ---- */
 
-static uint8_t *
-put_number(uint8_t *at, uint64_t n)
-{
-	if (n < 128) {
-		*at++ = (uint8_t)n;
-		return at;
-	}
-	*at++ = 0xcf;
-	for (int shift = 56; shift >= 0; shift -= 8)
-		*at++ = (uint8_t)(n >> shift);
-	return at;
-}
-
-static uint8_t *
-put_bytes(uint8_t *at, struct bytes text)
-{
-	if (text.length > RECORD_TEXT_MAX)
-		text.length = text_fit(text.at, text.length, RECORD_TEXT_MAX);
-	return pack_str(at, text);
-}
-
-static uint8_t *
-put_text(uint8_t *at, const char *text)
-{
-	if (text)
-		return put_bytes(at, bytes_of(text));
-	*at++ = 0xc0;
-	return at;
-}
-
-static const uint8_t value_counts[RECORD_TYPE_COUNT] = {
-#define X(name, values) [RECORD_##name] = values,
-	RECORD_TYPES(X)
-#undef X
-};
-
 /* The first seven values of every span. */
 static uint8_t *
 put_span(uint8_t *at, enum record_type type, const struct trace_span *span,
 	uint64_t began_us, uint64_t ended_us)
 {
-	at = pack_array(at, value_counts[type]);
-	at = put_number(at, type);
+	at = put_begin(at, type);
 	at = put_number(at, span->context.high);
 	at = put_number(at, span->context.low);
 	at = put_number(at, span->context.span);

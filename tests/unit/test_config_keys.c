@@ -73,7 +73,7 @@ static const struct key file_keys[] = {
 	{"telemetry.resource", "{service.name: a}", false},
 	{"telemetry.traces", "false", false},
 	{"telemetry.metrics", "true", true},
-	{"telemetry.logs", "true", true},
+	{"telemetry.logs", "true", false},
 	{"telemetry.timeout", "7s", false},
 	{"reload.watch", "true", false},
 	{"reload.debounce", "7s", false},

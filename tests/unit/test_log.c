@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "proto/util/log.h"
+#include "proto/util/log_tap.h"
 
 static int ends[2];
 static char got[1 << 20];
@@ -361,6 +362,34 @@ Test(log, a_full_disk_loses_what_does_not_fit_and_says_how_much)
 	cr_expect_eq(lines + dropped, 1000, "%u + %u", lines, dropped);
 	close(fd);
 	unlink(path);
+}
+
+static void
+count_tapped(void *user, enum log_level level,
+	const struct log_subject *subject, struct bytes text)
+{
+	unsigned *count = user;
+
+	cr_expect_eq(level, LOG_WARN);
+	cr_expect(!subject || subject->pid == 7);
+	cr_expect(bytes_equal(text, BYTES("a\nb")));
+	++*count;
+}
+
+Test(log, a_tap_gets_what_is_written_as_it_was)
+{
+	const struct log_subject some = {.pid = 7};
+	unsigned count = 0;
+
+	log_open(ends[1], LOG_TEXT, LOG_INFO);
+	log_set_tap(count_tapped, &count);
+	log_warn("a\nb");
+	log_write(LOG_WARN, &some, "a\nb");
+	log_write(LOG_DEBUG, NULL, "a\nb");
+	log_set_tap(NULL, NULL);
+	log_warn("a\nb");
+	cr_expect_eq(count, 2);
+	log_close();
 }
 
 Test(log, levels_have_names)

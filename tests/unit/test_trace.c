@@ -163,6 +163,29 @@ Test(trace, a_full_queue_drops_and_counts)
 	tracer_finish(&t);
 }
 
+Test(trace, lines_leave_room_for_spans)
+{
+	const struct record_counts *c;
+	struct tracer t;
+	uint8_t *at;
+
+	turn_on(&t, 1, TRACER_FOLLOW_TRUSTED);
+	c = &t.records.totals[RECORD_LOGS];
+	for (int i = 0; i < RECORDS_MAX; i++)
+		if ((at = records_begin(&t.records, RECORD_LOGS, 1))) {
+			*at = 0;
+			records_end(&t.records, RECORD_LOGS, at + 1);
+		}
+	cr_expect_eq(c->made, RECORDS_MAX);
+	cr_expect_eq(c->dropped[RECORD_DROP_OVERFLOW], RECORDS_MAX / 2);
+	for (int i = 0; i < 1000; i++)
+		end_one(&t);
+	cr_expect_eq(
+		t.records.totals[RECORD_SPANS].dropped[RECORD_DROP_OVERFLOW],
+		0);
+	tracer_finish(&t);
+}
+
 Test(trace, a_text_in_a_span_is_cut)
 {
 	struct trace_span span = {.context = {1, 2, 3, TRACE_SAMPLED}};

@@ -1,0 +1,201 @@
+/* Log lines and metrics on the built programs: what of them reaches a
+ * collector, and what a bad one costs. */
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/util/clock.h"
+#include "proto/util/memory.h"
+#include "tests/system/collector.h"
+#include "tests/system/harness/ctl.h"
+#include "tests/system/harness/http.h"
+#include "tests/system/harness/plan.h"
+
+TestSuite(telemetry_figures, .fini = run_fini, .timeout = 240);
+
+static struct gateway_run *
+start(struct collector *c, const char *more)
+{
+	struct gateway_run *g = run_create();
+
+	collector_start(c);
+	run_add_fault(g);
+	collector_configure(g, c, more);
+	run_start(g);
+	return g;
+}
+
+static void
+end(struct gateway_run *g, struct collector *c)
+{
+	collector_check(c);
+	run_end(g);
+	collector_end(c);
+}
+
+static void
+apply(struct gateway_run *g, struct collector *c, const char *more)
+{
+	collector_configure(g, c, more);
+	run_write_config(g);
+	ctl_destroy(ctl_expect(g, 0, "apply", NULL));
+}
+
+static void
+get_many(struct gateway_run *g, int count)
+{
+	for (int i = 0; i < count; i++) {
+		struct answer a = http_get(g->http, "/fault/slow?0");
+
+		cr_expect_eq(a.status, 200);
+		answer_finish(&a);
+	}
+}
+
+/* A sample of the family with these values of labels; -1: there is none. */
+static long
+figure(struct gateway_run *g, const char *name, const char *signal,
+	const char *reason)
+{
+	struct ctl *c = ctl_expect(g, 0, "metrics", NULL);
+	json_t *family, *sample, *labels;
+	long found = -1;
+	size_t i, j;
+
+	json_array_foreach(ctl_at(c, "metrics"), i, family)
+	{
+		if (strcmp(span_text(family, "name"), name) != 0)
+			continue;
+		json_array_foreach(
+			json_object_get(family, "samples"), j, sample)
+		{
+			labels = json_object_get(sample, "labels");
+			if (!strcmp(span_text(labels, "signal"), signal) &&
+				!strcmp(span_text(labels, "reason"), reason))
+				found = (long)json_number_value(
+					json_object_get(sample, "value"));
+		}
+	}
+	ctl_destroy(c);
+	return found;
+}
+
+static void
+await_figure(struct gateway_run *g, const char *name, const char *signal,
+	const char *reason, long least)
+{
+	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+
+	while (figure(g, name, signal, reason) < least) {
+		cr_assert_lt(clock_ms(), until, "%s is %ld, not %ld", name,
+			figure(g, name, signal, reason), least);
+		poll(NULL, 0, 20);
+	}
+}
+
+/* ---- log lines ---- */
+
+/* The first line with this in it; the caller drops it. NULL: there is none. */
+static json_t *
+find_line(struct collector *c, const char *part)
+{
+	json_t *lines = collector_get(c, "lines"), *line, *found = NULL;
+	size_t i;
+
+	json_array_foreach(lines, i, line)
+	{
+		if (!found && strstr(span_text(line, "text"), part) &&
+			strcmp(span_text(line, "severity"), "DEBUG") != 0)
+			found = json_incref(line);
+	}
+	json_decref(lines);
+	return found;
+}
+
+static json_t *
+await_line(struct collector *c, const char *part)
+{
+	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+	json_t *line;
+
+	while (!(line = find_line(c, part))) {
+		cr_assert_lt(clock_ms(), until, "no line with '%s'", part);
+		poll(NULL, 0, 20);
+	}
+	return line;
+}
+
+Test(telemetry_figures, a_line_of_a_plugin_says_whose_it_is)
+{
+	struct collector c;
+	struct gateway_run *g = start(&c, "logs: true");
+	json_t *line = await_line(&c, "fault: starting in mode");
+
+	cr_expect_str_eq(span_attribute(line, "supd.plugin.id"), "fault");
+	cr_expect_eq(span_number(line, "supd.plugin.generation"), 1);
+	cr_expect_gt(span_number(line, "process.pid"), 1);
+	cr_expect_str_eq(span_attribute(line, "log.iostream"), "stderr");
+	cr_expect_neq(*span_text(line, "severity"), '\0');
+	json_decref(line);
+	await_figure(g, "supd_telemetry_exported_total", "logs", "", 1);
+	end(g, &c);
+}
+
+Test(telemetry_figures, a_line_about_a_transaction_has_its_trace)
+{
+	struct collector c;
+	struct gateway_run *g = start(&c, "logs: true, sampling: 0");
+	json_t *line, *span;
+
+	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+	span = collector_span(&c, "reload fault");
+	line = await_line(&c, span_attribute(span, "supd.id"));
+	cr_expect_str_eq(span_text(line, "trace"), span_text(span, "trace"));
+	cr_expect_str_eq(span_text(line, "span"), span_text(span, "span"));
+	cr_expect_str_eq(span_text(line, "severity"), "INFO");
+	json_decref(line);
+	json_decref(span);
+	end(g, &c);
+}
+
+Test(telemetry_figures, lines_are_exported_only_while_that_is_configured)
+{
+	struct collector c;
+	struct gateway_run *g = start(&c, "logs: false");
+	json_t *line;
+
+	json_decref(collector_span(&c, "start fault"));
+	cr_expect_eq(collector_count(&c, "lines"), 0);
+	apply(g, &c, "logs: true");
+	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+	line = await_line(&c, "fault: starting in mode");
+	cr_expect_eq(span_number(line, "supd.plugin.generation"), 2);
+	json_decref(line);
+	end(g, &c);
+}
+
+Test(telemetry_figures, a_line_about_telemetry_is_not_exported)
+{
+	struct collector c;
+	struct gateway_run *g = start(&c, "logs: true, traces: false");
+
+	json_decref(await_line(&c, "fault: starting in mode"));
+	collector_set(&c, "\"mode\": \"status\", \"status\": 400");
+	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+	run_await_log(g, 0, "telemetry: cannot export to");
+	await_figure(g, "supd_telemetry_dropped_total", "logs", "refused", 1);
+	get_many(g, 20);
+	collector_set(&c, "\"mode\": \"ok\"");
+	collector_forget(&c);
+	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+	run_await_log(g, 0, "telemetry: exporting again");
+	json_decref(await_line(&c, "fault: starting in mode"));
+	/* what came after it waits behind no line about telemetry */
+	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+	cr_expect_null(find_line(&c, "telemetry:"));
+	cr_expect_eq(
+		capture_count(&g->log, 0, "telemetry: cannot export to"), 1);
+	end(g, &c);
+}
