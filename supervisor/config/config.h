@@ -207,7 +207,7 @@ struct config_telemetry {
 	double sampling;
 	int follow; /* enum config_follow */
 	bool traces, metrics, logs;
-	uint32_t timeout_ms;
+	uint32_t timeout_ms, interval_ms;
 };
 
 struct config {

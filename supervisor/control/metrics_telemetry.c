@@ -43,7 +43,8 @@ failing(const struct figures *v)
 
 static const struct metrics_row rows[] = {
 	{"supd_telemetry_exported_total", METRICS_COUNTER,
-		"Spans, log lines and pages of metrics that the collector of "
+		"Spans, log lines and parts of pages of metrics that the "
+		"collector of "
 		"`telemetry` has taken.",
 		exported},
 	{"supd_telemetry_dropped_total", METRICS_COUNTER,

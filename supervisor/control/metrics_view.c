@@ -95,6 +95,9 @@ write_plugins(struct metrics_pass *pass, unsigned samples)
 	unsigned visits = 0;
 
 	while ((row = next_family(pass))) {
+		/* a head comes once */
+		if (pass->writer->samples_written >= end || visits >= samples)
+			return false;
 		if (!pass->plugin)
 			begin_family(pass->writer, row);
 		for (; pass->plugin < g->plugin_count; pass->plugin++) {
@@ -131,6 +134,15 @@ metrics_view_step(struct metrics_pass *pass, unsigned samples)
 		return false;
 	}
 	return write_plugins(pass, samples);
+}
+
+void
+metrics_view_repeat(struct metrics_pass *pass)
+{
+	const struct metrics_row *row = next_family(pass);
+
+	if (pass->has_begun && pass->plugin && row)
+		begin_family(pass->writer, row);
 }
 
 /* ---- the tables themselves ---- */

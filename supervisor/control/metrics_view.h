@@ -23,6 +23,10 @@ void metrics_view_begin(
  * `samples` samples of plugins each. */
 bool metrics_view_step(struct metrics_pass *pass, unsigned samples);
 
+/* Writes the head of the family again in whose middle the pass is, if it is,
+ * for who has taken the text of the steps before. */
+void metrics_view_repeat(struct metrics_pass *pass);
+
 /* All families in the order of a pass, for the manual. */
 void metrics_view_visit(void (*visit)(
 	const char *name, enum metrics_type type, const char *help));

@@ -4,6 +4,7 @@
 #include "proto/util/buffer.h"
 #include "proto/util/log.h"
 #include "supervisor/config/config.h"
+#include "supervisor/control/metrics_view.h"
 #include "supervisor/plugin/child.h"
 #include "supervisor/telemetry/telemetry.h"
 #include "supervisor/trace/tracer.h"
@@ -16,6 +17,16 @@
 #define TELEMETRY_REAP_MS 1000
 #define TELEMETRY_LINE_MAX 4096
 #define TELEMETRY_ERROR_BYTES 256
+
+struct telemetry_pages {
+	uint32_t interval_ms; /* 0: off */
+	ev_timer due, turn;
+	bool is_busy; /* with a page, which was begun at: */
+	uint64_t at_us;
+	uint64_t samples_handed; /* of the page */
+	struct metrics_writer writer;
+	struct metrics_pass pass;
+};
 
 struct telemetry {
 	struct gateway *gateway;
@@ -30,6 +41,7 @@ struct telemetry {
 	int fd; /* -1: closed */
 	ev_io readable, writable;
 	ev_timer flush, respawn;
+	struct telemetry_pages pages;
 	double pause_s;
 	uint64_t spawned_ms;
 	/* The frame that is being sent, and how many records it has. */
@@ -58,6 +70,9 @@ extern const struct log_subject telemetry_subject;
 #define telemetry_log(level, ...)                                              \
 	log_write(level, &telemetry_subject, "telemetry: " __VA_ARGS__)
 void lines_configure(struct telemetry *t, bool is_on);
+
+/* ---- pages.c ---- */
+void pages_configure(struct telemetry *t, uint32_t interval_ms); /* 0: off */
 
 /* ---- balance.c ---- */
 /* A line of the process: what became of what it was given. */

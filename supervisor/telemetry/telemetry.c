@@ -155,6 +155,7 @@ telemetry_configure(struct telemetry *t, const struct config *config)
 		(enum tracer_follow)now->follow);
 	tracer->records.is_on = is_on;
 	lines_configure(t, is_on && now->logs);
+	pages_configure(t, is_on && now->metrics ? now->interval_ms : 0);
 	if (is_on)
 		turn_on(t, old ? &old->telemetry : NULL, now);
 	else
@@ -189,6 +190,7 @@ telemetry_destroy(struct telemetry *t)
 	if (!t)
 		return;
 	lines_configure(t, false);
+	pages_configure(t, 0);
 	outlet_finish(t);
 	outlet_stop(t);
 	ev_timer_stop(t->gateway->loop, &t->flush);

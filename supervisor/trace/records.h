@@ -45,7 +45,7 @@ extern const char *const record_signal_texts[RECORD_SIGNAL_COUNT];
 	/* type, trace high, low, span, time, level, plugin, generation, pid,  \
 	 * stream, text */                                                     \
 	X(LINE, 11)                                                            \
-	/* type, time, since, page as bin */                                   \
+	/* type, time, since, a part of the page of metrics as bin */          \
 	X(PAGE, 4)                                                             \
 	/* type, endpoint, headers, resource, timeout_ms */                    \
 	X(SETTINGS, 5)

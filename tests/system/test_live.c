@@ -323,6 +323,8 @@ static const struct key keys[] = {
 	{"telemetry.follow", "all", "\"all\"", NULL, false},
 	{"telemetry.resource", "{service.name: a}", "", NULL, false},
 	{"telemetry.traces", "false", NULL, NULL, false},
+	{"telemetry.metrics", "true", NULL, NULL, false},
+	{"telemetry.interval", "7s", "\"7s\"", NULL, false},
 	{"telemetry.logs", "true", NULL, NULL, false},
 	{"telemetry.timeout", "7s", "\"7s\"", NULL, false},
 };

@@ -199,3 +199,105 @@ Test(telemetry_figures, a_line_about_telemetry_is_not_exported)
 		capture_count(&g->log, 0, "telemetry: cannot export to"), 1);
 	end(g, &c);
 }
+
+/* ---- metrics ---- */
+
+/* Waits for a metric; the caller drops it. */
+static json_t *
+await_figures(struct collector *c, const char *name)
+{
+	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+	json_t *all, *found = NULL;
+
+	while (!found) {
+		cr_assert_lt(clock_ms(), until, "no metric %s", name);
+		all = collector_get(c, "metrics");
+		found = json_incref(json_object_get(all, name));
+		json_decref(all);
+		poll(NULL, 0, 20);
+	}
+	return found;
+}
+
+/* The point of plugin fault. */
+static const json_t *
+point_of(const json_t *metric)
+{
+	const json_t *point;
+	size_t i;
+
+	json_array_foreach(json_object_get(metric, "points"), i,
+		point) if (!strcmp(span_attribute(point, "plugin"),
+				   "fault")) return point;
+	cr_assert_fail("%s has no point of fault", span_text(metric, "name"));
+	return NULL;
+}
+
+Test(telemetry_figures, the_figures_of_the_page_arrive_in_three_forms)
+{
+	struct collector c;
+	struct gateway_run *g = start(&c, "metrics: true, interval: 1s");
+	json_t *metric;
+
+	get_many(g, 20);
+	collector_forget(&c);
+	metric = await_figures(&c, "supd_plugin_http_requests_total");
+	cr_expect_str_eq(span_text(metric, "kind"), "sum");
+	json_decref(metric);
+	metric = await_figures(&c, "supd_plugin_up");
+	cr_expect_str_eq(span_text(metric, "kind"), "gauge");
+	cr_expect_eq(
+		json_number_value(json_object_get(point_of(metric), "value")),
+		1);
+	json_decref(metric);
+	metric = await_figures(&c, "supd_plugin_http_request_duration_seconds");
+	cr_expect_str_eq(span_text(metric, "kind"), "histogram");
+	json_decref(metric);
+	await_figure(g, "supd_telemetry_exported_total", "metrics", "", 1);
+	end(g, &c);
+}
+
+Test(telemetry_figures, an_apply_changes_the_interval_and_turns_them_off)
+{
+	struct collector c;
+	struct gateway_run *g = start(&c, "metrics: true, interval: 1h");
+	long before;
+
+	get_many(g, 1);
+	cr_expect_eq(collector_count(&c, "metrics"), 0);
+	apply(g, &c, "metrics: true, interval: 1s");
+	collector_await(&c, "metrics", 1);
+	apply(g, &c, "metrics: false, interval: 1s");
+	/* what is on its way arrives before a span that begins now */
+	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+	json_decref(collector_span(&c, "reload fault"));
+	before = figure(g, "supd_telemetry_exported_total", "metrics", "");
+	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+	json_decref(collector_span(&c, "reload fault"));
+	cr_expect_leq(figure(g, "supd_telemetry_exported_total", "metrics", ""),
+		before + 2);
+	end(g, &c);
+}
+
+Test(telemetry_figures, a_dead_collector_costs_figures_and_no_request)
+{
+	struct collector c;
+	struct gateway_run *g = start(
+		&c, "metrics: true, logs: true, interval: 1s, timeout: 1s");
+	int port = c.port;
+
+	collector_await(&c, "metrics", 1);
+	collector_end(&c);
+	get_many(g, 200);
+	run_await_log(g, 0, "telemetry: cannot export to");
+	get_many(g, 200);
+	c.port = port;
+	collector_restart(&c);
+	collector_set(&c, "\"mode\": \"status\", \"status\": 400");
+	await_figure(
+		g, "supd_telemetry_dropped_total", "metrics", "refused", 1);
+	get_many(g, 200);
+	collector_set(&c, "\"mode\": \"ok\"");
+	collector_await(&c, "metrics", 1);
+	end(g, &c);
+}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "supervisor/telemetry/export/encode.h"
+#include "supervisor/trace/put.h"
 #include "supervisor/trace/tracer.h"
 
 static struct record_queue queue = {.count_max = 100, .bytes_max = 1 << 20};
@@ -39,7 +40,8 @@ encode(uint32_t expected)
 	cr_assert_eq(
 		encode_batch(&queue, RECORD_SPANS, &source, &body), expected);
 	request = json_loadb((const char *)buffer_bytes(&body),
-		buffer_length(&body), JSON_REJECT_DUPLICATES, &error);
+		buffer_length(&body), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
+		&error);
 	cr_assert(request, "%s: %.*s", error.text, (int)buffer_length(&body),
 		(const char *)buffer_bytes(&body));
 	buffer_finish(&body);
@@ -115,6 +117,110 @@ Test(export, a_method_that_nobody_knows_is_no_name)
 	cr_expect_str_eq(text_of(span_at(request, 0), "name"), "HTTP /{x}");
 	json_decref(request);
 	tracer_finish(&t);
+}
+
+/* ---- metrics ---- */
+
+static const char page[] =
+	"# HELP a_total A \"counter\".\n# TYPE a_total counter\n"
+	"a_total{plugin=\"x\\\\\\\"y\\n\",k=\"v\"} 7\na_total 1.5e-05\n"
+	"a_total nan\na_total{broken 3\n"
+	"# HELP nothing No sample.\n# TYPE nothing gauge\n"
+	"# HELP g A gauge.\n# TYPE g gauge\ng -2\n"
+	"# HELP h A histogram.\n# TYPE h histogram\n"
+	"h_bucket{le=\"0.1\"} 2\nh_bucket{le=\"1\"} 2\n"
+	"h_bucket{le=\"+Inf\"} 5\nh_sum 9.5\nh_count 5\n";
+
+static json_t *
+encode_text(struct bytes text)
+{
+	uint8_t memory[sizeof(page) + 64], *at = memory;
+	struct encode_source source = {BYTES(""), "1"};
+	struct buffer body = {0};
+	json_error_t error;
+	json_t *request;
+
+	at = put_begin(at, RECORD_PAGE);
+	at = put_number(at, 1700000000000007);
+	at = put_number(at, 1700000000000000);
+	at = pack_bin(at, text);
+	cr_assert(record_queue_push(&queue, 0, memory, (size_t)(at - memory)));
+	cr_assert_eq(encode_batch(&queue, RECORD_METRICS, &source, &body), 1);
+	request = json_loadb((const char *)buffer_bytes(&body),
+		buffer_length(&body), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
+		&error);
+	cr_assert(request, "%s: %.*s", error.text, (int)buffer_length(&body),
+		(const char *)buffer_bytes(&body));
+	buffer_finish(&body);
+	return request;
+}
+
+static json_t *
+metrics_of(json_t *request)
+{
+	json_t *part =
+		json_array_get(json_object_get(request, "resourceMetrics"), 0);
+	json_t *scope =
+		json_array_get(json_object_get(part, "scopeMetrics"), 0);
+
+	return json_object_get(scope, "metrics");
+}
+
+static json_t *
+points_of(json_t *metric, const char *kind)
+{
+	return json_object_get(json_object_get(metric, kind), "dataPoints");
+}
+
+Test(export, a_page_becomes_sums_gauges_and_histograms)
+{
+	json_t *request = encode_text(bytes_of(page));
+	json_t *metrics = metrics_of(request), *points, *value;
+	char *text;
+
+	cr_assert_eq(json_array_size(metrics), 3);
+	points = points_of(json_array_get(metrics, 0), "sum");
+	cr_assert_eq(json_array_size(points), 2);
+	value = json_object_get(
+		json_array_get(json_object_get(
+				       json_array_get(points, 0), "attributes"),
+			0),
+		"value");
+	cr_expect_str_eq(text_of(value, "stringValue"), "x\\\"y\n");
+	cr_expect_str_eq(
+		text_of(json_array_get(points, 0), "startTimeUnixNano"),
+		"1700000000000000000");
+	cr_expect_str_eq(text_of(json_array_get(points, 0), "timeUnixNano"),
+		"1700000000000007000");
+	points = points_of(json_array_get(metrics, 1), "gauge");
+	cr_expect_eq(json_number_value(json_object_get(
+			     json_array_get(points, 0), "asDouble")),
+		-2);
+	points = points_of(json_array_get(metrics, 2), "histogram");
+	text = json_dumps(json_array_get(points, 0),
+		JSON_COMPACT | JSON_REAL_PRECISION(6));
+	cr_expect(strstr(text, "\"count\":\"5\",\"sum\":9.5,"
+			       "\"bucketCounts\":[\"2\",\"0\",\"3\"],"
+			       "\"explicitBounds\":[0.1,1]"),
+		"%s", text);
+	free(text);
+	json_decref(request);
+}
+
+Test(export, a_damaged_page_becomes_json_nevertheless)
+{
+	char damaged[sizeof(page)];
+
+	for (size_t n = 0; n < sizeof(page); n++)
+		json_decref(encode_text((struct bytes){page, n}));
+	for (size_t i = 0; i < 20000; i++) {
+		memcpy(damaged, page, sizeof(page));
+		for (int k = 0; k < 3; k++)
+			damaged[(size_t)rand() % sizeof(page)] =
+				"\"{}\\=,# \n\0\xff_1e"[rand() % 14];
+		json_decref(encode_text(
+			(struct bytes){damaged, sizeof(damaged) - 1}));
+	}
 }
 
 Test(export, what_is_no_record_is_not_read)

@@ -5,11 +5,15 @@
 
 static const struct {
 	const char *around, *scope, *list;
+	size_t bytes_max; /* of records */
 	void (*encode)(struct record *r, struct buffer *out);
 } forms[RECORD_SIGNAL_COUNT] = {
-	[RECORD_SPANS] = {"resourceSpans", "scopeSpans", "spans", encode_span},
+	[RECORD_SPANS] = {"resourceSpans", "scopeSpans", "spans",
+		ENCODE_BATCH_BYTES, encode_span},
+	[RECORD_METRICS] = {"resourceMetrics", "scopeMetrics", "metrics",
+		ENCODE_PAGES_BYTES, encode_page},
 	[RECORD_LOGS] = {"resourceLogs", "scopeLogs", "logRecords",
-		encode_line},
+		ENCODE_BATCH_BYTES, encode_line},
 };
 
 static void
@@ -40,7 +44,7 @@ encode_batch(struct record_queue *q, enum record_signal signal,
 	put_head(body, signal, source);
 	while (count < ENCODE_BATCH_RECORDS && record_queue_first(q, &r)) {
 		bytes += record_queue_size(q);
-		if (count && bytes > ENCODE_BATCH_BYTES)
+		if (count && bytes > forms[signal].bytes_max)
 			break;
 		forms[signal].encode(&r, body);
 		record_queue_drop(q);

@@ -22,7 +22,7 @@ static const struct {
 	size_t bytes;
 } limits[RECORD_SIGNAL_COUNT] = {
 	[RECORD_SPANS] = {131072, (size_t)32 << 20},
-	[RECORD_METRICS] = {4, (size_t)16 << 20},
+	[RECORD_METRICS] = {2048, (size_t)32 << 20},
 	[RECORD_LOGS] = {65536, (size_t)16 << 20},
 };
 
