@@ -41,7 +41,7 @@ finish(void)
 	files_remove_tree(folder);
 }
 
-TestSuite(message_store, .init = begin, .fini = finish, .timeout = 120);
+TestSuite(message_store, .init = begin, .fini = finish, .timeout = 500);
 
 static int
 put_bytes(const char *channel, const char *id, struct bytes body,
