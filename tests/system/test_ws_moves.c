@@ -340,9 +340,12 @@ Test(ws_moves, a_new_worker_that_dies_at_it_is_reverted)
 
 Test(ws_moves, a_revert_brings_it_back)
 {
-	struct gateway_run *g = start("");
+	struct gateway_run *g = run_create();
 	struct ws w;
 
+	run_package(g, "raw-ws", "raw-ws");
+	run_plugin(g, "it", "use: raw-ws, probation: 60s");
+	run_start(g);
 	ws_open(&w, g->http, "/echo");
 	reload(g);
 	ws_expect(&w, "T(moved move 0)");
