@@ -271,6 +271,7 @@ Test(routes, that_a_revert_takes_back_are_told)
 	struct ctl *c;
 
 	run_add_fault(g);
+	run_defaults(g, "probation: 20s");
 	run_start(g);
 	run_announce(g, "reverted");
 	run_fault(g, "fault", "exit_after_swap",
