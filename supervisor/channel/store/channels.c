@@ -10,7 +10,7 @@
 struct channels {
 	struct map by_name;
 	struct channel **rows; /* number n is at n - 1 */
-	uint32_t count;
+	uint32_t count, capacity;
 	bool is_dirty;
 };
 
@@ -21,8 +21,11 @@ add(struct channels *all, struct bytes name)
 
 	c->name = (struct bytes){
 		memory_copy_bytes(name.at, name.length), name.length};
-	all->rows = memory_resize(
-		all->rows, (all->count + 1) * sizeof(struct channel *));
+	if (all->count == all->capacity) {
+		all->capacity = all->capacity ? 2 * all->capacity : 16;
+		all->rows = memory_resize(
+			all->rows, all->capacity * sizeof(struct channel *));
+	}
 	all->rows[all->count++] = c;
 	c->number = all->count;
 	map_set(&all->by_name, c->name.at, c->name.length, c);
