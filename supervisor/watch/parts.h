@@ -37,7 +37,8 @@
 
 enum watch_step {
 	WATCH_IDLE,
-	WATCH_QUEUED, /* another build runs */
+	WATCH_QUEUED,	 /* another build runs */
+	WATCH_ANNOUNCED, /* the child looks at what there is before the build */
 	WATCH_BUILDING,
 	WATCH_ADOPTING, /* the child looks what the build made */
 	WATCH_COMPARING,
@@ -160,6 +161,9 @@ bool loop_allows(struct watched *d, const struct watch_change *c);
 void round_begin(struct watched *d);
 /* The plugin's other transaction may be over. */
 void round_retry(struct watched *d);
+/* The child knows what there was before the build: it may begin. */
+void round_announced(struct watched *d);
+/* The child knows what the build made. */
 void round_adopted(struct watched *d);
 void round_built(struct watched *d, bool is_good);
 bool round_builds(const struct watched *d);

@@ -107,8 +107,8 @@ suspect_all(struct watch *w)
 		struct watched *d = container_of(node, struct watched, node);
 
 		d->is_pending = false;
-		if (d->step == WATCH_ADOPTING)
-			round_adopted(d);
+		round_announced(d);
+		round_adopted(d);
 		if (d != w->config) {
 			const struct plugin *p = watched_plugin(d);
 

@@ -103,6 +103,8 @@ report_read(struct watch *w, const char *text, size_t length)
 			d->is_pending = false;
 		else if (!strcmp(key, "changed"))
 			note_changed(d, line);
+		else if (!strcmp(key, "building"))
+			round_announced(d);
 		else if (!strcmp(key, "built"))
 			round_adopted(d);
 		break; /* the first key says what it is */

@@ -160,25 +160,64 @@ round_adopted(struct watched *d)
 		go_on(d);
 }
 
-/* Plugins may share what they are built in, so there is one build at a time. */
+static const struct manifest_watch *
+manifest_of(const struct watched *d)
+{
+	const struct plugin *p = watched_plugin(d);
+
+	return p ? order_manifest(p) : NULL;
+}
+
+bool
+round_builds(const struct watched *d)
+{
+	const struct manifest_watch *m = manifest_of(d);
+
+	return m && m->run.count;
+}
+
+/* Plugins may share what they are built in, so there is one build at a time.
+ * It begins when the child has looked: else what it changes at once would count
+ * as saved by somebody. */
 static void
-build(struct watched *d, struct plugin *p, const struct manifest_watch *m)
+build(struct watched *d)
 {
 	struct watch *w = d->watch;
-	struct error err;
 
 	d->step = WATCH_QUEUED;
 	if (w->building)
 		return;
-	d->step = WATCH_BUILDING;
+	d->step = WATCH_ANNOUNCED;
 	w->building = d;
-	process_order(w, "build", d->key);
-	if (build_begin(d, p, m, &err) == 0)
+	if (w->fd < 0)
+		round_announced(d);
+	else
+		process_order(w, "build", d->key);
+}
+
+static int
+build_now(struct watched *d)
+{
+	struct error err;
+
+	if (!round_builds(d)) /* it has another manifest meanwhile */
+		return -1;
+	d->step = WATCH_BUILDING;
+	if (build_begin(d, watched_plugin(d), manifest_of(d), &err) == 0)
+		return 0;
+	log_error("%s: cannot build: %s", d->key, err.text);
+	return -1;
+}
+
+void
+round_announced(struct watched *d)
+{
+	if (d->step != WATCH_ANNOUNCED || build_now(d) == 0)
 		return;
-	process_order(w, "built", d->key);
-	w->building = NULL;
-	log_error("%s: cannot build: %s", p->id, err.text);
+	process_order(d->watch, "built", d->key);
+	d->watch->building = NULL;
 	go_on(d);
+	round_build_next(d->watch);
 }
 
 void
@@ -212,22 +251,6 @@ round_built(struct watched *d, bool is_good)
 
 /* ---- a round ---- */
 
-static const struct manifest_watch *
-manifest_of(const struct watched *d)
-{
-	const struct plugin *p = watched_plugin(d);
-
-	return p ? order_manifest(p) : NULL;
-}
-
-bool
-round_builds(const struct watched *d)
-{
-	const struct manifest_watch *m = manifest_of(d);
-
-	return m && m->run.count;
-}
-
 void
 round_begin(struct watched *d)
 {
@@ -235,15 +258,16 @@ round_begin(struct watched *d)
 
 	if (!p || p->stopped || !p->source)
 		return;
-	if (d->step == WATCH_AWAITING || d->step == WATCH_QUEUED)
-		return;
+	if (d->step == WATCH_AWAITING || d->step == WATCH_QUEUED ||
+		d->step == WATCH_ANNOUNCED)
+		return; /* what changed is part of what follows */
 	if (d->step != WATCH_IDLE) {
 		d->is_again = true;
 		return;
 	}
 	d->loop.is_followed = false;
 	if (round_builds(d))
-		build(d, p, manifest_of(d));
+		build(d);
 	else
 		compare(d);
 }

@@ -10,6 +10,7 @@ state_of(const struct watched *d)
 {
 	static const char *const texts[] = {[WATCH_IDLE] = "watching",
 		[WATCH_QUEUED] = "waiting for another build",
+		[WATCH_ANNOUNCED] = "building",
 		[WATCH_BUILDING] = "building",
 		[WATCH_ADOPTING] = "building",
 		[WATCH_COMPARING] = "comparing",

@@ -140,6 +140,7 @@ build(struct watch *w, const char *key)
 
 	if (t)
 		watch_tree_build(t);
+	report(w, json_pack("{s:s}", "building", key));
 }
 
 static void
