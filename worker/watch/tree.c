@@ -236,6 +236,7 @@ static struct watch_tree *
 create(struct tree_host *host, const char *key, json_t *order)
 {
 	struct watch_tree *t = memory_alloc(sizeof(*t));
+	const char *why;
 
 	t->host = host;
 	t->key = memory_copy_text(key);
@@ -247,8 +248,10 @@ create(struct tree_host *host, const char *key, json_t *order)
 	list_init(&t->node);
 	ev_timer_init(&t->quiet, on_quiet, 0, 0);
 	tree_first_mode(t);
+	why = t->swept_why;
 	tree_take(t, &t->known);
-	host->on_mode(t);
+	if (t->swept_why == why) /* else it is reported already */
+		host->on_mode(t);
 	return t;
 }
 
