@@ -30,6 +30,8 @@
 #include "supervisor/telemetry/telemetry.h"
 #include "supervisor/watch/watch.h"
 
+/* What is left of stop_timeout for the workers, whatever hooks take of it. */
+#define STOP_LEAST_MS 2000
 /* Slack on top of the longest stop_timeout before a stop is cut short. */
 #define STOP_SLACK_S 2.0
 /* The longest that the store of messages takes after that. */
@@ -126,22 +128,34 @@ on_drained(void *user)
 	end_when_done(s);
 }
 
-/* The longest that the workers' end takes, or the hooks before it. */
-static double
-stop_seconds(const struct supervisor *s)
+/* Requests in flight went on while hooks were awaited, so the time of these
+ * counts. */
+static uint64_t
+stop_ms_left(const struct supervisor *s)
 {
-	return s->config->defaults.stop_timeout_ms / 1e3 + STOP_SLACK_S;
+	uint64_t limit = s->config->defaults.stop_timeout_ms;
+	uint64_t used = clock_ms() - s->hooks_from_ms;
+	uint64_t least = limit < STOP_LEAST_MS ? limit : STOP_LEAST_MS;
+
+	return used + least < limit ? limit - used : least;
+}
+
+static void
+guard_stop(struct supervisor *s, double seconds)
+{
+	ev_timer_stop(s->loop, &s->stop_guard);
+	ev_timer_set(&s->stop_guard, seconds + STOP_SLACK_S, 0);
+	ev_timer_start(s->loop, &s->stop_guard);
 }
 
 static void
 on_hooks_done(void *user)
 {
 	struct supervisor *s = user;
+	uint64_t left_ms = stop_ms_left(s);
 
-	ev_timer_stop(s->loop, &s->stop_guard);
-	ev_timer_set(&s->stop_guard, stop_seconds(s), 0);
-	ev_timer_start(s->loop, &s->stop_guard);
-	roster_stop(&s->gateway);
+	guard_stop(s, (double)left_ms / 1e3);
+	roster_stop(&s->gateway, left_ms);
 }
 
 static void
@@ -150,6 +164,7 @@ on_last_call_over(void *user)
 	struct supervisor *s = user;
 
 	http_server_drain(s->http, on_drained, s);
+	s->hooks_from_ms = clock_ms();
 	events_await_stopping(s->gateway.events,
 		s->config->defaults.stop_timeout_ms, on_hooks_done, s);
 }
@@ -176,9 +191,9 @@ stop(struct supervisor *s, const char *why)
 		json_pack("{s:s}", "reason", why));
 	notify_stopping();
 	notify_status("stopping");
-	ev_timer_init(&s->stop_guard, stop_is_overdue,
-		stop_seconds(s) + HTTP_LAST_CALL_S, 0);
-	ev_timer_start(s->loop, &s->stop_guard);
+	ev_init(&s->stop_guard, stop_is_overdue);
+	guard_stop(s,
+		s->config->defaults.stop_timeout_ms / 1e3 + HTTP_LAST_CALL_S);
 	http_server_last_call(s->http, on_last_call_over, s);
 }
 

@@ -30,6 +30,7 @@ struct supervisor {
 	ev_io log_writable;
 	ev_timer log_retry; /* a write to the log failed */
 	ev_timer stop_guard;
+	uint64_t hooks_from_ms; /* when a stop began to wait for hooks */
 	bool ready, stopping, workers_gone, doors_drained;
 	bool announced; /* READY=1 was sent once */
 	ev_prepare ready_look;

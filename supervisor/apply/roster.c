@@ -265,7 +265,7 @@ stop_due(struct wheel_timer *t)
 }
 
 void
-roster_stop(struct gateway *g)
+roster_stop(struct gateway *g, uint64_t limit_ms)
 {
 	bool any = false;
 
@@ -282,8 +282,7 @@ roster_stop(struct gateway *g)
 		return;
 	}
 	wheel_timer_init(&g->stop_timer, stop_due);
-	wheel_set(&g->wheel, &g->stop_timer,
-		clock_ms() + g->config->defaults.stop_timeout_ms);
+	wheel_set(&g->wheel, &g->stop_timer, clock_ms() + limit_ms);
 }
 
 /* The stop was cut short: kills and reaps the plugin's remaining workers. */

@@ -14,8 +14,8 @@ void roster_finish(struct gateway *g);
 /* Adds the plugins of the configuration and starts the enabled ones, except
  * those that a user stopped, in the order of `requires`. */
 void roster_start(struct gateway *g);
-/* Drains within stop_timeout, then stops the workers; on_stopped follows. */
-void roster_stop(struct gateway *g);
+/* Drains within limit_ms, then stops the workers; on_stopped follows. */
+void roster_stop(struct gateway *g, uint64_t limit_ms);
 
 /* A plugin that was not configured so far. What an earlier one of its id has
  * proven is not used. */
