@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/util/clean.h"
+#include "proto/util/clock.h"
 #include "proto/util/text.h"
 #include "supervisor/telemetry/parts.h"
 
@@ -83,6 +84,35 @@ note_state(struct telemetry *t, const char *error)
 	text_format(t->error, sizeof(t->error), "%s", text);
 }
 
+/* Of requests that the collector took; those that it refused whole are reported
+ * by note_state(). */
+static void
+note_refused(struct telemetry *t, const char *why)
+{
+	struct records *r = &t->gateway->workers.tracer.records;
+	uint64_t refused = 0, now_ms = clock_ms();
+	char text[TELEMETRY_ERROR_BYTES];
+
+	for (int i = 0; i < RECORD_SIGNAL_COUNT; i++)
+		refused += r->totals[i].dropped[RECORD_DROP_REFUSED];
+	if (r->is_failing) {
+		t->refused_logged = refused;
+		return;
+	}
+	if (refused == t->refused_logged ||
+		(t->refused_logged_ms &&
+			now_ms < t->refused_logged_ms + TELEMETRY_REFUSED_MS))
+		return;
+	text_format(text, sizeof(text), "%s", why ? why : "");
+	clean_text(text, "");
+	telemetry_log(LOG_WARN, "the collector refused %llu record%s%s%s",
+		(unsigned long long)(refused - t->refused_logged),
+		refused - t->refused_logged == 1 ? "" : "s", *text ? ": " : "",
+		text);
+	t->refused_logged = refused;
+	t->refused_logged_ms = now_ms;
+}
+
 void
 balance_read(struct telemetry *t, const char *line, size_t length)
 {
@@ -100,6 +130,7 @@ balance_read(struct telemetry *t, const char *line, size_t length)
 		t->config->telemetry.endpoint)
 		note_state(
 			t, json_string_value(json_object_get(report, "error")));
+	note_refused(t, json_string_value(json_object_get(report, "refusal")));
 	json_decref(report);
 }
 

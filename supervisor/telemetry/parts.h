@@ -10,6 +10,9 @@
 #include "supervisor/trace/tracer.h"
 
 #define TELEMETRY_FLUSH_S 0.1
+/* A collector that takes only parts of requests has a line in the log that
+ * often. */
+#define TELEMETRY_REFUSED_MS 60000
 #define TELEMETRY_PAUSE_MIN_S 0.2
 #define TELEMETRY_PAUSE_MAX_S 10.0
 #define TELEMETRY_STEADY_MS 10000
@@ -54,6 +57,8 @@ struct telemetry {
 	uint64_t handed_before[RECORD_SIGNAL_COUNT];
 	char error[TELEMETRY_ERROR_BYTES]; /* of the last export; "": fine */
 	uint64_t dropped_before;	   /* the episode of failures */
+	/* Refused records that the log has mentioned, and when it did. */
+	uint64_t refused_logged, refused_logged_ms;
 	uint64_t restarts;
 };
 

@@ -344,6 +344,7 @@ Test(telemetry, what_a_collector_refuses_is_counted)
 	json_decref(collector_span(&c, "GET /hello"));
 	run_await_log(g, 0, "telemetry: exporting again");
 	await_metric(g, "supd_telemetry_dropped_total", "refused", 3);
+	run_await_log(g, 0, "telemetry: the collector refused 1 record: some");
 	end(g, &c);
 }
 

@@ -109,7 +109,7 @@ link_read(struct exporter *x)
 static void
 write_report(const struct exporter *x, struct buffer *out)
 {
-	const char *error = NULL;
+	const char *error = NULL, *refusal = NULL;
 	bool has_tried = false;
 
 	buffer_append_byte(out, '{');
@@ -119,6 +119,8 @@ write_report(const struct exporter *x, struct buffer *out)
 		has_tried |= s->has_tried;
 		if (s->error[0] && !error)
 			error = s->error;
+		if (s->refusal[0] && !refusal)
+			refusal = s->refusal;
 		buffer_format(out, "\"%s\":[%llu,%llu,%llu,%llu],",
 			record_signal_texts[i], (unsigned long long)s->exported,
 			(unsigned long long)s->overflow,
@@ -128,6 +130,8 @@ write_report(const struct exporter *x, struct buffer *out)
 	if (has_tried) {
 		json_put(out, "\"error\":");
 		json_put_text(out, bytes_of(error ? error : ""));
+		json_put(out, ",\"refusal\":");
+		json_put_text(out, bytes_of(refusal ? refusal : ""));
 	}
 	json_end_list(out);
 	json_put(out, "}\n");

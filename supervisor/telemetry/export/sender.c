@@ -103,15 +103,18 @@ pause_for(struct sender *s, uint64_t now_ms, uint64_t least_ms)
 			      : s->pause_ms * 2;
 }
 
-/* Records that the collector did not take, though it took the request. */
+/* Records that the collector did not take, though it took the request; and why,
+ * if it says so. */
 static uint64_t
-rejected(const struct sender *s)
+take_rejected(struct sender *s)
 {
 	static const char *const members[] = {
 		"rejectedSpans", "rejectedDataPoints", "rejectedLogRecords"};
 	json_t *answer = json_loadb((const char *)buffer_bytes(&s->answer),
 		buffer_length(&s->answer), 0, NULL);
 	const json_t *part = json_object_get(answer, "partialSuccess"), *value;
+	const char *why =
+		json_string_value(json_object_get(part, "errorMessage"));
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < 3; i++) {
@@ -121,6 +124,8 @@ rejected(const struct sender *s)
 		else if (json_is_string(value))
 			count = strtoull(json_string_value(value), NULL, 10);
 	}
+	text_format(
+		s->refusal, sizeof(s->refusal), "%s", count && why ? why : "");
 	json_decref(answer);
 	return count < s->body_count ? count : s->body_count;
 }
@@ -128,7 +133,7 @@ rejected(const struct sender *s)
 static void
 succeed(struct sender *s)
 {
-	uint64_t lost = rejected(s);
+	uint64_t lost = take_rejected(s);
 
 	s->exported += s->body_count - lost;
 	s->refused += lost;

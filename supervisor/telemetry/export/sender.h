@@ -45,6 +45,9 @@ struct sender {
 	uint64_t exported, overflow, refused, failed;
 	bool has_tried;
 	char error[256]; /* of the last try; "": it went well */
+	/* Why the collector took only a part of the last request; "": it took
+	 * all, or does not say why. */
+	char refusal[256];
 };
 
 void sender_init(struct sender *s, enum record_signal signal,
