@@ -432,11 +432,11 @@ finish(struct supervisor *s)
 		page_press_destroy(s->gateway.pages);
 		slices_destroy(s->gateway.slices);
 		watch_destroy(s->gateway.watch);
-		telemetry_destroy(s->gateway.telemetry);
 		roster_finish(&s->gateway);
 		channels_destroy(s->gateway.channels);
 		events_destroy(s->gateway.events);
 		schedules_destroy(&s->gateway);
+		telemetry_destroy(s->gateway.telemetry); /* the last spans */
 		gateway_finish(&s->gateway);
 		history_close(s->gateway.history);
 	}

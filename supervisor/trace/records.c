@@ -27,6 +27,8 @@ records_begin(struct records *r, enum record_signal signal, size_t bytes)
 {
 	unsigned share = signal == RECORD_SPANS ? 1 : 2;
 
+	if (!r->is_on)
+		return NULL;
 	if (r->count < RECORDS_MAX / share &&
 		buffer_length(&r->waiting) + bytes <= RECORDS_BYTES_MAX / share)
 		return buffer_reserve(&r->waiting, bytes);

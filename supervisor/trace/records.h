@@ -73,7 +73,7 @@ enum record_drop {
 extern const char *const record_drop_texts[RECORD_DROP_COUNT];
 
 struct records {
-	bool is_on;
+	bool is_on; /* if not, no record is taken or counted */
 	struct buffer waiting;
 	uint32_t count; /* in waiting, by type of signal */
 	uint32_t counts[RECORD_SIGNAL_COUNT];
@@ -91,8 +91,8 @@ struct records {
 };
 
 void records_finish(struct records *r);
-/* Room for a record of at most `bytes`; NULL: there is none, and it is counted
- * as dropped. */
+/* Room for a record of at most `bytes`; NULL: there is none, and the record is
+ * counted as dropped, or nothing is exported. */
 uint8_t *records_begin(
 	struct records *r, enum record_signal signal, size_t bytes);
 void records_end(struct records *r, enum record_signal signal, uint8_t *end);

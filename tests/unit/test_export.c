@@ -69,7 +69,7 @@ Test(export, a_span_has_its_ids_in_hex_and_its_times_as_text)
 	struct trace_span span = {.context = {0x1, 0x2, 0x3, TRACE_SAMPLED},
 		.parent = 0xabc,
 		.began_us = 1700000000000000};
-	struct tracer t = {.is_on = true};
+	struct tracer t = {.is_on = true, .records.is_on = true};
 	json_t *request, *found;
 
 	tracer_end_step(&t, &(const struct tracer_step){.span = &span,
@@ -102,7 +102,7 @@ Test(export, a_method_that_nobody_knows_is_no_name)
 {
 	struct trace_span span = {
 		.context = {1, 2, 3, TRACE_SAMPLED}, .began_us = 1};
-	struct tracer t = {.is_on = true};
+	struct tracer t = {.is_on = true, .records.is_on = true};
 	json_t *request;
 
 	tracer_end_server(&t, &(const struct tracer_server){.span = &span,

@@ -64,7 +64,7 @@ Test(trace, traceparent_is_written_as_it_was_read)
 static void
 turn_on(struct tracer *t, double sampling, enum tracer_follow follow)
 {
-	*t = (struct tracer){0};
+	*t = (struct tracer){.records.is_on = true};
 	tracer_configure(t, true, sampling, follow);
 }
 
@@ -184,6 +184,30 @@ Test(trace, lines_leave_room_for_spans)
 		t.records.totals[RECORD_SPANS].dropped[RECORD_DROP_OVERFLOW],
 		0);
 	tracer_finish(&t);
+}
+
+static void
+expect_no_call(struct records *r)
+{
+	cr_expect(false, "%u records wait", r->count);
+}
+
+Test(trace, a_span_that_ends_after_the_export_was_turned_off_is_not_kept)
+{
+	static const struct trace_context none;
+	struct trace_span span;
+	struct tracer t;
+
+	turn_on(&t, 1, TRACER_FOLLOW_TRUSTED);
+	t.records.on_first = t.records.on_many = expect_no_call;
+	tracer_begin(&t, &none, &span);
+	tracer_finish(&t);
+	tracer_end_step(&t,
+		&(const struct tracer_step){
+			.span = &span, .kind = SPAN_INTERNAL, .name = "late"});
+	cr_expect_eq(t.records.count, 0);
+	cr_expect_null(t.records.waiting.memory);
+	cr_expect_eq(t.records.totals[RECORD_SPANS].made, 0);
 }
 
 Test(trace, a_text_in_a_span_is_cut)
