@@ -33,6 +33,7 @@ close_socket(struct telemetry *t)
 	ev_timer_stop(t->gateway->loop, &t->flush);
 	close(t->fd);
 	t->fd = -1;
+	t->is_shut = false;
 	buffer_clear(&t->in);
 }
 
@@ -95,7 +96,7 @@ void
 outlet_flush(struct telemetry *t)
 {
 	ev_timer_stop(t->gateway->loop, &t->flush);
-	if (t->fd < 0)
+	if (t->fd < 0 || t->is_shut)
 		return;
 	while (buffer_length(&t->frame) || take_frame(t))
 		if (!send_frame(t)) {
@@ -103,8 +104,10 @@ outlet_flush(struct telemetry *t)
 			return;
 		}
 	ev_io_stop(t->gateway->loop, &t->writable);
-	if (t->is_leaving)
-		shutdown(t->fd, SHUT_WR);
+	if (!t->is_leaving)
+		return;
+	shutdown(t->fd, SHUT_WR);
+	t->is_shut = true;
 }
 
 static void

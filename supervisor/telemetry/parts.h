@@ -38,7 +38,8 @@ struct telemetry {
 	struct buffer settings; /* a frame with the record, or empty: off */
 	bool is_on;
 	bool are_settings_due; /* to be sent before the next frame */
-	bool is_leaving;       /* it was told to finish and end */
+	bool is_leaving;       /* the process sends what it has and ends */
+	bool is_shut;	       /* nothing more goes to that process */
 
 	struct child child;
 	int fd; /* -1: closed */
