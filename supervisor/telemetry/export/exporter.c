@@ -111,7 +111,7 @@ exporter_configure(struct exporter *x, const char *endpoint,
 	json_object_foreach((json_t *)(uintptr_t)resource, key, value)
 		put_any(&x->resource, key, value);
 	json_end_list(&x->resource);
-	/* a transfer in progress still has the old list */
+	/* a transfer in progress still uses the list of the last settings */
 	curl_slist_free_all(x->old_headers);
 	x->old_headers = x->target.headers;
 	x->target.headers = list;

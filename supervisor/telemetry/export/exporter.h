@@ -13,12 +13,11 @@ struct exporter {
 	CURLM *multi;
 	struct sender_target target;
 	struct sender senders[RECORD_SIGNAL_COUNT];
-	struct curl_slist *old_headers; /* of a transfer in progress */
+	struct curl_slist *old_headers; /* of the settings before */
 	char *endpoint;
 	struct buffer resource; /* JSON */
 	struct buffer in, out;	/* from and to supd */
 	bool has_ended;		/* supd sends no more */
-	bool is_gone;		/* it does not read either */
 	uint64_t end_ms;
 	uint64_t reported_ms;
 	struct buffer reported; /* the last report */

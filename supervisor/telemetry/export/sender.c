@@ -216,8 +216,13 @@ begin_transfer(struct sender *s, uint64_t now_ms)
 		s->easy, CURLOPT_USERAGENT, "supd-export/" SUPD_VERSION);
 	if (!s->first_try_ms)
 		s->first_try_ms = now_ms;
-	s->state = SENDER_SENDING;
-	curl_multi_add_handle(t->multi, s->easy);
+	if (curl_multi_add_handle(t->multi, s->easy) == CURLM_OK) {
+		s->state = SENDER_SENDING;
+		return;
+	}
+	s->has_tried = true;
+	text_format(s->error, sizeof(s->error), "not enough memory");
+	fail(s, true, 0);
 }
 
 static void
@@ -262,7 +267,7 @@ sender_look(struct sender *s, uint64_t now_ms)
 	if (!s->body_count)
 		make_body(s, now_ms);
 	begin_transfer(s, now_ms);
-	return 0;
+	return s->state == SENDER_PAUSING ? s->due_ms : 0;
 }
 
 void
@@ -271,6 +276,8 @@ sender_retarget(struct sender *s, uint64_t now_ms)
 	s->pause_ms = SENDER_PAUSE_MIN_MS;
 	s->first_try_ms = 0;
 	s->due_ms = now_ms;
-	if (s->state == SENDER_SENDING)
+	if (s->abort_ms)
+		end_transfer(s);
+	else if (s->state == SENDER_SENDING)
 		s->abort_ms = now_ms + SENDER_GRACE_MS;
 }

@@ -60,6 +60,8 @@ void sender_take(
 uint64_t sender_look(struct sender *s, uint64_t now_ms);
 /* The transfer is over. */
 void sender_done(struct sender *s, CURLcode code);
-/* The target has changed: nothing waits for the old one any longer. */
+/* The target has changed: a batch that waits goes to the new one, and a
+ * transfer to the old one gets SENDER_GRACE_MS more. One to the target before
+ * that ends at once, so at most one older target is in use. */
 void sender_retarget(struct sender *s, uint64_t now_ms);
 bool sender_is_empty(const struct sender *s);
