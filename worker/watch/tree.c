@@ -274,6 +274,7 @@ has_come(const json_t *order)
 static void
 inherit(struct watch_tree *t, struct watch_tree *old)
 {
+	t->is_building = old->is_building; /* so it reports nothing */
 	if (old->swept_why)
 		watch_tree_look(old);
 	else
@@ -285,7 +286,6 @@ inherit(struct watch_tree *t, struct watch_tree *old)
 	t->is_of_build = old->is_of_build;
 	t->origin = old->origin;
 	old->origin = (struct origin){0};
-	t->is_building = old->is_building;
 }
 
 struct watch_tree *
