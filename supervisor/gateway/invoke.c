@@ -22,7 +22,7 @@ count(const struct invoke *v, bool failed)
 	if (!p || !v->name)
 		return;
 	p->counters.calls[v->kind][failed]++;
-	if (!failed)
+	if (!failed && v->request.accepted_us) /* 0: a filter answered it */
 		metrics_observe(&p->counters.call_latency,
 			clock_us() - v->request.accepted_us);
 }

@@ -213,6 +213,23 @@ Test(filters, may_stop_a_call)
 	run_end(g);
 }
 
+/* The samples of a family of metrics: an array. */
+static const json_t *
+samples_of(const struct ctl *c, const char *name)
+{
+	const json_t *family;
+	size_t i;
+
+	json_array_foreach(ctl_at(c, "metrics"), i,
+		family) if (!strcmp(json_string_value(json_object_get(family,
+					    "name")),
+				    name)) return json_object_get(family,
+		"samples");
+	cr_assert(false, "no family %s", name);
+	return NULL;
+}
+
+/* Such a call takes no time of the plugin's. */
 Test(filters, may_answer_a_call)
 {
 	struct gateway_run *g = create();
@@ -226,6 +243,11 @@ Test(filters, may_answer_a_call)
 	ctl_destroy(c);
 	c = ctl_expect(g, 0, "call", "command", "fault", "abc", NULL);
 	cr_expect(strstr(c->out, "\"claimed\""), "%s", c->out);
+	ctl_destroy(c);
+	c = ctl_expect(g, 0, "metrics", NULL);
+	cr_expect_eq(json_array_size(samples_of(
+			     c, "supd_plugin_call_duration_seconds")),
+		0, "%s", c->out);
 	ctl_destroy(c);
 	run_end(g);
 }
