@@ -1,5 +1,5 @@
-/* telemetry: the keys of `telemetry` and what is checked of them: nothing of it
- * may fail only when it is sent. */
+/* telemetry: the keys of `telemetry` and their checks, so that a value which
+ * cannot be sent is refused with the configuration, not at the first export. */
 #include <string.h>
 
 #include "proto/util/text.h"
@@ -170,7 +170,7 @@ is_token(const char *name)
 
 /* Every value is secret, unless it only refers to one. */
 static void
-hide(json_t *shown, const struct node *map)
+hide(json_t *shown)
 {
 	const char *key;
 	json_t *value;
@@ -185,7 +185,6 @@ hide(json_t *shown, const struct node *map)
 			json_object_set_new(
 				shown, key, json_string(SECRET_MASK));
 	}
-	(void)map;
 }
 
 static void
@@ -210,7 +209,7 @@ check_headers(struct problems *problems, const struct node *node, void *base)
 		else
 			check_value(problems, at, key, value, true);
 	}
-	hide(t->headers_shown, node);
+	hide(t->headers_shown);
 }
 
 static void
@@ -240,90 +239,53 @@ check_resource(struct problems *problems, const struct node *node, void *base)
 
 /* clang-format off: a row reads as one thing */
 
-#define AT(member) .offset = offsetof(struct config_telemetry, member)
+#define ROW(member)                                                            \
+	.name = #member, .offset = offsetof(struct config_telemetry, member)
+#define ROW_SHOWN(member)                                                      \
+	ROW(member), .shown = offsetof(struct config_telemetry, member##_shown)
+#define ROW_MS(key)                                                            \
+	.name = #key, .type = SCHEMA_DURATION,                                 \
+	.offset = offsetof(struct config_telemetry, key##_ms)
 
 static const char *const follow_words[] = {"trusted", "all", "never", NULL};
 
-const struct schema_table telemetry_table = {
-	.rows = (const struct schema_row
-			[]){{.name = "endpoint",
-				    .type = SCHEMA_TEXT,
-				    AT(endpoint),
-				    .min = 1,
-				    .max = 2048,
-				    .check = check_endpoint,
-				    .doc = "Where a collector takes OTLP over "
-					   "HTTP, such "
-					   "as `http://127.0.0.1:4318`: supd "
-					   "posts JSON to `/v1/traces` and "
-					   "`/v1/logs` beneath it. Without "
-					   "the key nothing is made or "
-					   "sent."},
-		{.name = "headers",
-			.type = SCHEMA_JSON,
-			AT(headers),
-			.shown = offsetof(
-				struct config_telemetry, headers_shown),
-			.check = check_headers,
-			.doc = "Headers to send with it, for a token; values "
-			       "may contain `${env:NAME}`, `${file:PATH}` and "
-			       "`${credential:NAME}`, and are never shown."},
-		{.name = "sampling",
-			.type = SCHEMA_FRACTION,
-			AT(sampling),
-			.fallback = "0.01",
-			.doc = "The share of traces that begin here of which "
-			       "spans are made."},
-		{.name = "follow",
-			.type = SCHEMA_CHOICE,
-			AT(follow),
-			.choices = follow_words,
-			.fallback = "trusted",
-			.doc = "Whose `traceparent` decides whether a request "
-			       "is sampled: that of `trusted_proxies`, of all "
-			       "clients, or of none. For the others `sampling` "
-			       "decides; the trace goes on in any case."},
-		{.name = "resource",
-			.type = SCHEMA_JSON,
-			AT(resource),
-			.shown = offsetof(
-				struct config_telemetry, resource_shown),
-			.check = check_resource,
-			.doc = "Attributes of the resource, laid over "
-			       "`service.name: supd` and what supd knows of "
-			       "itself."},
-		{.name = "traces",
-			.type = SCHEMA_BOOL,
-			AT(traces),
-			.fallback = "true",
-			.doc = "Whether spans are made and exported."},
-		{.name = "metrics",
-			.type = SCHEMA_BOOL,
-			AT(metrics),
-			.fallback = "false",
-			.doc = "Whether the figures of /metrics are exported."},
-		{.name = "interval",
-			.type = SCHEMA_DURATION,
-			AT(interval_ms),
-			.min = 1000,
-			.max = 3600 * 1000,
-			.fallback = "30s",
-			.doc = "Time between two exports of the figures."},
-		{.name = "logs",
-			.type = SCHEMA_BOOL,
-			AT(logs),
-			.fallback = "false",
-			.doc = "Whether supd's log and the lines of plugins "
-			       "are exported, as far as `log.level` lets them "
-			       "into the log."},
-		{.name = "timeout",
-			.type = SCHEMA_DURATION,
-			AT(timeout_ms),
-			.min = 100,
-			.max = 3600 * 1000,
-			.fallback = "10s",
-			.doc = "Time for the collector's answer."},
-		{0}},
-};
+static const struct schema_row rows[] = {
+	{ROW(endpoint), .type = SCHEMA_TEXT, .min = 1, .max = 2048,
+		.check = check_endpoint,
+		.doc = "Where a collector takes OTLP over HTTP, such as "
+		       "`http://127.0.0.1:4318`: supd posts JSON to "
+		       "`/v1/traces`, `/v1/metrics` and `/v1/logs` beneath it. "
+		       "Without the key nothing is made or sent."},
+	{ROW_SHOWN(headers), .type = SCHEMA_JSON, .check = check_headers,
+		.doc = "Headers of each export, such as one with a token; "
+		       "values may contain `${env:NAME}`, `${file:PATH}` and "
+		       "`${credential:NAME}`, and are never shown."},
+	{ROW(sampling), .type = SCHEMA_FRACTION, .fallback = "0.01",
+		.doc = "The share of the traces that begin at supd for which "
+		       "spans are made."},
+	{ROW(follow), .type = SCHEMA_CHOICE, .choices = follow_words,
+		.fallback = "trusted",
+		.doc = "Whose `traceparent` decides whether a request is "
+		       "sampled: that of `trusted_proxies`, of all clients, or "
+		       "of none. For the others `sampling` decides; the trace "
+		       "goes on in any case."},
+	{ROW_SHOWN(resource), .type = SCHEMA_JSON, .check = check_resource,
+		.doc = "Attributes of the resource, which replace or add to "
+		       "`service.name: supd` and what supd knows of itself."},
+	{ROW(traces), .type = SCHEMA_BOOL, .fallback = "true",
+		.doc = "Whether spans are made and exported."},
+	{ROW(metrics), .type = SCHEMA_BOOL, .fallback = "false",
+		.doc = "Whether the figures of /metrics are exported."},
+	{ROW_MS(interval), .min = 1000, .max = 3600 * 1000, .fallback = "30s",
+		.doc = "Time between two exports of the figures."},
+	{ROW(logs), .type = SCHEMA_BOOL, .fallback = "false",
+		.doc = "Whether supd's log and the lines of plugins are "
+		       "exported, as far as `log.level` lets them into the "
+		       "log."},
+	{ROW_MS(timeout), .min = 100, .max = 3600 * 1000, .fallback = "10s",
+		.doc = "Time for the collector's answer."},
+	{0}};
+
+const struct schema_table telemetry_table = {.rows = rows};
 
 /* clang-format on */
