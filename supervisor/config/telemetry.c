@@ -194,6 +194,7 @@ check_headers(struct problems *problems, const struct node *node, void *base)
 	const char *key;
 	json_t *value;
 
+	hide(t->headers_shown);
 	if (!check_count(problems, node, "headers"))
 		return;
 	json_object_foreach(t->headers, key, value)
@@ -209,7 +210,6 @@ check_headers(struct problems *problems, const struct node *node, void *base)
 		else
 			check_value(problems, at, key, value, true);
 	}
-	hide(t->headers_shown);
 }
 
 static void
