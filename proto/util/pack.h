@@ -38,32 +38,34 @@ pack_bytes(uint8_t *at, struct bytes b)
 	return at + b.length;
 }
 
+/* A length in 1, 2 or 4 bytes; tag: that of the shortest form, which those of
+ * the longer ones follow. */
+static inline uint8_t *
+pack_length(uint8_t *at, uint8_t tag, size_t length)
+{
+	if (length >= 65536)
+		return pack_u32(at, (uint8_t)(tag + 2), (uint32_t)length);
+	if (length >= 256)
+		return pack_u16(at, (uint8_t)(tag + 1), (uint16_t)length);
+	*at++ = tag;
+	*at++ = (uint8_t)length;
+	return at;
+}
+
 static inline uint8_t *
 pack_str(uint8_t *at, struct bytes text)
 {
 	if (text.length < 32)
 		*at++ = (uint8_t)(0xa0 | text.length);
-	else if (text.length < 256) {
-		*at++ = 0xd9;
-		*at++ = (uint8_t)text.length;
-	} else if (text.length < 65536)
-		at = pack_u16(at, 0xda, (uint16_t)text.length);
 	else
-		at = pack_u32(at, 0xdb, (uint32_t)text.length);
+		at = pack_length(at, 0xd9, text.length);
 	return pack_bytes(at, text);
 }
 
 static inline uint8_t *
 pack_bin(uint8_t *at, struct bytes bytes)
 {
-	if (bytes.length < 256) {
-		*at++ = 0xc4;
-		*at++ = (uint8_t)bytes.length;
-	} else if (bytes.length < 65536)
-		at = pack_u16(at, 0xc5, (uint16_t)bytes.length);
-	else
-		at = pack_u32(at, 0xc6, (uint32_t)bytes.length);
-	return pack_bytes(at, bytes);
+	return pack_bytes(pack_length(at, 0xc4, bytes.length), bytes);
 }
 
 static inline uint8_t *
