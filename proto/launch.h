@@ -50,25 +50,26 @@
  * watch: stdout is a socket, on which supd sends orders, each a line of JSON:
  *   {"watch":KEY,"roots":[PATH...],"include":[GLOB...],"ignore":[GLOB...],
  *    "debounce":MS,"files":[PATH...],"made":[PATH...],"absent":[PATH...]}
- *                              watches files or folders from now on; in place
- *                              of what that key had. files: roots whose
- *                              change is reported apart. made, for one that is
- *                              built: what its build makes in any case.
- *                              absent: if one of these can be read, it changed
+ *                              watches these files or folders instead of
+ *                              those that KEY had. files: roots whose changes
+ *                              are marked in the report. made: paths that the
+ *                              build of the package always makes. absent: if
+ *                              one of these can be read, that is a change
  *   {"forget":KEY}
- *   {"build":KEY}              nothing is reported from now on
- *   {"built":KEY}              but a change of what it is built from
+ *   {"build":KEY}              a build begins: nothing is reported meanwhile
+ *   {"built":KEY}              it has ended: changes of what it is built from
+ *                              are reported, what it made is not
  * and reads reports:
  *   {"mode":KEY,"how":"inotify"|"sweep","why":TEXT}
- *   {"pending":KEY}            something happened; then, after the debounce,
+ *   {"pending":KEY}            something happened; after the debounce follows
  *   {"changed":KEY,"file":PATH or null,"count":N,"missing":BOOL,
  *    "build":BOOL,"files":BOOL,"at":MS}
- *   {"calm":KEY}               or that: everything looks as before
- *   {"built":KEY}              what may follow comes after it
+ *   {"calm":KEY}               or this: everything looks as before
+ *   {"built":KEY}              answers the order, before any change
  * PATH is relative to the first root if it is below it. "missing": the first
- * root does not exist. "build": it changed while the build ran. "at": when the
- * file changed, by its times; 0: it is gone. A mode "inotify" with "why": there
- * are files that it does not look at. */
+ * root does not exist. "build": the change came while the build ran. "files":
+ * one of "files" changed. "at": when the file changed, by its times; 0: it is
+ * gone. A mode "inotify" with "why": some files are not watched. */
 #pragma once
 
 #define LAUNCH_HOST "host"

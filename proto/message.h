@@ -62,10 +62,10 @@
  *   the position at the platform from which it goes on. `channel.status` has
  *   one of the states connecting, up, waiting, down, login, failed. supd starts
  *   a failed channel again.
- * - `probe` comes for each registration of `ready`, once, before the worker
- *   serves, and runs no handler: would the worker find it? `registration` is
- *   its index, kind and name are what supd has read. A worker that does not
- *   know the request answers as to any other unknown one, and passes.
+ * - `probe` asks, once for each registration of `ready` and before the worker
+ *   serves, whether the worker would find its handler, which does not run.
+ *   `registration` is the index; kind and name are what supd has read. A worker
+ *   that does not know `probe` answers as to any unknown request, and passes.
  * - `limits` comes when a limit in hello's answer has changed: the same map,
  *   with the values in force from now on.
  * - `offer` replaces all registrations of the worker that serves, in one step.
@@ -83,11 +83,11 @@
  *   due_ms milliseconds since 1970. missed is 0, or the number of due times
  *   that could not be delivered in time and for which this one stands; due_ms
  *   is then the last of them.
- * - `trace` says the place in a trace of the request with this id, which
- *   follows: the value of a header `traceparent` of W3C Trace Context. supd
- *   sends it before a request that is traced, unless that is an `http` or
- *   `ws.open`, which have the header itself. A `call` or `emit` belongs to
- *   the request in whose name it is made.
+ * - `trace` gives the request with this id, which is the next message, its
+ *   place in a trace: the value of a header `traceparent` of W3C Trace Context.
+ *   supd sends it before each traced request but `http` and `ws.open`, which
+ *   have the header itself. A `call` or `emit` belongs to the trace of the
+ *   request that it names.
  * - `cancel` from a worker abandons an answer whose head is out: the worker
  *   owes nothing more, and the client sees that the answer is cut.
  * - `ws.open` gives the worker a client's WebSocket connection: 101 takes it.

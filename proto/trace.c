@@ -5,7 +5,7 @@
 #define VERSION_INVALID 0xff
 #define FLAG_SAMPLED 0x01
 
-/* Reads `digits` digits; false: one of them is none. */
+/* Reads that many digits; false: one of them is not a digit. */
 static bool
 read_hex(const char *at, unsigned digits, uint64_t *out)
 {

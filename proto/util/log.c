@@ -252,7 +252,7 @@ log_put_line(bool may_wait)
 }
 
 static void
-log_tell_tap(enum log_level level, const struct log_subject *subject,
+log_call_tap(enum log_level level, const struct log_subject *subject,
 	const struct buffer *text)
 {
 	if (logger.tap)
@@ -303,7 +303,7 @@ log_write(enum log_level level, const struct log_subject *subject,
 		/* A worker that floods leaves room for supd's own lines. */
 		log_put_line(subject && subject->stream);
 	}
-	log_tell_tap(level, subject, text);
+	log_call_tap(level, subject, text);
 	errno = saved;
 }
 

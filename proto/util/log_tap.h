@@ -1,11 +1,11 @@
-/* log_tap: who else gets the lines of the log. */
+/* log_tap: a second reader of the log. */
 #pragma once
 
 #include "proto/util/bytes.h"
 #include "proto/util/log.h"
 
-/* Gets each line that is written, as it was before it became a line. It must
- * not log. subject is what the line was written with, and may be NULL. */
+/* Called with the text of each line that is written, without time and subject.
+ * Must not log. subject: that of log_write(), or NULL. */
 typedef void (*log_tap)(void *user, enum log_level level,
 	const struct log_subject *subject, struct bytes text);
-void log_set_tap(log_tap tap, void *user); /* NULL: nobody */
+void log_set_tap(log_tap tap, void *user); /* NULL: none */

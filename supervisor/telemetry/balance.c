@@ -1,5 +1,5 @@
-/* balance: what supd-export says became of what it was given. It counts since
- * its own start; supd counts since supd's. */
+/* balance: adds the reports of supd-export to supd's totals. Reports count
+ * since the start of that process, totals since that of supd. */
 #include <jansson.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ number(const json_t *list, size_t at)
 	return n > 0 ? (uint64_t)n : 0;
 }
 
-/* Adds what has come to pass since the last report. */
+/* Adds the increase since the last report. */
 static void
 take(uint64_t *total, uint64_t *reported, uint64_t now)
 {
@@ -57,7 +57,7 @@ all_dropped(const struct records *r)
 	return sum;
 }
 
-/* A line at the beginning of an episode and one at its end. */
+/* Logs a line when exports begin to fail, and one when they work again. */
 static void
 note_state(struct telemetry *t, const char *error)
 {
@@ -69,8 +69,8 @@ note_state(struct telemetry *t, const char *error)
 	if (*text && !r->is_failing) {
 		t->dropped_before = all_dropped(r);
 		telemetry_log(LOG_WARN,
-			"cannot export to %s: %s; what waits is "
-			"kept up to a limit, and the rest is dropped",
+			"cannot export to %s: %s; keeping records up to a "
+			"limit and dropping the rest",
 			t->config->telemetry.endpoint, text);
 	} else if (!*text && r->is_failing) {
 		telemetry_log(LOG_INFO,

@@ -1,8 +1,9 @@
-/* frame: what supd and supd-export know of each other. supd sends frames over a
- * socket that is the other's descriptor 1: the length of the rest (4 bytes), to
- * be added to the times of its records to make them microseconds since 1970 (8
- * bytes), both with the highest byte first, and records back to back (see
- * supervisor/trace/records.h). supd-export answers with lines of JSON. */
+/* frame: the stream from supd to supd-export, over a socket that is the
+ * latter's descriptor 1. A frame is a head of two numbers, highest byte first,
+ * and records back to back (see supervisor/trace/records.h). The first number
+ * is the length of the records (4 bytes); the second, added to the times in
+ * them, makes these microseconds since 1970 (8 bytes). supd-export answers with
+ * lines of JSON. */
 #pragma once
 
 #include <stddef.h>
@@ -31,7 +32,7 @@ frame_get(const uint8_t *at, int bytes)
 	return n;
 }
 
-/* Writes a head that frame_end() completes; returns where it is. */
+/* Reserves a head, which frame_end() fills in; returns where it is. */
 static inline size_t
 frame_begin(struct buffer *b)
 {

@@ -1,6 +1,6 @@
-/* lines: the lines of supd's log, those of plugins among them, as records.
- * Those about telemetry itself stay in the log: a collector that is gone must
- * not cause lines that wait for it. */
+/* lines: makes records of the lines of supd's log, including those of plugins.
+ * Lines about telemetry itself are left out: a collector that is down must not
+ * cause more lines for it. */
 #include <string.h>
 
 #include "proto/util/clock.h"
@@ -18,7 +18,7 @@
 
 const struct log_subject telemetry_subject = {0};
 
-/* That of the transaction that the line is about; NULL: none. */
+/* The trace of the transaction that the line is about; NULL: none. */
 static const struct trace_context *
 trace_of(const struct gateway *g, const struct log_subject *subject)
 {

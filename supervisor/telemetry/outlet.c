@@ -1,6 +1,7 @@
-/* outlet: supd-export: started when there is something to export to, and again
- * whenever it has ended, with growing pauses. What it had is lost then, and
- * counted; what waits in supd is kept for the next one. */
+/* outlet: the process supd-export and the socket to it. It is started when
+ * there is an endpoint, and again whenever it ends, after growing pauses.
+ * Records that it had are lost then, and counted; those that wait in supd go to
+ * the next. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -37,7 +38,7 @@ close_socket(struct telemetry *t)
 	buffer_clear(&t->in);
 }
 
-/* ---- to it ---- */
+/* ---- to the process ---- */
 
 static void
 note_handed(struct telemetry *t, const uint32_t counts[RECORD_SIGNAL_COUNT])
@@ -48,7 +49,7 @@ note_handed(struct telemetry *t, const uint32_t counts[RECORD_SIGNAL_COUNT])
 		r->totals[i].handed += counts[i];
 }
 
-/* Makes all that waits the next frame. False: nothing waits. */
+/* Makes a frame of all records that wait. False: none does. */
 static bool
 take_frame(struct telemetry *t)
 {
@@ -116,7 +117,7 @@ on_writable(struct ev_loop *loop, ev_io *io, int events)
 	outlet_flush(container_of(io, struct telemetry, writable));
 }
 
-/* ---- from it ---- */
+/* ---- from the process ---- */
 
 static void
 on_readable(struct ev_loop *loop, ev_io *io, int events)
@@ -143,7 +144,7 @@ on_readable(struct ev_loop *loop, ev_io *io, int events)
 	child_kill_group(&t->child);
 }
 
-/* ---- its life ---- */
+/* ---- its start and end ---- */
 
 static void
 on_respawn(struct ev_loop *loop, ev_timer *timer, int events)
@@ -154,8 +155,7 @@ on_respawn(struct ev_loop *loop, ev_timer *timer, int events)
 static void
 await_respawn(struct telemetry *t, const char *why)
 {
-	telemetry_log(
-		LOG_WARN, "%s; starting it again in %.1f s", why, t->pause_s);
+	telemetry_log(LOG_WARN, "%s; restarting it in %.1f s", why, t->pause_s);
 	ev_timer_init(&t->respawn, on_respawn, t->pause_s, 0);
 	ev_timer_start(t->gateway->loop, &t->respawn);
 	t->restarts++;
@@ -188,11 +188,11 @@ on_end(struct child *c)
 		outlet_start(t);
 		return;
 	}
-	text_format(why, sizeof(why), PROGRAM_NAME " has ended (%s)", how);
+	text_format(why, sizeof(why), PROGRAM_NAME " ended (%s)", how);
 	await_respawn(t, why);
 }
 
-/* What it prints is for people. */
+/* Its output goes to the log, a line of it. */
 static void
 on_output(struct child *c, enum child_stream stream, struct bytes bytes)
 {
@@ -252,7 +252,7 @@ outlet_start(struct telemetry *t)
 	outlet_flush(t);
 }
 
-/* It reads the end of the stream, exports what it has and ends. */
+/* The process reads the end of the stream, exports what it has and ends. */
 void
 outlet_finish(struct telemetry *t)
 {
@@ -263,8 +263,8 @@ outlet_finish(struct telemetry *t)
 	outlet_flush(t);
 }
 
-/* Waits until what is left has been sent and the process has ended, but not for
- * longer than TELEMETRY_END_MS. */
+/* Sends the records that are left and waits for the end of the process, but not
+ * for longer than TELEMETRY_END_MS. */
 static void
 await_end(struct telemetry *t)
 {

@@ -1,15 +1,15 @@
-/* pages: the metrics of /metrics, at each interval: written in steps with
- * pauses between, and handed over in parts that can each be read alone.
- * supd-export makes OTLP of them. A page that takes longer than the interval
- * takes the place of the next one. */
+/* pages: exports the page of /metrics once an interval. It is written in steps
+ * with pauses between them, and handed over in parts, each of which can be read
+ * alone; supd-export makes OTLP of them. A page that is due while another is
+ * being written is left out. */
 #include "proto/util/clock.h"
 #include "proto/util/list.h"
 #include "supervisor/telemetry/parts.h"
 #include "supervisor/trace/put.h"
 
 #define STEP_SAMPLES 200
-#define PART_BYTES ((size_t)32 << 10) /* a step may go beyond */
-#define PAUSE_FACTOR 9		      /* it takes a tenth of the loop's time */
+#define PART_BYTES ((size_t)32 << 10) /* at least; then a step ends it */
+#define PAUSE_FACTOR 9		      /* pages take a tenth of the time */
 #define PAUSE_MIN_S 0.001
 #define HEAD_BYTES (PUT_BEGIN_BYTES + 2 * PUT_NUMBER_BYTES + PACK_HEAD_BYTES)
 

@@ -1,4 +1,4 @@
-/* parts: what the files of telemetry/ share. Nobody else includes it. */
+/* parts: what the files of telemetry/ share. No other file includes it. */
 #pragma once
 
 #include "proto/util/buffer.h"
@@ -16,7 +16,7 @@
 #define TELEMETRY_PAUSE_MIN_S 0.2
 #define TELEMETRY_PAUSE_MAX_S 10.0
 #define TELEMETRY_STEADY_MS 10000
-#define TELEMETRY_END_MS 1500 /* at a stop, for what is left */
+#define TELEMETRY_END_MS 1500 /* at a stop, to export what is left */
 #define TELEMETRY_REAP_MS 1000
 #define TELEMETRY_LINE_MAX 4096
 #define TELEMETRY_ERROR_BYTES 256
@@ -24,9 +24,9 @@
 struct telemetry_pages {
 	uint32_t interval_ms; /* 0: off */
 	ev_timer due, turn;
-	bool is_busy; /* with a page, which was begun at: */
-	uint64_t at_us;
-	uint64_t samples_handed; /* of the page */
+	bool is_busy;		 /* a page is being written */
+	uint64_t at_us;		 /* when it was begun */
+	uint64_t samples_handed; /* of it */
 	struct metrics_writer writer;
 	struct metrics_pass pass;
 };
@@ -35,7 +35,7 @@ struct telemetry {
 	struct gateway *gateway;
 	struct config *config;	/* a reference: the one in force */
 	char *program;		/* absolute path */
-	struct buffer settings; /* a frame with the record, or empty: off */
+	struct buffer settings; /* a frame of their record; empty: off */
 	bool is_on;
 	bool are_settings_due; /* to be sent before the next frame */
 	bool is_leaving;       /* the process sends what it has and ends */
@@ -48,16 +48,17 @@ struct telemetry {
 	struct telemetry_pages pages;
 	double pause_s;
 	uint64_t spawned_ms;
-	/* The frame that is being sent, and how many records it has. */
+	/* The frame that is being sent, and the number of its records. */
 	struct buffer frame;
 	uint32_t frame_counts[RECORD_SIGNAL_COUNT];
-	struct buffer in; /* of a report */
+	struct buffer in; /* the beginning of a report */
 
-	/* As the process that runs has reported; all since its start. */
+	/* What the process that runs has reported since its start, and what
+	 * had been handed over before that. */
 	struct record_counts reported[RECORD_SIGNAL_COUNT];
 	uint64_t handed_before[RECORD_SIGNAL_COUNT];
-	char error[TELEMETRY_ERROR_BYTES]; /* of the last export; "": fine */
-	uint64_t dropped_before;	   /* the episode of failures */
+	char error[TELEMETRY_ERROR_BYTES]; /* of the last export; "": none */
+	uint64_t dropped_before;	   /* exports began to fail */
 	/* Refused records that the log has mentioned, and when it did. */
 	uint64_t refused_logged, refused_logged_ms;
 	uint64_t restarts;
@@ -65,13 +66,14 @@ struct telemetry {
 
 /* ---- outlet.c ---- */
 void outlet_start(struct telemetry *t);
-/* Sends what waits, as far as the socket takes it. */
+/* Sends the records that wait, as far as the socket takes them. */
 void outlet_flush(struct telemetry *t);
-void outlet_finish(struct telemetry *t); /* no more follows: it may end */
-void outlet_stop(struct telemetry *t);
+/* No more records follow: the process is to send what it has and end. */
+void outlet_finish(struct telemetry *t);
+void outlet_stop(struct telemetry *t); /* waits for that, or kills it */
 
 /* ---- lines.c ---- */
-/* What a line of telemetry itself is about: it is not exported. */
+/* The subject of the lines about telemetry itself, which are not exported. */
 extern const struct log_subject telemetry_subject;
 #define telemetry_log(level, ...)                                              \
 	log_write(level, &telemetry_subject, "telemetry: " __VA_ARGS__)
@@ -81,7 +83,7 @@ void lines_configure(struct telemetry *t, bool is_on);
 void pages_configure(struct telemetry *t, uint32_t interval_ms); /* 0: off */
 
 /* ---- balance.c ---- */
-/* A line of the process: what became of what it was given. */
+/* Reads a report of the process, a line of JSON. */
 void balance_read(struct telemetry *t, const char *line, size_t length);
-/* The process is gone, with what it had. */
+/* The process has ended: records that it had and did not report are lost. */
 void balance_lost(struct telemetry *t);

@@ -1,4 +1,4 @@
-/* telemetry: what is in force. */
+/* telemetry: the settings in force. */
 #include "supervisor/telemetry/telemetry.h"
 
 #include <msgpack.h>
@@ -36,7 +36,7 @@ find_program(const char *worker_program)
 		return built;
 	}
 	free(built);
-	return path; /* starting it says what is wrong */
+	return path; /* starting it reports the error */
 }
 
 static struct telemetry *
@@ -84,7 +84,7 @@ pack_map(msgpack_packer *p, json_t *map)
 		msgpack_pack_map(p, 0);
 }
 
-/* Packs them once; they are sent to each process first of all. */
+/* They are packed once, and are the first that each process gets. */
 static void
 pack_settings(struct telemetry *t, const struct config_telemetry *c)
 {
@@ -128,15 +128,12 @@ static void
 turn_on(struct telemetry *t, const struct config_telemetry *old,
 	const struct config_telemetry *now)
 {
-	bool was_on = t->is_on;
-
-	if (was_on && is_same(old, now))
+	if (t->is_on && is_same(old, now))
 		return;
 	pack_settings(t, now);
 	t->is_on = true;
 	t->are_settings_due = true;
-	telemetry_log(
-		LOG_INFO, "%s %s", was_on ? "now to" : "to", now->endpoint);
+	telemetry_log(LOG_INFO, "exporting to %s", now->endpoint);
 	if (t->fd >= 0)
 		outlet_flush(t);
 	else if (!ev_is_active(&t->respawn) && !t->child.pid)

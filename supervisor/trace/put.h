@@ -1,6 +1,5 @@
-/* put: packs the values of a record into memory that records_begin() gave. A
- * number takes at most PUT_NUMBER_BYTES, a text its bytes and PACK_HEAD_BYTES.
- */
+/* put: packs the values of a record into memory of records_begin(). A number
+ * takes at most PUT_NUMBER_BYTES, a string its bytes and PACK_HEAD_BYTES. */
 #pragma once
 
 #include "proto/util/pack.h"
@@ -40,7 +39,7 @@ put_text(uint8_t *at, const char *text)
 	return at;
 }
 
-/* The array, and its type. */
+/* The head of the array, and the type. */
 static inline uint8_t *
 put_begin(uint8_t *at, enum record_type type)
 {

@@ -1,6 +1,6 @@
-/* records: what is to be exported, as MessagePack, until it is handed to the
- * process that exports it. Bounded in number and bytes: what does not fit is
- * counted and dropped. It knows no process and no endpoint.
+/* records: a queue of what is to be exported, as MessagePack, until it is
+ * handed to the process that exports it. Bounded in number and bytes: a record
+ * that does not fit is dropped and counted. Knows no process and no endpoint.
  *
  * A record is an array that begins with its type; times are microseconds of
  * CLOCK_MONOTONIC. Strings are cut to RECORD_TEXT_MAX. */
@@ -57,11 +57,11 @@ enum record_type {
 		RECORD_TYPE_COUNT,
 };
 
-/* Why one was dropped: X(ENUM, "reason in metrics") */
+/* Why a record was dropped: X(ENUM, "reason in metrics") */
 #define RECORD_DROPS(X)                                                        \
 	X(OVERFLOW, "queue_full")                                              \
 	X(REFUSED, "refused") /* by the collector */                           \
-	X(FAILED, "unsent")   /* there was no collector for too long */        \
+	X(FAILED, "unsent")   /* the collector was down for too long */        \
 	X(LOST, "exporter_died")
 
 enum record_drop {
@@ -75,17 +75,17 @@ extern const char *const record_drop_texts[RECORD_DROP_COUNT];
 struct records {
 	bool is_on; /* if not, no record is taken or counted */
 	struct buffer waiting;
-	uint32_t count; /* in waiting, by type of signal */
+	uint32_t count; /* in waiting; then by signal */
 	uint32_t counts[RECORD_SIGNAL_COUNT];
-	/* Since the start, `made` of them. overflow: they did not fit here;
-	 * handed: to the process, which has reported what became of them, and
-	 * of those that it did not report when it ended, nobody knows. */
+	/* Since the start. made: with those that did not fit here (overflow);
+	 * handed: to the process, which reports what becomes of them. Those
+	 * that it has not reported when it ends count as lost. */
 	struct record_counts {
 		uint64_t made, handed, exported;
 		uint64_t dropped[RECORD_DROP_COUNT];
 	} totals[RECORD_SIGNAL_COUNT];
 	bool is_failing; /* the last export */
-	/* The first record waits, or so many that they should not. */
+	/* The queue is no longer empty; it has RECORDS_SOON_BYTES. */
 	void (*on_first)(struct records *r);
 	void (*on_many)(struct records *r);
 };

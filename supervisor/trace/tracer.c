@@ -91,7 +91,7 @@ tracer_finish(struct tracer *t)
 	records_finish(&t->records);
 }
 
-/* Of a trace. */
+/* The first span of a trace. */
 static void
 begin_first(
 	struct tracer *t, enum trace_sampling sampling, struct trace_span *out)

@@ -1,6 +1,6 @@
-/* tracer: decides which work is traced, names its spans and writes their
- * records. A span costs no memory of its own and no system call. While tracing
- * is off, all of it is one comparison. */
+/* tracer: decides which work is traced, gives spans their ids and writes their
+ * records. A span needs no memory of its own and no system call. While tracing
+ * is off, a request costs one comparison. */
 #pragma once
 
 #include "proto/trace.h"
@@ -27,16 +27,17 @@ void tracer_configure(struct tracer *t, bool is_on, double sampling,
 /* A span within `parent`, or the first one of a trace if that is undecided. */
 void tracer_begin(struct tracer *t, const struct trace_context *parent,
 	struct trace_span *out);
-/* The same for a client's `traceparent`: whether its flag counts depends on
- * whether it is trusted, so that a stranger cannot make supd trace all. */
+/* The same for a client's `traceparent`. Whether its flag counts depends on
+ * whether the client is trusted: a stranger cannot make supd trace everything.
+ */
 void tracer_begin_remote(struct tracer *t, const struct trace_context *remote,
 	bool is_trusted, struct trace_span *out);
 
-/* The same, but sampled in any case: what is rare and worth knowing. */
+/* The same, but always sampled: for work that is rare and worth knowing. */
 void tracer_begin_always(struct tracer *t, const struct trace_context *parent,
 	struct trace_span *out);
 
-/* What became of a request of supd to a worker. Texts may be NULL. */
+/* The end of a request of supd to a worker. Strings may be NULL. */
 struct tracer_request {
 	const struct trace_span *span;
 	int kind; /* enum registration_kind; -1: none */

@@ -1,4 +1,4 @@
-/* encode: what is around the records. */
+/* encode: the frame of a request, around its records. */
 #include "supervisor/telemetry/export/encode.h"
 
 #include "supervisor/telemetry/export/json.h"

@@ -1,12 +1,12 @@
-/* exporter: the whole of supd-export: one sender for each signal, where they
- * send to, and the socket to supd. */
+/* exporter: the root object of supd-export: one sender for each signal, their
+ * target, and the socket to supd. */
 #pragma once
 
 #include <jansson.h>
 
 #include "supervisor/telemetry/export/sender.h"
 
-#define EXPORTER_END_MS 1200 /* for what is left when supd says no more */
+#define EXPORTER_END_MS 1200 /* to send what is left when supd has ended */
 
 struct exporter {
 	int fd; /* to supd */
@@ -17,7 +17,7 @@ struct exporter {
 	char *endpoint;
 	struct buffer resource; /* JSON */
 	struct buffer in, out;	/* from and to supd */
-	bool has_ended;		/* supd sends no more */
+	bool has_ended;		/* supd sends nothing more */
 	uint64_t end_ms;
 	uint64_t reported_ms;
 	struct buffer reported; /* the last report */
@@ -28,10 +28,10 @@ void exporter_run(struct exporter *x);
 void exporter_finish(struct exporter *x);
 
 /* ---- link.c ---- */
-/* Reads what is there; the records go to the senders. */
+/* Reads from the socket; records go to the senders. */
 void link_read(struct exporter *x);
-/* Says what became of them, if that has changed. Returns when to do so again;
- * 0: there is nothing to say. */
+/* Reports what became of the records, if that has changed. Returns when to call
+ * it again, in clock_ms(); 0: when something happens. */
 uint64_t link_report(struct exporter *x, uint64_t now_ms);
 /* New settings: {endpoint, headers, resource, timeout_ms}. */
 void exporter_configure(struct exporter *x, const char *endpoint,

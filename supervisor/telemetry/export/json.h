@@ -1,4 +1,4 @@
-/* json: writes JSON as OTLP wants it: 64-bit numbers as strings, ids as hex. */
+/* json: writes JSON for OTLP: 64-bit numbers as strings, ids in hex. */
 #pragma once
 
 #include <stdint.h>
@@ -16,5 +16,5 @@ void json_put_id(struct buffer *b, uint64_t n);	    /* 16 digits, no quotes */
 void json_put_attribute(struct buffer *b, const char *name, struct bytes text);
 void json_put_attribute_number(
 	struct buffer *b, const char *name, uint64_t number);
-/* Removes the comma that the buffer ends with, if it does. */
+/* Removes a comma from the end. */
 void json_end_list(struct buffer *b);

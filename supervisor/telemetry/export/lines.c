@@ -3,7 +3,7 @@
 #include "supervisor/telemetry/export/encode.h"
 #include "supervisor/telemetry/export/json.h"
 
-/* As OpenTelemetry numbers them. */
+/* The numbers are OpenTelemetry's. */
 static const struct {
 	unsigned number;
 	const char *text;

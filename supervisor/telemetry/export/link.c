@@ -26,7 +26,7 @@ static const enum record_signal signals[RECORD_TYPE_COUNT] = {
 	[RECORD_PAGE] = RECORD_METRICS,
 };
 
-/* A frame of its own. */
+/* Settings come in a frame of their own. */
 static bool
 take_settings(struct exporter *x, const uint8_t *at, size_t length)
 {
@@ -93,7 +93,7 @@ link_read(struct exporter *x)
 		size_t length = (size_t)frame_get(at, 4);
 
 		if (length > FRAME_BYTES_MAX) {
-			end(x); /* it is no supd */
+			end(x); /* this is not a frame of supd */
 			return;
 		}
 		if (buffer_length(&x->in) < FRAME_HEAD_BYTES + length)

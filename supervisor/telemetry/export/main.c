@@ -1,6 +1,6 @@
 /* main: supd-export: takes records from supd on its descriptor 1 and posts them
- * to an OpenTelemetry collector. supd starts it; it is of no use to people. It
- * ends when supd says that no more follows, or is gone. */
+ * to an OpenTelemetry collector. Only supd starts it. It ends when supd closes
+ * the socket or shuts it down for writing. */
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -25,7 +25,7 @@ main(int argc, char **argv)
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	/* requests come first */
+	/* requests of clients come first */
 	setpriority(PRIO_PROCESS, 0, NICE);
 	exporter_init(&exporter, STDOUT_FILENO);
 	exporter_run(&exporter);

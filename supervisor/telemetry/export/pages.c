@@ -1,6 +1,6 @@
-/* pages: a part of the page of metrics as metrics of OTLP: counters as sums
- * since supd's start, gauges, and histograms with their bounds. Names and
- * labels stay as they are. A line that it cannot read is left out. */
+/* pages: encodes a part of the page of metrics as metrics of OTLP: counters as
+ * sums since supd's start, gauges, and histograms with their bounds. Names and
+ * labels stay as they are. A malformed line is left out. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +32,8 @@ struct part {
 	struct bytes name, help;
 	enum form form;
 	bool has_points;
-	/* of a histogram, until its count follows */
-	unsigned bound_count; /* +Inf is not one */
+	/* of a histogram, until its count is read */
+	unsigned bound_count; /* without +Inf */
 	struct bytes bounds[BOUNDS_MAX], sum;
 	uint64_t totals[BOUNDS_MAX]; /* up to the bound */
 };
@@ -48,7 +48,7 @@ skip(struct bytes *text, size_t n)
 	text->length -= n;
 }
 
-/* What comes before `c`, and takes both away; all of it if there is none. */
+/* Takes the text before `c` off the front, and `c`; all of it without a `c`. */
 static struct bytes
 take_until(struct bytes *text, char c)
 {
@@ -111,7 +111,7 @@ value_of(struct bytes text)
 	return strtod(digits, NULL);
 }
 
-/* Whether it may stand in a document: readers refuse what overflows. */
+/* Whether it may be written as JSON: readers refuse a number that overflows. */
 static bool
 is_finite(struct bytes text)
 {
@@ -128,7 +128,7 @@ whole(struct bytes text)
 
 /* ---- labels: name="value",… ---- */
 
-/* `value` is as it is written, with its escapes. False: no more. */
+/* `value` still has its escapes. False: there are no more labels. */
 static bool
 next_label(struct bytes *rest, struct bytes *name, struct bytes *value)
 {
@@ -206,7 +206,7 @@ put_value(struct part *p, struct bytes labels, struct bytes value)
 	json_put(p->out, "},");
 }
 
-/* A bucket of OTLP has what is above the bound before. */
+/* A bucket of OTLP does not count what is in those below it. */
 static void
 put_histogram(struct part *p, struct bytes labels, uint64_t count)
 {

@@ -7,7 +7,7 @@
 struct record_queue {
 	uint32_t count, count_max;
 	size_t bytes_max;
-	struct buffer bytes; /* offset_us, length and the record, each time */
+	struct buffer bytes; /* of each: offset_us, length, the record */
 };
 
 /* False: it is full. */

@@ -78,7 +78,7 @@ read_value(struct record *r, uint64_t *number, struct bytes *text)
 	return read_long(r, tag, number, text);
 }
 
-/* The number of values of an array; 0: it is none. */
+/* The number of values of an array; 0: there is no array. */
 static unsigned
 read_array(struct record *r)
 {

@@ -1,5 +1,5 @@
-/* record: reads a record of supd's, value by value. What is not a record reads
- * as values that are absent; nothing beyond its bytes is read. */
+/* record: reads a record, value by value. Values of a malformed record read as
+ * absent; nothing beyond its bytes is read. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,8 +15,8 @@ struct record {
 	int64_t offset_us; /* of its times */
 };
 
-/* Begins to read the first record of the bytes; its length is what it returns,
- * 0: there is none of a known form. */
+/* Begins to read the first record of the bytes. Returns its length; 0: it is
+ * malformed, or of an unknown type. */
 size_t record_begin(struct record *r, const uint8_t *at, size_t length);
 /* The next value; 0 or "" if there is none of that type. */
 uint64_t record_number(struct record *r);

@@ -103,8 +103,8 @@ pause_for(struct sender *s, uint64_t now_ms, uint64_t least_ms)
 			      : s->pause_ms * 2;
 }
 
-/* Records that the collector did not take, though it took the request; and why,
- * if it says so. */
+/* Records that the collector rejected, though it accepted the request; and why,
+ * if the answer says so. */
 static uint64_t
 take_rejected(struct sender *s)
 {
@@ -179,8 +179,7 @@ sender_done(struct sender *s, CURLcode code)
 	} else if (status >= 200 && status < 300) {
 		succeed(s);
 	} else {
-		text_format(s->error, sizeof(s->error),
-			"it answers with status %ld", status);
+		text_format(s->error, sizeof(s->error), "status %ld", status);
 		fail(s, status == 429 || (status >= 502 && status <= 504),
 			(uint64_t)after_s * 1000);
 	}

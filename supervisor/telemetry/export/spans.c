@@ -1,5 +1,5 @@
-/* spans: a record as a span of OTLP. Names follow OpenTelemetry's semantic
- * conventions where these have one; what is supd's own begins with "supd.". */
+/* spans: encodes a record as a span of OTLP. Names follow OpenTelemetry's
+ * semantic conventions where there is one; supd's own begin with "supd.". */
 #include "proto/kinds/kinds.h"
 #include "proto/util/text.h"
 #include "supervisor/telemetry/export/encode.h"
@@ -160,7 +160,7 @@ encode_server(struct record *r, struct buffer *out)
 
 /* ---- a request of supd to a worker ---- */
 
-/* What a span of that kind is called before its name. */
+/* The first word of the name of a span, by the kind of its registration. */
 static const char *const verbs[REGISTRATION_KIND_COUNT] = {
 	[REGISTRATION_CHANNEL] = "channel",
 	[REGISTRATION_TOOL] = "tool",
