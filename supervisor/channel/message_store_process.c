@@ -1,40 +1,19 @@
-/* message_store_process: supd-store is started when it is first needed, and
- * again whenever it has ended, with growing pauses while it does not get as far
- * as saying anything. */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+/* message_store_process: starts supd-store when it is first needed, and again
+ * whenever it ends, after pauses that grow until it answers. */
+#include <stdio.h>
 
-#include "proto/util/clean.h"
 #include "proto/util/log.h"
-#include "proto/util/memory.h"
 #include "supervisor/channel/message_store_private.h"
+#include "supervisor/plugin/helper.h"
 
 #define PROGRAM_NAME "supd-store"
 #define REAP_MS 1000
-#define BUILD_PATH "../supervisor/channel/store/" PROGRAM_NAME
 
 char *
 message_store_program(const char *worker_program)
 {
-	const char *slash = strrchr(worker_program, '/');
-	int folder = slash ? (int)(slash - worker_program) : 1;
-	char *path = memory_format(
-		"%.*s/" PROGRAM_NAME, folder, slash ? worker_program : ".");
-	char *built;
-
-	if (access(path, X_OK) == 0)
-		return path;
-	built = memory_format(
-		"%.*s/" BUILD_PATH, folder, slash ? worker_program : ".");
-	if (access(built, X_OK) == 0) {
-		free(path);
-		return built;
-	}
-	free(built);
-	return path; /* starting it says what is wrong */
+	return helper_program(
+		worker_program, PROGRAM_NAME, "supervisor/channel/store");
 }
 
 /* ---- down ---- */
@@ -62,8 +41,7 @@ go_down(struct message_store *s, const char *how)
 		return;
 	if (s->has_answered)
 		s->pause_ms = STORE_PAUSE_MIN_MS;
-	log_warn("message store: %s; starting it again in %u ms", how,
-		s->pause_ms);
+	log_warn("message store: %s; restarting it in %u ms", how, s->pause_ms);
 	ev_timer_init(&s->respawn, on_respawn, s->pause_ms / 1000., 0.);
 	ev_timer_start(loop, &s->respawn);
 	s->pause_ms = s->pause_ms * 2 > STORE_PAUSE_MAX_MS ? STORE_PAUSE_MAX_MS
@@ -83,27 +61,20 @@ on_end(struct child *c)
 	child_has_ended(c, how, sizeof(how), &code);
 	child_read_rest(c);
 	child_reap(c);
-	snprintf(text, sizeof(text), "its process has ended (%s)", how);
+	snprintf(text, sizeof(text), "its process ended (%s)", how);
 	if (!s->last_words[0])
 		snprintf(s->last_words, sizeof(s->last_words), "%s", text);
 	go_down(s, text);
 }
 
-/* What it prints is for people. */
+/* Its output goes to the log; the last of it says why it ended. */
 static void
 on_output(struct child *c, enum child_stream stream, struct bytes bytes)
 {
-	char line[STORE_WORDS_BYTES];
-	size_t length = bytes.length < sizeof(line) - 1 ? bytes.length
-							: sizeof(line) - 1;
+	struct message_store *s = container_of(c, struct message_store, child);
 
-	while (length && bytes.at[length - 1] == '\n')
-		length--;
-	memcpy(line, bytes.at, length);
-	line[length] = '\0';
-	log_warn("message store: %s", clean_text(line, ""));
-	snprintf(container_of(c, struct message_store, child)->last_words,
-		STORE_WORDS_BYTES, "%s", line);
+	log_warn("message store: %s",
+		helper_line(s->last_words, sizeof(s->last_words), bytes));
 }
 
 static const struct child_ops child_ops = {
@@ -124,7 +95,7 @@ message_store_reap(struct message_store *s)
 	peer_finish(&s->peer);
 	s->peer.fd = -1;
 	if (s->child.pid && !child_reap_within(&s->child, REAP_MS))
-		log_warn("message store: its process does not end; it waits "
+		log_warn("message store: its process does not end, as it waits "
 			 "for the disk");
 }
 
@@ -189,19 +160,12 @@ spawn_store(struct message_store *s, struct error *err)
 	static const char *const env[] = {NULL};
 	struct child_start start = {
 		.program = s->program, .argv = argv, .env = env};
-	int ends[2];
+	int fd = helper_start(
+		&s->child, s->owner.children, &start, &child_ops, err);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-		return error_set_errno(err, errno, "cannot make a socket");
-	start.output = ends[1];
-	if (child_start(&s->child, s->owner.children, &start, &child_ops, err) <
-		0) {
-		close(ends[0]);
-		close(ends[1]);
+	if (fd < 0)
 		return -1;
-	}
-	close(ends[1]);
-	peer_init(&s->peer, s->owner.group, ends[0], &peer_ops, s);
+	peer_init(&s->peer, s->owner.group, fd, &peer_ops, s);
 	s->peer.bounds = (struct peer_bounds){.turn_us = STORE_TURN_US};
 	return 0;
 }

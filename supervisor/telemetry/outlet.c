@@ -8,14 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proto/util/clean.h"
 #include "proto/util/clock.h"
 #include "proto/util/list.h"
 #include "proto/util/text.h"
+#include "supervisor/plugin/helper.h"
 #include "supervisor/telemetry/frame.h"
 #include "supervisor/telemetry/parts.h"
 
-#define PROGRAM_NAME "supd-export"
 #define READ_BYTES 4096
 
 static struct records *
@@ -188,20 +187,17 @@ on_end(struct child *c)
 		outlet_start(t);
 		return;
 	}
-	text_format(why, sizeof(why), PROGRAM_NAME " ended (%s)", how);
+	text_format(why, sizeof(why), TELEMETRY_PROGRAM " ended (%s)", how);
 	await_respawn(t, why);
 }
 
-/* Its output goes to the log, a line of it. */
+/* Its output goes to the log. */
 static void
 on_output(struct child *c, enum child_stream stream, struct bytes bytes)
 {
 	char line[256];
 
-	text_format(line, sizeof(line), "%.*s",
-		(int)(bytes.length < 255 ? bytes.length : 255), bytes.at);
-	line[strcspn(line, "\n")] = '\0';
-	telemetry_log(LOG_WARN, "%s", clean_text(line, ""));
+	telemetry_log(LOG_WARN, "%s", helper_line(line, sizeof(line), bytes));
 }
 
 static const struct child_ops child_ops = {
@@ -212,24 +208,14 @@ static const struct child_ops child_ops = {
 static int
 spawn(struct telemetry *t, struct error *err)
 {
-	const char *const argv[] = {PROGRAM_NAME, NULL};
+	const char *const argv[] = {TELEMETRY_PROGRAM, NULL};
 	static const char *const env[] = {NULL};
 	struct child_start start = {
 		.program = t->program, .argv = argv, .env = env};
-	int ends[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-		return error_set_errno(err, errno, "cannot make a socket");
-	start.output = ends[1];
-	if (child_start(&t->child, &t->gateway->workers.children, &start,
-		    &child_ops, err) < 0) {
-		close(ends[0]);
-		close(ends[1]);
-		return -1;
-	}
-	close(ends[1]);
-	t->fd = ends[0];
-	return 0;
+	t->fd = helper_start(&t->child, &t->gateway->workers.children, &start,
+		&child_ops, err);
+	return t->fd < 0 ? -1 : 0;
 }
 
 void
@@ -294,6 +280,6 @@ outlet_stop(struct telemetry *t)
 	if (t->child.pid && t->child.pidfd >= 0)
 		await_end(t);
 	if (t->child.pid && !child_reap_within(&t->child, TELEMETRY_REAP_MS))
-		telemetry_log(LOG_WARN, PROGRAM_NAME " does not end");
+		telemetry_log(LOG_WARN, TELEMETRY_PROGRAM " does not end");
 	close_socket(t);
 }

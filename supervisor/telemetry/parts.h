@@ -9,6 +9,7 @@
 #include "supervisor/telemetry/telemetry.h"
 #include "supervisor/trace/tracer.h"
 
+#define TELEMETRY_PROGRAM "supd-export"
 #define TELEMETRY_FLUSH_S 0.1
 /* A collector that takes only parts of requests has a line in the log that
  * often. */

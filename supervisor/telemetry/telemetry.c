@@ -4,40 +4,15 @@
 #include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "proto/codec.h"
 #include "proto/util/clock.h"
 #include "proto/util/list.h"
 #include "proto/util/memory.h"
 #include "proto/value.h"
+#include "supervisor/plugin/helper.h"
 #include "supervisor/telemetry/frame.h"
 #include "supervisor/telemetry/parts.h"
-
-#define PROGRAM_NAME "supd-export"
-#define BUILD_PATH "../supervisor/telemetry/export/" PROGRAM_NAME
-
-/* It is installed beside sup-worker. */
-static char *
-find_program(const char *worker_program)
-{
-	const char *slash = strrchr(worker_program, '/');
-	int folder = slash ? (int)(slash - worker_program) : 1;
-	char *path = memory_format(
-		"%.*s/" PROGRAM_NAME, folder, slash ? worker_program : ".");
-	char *built;
-
-	if (access(path, X_OK) == 0)
-		return path;
-	built = memory_format(
-		"%.*s/" BUILD_PATH, folder, slash ? worker_program : ".");
-	if (access(built, X_OK) == 0) {
-		free(path);
-		return built;
-	}
-	free(built);
-	return path; /* starting it reports the error */
-}
 
 static struct telemetry *
 of_records(struct records *r)
@@ -172,7 +147,8 @@ telemetry_create(struct gateway *g, const struct config *config)
 	t->gateway = g;
 	t->fd = -1;
 	t->pause_s = TELEMETRY_PAUSE_MIN_S;
-	t->program = find_program(g->worker_program);
+	t->program = helper_program(g->worker_program, TELEMETRY_PROGRAM,
+		"supervisor/telemetry/export");
 	ev_timer_init(&t->flush, on_flush, 0, 0);
 	g->telemetry = t;
 	records->on_first = on_first;

@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "proto/launch.h"
-#include "proto/util/clean.h"
 #include "proto/util/clock.h"
 #include "proto/util/log.h"
 #include "proto/util/text.h"
+#include "supervisor/plugin/helper.h"
 #include "supervisor/watch/parts.h"
 
 #define READ_BYTES (64 * 1024) /* a turn */
@@ -130,7 +130,7 @@ on_respawn(struct ev_loop *loop, ev_timer *timer, int events)
 static void
 await_respawn(struct watch *w, const char *why)
 {
-	log_error("watch: %s; starting it again in %.1f s", why, w->pause_s);
+	log_error("watch: %s; restarting it in %.1f s", why, w->pause_s);
 	ev_timer_stop(w->gateway->loop, &w->respawn);
 	ev_timer_init(&w->respawn, on_respawn, w->pause_s, 0);
 	ev_timer_start(w->gateway->loop, &w->respawn);
@@ -150,7 +150,7 @@ on_end(struct child *c)
 	child_read_rest(c);
 	child_reap(c);
 	close_socket(w);
-	text_format(why, sizeof(why), "its process has ended (%s)", how);
+	text_format(why, sizeof(why), "its process ended (%s)", how);
 	if (clock_ms() - w->spawned_ms > WATCH_STEADY_MS)
 		w->pause_s = WATCH_PAUSE_MIN_S;
 	if (!list_is_empty(&w->all))
@@ -161,13 +161,8 @@ static void
 on_output(struct child *c, enum child_stream stream, struct bytes bytes)
 {
 	char line[256];
-	size_t length = bytes.length < sizeof(line) - 1 ? bytes.length
-							: sizeof(line) - 1;
 
-	memcpy(line, bytes.at, length);
-	line[length] = '\0';
-	line[strcspn(line, "\n")] = '\0';
-	log_warn("watch: %s", clean_text(line, ""));
+	log_warn("watch: %s", helper_line(line, sizeof(line), bytes));
 }
 
 static const struct child_ops child_ops = {
@@ -182,19 +177,11 @@ spawn(struct watch *w, struct error *err)
 		w->gateway->workers.worker_program, LAUNCH_WATCH, NULL};
 	static const char *const env[] = {NULL};
 	struct child_start start = {.argv = argv, .env = env};
-	int ends[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-		return error_set_errno(err, errno, "cannot make a socket");
-	start.output = ends[1];
-	if (child_start(&w->child, &w->gateway->workers.children, &start,
-		    &child_ops, err) < 0) {
-		close(ends[0]);
-		close(ends[1]);
+	w->fd = helper_start(&w->child, &w->gateway->workers.children, &start,
+		&child_ops, err);
+	if (w->fd < 0)
 		return -1;
-	}
-	close(ends[1]);
-	w->fd = ends[0];
 	w->spawned_ms = clock_ms();
 	ev_io_init(&w->readable, on_readable, w->fd, EV_READ);
 	ev_io_start(w->gateway->loop, &w->readable);

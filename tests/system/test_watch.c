@@ -315,7 +315,7 @@ Test(watch, what_happens_while_its_process_is_down_is_not_missed)
 	at = watch_generation(g, "a");
 	watcher = watch_process(g);
 	cr_assert(watcher);
-	run_announce(g, "watch: its process has ended");
+	run_announce(g, "watch: its process ended");
 	cr_assert_eq(kill(watcher, SIGSTOP), 0);
 	watch_put(g, "a", "file", "1");
 	cr_assert_eq(kill(watcher, SIGKILL), 0);

@@ -142,7 +142,7 @@ Test(watch_rules, that_change_while_the_watching_process_is_down_are_in_force)
 	session_open(&s, g, SESSION_OPS);
 	watcher = watch_process(g);
 	cr_assert(watcher);
-	run_announce(g, "watch: its process has ended");
+	run_announce(g, "watch: its process ended");
 	cr_assert_eq(kill(watcher, SIGSTOP), 0);
 	files_write(path, RULES, 2);
 	cr_assert_eq(kill(watcher, SIGKILL), 0);

@@ -1,0 +1,18 @@
+/* helper: what supd's helper processes have in common: where the program is, a
+ * socket to the process, and its output as a line for the log. */
+#pragma once
+
+#include "supervisor/plugin/child.h"
+
+/* The path of the program NAME, which is beside sup-worker, or in `build_dir`
+ * of the build that sup-worker is of. The caller frees it. Without a program
+ * the path leads nowhere, and starting it reports that. */
+char *helper_program(
+	const char *worker_program, const char *name, const char *build_dir);
+/* As child_start(), with a socket as the stdout of the process. Returns supd's
+ * end of it, which the caller closes, or -1. */
+int helper_start(struct child *c, struct children *all,
+	const struct child_start *start, const struct child_ops *ops,
+	struct error *err);
+/* Puts output into a printable line, which may cut it; returns line. */
+const char *helper_line(char *line, size_t size, struct bytes output);
