@@ -5,8 +5,8 @@
 #include "supervisor/plugin/child.h"
 
 /* The path of the program NAME, which is beside sup-worker, or in `build_dir`
- * of the build that sup-worker is of. The caller frees it. Without a program
- * the path leads nowhere, and starting it reports that. */
+ * of the tree that sup-worker was built in; the caller frees it. If there is no
+ * such program, starting it reports that. */
 char *helper_program(
 	const char *worker_program, const char *name, const char *build_dir);
 /* As child_start(), with a socket as the stdout of the process. Returns supd's
@@ -14,5 +14,5 @@ char *helper_program(
 int helper_start(struct child *c, struct children *all,
 	const struct child_start *start, const struct child_ops *ops,
 	struct error *err);
-/* Puts output into a printable line, which may cut it; returns line. */
+/* Makes a printable line of output, cut if it is too long; returns line. */
 const char *helper_line(char *line, size_t size, struct bytes output);

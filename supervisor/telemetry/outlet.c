@@ -139,7 +139,8 @@ on_readable(struct ev_loop *loop, ev_io *io, int events)
 	}
 	if (buffer_length(&t->in) <= TELEMETRY_LINE_MAX)
 		return;
-	telemetry_log(LOG_ERROR, "a report is too long");
+	telemetry_log(LOG_ERROR,
+		"a report of " TELEMETRY_PROGRAM " is too long; killing it");
 	child_kill_group(&t->child);
 }
 

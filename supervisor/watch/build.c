@@ -22,7 +22,7 @@ watched_of(struct child *c)
 	return container_of(c, struct watched, build.child);
 }
 
-/* The last of it says what went wrong. */
+/* The end of the output says what went wrong. */
 static void
 on_output(struct child *c, enum child_stream stream, struct bytes bytes)
 {
@@ -69,7 +69,7 @@ on_end(struct child *c)
 	child_reap(c);
 	wheel_clear(wheel, &d->build.deadline);
 	if (d->build.is_late)
-		text_format(how, sizeof(how), "not done in time; killed");
+		text_format(how, sizeof(how), "killed, as it took too long");
 	if (p) {
 		json_t *output = take_output(d, p);
 
@@ -142,5 +142,5 @@ build_abandon(struct watched *d)
 	if (!d->build.child.pid)
 		return;
 	if (!child_reap_within(&d->build.child, WATCH_REAP_MS))
-		log_warn("%s: the build does not end; left alone", d->key);
+		log_warn("%s: the build does not end; leaving it", d->key);
 }

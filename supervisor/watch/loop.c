@@ -1,10 +1,9 @@
-/* loop: a reload that changes what it is caused by would go on for ever: a
- * plugin that writes into its own package when it starts, two that write into
- * each other's, a build that changes what it is built from. A change counts as
- * caused by a reload if the file's times are within that reload; it may be, if
- * it comes right after one. After some reloads that caused each other, the next
- * ones wait, and then no more follow. A change at another time is somebody's,
- * and acts at once. */
+/* loop: ends circles of reloads: a plugin that writes into its own package when
+ * it starts, two that write into each other's, a build that changes what it is
+ * built from. A reload causes a change if the file's times are within the
+ * reload; it may have caused one that comes right after it. After some reloads
+ * that caused each other, the next ones wait, and then no more are made. A
+ * change at any other time is a user's, and acts at once. */
 #include <time.h>
 
 #include "proto/util/clock.h"
@@ -18,7 +17,7 @@
 
 enum cause { CAUSE_NONE, CAUSE_LATE, CAUSE_BUILD, CAUSE_RELOAD };
 
-/* The clock of files' times, which lags behind the other by up to a tick. */
+/* The clock of file times, which is up to a tick behind clock_wall_ms(). */
 static uint64_t
 file_clock_ms(void)
 {
@@ -41,7 +40,7 @@ is_within(const struct watch_loop *l, uint64_t at_ms)
 	       (!l->until_ms || at_ms < l->until_ms);
 }
 
-/* Whose reload it was; itself if there are several. */
+/* The one that was being reloaded; itself if there are several. */
 static const struct watched *
 reloaded_at(const struct watched *d, uint64_t at_ms)
 {
@@ -104,14 +103,14 @@ tell(struct watched *d, enum cause cause, const struct watched *by,
 	char *what = sentence(d, cause, by), *text;
 
 	if (wait_ms)
-		text = memory_format("%s; further ones wait, this one for "
-				     "%.0f s. If nobody saves it, add it to "
-				     "watch.ignore",
+		text = memory_format("%s; reloads for that reason wait, this "
+				     "one for %.0f s. Unless users save the "
+				     "file, add it to watch.ignore",
 			what, (double)wait_ms / 1e3);
 	else
-		text = memory_format("%s; not reloaded for that any more. A "
-				     "plugin writes to $SUPD_DATA_DIR; other "
-				     "files belong in watch.ignore",
+		text = memory_format("%s; no more reloads for that reason. A "
+				     "plugin should write to $SUPD_DATA_DIR; "
+				     "add other files to watch.ignore",
 			what);
 	log_warn("%s: %s", d->key, text);
 	if (p)
@@ -128,7 +127,7 @@ beyond(unsigned count, unsigned most)
 	return count > most ? count - most : 0;
 }
 
-/* number: how many beyond what is allowed. */
+/* number: how many reloads beyond those that need not wait. */
 static void
 put_off(struct watched *d, enum cause cause, const struct watched *by,
 	unsigned number)
@@ -167,7 +166,7 @@ allows_other(struct watched *d)
 		l->is_told = l->is_looping = false;
 	}
 	if (wheel_timer_is_set(&l->resume) && l->late > WATCH_LATE_MAX)
-		return false; /* it is in time then */
+		return false; /* the reload that waits has the change */
 	l->is_stopped = false;
 	wheel_clear(d->watch->gateway->workers.wheel, &l->resume);
 	return true;

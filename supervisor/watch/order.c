@@ -1,4 +1,4 @@
-/* order: what the child is to watch, for a plugin and for the configuration. */
+/* order: what the child watches for a plugin and for the configuration. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ texts(const struct text_list *list, const char *const *defaults)
 	return array;
 }
 
-/* more: further keys of it; taken, may be NULL. */
+/* more: further keys; taken, may be NULL. */
 static char *
 line_of(const struct watch *w, const char *key, json_t *roots, json_t *include,
 	json_t *ignore, json_t *more)
@@ -94,7 +94,8 @@ order_has_files(const struct plugin *p)
 	return has;
 }
 
-/* What a build makes in any case: that which is run. NULL: it is not built. */
+/* Files that a build always makes: the programs of the manifest. NULL: there is
+ * no build. */
 static json_t *
 made_of(const struct worker *serving)
 {
@@ -138,7 +139,7 @@ order_of_plugin(const struct watch *w, const struct plugin *p)
 	}
 	free(file);
 	ignore = texts(&m->ignore, hidden);
-	/* What is linked, not copied, is not part of the package. */
+	/* Files that are linked, not copied, are not part of the package. */
 	for (uint32_t i = 0; share && i < share->count; i++) {
 		char *path = memory_format("/%s", share->items[i]);
 
@@ -171,7 +172,7 @@ add_once(json_t *roots, const char *path, size_t length)
 	json_array_append_new(roots, json_stringn(path, length));
 }
 
-/* The files that a text as it was written refers to. */
+/* The files that a string, as written in the configuration, refers to. */
 static void
 add_references(json_t *roots, const char *text)
 {

@@ -1,7 +1,7 @@
-/* parts: the inside of the room, for its own files: watch (what is watched),
- * order (how the child is told), process (the child), report (what it says),
- * round (from a change to the verdict), loop (changes that reloads cause),
- * build (the program that runs before a reload), view. */
+/* parts: what the files of watch/ share: watch (what is watched), order (orders
+ * to the child), process (the child), report (its reports), round (from a
+ * change to the verdict), loop (changes that reloads cause), build (the program
+ * that runs before a reload), view. No other file includes it. */
 #pragma once
 
 #include "proto/util/buffer.h"
@@ -12,25 +12,23 @@
 #include "supervisor/reload/reload.h"
 #include "supervisor/watch/watch.h"
 
-/* A report of the child is a line of at most that; it is killed otherwise. */
+/* The longest report of the child, a line; it is killed for a longer one. */
 #define WATCH_LINE_MAX (64 * 1024)
-/* Orders that it has not taken, beyond those of its start; it is killed then,
- * and another one is started. */
+/* Orders that it has not taken, beyond those of its start. With more of them it
+ * is killed, and another one is started. */
 #define WATCH_ORDERS_MAX (1024 * 1024)
 #define WATCH_PAUSE_MIN_S 0.1 /* before the child is started again */
 #define WATCH_PAUSE_MAX_S 30.0
-#define WATCH_STEADY_MS 60000 /* one that ran so long begins with the least */
-/* How long a process that was killed is waited for; the kernel may not let it
- * end while a disk does not answer. */
+#define WATCH_STEADY_MS 60000 /* after so long the pause is the least again */
+/* How long to wait for a process that was killed; the kernel may not let it end
+ * while a disk does not answer. */
 #define WATCH_REAP_MS 1000
 #define WATCH_SURVEY_MS 60000
-#define WATCH_OUTPUT_MAX (16 * 1024) /* of a build: the last of it are kept */
-/* See loop.c. Reloads that cause each other, before the next ones wait; those
- * that wait, before no more follow; and in a row, of changes that may be
- * somebody's. */
-#define WATCH_CAUSED_MAX 5
-#define WATCH_SLOWED_MAX 3
-#define WATCH_LATE_MAX 60
+#define WATCH_OUTPUT_MAX (16 * 1024) /* of a build, the last of it */
+/* See loop.c. */
+#define WATCH_CAUSED_MAX 5 /* reloads that cause each other, without a wait */
+#define WATCH_SLOWED_MAX 3 /* those that wait, before no more are made */
+#define WATCH_LATE_MAX 60  /* changes right after a reload, in a row */
 #define WATCH_SLOW_DEBOUNCES 20 /* the first wait; each is twice as long */
 
 #define WATCH_CONFIG_KEY "/" /* no id of a plugin */
@@ -40,7 +38,7 @@ enum watch_step {
 	WATCH_QUEUED,	 /* another build runs */
 	WATCH_ANNOUNCED, /* the child looks at what there is before the build */
 	WATCH_BUILDING,
-	WATCH_ADOPTING, /* the child looks what the build made */
+	WATCH_ADOPTING, /* the child looks at what the build made */
 	WATCH_COMPARING,
 	WATCH_RELOADING,
 	WATCH_AWAITING, /* another transaction of the plugin */
@@ -59,8 +57,8 @@ struct watch_loop {
 	 * progress. */
 	uint64_t from_ms, until_ms;
 	uint64_t ended_ms; /* the same, monotonic */
-	/* Of the last change: the reloads or builds that caused each other
-	 * until it came; 0: it is somebody's. */
+	/* Reloads or builds that caused each other and then the last change;
+	 * 0: a user made the change. */
 	unsigned depth;
 	unsigned late;	  /* changes in a row right after a reload */
 	bool is_followed; /* by any of these, since the last round began */
@@ -73,17 +71,17 @@ struct watched {
 	struct list node;
 	struct watch *watch;
 	char *key;	      /* the plugin's id */
-	char *order;	      /* as the child has it; NULL: not yet */
+	char *order;	      /* the last one sent; NULL: none yet */
 	bool is_wanted;	      /* mark of a refresh */
 	bool is_pending;      /* the child waits until the files are quiet */
-	bool is_missing;      /* the package is gone */
+	bool is_missing;      /* the package does not exist */
 	char how[16];	      /* "inotify", "sweep"; "": not known yet */
 	char why[160];	      /* of a sweep */
 	char file[256];	      /* of the last change that counted */
 	uint64_t changed_ms;  /* its wall clock; 0: there was none */
 	enum watch_step step; /* of the round; the configuration has none */
 	bool is_again;	      /* another change came meanwhile */
-	bool is_forced;	      /* reload, though the package be the same */
+	bool is_forced;	      /* reload even if the package is the same */
 	uint64_t pending_ms;  /* when is_pending began, monotonic */
 	struct watch_loop loop;
 	struct watch_build build;
@@ -108,7 +106,7 @@ struct watch {
 	ev_timer respawn;
 	double pause_s;
 	uint64_t spawned_ms;	  /* the child */
-	bool has_restarted;	  /* what happened meanwhile is not known */
+	bool has_restarted;	  /* changes may have been missed */
 	struct watched *building; /* one build at a time, or NULL */
 	/* Files that the configuration refers to and that could not be read
 	 * when it was refused; an array of paths. */
@@ -122,13 +120,12 @@ struct plugin *watched_plugin(const struct watched *d); /* NULL: gone */
 bool watch_wants(const struct watch *w, const struct plugin *p);
 
 /* ---- order.c ---- */
-/* A line for the child, which the caller frees; NULL: there is nothing to
- * watch. */
+/* A line for the child, which the caller frees; NULL: nothing to watch. */
 char *order_of_plugin(const struct watch *w, const struct plugin *p);
 char *order_of_config(const struct watch *w);
-/* Whether files count that are not of the package: `watch.settings`. */
+/* Whether it watches files outside of the package, by `watch.settings`. */
 bool order_has_files(const struct plugin *p);
-/* The `watch` of its manifest; NULL: it is not known. */
+/* `watch` of its manifest; NULL: the manifest is not known. */
 const struct manifest_watch *order_manifest(const struct plugin *p);
 
 /* ---- process.c ---- */
@@ -152,14 +149,14 @@ void loop_init(struct watched *d);
 void loop_finish(struct watched *d);
 void loop_reload_begins(struct watched *d);
 void loop_reload_ends(struct watched *d);
-/* Whether a round may begin for the change. If not, one begins later, or it is
- * reported that none does. */
+/* Whether a round may begin for the change. If not, one begins later, or an
+ * event and the log say that none does. */
 bool loop_allows(struct watched *d, const struct watch_change *c);
 
 /* ---- round.c ---- */
 /* Files of the plugin have changed. */
 void round_begin(struct watched *d);
-/* The plugin's other transaction may be over. */
+/* The plugin's other transaction may have ended. */
 void round_retry(struct watched *d);
 /* The child knows what there was before the build: it may begin. */
 void round_announced(struct watched *d);
@@ -172,7 +169,7 @@ void round_build_next(struct watch *w);
 void round_abandon(struct watched *d);
 
 /* ---- build.c ---- */
-/* round_built() follows, not before this returns. -1: it could not begin. */
+/* round_built() follows, after this has returned. -1: it could not begin. */
 int build_begin(struct watched *d, struct plugin *p,
 	const struct manifest_watch *m, struct error *err);
 void build_abandon(struct watched *d);

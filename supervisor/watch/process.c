@@ -1,6 +1,6 @@
-/* process: the child that watches. It is started with the first thing to watch,
- * and again if it ends, with growing pauses; then all that is watched counts as
- * changed, because nobody knows what happened in between. */
+/* process: the child that watches. It is started when there is something to
+ * watch, and again if it ends, after growing pauses; then everything counts as
+ * changed, because changes in between were not seen. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -58,7 +58,7 @@ on_readable(struct ev_loop *loop, ev_io *io, int events)
 	}
 	if (buffer_length(&w->in) <= WATCH_LINE_MAX)
 		return;
-	log_error("watch: a report is too long");
+	log_error("watch: a report of its process is too long; killing it");
 	child_kill_group(&w->child);
 }
 
@@ -214,12 +214,12 @@ void
 process_send(struct watch *w, const char *line)
 {
 	if (w->fd < 0)
-		return; /* sent when it is there */
+		return; /* sent when the child starts */
 	buffer_append_text(&w->out, line);
 	flush(w);
 	if (buffer_length(&w->out) <= w->out_max)
 		return;
-	log_error("watch: its process takes no orders");
+	log_error("watch: its process does not read its orders; killing it");
 	close_socket(w);
 	child_kill_group(&w->child);
 }
@@ -246,5 +246,5 @@ process_stop(struct watch *w)
 	if (!w->child.pid)
 		return;
 	if (!child_reap_within(&w->child, WATCH_REAP_MS))
-		log_warn("watch: its process does not end; left alone");
+		log_warn("watch: its process does not end; leaving it");
 }

@@ -1,4 +1,4 @@
-/* report: what the child that watches says. */
+/* report: the reports of the child that watches. */
 #include <stdint.h>
 #include <string.h>
 
@@ -23,12 +23,11 @@ note_mode(struct watched *d, const json_t *line)
 	if (was_swept && !is_swept)
 		log_info("%s: files are watched by inotify again", who);
 	if (why && !is_swept)
-		log_warn("%s: not all files are watched: %s", who, d->why);
+		log_warn("%s: some files are not watched: %s", who, d->why);
 	if (!is_swept || was_swept)
 		return;
-	log_warn("%s: files are looked at every two seconds, or less often, "
-		 "because %s",
-		who, d->why);
+	log_warn("%s: scanning its files every 2 s or less often, as %s", who,
+		d->why);
 	if (p)
 		news_plugin(
 			p, "watch.swept", json_pack("{s:s}", "why", d->why));
@@ -40,8 +39,8 @@ note_missing(struct watched *d, bool is_missing)
 	struct plugin *p = watched_plugin(d);
 
 	if (is_missing && !d->is_missing && p) {
-		log_warn("%s: the package is missing: %s; its last version "
-			 "goes on",
+		log_warn("%s: the package is missing: %s; the last version "
+			 "still serves",
 			p->id, p->source ? p->source : "");
 		news_plugin(p, "watch.missing",
 			json_pack("{s:s?}", "source", p->source));
@@ -94,7 +93,7 @@ report_read(struct watch *w, const char *text, size_t length)
 		struct watched *d = of ? watch_find(w, of) : NULL;
 
 		if (!d)
-			break; /* it is not watched any more */
+			break; /* no longer watched */
 		if (!strcmp(key, "mode"))
 			note_mode(d, line);
 		else if (!strcmp(key, "pending"))

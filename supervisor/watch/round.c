@@ -1,6 +1,6 @@
 /* round: what follows a change of a plugin's files: the build, if the package
- * has one; the comparison with what runs; the reload. One round of a plugin at
- * a time; what changes meanwhile makes one more. */
+ * has one; the comparison with the worker that serves; the reload. There is one
+ * round of a plugin at a time; a change meanwhile makes one more. */
 #include <string.h>
 
 #include "proto/util/clock.h"
@@ -27,7 +27,7 @@ on_verdict(struct reload_watcher *watcher, struct receipt *receipt)
 {
 	struct watched *d = container_of(watcher, struct watched, reload);
 
-	(void)receipt; /* reported to everybody as reload.verdict */
+	(void)receipt; /* reported by the event reload.verdict */
 	reload_unwatch(watcher);
 	loop_reload_ends(d);
 	go_on(d);
@@ -78,7 +78,7 @@ round_retry(struct watched *d)
 
 	if (d->step != WATCH_AWAITING || !p || p->reload)
 		return;
-	/* The other one may have taken what changed. */
+	/* The other transaction may have loaded the change already. */
 	d->step = WATCH_IDLE;
 	round_begin(d);
 }
@@ -111,7 +111,7 @@ on_survey(void *user, struct error *err)
 	if (!p || (!err && answer.error && answer.shortage))
 		go_on(d);
 	else if (err || answer.error || !w || differs(p, &answer, w))
-		reload(d, p); /* which says what is wrong, too */
+		reload(d, p); /* its verdict has the error, if it persists */
 	else
 		go_on(d);
 	survey_destroy(survey);
@@ -129,7 +129,7 @@ compare(struct watched *d)
 		go_on(d);
 		return;
 	}
-	if (!w || d->is_forced) { /* there is nothing to compare with */
+	if (!w || d->is_forced) { /* nothing to compare, or no need to */
 		reload(d, p);
 		return;
 	}
@@ -176,9 +176,9 @@ round_builds(const struct watched *d)
 	return m && m->run.count;
 }
 
-/* Plugins may share what they are built in, so there is one build at a time.
- * It begins when the child has looked: else what it changes at once would count
- * as saved by somebody. */
+/* Plugins may share a folder of sources, so there is one build at a time. It
+ * begins when the child has looked: otherwise files that it changes at once
+ * would count as saved by a user. */
 static void
 build(struct watched *d)
 {

@@ -1,4 +1,4 @@
-/* view: how things are watched, for people. */
+/* view: how a plugin and the configuration are watched, for answers. */
 #include <string.h>
 
 #include "proto/value.h"

@@ -1,4 +1,4 @@
-/* watch: what is watched, and what happens to it; see the header. */
+/* watch: see the header. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,7 +80,7 @@ drop(struct watched *d)
 	free(d);
 }
 
-/* Takes the line. An order that has not changed keeps what is known. */
+/* Takes the line. An order that has not changed is not sent again. */
 static void
 want(struct watch *w, const char *key, char *line)
 {
@@ -99,11 +99,11 @@ want(struct watch *w, const char *key, char *line)
 	}
 	free(d->order);
 	d->order = line;
-	process_send(w, line); /* it still reports what is pending */
+	process_send(w, line); /* a change that is pending is still reported */
 }
 
-/* Without a worker the manifest is not known for a while; what was ordered by
- * it stays. */
+/* Without a worker the manifest is not known for a while; the order that was
+ * made by it stays. */
 static bool
 keeps_order(struct watch *w, const struct plugin *p)
 {
@@ -202,7 +202,7 @@ on_refresh(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 /* After a verdict a plugin may have another manifest, or be free for a reload
- * that waits; after the others it may be watched, or not any more. */
+ * that waits; after the other events it may have to be watched, or not. */
 static void
 on_event(struct journal_reader *r, json_t *event)
 {

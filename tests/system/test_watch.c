@@ -351,7 +351,7 @@ Test(watch, orders_that_are_not_taken_are_bounded)
 		ctl_destroy(ctl_expect(g, 0, "watch", "off", "a", NULL));
 		ctl_destroy(ctl_expect(g, 0, "watch", "on", "a", NULL));
 	}
-	run_await_log(g, 0, "watch: its process takes no orders");
+	run_await_log(g, 0, "watch: its process does not read its orders");
 	watch_await_said(g, "a", "mode", "inotify");
 	watch_put(g, "a", "file", "1");
 	ctl_await_number(g, "a", "generation", at + 1);

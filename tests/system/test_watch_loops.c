@@ -62,8 +62,8 @@ Test(watch_loops, a_plugin_that_writes_into_its_package_is_reloaded_no_more)
 	watch_await_said(g, "w", "mode", "inotify");
 	watch_put(g, "w", "file", "1");
 	run_await_log(g, 0,
-		"w: note changes whenever it is reloaded; further "
-		"ones wait");
+		"w: note changes whenever it is reloaded; reloads "
+		"for that reason wait");
 	watch_await_said(g, "w", "state", STOPPED);
 	run_await_log(g, 0, "$SUPD_DATA_DIR");
 	at = watch_generation(g, "w");
@@ -139,7 +139,7 @@ Test(watch_loops, so_are_two_that_write_into_the_package_of_the_other)
 	watch_await_said(g, "two", "mode", "inotify");
 	watch_put(g, "one", "file", "1");
 	/* Either of them is the last. */
-	run_await_log(g, 0, "is reloaded; not reloaded for that any more");
+	run_await_log(g, 0, "is reloaded; no more reloads for that reason");
 	cr_expect(run_log_has(g, 0, "note changes whenever one is") ||
 		  run_log_has(g, 0, "note changes whenever two is"));
 	await_rest(g, "one", "two");
@@ -162,7 +162,7 @@ Test(watch_loops, a_build_that_changes_its_source_is_less_and_less_frequent)
 	watch_put(g, "a", "stamp.c", "2");
 	run_await_log(g, 0,
 		"a: each build changes stamp.c, which it is built "
-		"from; further ones wait");
+		"from; reloads for that reason wait");
 	watch_await_said(g, "a", "state", "pending");
 	/* It waits at least 20 debounces, one of which b needs. */
 	at = watch_generation(g, "a");
@@ -214,17 +214,19 @@ Test(watch_loops, a_file_that_never_rests_is_loaded_and_then_less_often)
 		clock_ms() < until_ms && watch_generation(g, "a") < at + 2;)
 		;
 	cr_expect_geq(watch_generation(g, "a"), at + 2);
-	for (int i = 0; i < 6 && !run_log_has(g, 0, "further ones wait"); i++) {
+	for (int i = 0;
+		i < 6 && !run_log_has(g, 0, "reloads for that reason wait");
+		i++) {
 		at = watch_generation(g, "a");
 		for (uint64_t until_ms = clock_ms() + WATCH_DEADLINE_MS;
 			clock_ms() < until_ms &&
 			watch_generation(g, "a") < at + 20 &&
-			!run_log_has(g, 0, "further ones wait");)
+			!run_log_has(g, 0, "reloads for that reason wait");)
 			;
 	}
 	/* Right after each reload, or during it. */
 	run_await_log(g, 0, "a: busy changes ");
-	run_await_log(g, 0, "; further ones wait");
+	run_await_log(g, 0, "; reloads for that reason wait");
 	cr_assert_eq(kill(writer, SIGKILL), 0);
 	cr_assert_eq(waitpid(writer, NULL, 0), writer);
 	at = watch_generation(g, "a");
@@ -313,7 +315,7 @@ Test(watch_loops, whatever_is_in_a_folder_it_is_watched)
 		"'echo x >>../../builds']}\n");
 	watch_start(g);
 	run_await_log(g, 0,
-		"a: not all files are watched: some are more than "
+		"a: some files are not watched: some are more than "
 		"64 folders deep");
 	path = memory_format("%s/%s", odd, name);
 	files_overwrite(path, "22", 2);

@@ -60,7 +60,7 @@ expect_swept_then_not(
 	ctl_await_number(g, "a", "generation", at + 3);
 	watch_expect_no_more(g, "a", at + 3);
 	cr_expect_eq(
-		capture_count(&g->log, 0, "a: files are looked at every"), 1);
+		capture_count(&g->log, 0, "a: scanning its files every"), 1);
 	free(file);
 	run_end(g);
 }

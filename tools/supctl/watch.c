@@ -156,10 +156,12 @@ print_event(const json_t *event)
 	else if (!strcmp(name, "watch.changed"))
 		print_line(id, "", *file ? file : "a file", " changed");
 	else if (!strcmp(name, "watch.missing"))
-		printf("%s: the package is missing; its last version goes on\n",
+		printf("%s: the package is missing; the last version still "
+		       "serves\n",
 			id);
 	else if (!strcmp(name, "watch.swept"))
-		print_line(id, "looked at every two seconds, because ",
+		print_line(id,
+			"scanning its files every 2 s or less often, as ",
 			supctl_text(data, "why"), "");
 	else if (!strcmp(name, "watch.looping"))
 		print_line(id, "", supctl_text(data, "text"), "");

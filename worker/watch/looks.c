@@ -4,11 +4,11 @@
 #include "proto/util/clock.h"
 
 #define SWEEP_S 2.0
-/* How often inotify is checked: file systems exist that are silent and look
- * like others. */
+/* How often inotify is checked: some file systems report nothing, and cannot be
+ * told from others. */
 #define CHECK_S 30.0
-#define SHARE 100 /* a sweep takes at most that part of a core */
-/* Pauses before inotify is tried again where it had run out. */
+#define SHARE 100 /* a sweep takes at most 1/SHARE of a core */
+/* Pauses before inotify is tried again after its limits were reached. */
 #define RETRY_MIN_S 2.0
 #define RETRY_MAX_S 60.0
 
@@ -62,8 +62,8 @@ open_notify(struct watch *w)
 	ev_io_start(w->host.loop, &w->changed);
 }
 
-/* The first that inotify cannot serve yet ends it: there is not enough for the
- * others either. */
+/* Ends at the first tree that inotify cannot serve yet: there is not enough for
+ * the others either. */
 static bool
 retry_all(struct watch *w)
 {
@@ -79,7 +79,7 @@ retry_all(struct watch *w)
 	return true;
 }
 
-/* Somebody may have given back what inotify had run out of. */
+/* Another process may have freed watches or an instance of inotify. */
 static void
 retry_if_due(struct watch *w)
 {

@@ -1,5 +1,5 @@
-/* looks: when the trees of the process are looked at: after events of inotify,
- * and without one, as a sweep or to see whether inotify reports everything. */
+/* looks: decides when the process looks at its trees: after events of inotify,
+ * and without them, as a sweep or to check that inotify reports everything. */
 #pragma once
 
 #include <ev.h>
@@ -19,7 +19,7 @@ struct watch {
 };
 
 void looks_open(struct watch *w); /* once, with a loop */
-/* A tree has come, or is watched in another way. */
+/* A tree was added, or is watched in another way. */
 void looks_begin(struct watch *w);
 /* Events were dropped: as `on_lost` of the host. */
 void looks_lost(struct tree_host *host);

@@ -16,8 +16,8 @@
 #define CEPH_SUPER_MAGIC 0x00c36400
 #endif
 
-/* File systems where others change files without the kernel here noticing, as
- * they are elsewhere; see inotify(7), "Limitations". */
+/* File systems where other machines change files without this kernel's notice;
+ * see inotify(7), "Limitations". */
 const char *
 remote_why(const char *path)
 {

@@ -19,7 +19,7 @@ struct taking {
 	const struct snapshot_visitor *visitor;
 	size_t skip; /* bytes of an absolute path that an entry leaves out */
 	unsigned depth;
-	char path[PATH_MAX]; /* absolute, of what is looked at */
+	char path[PATH_MAX]; /* absolute, of the entry that is looked at */
 	size_t length;
 };
 
@@ -32,8 +32,7 @@ mix(uint64_t sum, uint64_t value)
 	return sum ^ sum >> 29;
 }
 
-/* A folder counts by its being there only; what is in it are entries of their
- * own. */
+/* Of a folder only its existence counts; its files are entries of their own. */
 static uint64_t
 look_of(const struct stat *st)
 {

@@ -1,5 +1,5 @@
-/* snapshot: how the files below some paths look at one moment, by the results
- * of stat. It opens no file, and tells the difference to another snapshot. */
+/* snapshot: the files below some paths at one moment, by the results of stat,
+ * and the difference between two snapshots. Opens no file. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 #include "proto/util/buffer.h"
 #include "worker/watch/glob.h"
 
-/* What is beyond these is not looked at. */
+/* Files beyond these limits are left out. */
 #define SNAPSHOT_ENTRIES_MAX 250000
 #define SNAPSHOT_DEPTH_MAX 64
 
@@ -23,8 +23,8 @@ struct snapshot {
 	struct snapshot_entry *entries; /* in the order of strcmp() */
 	size_t count, capacity;
 	bool is_missing; /* the first root does not exist */
-	bool is_cut;	 /* there are more entries than it may have */
-	bool is_deep;	 /* there are folders that are too deep */
+	bool is_cut;	 /* there are more than SNAPSHOT_ENTRIES_MAX */
+	bool is_deep;	 /* there are more than SNAPSHOT_DEPTH_MAX folders */
 };
 
 /* Called for each folder, before it is read, and for each symbolic link; path

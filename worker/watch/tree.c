@@ -37,7 +37,7 @@ void
 watch_tree_suspect(struct watch_tree *t)
 {
 	if (t->is_building)
-		return; /* its end looks at everything */
+		return; /* the end of the build looks at everything */
 	t->is_doubted = false;
 	if (!t->is_pending) {
 		t->is_pending = true;
@@ -59,7 +59,7 @@ on_change(struct notify_owner *o, const char *name, bool is_content)
 		watch_tree_suspect(t);
 }
 
-/* What is there now is known. */
+/* Makes `now` the state that changes are compared with. */
 static void
 know(struct watch_tree *t, struct snapshot *now)
 {
@@ -83,7 +83,7 @@ is_of_files(const struct watch_tree *t, const char *path)
 	return false;
 }
 
-/* Of a change while no build runs. */
+/* For a change while no build runs. */
 static void
 note_difference(void *user, const char *path, bool is_new)
 {
@@ -132,7 +132,7 @@ on_quiet(struct ev_loop *loop, ev_timer *timer, int events)
 		tree_set_mode(t, "inotify did not report a change", false);
 	tree_take(t, &now);
 	sum = snapshot_sum(&now);
-	/* Who is swept hears of no further change, so it looks twice. */
+	/* A sweep has no event of further changes, so it looks twice. */
 	if (t->swept_why && sum != t->seen_sum && t->seen_sum && !is_overdue) {
 		t->seen_sum = sum;
 		snapshot_finish(&now);
@@ -142,9 +142,9 @@ on_quiet(struct ev_loop *loop, ev_timer *timer, int events)
 	settle(t, &now);
 }
 
-/* Everything that the kernel has to say now. */
+/* Reads all events that the kernel has now. */
 static void
-hear_all(struct watch_tree *t)
+read_events(struct watch_tree *t)
 {
 	if (!notify_read_all(t->host->notify))
 		t->host->on_lost(t->host);
@@ -159,11 +159,11 @@ watch_tree_look(struct watch_tree *t)
 	if (t->is_pending || t->is_building)
 		return;
 	tree_take(t, &now);
-	/* What inotify has to say about it comes first. */
+	/* Events about it come first. */
 	if (!t->swept_why)
-		hear_all(t);
+		read_events(t);
 	if (!t->is_pending && snapshot_compare(&t->known, &now, &file)) {
-		/* A change shows a moment before its event is there. */
+		/* A change is visible a moment before its event. */
 		watch_tree_suspect(t);
 		t->is_doubted = !t->swept_why;
 		t->seen_sum = snapshot_sum(&now);
@@ -210,8 +210,8 @@ judge(void *user, const char *path, bool is_new)
 		set_owed(t, path);
 }
 
-/* Events of what changed meanwhile are read later: they lead to another look,
- * and that finds nothing, or what came after this one. */
+/* Events of changes during the build are read later. They lead to another look,
+ * which finds nothing, or changes that came after this one. */
 void
 watch_tree_built(struct watch_tree *t)
 {
@@ -230,7 +230,7 @@ watch_tree_built(struct watch_tree *t)
 		watch_tree_suspect(t);
 }
 
-/* ---- its life ---- */
+/* ---- its start and end ---- */
 
 static struct watch_tree *
 create(struct tree_host *host, const char *key, json_t *order)
@@ -255,7 +255,7 @@ create(struct tree_host *host, const char *key, json_t *order)
 	return t;
 }
 
-/* A file that could not be read may have come before it was watched. */
+/* Whether one of the files in "absent" can be read by now. */
 static bool
 has_come(const json_t *order)
 {
@@ -270,7 +270,7 @@ has_come(const json_t *order)
 	return false;
 }
 
-/* What the old one has not reported yet. */
+/* Takes over what the old one has not reported yet. */
 static void
 inherit(struct watch_tree *t, struct watch_tree *old)
 {
@@ -278,7 +278,7 @@ inherit(struct watch_tree *t, struct watch_tree *old)
 	if (old->swept_why)
 		watch_tree_look(old);
 	else
-		hear_all(old);
+		read_events(old);
 	if (old->is_pending || old->is_building) {
 		set_owed(t, old->owed ? old->owed : "");
 		t->is_of_files = json_object_get(t->order, "files");

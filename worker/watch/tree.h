@@ -1,7 +1,7 @@
-/* tree: one thing that is watched: the files below some paths. It notices that
- * they changed, waits until they are quiet, and reports it if they look
- * different then; what a build makes while it runs is not reported. Where
- * inotify cannot serve, its owner has it swept. */
+/* tree: the files below some paths. It notices changes, waits until the files
+ * are quiet, and reports a change if they look different then; files that a
+ * build makes are not reported. Where inotify cannot serve, the owner sweeps.
+ */
 #pragma once
 
 #include <ev.h>
@@ -15,7 +15,7 @@
 
 /* A change that does not end is reported after that many debounces. */
 #define TREE_PATIENCE 10
-/* To look at a large one takes long. Its debounce is at least that many times
+/* Looking at a large tree takes long. Its debounce is at least this many times
  * as long, so that files which change all the time cost a tenth of a core. */
 #define TREE_SHARE 10
 
@@ -33,7 +33,7 @@ struct tree_host {
 	struct notify *notify; /* NULL: there is none */
 	/* The kernel dropped events: any tree may have changed. */
 	void (*on_lost)(struct tree_host *host);
-	/* How it is watched, or why it is swept (NULL: by inotify). */
+	/* The tree is watched in another way: see swept_why. */
 	void (*on_mode)(struct watch_tree *t);
 	/* Something may have changed; on_calm or on_changed follows. */
 	void (*on_pending)(struct watch_tree *t);
@@ -49,11 +49,11 @@ struct watch_tree {
 	json_t *order; /* a reference: see proto/launch.h */
 	double debounce_s;
 	struct notify_owner owner;
-	struct snapshot known; /* as it was reported, or found at first */
+	struct snapshot known; /* as last reported, or as first seen */
 	const char *swept_why; /* static; NULL: by inotify */
-	bool is_short;	       /* swept because inotify has run out */
+	bool is_short;	       /* swept because of a limit of inotify */
 	bool is_pending;
-	bool is_doubted;   /* it changed, but inotify has not said so */
+	bool is_doubted;   /* it changed, but inotify has not reported it */
 	bool is_building;  /* nothing is reported */
 	char *owed;	   /* a file whose change is known but not yet
 			      reported ("": some file), or NULL */
@@ -66,21 +66,21 @@ struct watch_tree {
 	double pending_since; /* on the loop's clock */
 };
 
-/* Watches from now on, against what is there now. old, which is destroyed: the
- * same by another order, or NULL; a change that it has not reported yet is
- * reported by the new one. */
+/* Watches from now on, compared with the files as they are now. old, which is
+ * destroyed, is the same tree by another order, or NULL; the new tree reports a
+ * change that old has not reported yet. */
 struct watch_tree *watch_tree_replace(struct watch_tree *old,
 	struct tree_host *host, const char *key, json_t *order);
 void watch_tree_destroy(struct watch_tree *t);
-/* A build of what is there now begins. Nothing is reported until it ends; then
- * what it made is known, and a change of what it is built from is reported as
- * usual: see origin.h. */
+/* A build of the files as they are now begins. Nothing is reported until it
+ * ends. Then files that it made count as known, and changes of its sources are
+ * reported as usual: see origin.h. */
 void watch_tree_build(struct watch_tree *t);
 void watch_tree_built(struct watch_tree *t);
-/* Looks without having been notified: a sweep, or to see whether inotify
- * notices everything here; if not, it is swept from now on. */
+/* Looks without an event: as a sweep, or to check inotify. If inotify missed a
+ * change, the tree is swept from now on. */
 void watch_tree_look(struct watch_tree *t);
-/* One that is short may be watched by inotify again. False: not yet. */
+/* Tries inotify again for one that is_short. False: it still cannot serve. */
 bool watch_tree_retry(struct watch_tree *t);
-/* Something changed somewhere. */
+/* Something may have changed. */
 void watch_tree_suspect(struct watch_tree *t);

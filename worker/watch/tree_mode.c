@@ -1,5 +1,5 @@
-/* tree_mode: how a tree is looked at: with inotify, or without where it cannot
- * serve. */
+/* tree_mode: how a tree is watched: by inotify, or by sweeps where inotify
+ * cannot serve. */
 #include <errno.h>
 
 #include "proto/util/clock.h"
@@ -7,7 +7,7 @@
 #include "worker/watch/tree_parts.h"
 
 #define NO_INSTANCES                                                           \
-	"there are no inotify instances left (fs.inotify.max_user_instances)"
+	"no inotify instances are left (fs.inotify.max_user_instances)"
 
 void
 tree_set_mode(struct watch_tree *t, const char *why, bool is_short)
@@ -27,7 +27,7 @@ why_not(int error)
 {
 	return error == ENOSPC ? "no inotify watches are left "
 				 "(fs.inotify.max_user_watches)"
-			       : "inotify does not work here";
+			       : "inotify fails there";
 }
 
 /* One round of wants, with a snapshot between its beginning and its end. */
@@ -69,8 +69,8 @@ tree_globs(const struct watch_tree *t)
 		.ignore = json_object_get(t->order, "ignore")};
 }
 
-/* Folders are wanted before they are read, so that nothing falls between.
- * Returns why inotify cannot serve, or NULL. */
+/* Folders are watched before they are read, so that no change is missed in
+ * between. Returns why inotify cannot serve, or NULL. */
 static const char *
 take_wanted(struct watch_tree *t, struct snapshot *out)
 {

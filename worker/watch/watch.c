@@ -46,8 +46,8 @@ watch_of(const struct watch_tree *t)
 	return container_of(t->host, struct watch, host);
 }
 
-#define TOO_MANY "there are more than 250,000, which is the limit"
-#define TOO_DEEP "some are more than 64 folders deep, which is the limit"
+#define TOO_MANY "there are more than 250,000 files, the limit"
+#define TOO_DEEP "some are more than 64 folders deep, the limit"
 static_assert(SNAPSHOT_ENTRIES_MAX == 250000 && SNAPSHOT_DEPTH_MAX == 64,
 	"the sentences name them");
 
@@ -78,7 +78,7 @@ on_calm(struct watch_tree *t)
 	report(watch_of(t), json_pack("{s:s}", "calm", t->key));
 }
 
-/* The wall clock in ms when it last changed; 0: it is gone. */
+/* When it last changed, in ms since 1970; 0: it does not exist. */
 static json_int_t
 change_time(const struct watch_tree *t, const char *file)
 {
