@@ -310,7 +310,7 @@ peer_read_rest(struct peer *p)
 {
 	if (p->fd < 0)
 		return;
-	/* A delivery that is under way goes on to the end. */
+	/* A delivery in progress goes on to the end. */
 	p->read_all = true;
 	if (!p->delivering)
 		peer_serve(p);

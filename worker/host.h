@@ -72,7 +72,7 @@ struct sup {
 	/* The request whose handler runs, or in whose name the callback that
 	 * runs was set; 0: none, or it is answered. Calls are made for it. */
 	uint32_t serving;
-	uint32_t trace_id; /* of the request that `trace` announced; 0: none */
+	uint32_t trace_id; /* of the request that `trace` is about; 0: none */
 	char trace[TRACEPARENT_BYTES + 1];
 	bool draining, drained; /* drained: has been sent */
 	struct list free_requests;
@@ -105,7 +105,7 @@ int host_run(const char *file);
 /* The plugin's offer of that kind and name; NULL if there is none. */
 const struct offer *host_offer(
 	const struct sup *p, enum registration_kind kind, struct bytes name);
-/* Whether that registration, by its index, is of this kind and name. */
+/* Whether the registration with this index is of this kind and name. */
 bool host_knows(const struct sup *p, uint64_t number, struct bytes kind,
 	struct bytes name);
 void offer_set_unref(struct offer_set *set); /* NULL is fine */

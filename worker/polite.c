@@ -45,7 +45,7 @@ polite_now(void)
 {
 	int fd, niceness = getpriority(PRIO_PROCESS, 0);
 
-	/* supd itself may run at a lower priority than that */
+	/* supd itself may have a lower priority than that */
 	if (niceness < POLITE_NICE)
 		niceness = POLITE_NICE;
 	if (setpriority(PRIO_PROCESS, 0, niceness) < 0)

@@ -55,7 +55,7 @@ struct sup_req {
 	uint64_t tick_missed;
 	uint64_t left_ms;	 /* as sent; 0: no deadline */
 	uint64_t deadline_ms;	 /* clock_ms(), made of it when it matters */
-	const char *traceparent; /* as announced; NULL: not */
+	const char *traceparent; /* of `trace`; NULL: it had none */
 	json_t *args, *caller;
 	struct arena arena;
 

@@ -136,7 +136,7 @@ serve_on_response(struct sup *p, const struct message *m)
 		p->state = HOST_SERVING;
 }
 
-/* Would a request for that registration be served? */
+/* Answers whether a request for that registration would find its handler. */
 static void
 serve_probe(struct sup *p, const struct message *m)
 {
@@ -204,7 +204,7 @@ serve_on_request(struct sup *p, const struct message *m)
 	}
 }
 
-/* The request with this id is the next message. */
+/* The next message is the request with this id. */
 static void
 serve_trace(struct sup *p, const struct message *m)
 {

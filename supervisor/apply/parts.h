@@ -140,7 +140,7 @@ void apply_plan_finish(struct apply_plan *plan);
 bool apply_plugin_configures(const struct plugin *p);
 
 /* ---- reasons.c ---- */
-/* Before apply_cause(): by plugin, where its changes begin. */
+/* Notes where the changes of each plugin begin; before apply_cause(). */
 void apply_reasons_index(struct apply_pass *pass);
 /* The cause of the step's transaction; the caller's. */
 json_t *apply_cause(

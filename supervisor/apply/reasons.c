@@ -1,5 +1,5 @@
-/* apply_reasons: why a step is taken, as a cause for its receipt: a sentence,
- * and the changes of the plugin's entry with class and place. */
+/* apply_reasons: the cause of a step, for its receipt: a sentence, and the
+ * changes of the plugin's entry with class and place. */
 #include <string.h>
 
 #include "proto/util/buffer.h"
@@ -8,7 +8,7 @@
 #define CHANGES_SHOWN_MAX 20 /* of one plugin, in a receipt */
 #define CHANGES_NAMED_MAX 3  /* in the sentence */
 
-/* A reason that is no key of the entry. */
+/* Reasons that are not keys of the entry. */
 static const struct {
 	const char *word, *text;
 } words[] = {
@@ -21,7 +21,7 @@ static const struct {
 	{"package missing", "its package is missing"},
 	{"package unreadable", "its package cannot be read"},
 	{"not compared", "its package could not be compared"},
-	{"not serving", "it did not serve"},
+	{"not serving", "it was not serving"},
 	{"busy", "another transaction was in progress"},
 };
 
@@ -34,8 +34,8 @@ text_of_word(const char *word)
 	return NULL;
 }
 
-/* The changes of a plugin follow each other: the index of the first one, by
- * id, plus one. */
+/* The changes of a plugin are next to each other. The map has the index of the
+ * first, plus one, by id. */
 void
 apply_reasons_index(struct apply_pass *pass)
 {

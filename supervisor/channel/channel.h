@@ -24,7 +24,7 @@ struct channels;
 void channels_create(struct gateway *g);
 /* All plugins must be gone; hooks must still be there. NULL is fine. */
 void channels_destroy(struct channels *all);
-/* What is under way is written; then stopped(), at the latest after limit_ms.
+/* What is in progress is written; then stopped(), at the latest after limit_ms.
  */
 void channels_stop(struct channels *all, uint64_t limit_ms,
 	void (*stopped)(void *user), void *user);
@@ -196,7 +196,7 @@ struct channel_order {
 	uint32_t caller;       /* the worker that sends it; 0: none */
 	const char *plugin_id; /* its plugin, or NULL */
 	struct chain *chain;   /* or NULL */
-	/* That it is part of; all zero: that of its chain counts. */
+	/* Where it belongs in a trace; all zero: as its chain does. */
 	struct trace_context trace;
 	bool is_reply; /* of supd: there is room kept for these */
 };
@@ -229,7 +229,7 @@ struct channel_act_order {
 	uint64_t deadline_ms; /* time for it; 0: a default */
 	uint64_t limit_ms;    /* clock_ms(), a deadline of others; or 0 */
 	uint32_t caller;      /* the worker that wants it; 0: none */
-	struct trace_context trace; /* that it is part of; all zero: none */
+	struct trace_context trace; /* where it belongs; all zero: nowhere */
 };
 
 void channels_act(struct channels *all, const struct channel_act_order *order,

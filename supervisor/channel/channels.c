@@ -274,7 +274,7 @@ channels_destroy(struct channels *all)
 	g = all->gateway;
 	g->channel_life = NULL;
 	g->on_sends = NULL;
-	message_store_destroy(all->store); /* no call is under way any more */
+	message_store_destroy(all->store); /* no call is in progress by now */
 	all->store = NULL;
 	for (size_t i = 0; (entry = map_next(&all->by_name, &i));)
 		destroy(entry->value);

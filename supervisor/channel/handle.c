@@ -1,6 +1,6 @@
 /* handle: what becomes of a message that is in the store: filters of
  * message.inbound, then a command that it names, then the observers of
- * message.received. While supd stops, what is under way stays pending, and is
+ * message.received. While supd stops, what is in progress stays pending, and is
  * handled by the next supd. */
 #include <stdlib.h>
 

@@ -47,7 +47,7 @@ struct store_result {
 struct store_call {
 	void (*done)(
 		struct store_call *call, const struct store_result *result);
-	struct store_request *request; /* the store's; NULL: none under way */
+	struct store_request *request; /* the store's; NULL: none in progress */
 };
 
 struct message_store_settings {
@@ -78,12 +78,12 @@ char *message_store_program(const char *worker_program);
 struct message_store *message_store_create(
 	const struct message_store_owner *owner, const char *program,
 	const char *database, const struct message_store_settings *settings);
-/* Kills the process. Calls that are under way are forgotten. NULL is fine. */
+/* Kills the process. Calls in progress are forgotten. NULL is fine. */
 void message_store_destroy(struct message_store *s);
 /* The settings have changed; they take effect with the next request. */
 void message_store_configure(
 	struct message_store *s, const struct message_store_settings *settings);
-/* Answers what is under way, lets the process end, and then calls stopped(),
+/* Answers what is in progress, lets the process end, and then calls stopped(),
  * possibly before it returns; after `limit_ms` the process is killed. Requests
  * made after this are answered with BUSY. */
 void message_store_stop(struct message_store *s, uint64_t limit_ms,

@@ -101,5 +101,5 @@ void outbound_filter(struct outbound *o, const struct channel_order *order);
 /* It is in the store: it waits for its turn. */
 void send_wait(struct outbound *o);
 void send_due(struct wheel_timer *t);
-/* Ends what is under way, without a word. */
+/* Ends what is in progress; no callback follows. */
 void send_abandon(struct outbound *o);

@@ -266,10 +266,10 @@ void handle_end(struct inbound *i);
 void handle_fail(struct inbound *i, const char *why);
 /* supd stops: the next one does not run a command that has ended again. */
 void handle_note_command(struct inbound *i);
-/* Ends what is under way, without a word. */
+/* Ends what is in progress; no callback follows. */
+void handle_abandon(struct inbound *i);
 /* It has been handled: ends its span. */
 void handle_end_span(struct inbound *i, enum inbound_end end, const char *note);
-void handle_abandon(struct inbound *i);
 
 /* ---- command.c ---- */
 /* False: it names no command. */

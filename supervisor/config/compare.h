@@ -17,8 +17,8 @@ struct config_change {
 	 * removed), "plugins.hello.settings.server" */
 	char *path;
 	char *plugin; /* id; NULL if global */
-	/* Where the new config has it, or what is around it. NULL: nowhere.
-	 * Borrowed from that config. */
+	/* The place of the key in the new config, or of one around it. NULL:
+	 * none. Borrowed from that config. */
 	const char *file;
 	uint32_t line;
 	/* A plugin's value that only follows a change in `defaults`, which the
@@ -71,7 +71,7 @@ void config_keep_unchangeable(struct config *new, const struct config *old);
 bool config_changes_touch(
 	const struct config_changes *changes, const char *path);
 
-/* " (/etc/supd/supd.yaml:14)", or "" if it is nowhere; returns text. */
+/* " (/etc/supd/supd.yaml:14)", or "" without a place; returns text. */
 #define CONFIG_PLACE_TEXT_BYTES 320
 const char *config_change_place(
 	const struct config_change *change, char text[CONFIG_PLACE_TEXT_BYTES]);

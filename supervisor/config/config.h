@@ -198,11 +198,11 @@ struct plugin_config {
 struct plugin_config *plugin_config_ref(const struct plugin_config *plugin);
 void plugin_config_unref(struct plugin_config *plugin); /* NULL is fine */
 
-/* Where traces, metrics and log lines are exported to. */
+/* The export of traces, metrics and log lines. */
 struct config_telemetry {
 	char *endpoint; /* without a slash at its end; NULL: nowhere */
-	/* Objects of strings, as they are sent and as they may be shown; NULL:
-	 * not in the file. */
+	/* Objects, as they are sent and as they may be shown; NULL: not in the
+	 * file. */
 	json_t *headers, *headers_shown, *resource, *resource_shown;
 	double sampling;
 	int follow; /* enum config_follow */

@@ -83,7 +83,7 @@ put_variable(struct replacing *r, const char *argument)
 	value = getenv(variable);
 	if (fallback && (!value || !*value))
 		value = fallback + 2;
-	if (fallback) /* it is written in the file, as a secret may be */
+	if (fallback) /* the file has it, and it may be a secret */
 		r->out->is_reference = false;
 	if (!value)
 		report(r, "environment variable '%s' is not set", variable);

@@ -1,5 +1,6 @@
-/* places: see places.h. A path is kept as its hash only: a wrong line because
- * two paths of one config have the same 64 bits harms nobody. */
+/* places: see places.h. Only the hash of a path is kept: if two paths of a
+ * config have the same 64 bits, one of them gets a wrong line, which does no
+ * harm. */
 #include "supervisor/config/places.h"
 
 #include <stdlib.h>

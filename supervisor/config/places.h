@@ -1,6 +1,6 @@
-/* places: where in its files each key of a config is written, by path
- * ("log.level", "plugins.bot.settings.token"), for plans and messages. Knows
- * lines only, and is told them while the files are read. */
+/* places: the file and line of each key of a config, by path ("log.level",
+ * "plugins.bot.settings.token"), for plans and messages. They are added while
+ * the files are read. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,8 +29,8 @@ void config_places_add_one(
 	struct config_places *places, const char *path, const struct node *key);
 /* After the last one, before the first search. */
 void config_places_sort(struct config_places *places);
-/* Of the key, or else of the nearest one around it: "listen" for "listen[a]".
- * NULL: none of them is written. */
+/* The place of the key, or else of the nearest one around it: "listen" for
+ * "listen[a]". NULL: no file has any of them. */
 const struct config_place *config_places_find(
 	const struct config_places *places, const char *path);
 void config_places_finish(struct config_places *places);

@@ -21,8 +21,8 @@ struct problems {
 	struct problem *items;
 	uint32_t count;
 	uint32_t errors, warnings; /* also those beyond PROBLEMS_MAX */
-	/* Files that a reference names and that could not be read, at most
-	 * PROBLEMS_MAX; each is an error, too. */
+	/* Files of references that could not be read, at most PROBLEMS_MAX;
+	 * each is also an error. */
 	char **unread;
 	uint32_t unread_count;
 };

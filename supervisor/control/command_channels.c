@@ -94,7 +94,7 @@ messages_done(struct messages_ask *a, enum wire_error code, const char *error,
 			"%s", error);
 }
 
-/* "pending", or NULL: those that need somebody, or are under way. */
+/* "pending", or NULL: those that need somebody, or are in progress. */
 static int
 read_states(const char *text, unsigned *states_out)
 {

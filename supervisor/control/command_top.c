@@ -1,6 +1,6 @@
-/* command_top: `top`: the figures of all plugins that change, a short row each,
- * so that asking every second costs little. A row is an array; "columns" names
- * its members, and whoever compares two answers gets rates. */
+/* command_top: `top`: the figures of all plugins that change, in a short row
+ * each, so that asking every second costs little. A row is an array; "columns"
+ * names its members. A client gets rates by comparing two answers. */
 #include <string.h>
 #include <unistd.h>
 
@@ -9,11 +9,11 @@
 #include "supervisor/control/job.h"
 #include "supervisor/control/rows.h"
 
-/* Reading what a worker uses costs ten times as much as the rest of its row:
+/* Reading the usage of a worker costs ten times as much as the rest of its row:
  * with many plugins it is read less often. */
 #define USAGE_US_EACH 5000
 
-/* What a row is written from. */
+/* What a row is written of. */
 struct top_view {
 	struct buffer *text;
 	const struct plugin *p;

@@ -1,4 +1,5 @@
-/* metrics_door: who comes in: HTTP, /ws, the control socket and chats. */
+/* metrics_door: clients: of HTTP, of /ws, of the control socket and in chats.
+ */
 #include "supervisor/control/metrics_parts.h"
 
 FIGURE(connections, v->g->edge.connections)

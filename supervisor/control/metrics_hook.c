@@ -1,4 +1,5 @@
-/* metrics_hook: observers and filters; nothing of a plugin that never had one.
+/* metrics_hook: observers and filters. A plugin that never had one has no
+ * sample.
  */
 #include "supervisor/control/metrics_parts.h"
 

@@ -1,4 +1,4 @@
-/* metrics_life: what runs, and how it came to: versions, restarts, reloads. */
+/* metrics_life: versions, restarts and reloads of plugins. */
 #include "supervisor/control/metrics_parts.h"
 
 static void

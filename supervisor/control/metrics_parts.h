@@ -43,12 +43,12 @@ extern const struct metrics_group metrics_life, metrics_usage, metrics_request,
  * are read. */
 bool metrics_usage_read(const struct gateway *g, uint32_t *at);
 
-/* A sample, of the plugin if there is one, with one label more or without. */
+/* A sample, of the plugin if there is one; the second with one more label. */
 void figures_put(const struct figures *v, double value);
 void figures_put_labelled(const struct figures *v, const char *name,
 	const char *text, double value);
 
-/* A writer of a family that is one number. */
+/* Defines the writer of a family that is one number. */
 #define FIGURE(name, expression)                                               \
 	static void name(const struct figures *v)                              \
 	{                                                                      \

@@ -1,4 +1,4 @@
-/* metrics_request: requests and calls that plugins were to answer. */
+/* metrics_request: requests and calls for plugins. */
 #include "supervisor/control/metrics_parts.h"
 
 static void

@@ -1,5 +1,4 @@
-/* metrics_telemetry: what became of the spans, lines and metrics that were to
- * be exported. */
+/* metrics_telemetry: exports of spans, lines and metrics. */
 #include "supervisor/control/metrics_parts.h"
 
 static const struct records *
@@ -44,11 +43,12 @@ failing(const struct figures *v)
 static const struct metrics_row rows[] = {
 	{"supd_telemetry_exported_total", METRICS_COUNTER,
 		"Spans, log lines and parts of pages of metrics that the "
-		"collector of "
-		"`telemetry` has taken.",
+		"collector accepted.",
 		exported},
 	{"supd_telemetry_dropped_total", METRICS_COUNTER,
-		"Those that were dropped, by reason.", dropped},
+		"Spans, log lines and parts of pages of metrics dropped, by "
+		"reason.",
+		dropped},
 	{"supd_telemetry_failing", METRICS_GAUGE,
 		"1 if the last export failed.", failing},
 };

@@ -1,8 +1,8 @@
-/* metrics_usage: what the workers that serve use. The figures are read before
- * the page is written, a few processes a turn, and at most once a second. */
+/* metrics_usage: memory and processor time of the workers that serve, read
+ * before the page is written, a few processes a turn, at most once a second. */
 #include "supervisor/control/metrics_parts.h"
 
-#define READS 20 /* of files of /proc in a turn */
+#define READS 20 /* files of /proc a turn */
 
 static const struct usage *
 usage_of(const struct plugin *p)

@@ -1,6 +1,6 @@
 /* metrics_view: walks the tables of metrics: supd's own, then those of each
- * plugin. A step begins no sample beyond its share, so that steps cost about
- * the same. */
+ * plugin. A step ends when it has written its share of samples, so that all
+ * steps cost about the same. */
 #include "supervisor/control/metrics_view.h"
 
 #include "proto/util/clock.h"
@@ -95,7 +95,7 @@ write_plugins(struct metrics_pass *pass, unsigned samples)
 	unsigned visits = 0;
 
 	while ((row = next_family(pass))) {
-		/* a head comes once */
+		/* before the head, which is written once */
 		if (pass->writer->samples_written >= end || visits >= samples)
 			return false;
 		if (!pass->plugin)

@@ -1,5 +1,5 @@
 /* metrics_view: all metrics of supd with their names, for /metrics, `supctl
- * metrics` and whoever else brings a writer. Reads only. */
+ * metrics` and the export. Reads only. */
 #pragma once
 
 #include "supervisor/gateway/gateway.h"
@@ -23,8 +23,8 @@ void metrics_view_begin(
  * `samples` samples of plugins each. */
 bool metrics_view_step(struct metrics_pass *pass, unsigned samples);
 
-/* Writes the head of the family again in whose middle the pass is, if it is,
- * for who has taken the text of the steps before. */
+/* Writes the head of a family again if the pass is in the middle of one, for a
+ * caller that has taken the text of the steps before. */
 void metrics_view_repeat(struct metrics_pass *pass);
 
 /* All families in the order of a pass, for the manual. */

@@ -1,5 +1,5 @@
-/* metrics_websocket: the WebSocket connections of plugins; nothing of a plugin
- * that never had one. */
+/* metrics_websocket: the WebSocket connections of plugins. A plugin that never
+ * had one has no sample. */
 #include "supervisor/control/metrics_parts.h"
 
 static void

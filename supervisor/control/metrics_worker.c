@@ -1,4 +1,4 @@
-/* metrics_worker: what workers do of their own accord, their services and their
+/* metrics_worker: events, calls and offers of workers, their services and their
  * schedules. */
 #include "supervisor/control/metrics_parts.h"
 
@@ -70,7 +70,9 @@ static const struct metrics_row rows[] = {
 	{"supd_plugin_ticks_total", METRICS_COUNTER,
 		"Ticks of a plugin's schedules that have ended.", plugin_ticks},
 	{"supd_plugin_ticks_missed_total", METRICS_COUNTER,
-		"Due times of schedules without a tick of their own.",
+		"Due times of a plugin's schedules that were missed: skipped, "
+		"or "
+		"covered by a later tick.",
 		plugin_ticks_missed},
 };
 const struct metrics_group metrics_worker = METRICS_GROUP(rows);

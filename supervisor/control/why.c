@@ -1,5 +1,5 @@
-/* why: a table of the states and their reasons. The first row that applies
- * speaks; then follows what is remarkable in any state. */
+/* why: a table of states and their reasons. The first row that applies writes
+ * the sentence; remarks that hold in any state follow. */
 #include "supervisor/control/why.h"
 
 #include <stdlib.h>
@@ -108,7 +108,7 @@ say_given_up(struct buffer *out, const struct plugin *p)
 	say_seconds(out, p->config->limits.crash.within_ms);
 	buffer_format(out,
 		"; the last: %s; a changed package, 'supctl start %s' or "
-		"'supctl reload %s' wakes it",
+		"'supctl reload %s' starts it again",
 		p->failure, p->id, p->id);
 }
 
@@ -176,7 +176,7 @@ static void
 say_starved(struct buffer *out, const struct plugin *p)
 {
 	buffer_format(
-		out, "space, memory or the like ran out: %s; ", p->failure);
+		out, "not enough space, memory or the like: %s; ", p->failure);
 	say_next(out, p);
 }
 
@@ -198,12 +198,11 @@ is_stage_checked(const struct plugin *p)
 static void
 say_stage_checked(struct buffer *out, const struct plugin *p)
 {
-	buffer_format(out, "%s; its staged copy is compared with its digest",
+	buffer_format(out, "%s; comparing its staged copy with its digest",
 		why_gone(p));
 }
 
-/* The first of the plugins that it requires which has neither served nor
- * failed. */
+/* The first plugin that it requires and that has neither served nor failed. */
 static const char *
 awaited(const struct plugin *p)
 {
@@ -232,7 +231,7 @@ static void
 say_awaited(struct buffer *out, const struct plugin *p)
 {
 	buffer_format(
-		out, "waits for plugin '%s', which it requires", awaited(p));
+		out, "waiting for plugin '%s', which it requires", awaited(p));
 }
 
 static void
@@ -240,7 +239,7 @@ say_soon(struct buffer *out, const struct plugin *p)
 {
 	if (p->failure[0])
 		buffer_format(out, "%s; ", p->failure);
-	buffer_append_text(out, "its start is about to begin");
+	buffer_append_text(out, "about to start");
 }
 
 /* ---- one serves ---- */

@@ -29,7 +29,7 @@ struct event_source {
 	const char *name;
 	const char *plugin_id; /* who caused it; NULL: supd or a user */
 	struct chain *chain;   /* NULL: none */
-	/* That it is part of; all zero: that of its chain counts. */
+	/* Where it belongs in a trace; all zero: as its chain does. */
 	struct trace_context trace;
 	const json_t *data; /* NULL: null */
 	/* It is sent again, once, if a worker dies with it. NULL: as the hook

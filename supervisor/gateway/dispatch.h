@@ -22,8 +22,9 @@ enum route_verdict dispatch_find_name(const struct gateway *g,
  * WIRE_DEADLINE_MAX_MS. May call ops->fail before it returns. */
 void dispatch_submit(struct gateway *g, struct request *r,
 	const struct route_match *match, uint64_t timeout_ms);
-/* Begins its span, unless its owner has: within that of the request that led to
- * it, or as the first one of a trace. dispatch_submit() does it, too. */
+/* Begins the span of a request, unless its owner has done so: within the span
+ * of the request that led to it, or as the first of a trace. dispatch_submit()
+ * calls it, too; call it earlier for work that comes before the submission. */
 void dispatch_begin_span(struct gateway *g, struct request *r);
 /* Cancels the request for its owner: no callback follows, and the owner may
  * free the request. */

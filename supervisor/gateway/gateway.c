@@ -49,7 +49,7 @@ tick(struct ev_loop *loop, ev_timer *timer, int events)
 	wake_at(g, wheel_plan(&g->wheel));
 }
 
-/* A worker that starts is busy; more of them at a time only take longer. */
+/* A worker that starts is busy: more of them at a time only take longer. */
 #define STARTING_PER_CPU 2
 
 /* The usual default; supd raises the limit for itself only. */

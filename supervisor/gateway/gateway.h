@@ -173,7 +173,7 @@ struct gateway {
 	/* Who makes the call that is being run, as its receipt says it; NULL:
 	 * no call is. */
 	const char *asking;
-	struct trace_context asking_trace; /* likewise; all zero: none */
+	struct trace_context asking_trace; /* of that call; all zero: none */
 	/* The calls that led to the event that is being noted; NULL: none. */
 	struct chain *noting;
 	bool stopping;

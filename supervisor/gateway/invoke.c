@@ -38,7 +38,7 @@ end_with(struct invoke *v, enum wire_error code, int http_status,
 	invoke_end_with(v, &end);
 }
 
-/* Of a call that did not get as far as a worker. */
+/* For a call that did not reach a worker. */
 static void
 end_span(struct invoke *v, const struct invoke_end *end)
 {

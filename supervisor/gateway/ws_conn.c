@@ -341,7 +341,7 @@ ws_conn_open(
 }
 
 /* The next ws.open belongs to the trace of the one before, and its header says
- * so. A connection that was not traced stays so, as its header is not there. */
+ * so. A connection that was not traced stays untraced, as it has no header. */
 static void
 go_on_with_trace(struct ws_conn *c)
 {

@@ -78,7 +78,7 @@ struct exchange {
 
 	struct access_note *note; /* NULL: not logged */
 	struct http_span *span;	  /* NULL: not traced */
-	bool goes_on;		  /* its client's trace does */
+	bool goes_on;		  /* its client's trace goes on */
 	int status;		  /* of its answer; 0: none yet */
 	uint64_t body_bytes;	  /* of its answer */
 };

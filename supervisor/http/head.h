@@ -45,7 +45,7 @@ struct head {
 	/* The first field of each known name; NULL: absent. */
 	const struct head_field *known[HEAD_KNOWN_COUNT];
 	bool http_1_0, is_head, keep_alive;
-	bool traceparent_is_repeated; /* so it says nothing */
+	bool traceparent_is_repeated; /* then it is ignored */
 	bool chunked, has_length, expect_continue;
 	uint64_t content_length; /* 0 unless has_length */
 	/* Set if the head is refused; the connection closes after the answer.

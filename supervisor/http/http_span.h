@@ -1,5 +1,5 @@
-/* http_span: the span of a client's request: what is known of it until its end.
- * Only requests that are traced have one. */
+/* http_span: the span of a client's request, and what its record needs until
+ * its end. Only requests that are traced have one. */
 #pragma once
 
 #include "proto/trace.h"
@@ -28,6 +28,6 @@ void http_span_note_route(struct exchange *x, const struct route_match *match,
 	const char *plugin);
 /* The answer has been written, or the client left. */
 void http_span_end(struct exchange *x);
-/* The context of what is done for the client. */
+/* The context of the work that is done for the client. */
 const struct trace_context *http_span_context(const struct exchange *x);
 void http_spans_free(struct http_server *s);

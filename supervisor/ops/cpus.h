@@ -1,6 +1,6 @@
-/* cpus: how many CPUs supd may use: those that its affinity leaves, as a cpuset
- * of a container does, and no more than the quota of its cgroup is worth. What
- * starts at a time depends on it. */
+/* cpus: how many CPUs supd may use: those of its affinity, which a cpuset of a
+ * container restricts, and at most as many as the quota of its cgroup amounts
+ * to. How many workers start at a time depends on it. */
 #pragma once
 
 struct cpus {

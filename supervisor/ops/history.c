@@ -157,7 +157,7 @@ read_line(struct history *h, const char *line, size_t length)
 	return is_good;
 }
 
-/* What a file has: its good lines, its damaged ones, and how many. */
+/* The good and the damaged lines of a file. */
 struct lines {
 	struct buffer good, bad;
 	unsigned good_count, bad_count;
@@ -217,8 +217,8 @@ put_aside(struct history *h, const char *path, const struct lines *l)
 	free(name);
 }
 
-/* start: position of the text in the file. The end of a file that is too large
- * is not all of it, so that file is not replaced. */
+/* start: position of the text in the file. If that is not 0, the file was too
+ * large and only its end was read, so it is not replaced. */
 static void
 read_lines(struct history *h, const char *path, off_t start, const char *text,
 	size_t length)

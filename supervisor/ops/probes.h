@@ -1,7 +1,7 @@
-/* probes: where bpftrace, perf and systemtap may look in (USDT, provider supd):
- * a no-op instruction in the code and a note in the program. Without sys/sdt.h
- * there are none. The arguments are numbers and pointers that are at hand, so
- * that a probe which nobody looks at costs nothing. */
+/* probes: static tracepoints (USDT, provider supd) for bpftrace, perf and
+ * systemtap: a no-op instruction in the code and a note in the program. Without
+ * sys/sdt.h there are none. The arguments are numbers and pointers that are at
+ * hand, so that a probe costs nothing while no tracer uses it. */
 #pragma once
 
 #include <supervisor/ops/usdt.h>
@@ -16,7 +16,7 @@
 /* An HTTP connection was accepted: descriptor, the client's address. */
 #define PROBE_ACCEPT(fd, peer) DTRACE_PROBE2(supd, accept, fd, peer)
 /* A request goes to a worker: its number, plugin, generation, and how often it
- * was sent with this. */
+ * has been sent, this time included. */
 #define PROBE_DISPATCH(id, plugin, generation, sends)                          \
 	DTRACE_PROBE4(supd, dispatch, id, plugin, generation, sends)
 /* Its answer came, or the head of one: number, plugin, generation, and whether

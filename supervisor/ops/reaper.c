@@ -12,7 +12,8 @@
 
 /* Time for a watcher to reap one of supd's own children. */
 #define AGAIN_S 0.02
-/* However many orphans end, requests are answered between so many of them. */
+/* Orphans reaped a turn of the loop, so that a crowd of them delays no request.
+ */
 #define TURN_MAX 64
 
 static void

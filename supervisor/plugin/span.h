@@ -1,5 +1,5 @@
 /* span: the span of a request, from its submission to its end, and its context
- * on the wire. Nothing here does anything for a request that is not traced. */
+ * on the wire. For a request that is not traced, these do nothing. */
 #pragma once
 
 #include "supervisor/plugin/worker.h"
@@ -8,8 +8,8 @@
 void span_sending(struct worker *w, const struct request *r);
 
 /* The request has ended: with an answer, without one, or because its owner
- * left. w: who had it; NULL: nobody, and plugin_id says for whom it was. Call
- * one of them before the owner's callback; later ones have no effect. */
+ * left. w: the worker that had it; NULL: none, and plugin_id names the plugin.
+ * Call one of these before the owner's callback; later calls have no effect. */
 void span_answered(
 	struct worker *w, struct request *r, const struct message *m);
 void span_failed(struct workers *all, const struct worker *w,

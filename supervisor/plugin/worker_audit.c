@@ -1,14 +1,14 @@
-/* worker_audit: asks a worker in CHECKING about each of its registrations, by
- * `probe`: would it know this one if a request for it came? All questions go
- * out together and no handler runs. A registration that the worker does not
- * know fails the proof. A worker whose SDK is older than `probe` passes. */
+/* worker_audit: asks a worker in CHECKING, by a `probe` for each of its
+ * registrations, whether it would find the handler. All probes are sent at once
+ * and no handler runs. A registration that the worker does not know fails the
+ * proof. A worker whose SDK is older than `probe` passes. */
 #include <string.h>
 
 #include "proto/util/memory.h"
 #include "proto/util/text.h"
 #include "supervisor/plugin/worker_private.h"
 
-/* Appended to the name `probe`, makes a request that no worker knows. */
+/* `probe` with this suffix is a request that no worker knows. */
 #define NOBODY_KNOWS ".none"
 
 struct audit_item {
@@ -176,9 +176,9 @@ send_item(struct worker *w, uint32_t i, const struct request_ops *ops)
 	return w->state == WORKER_CHECKING ? 0 : -1;
 }
 
-/* All are answered. An error tells nothing of a worker that answers every
- * request in that way which it does not know, so if it refused all of them, one
- * that nobody knows is sent for comparison. */
+/* All are answered. If all were refused, the worker may answer every unknown
+ * request in that way: a request that no worker knows is sent for comparison.
+ */
 static void
 judge(struct worker *w)
 {

@@ -242,8 +242,8 @@ bool audit_has(const struct request *r); /* whether it is one of an audit */
 bool audit_describe_unanswered(const struct worker *w, char *out, size_t size);
 
 /* ---- worker_proof.c ---- */
-void proof_audited(struct worker *w); /* its registrations are known to it */
-/* What the checks still wait for. */
+void proof_audited(struct worker *w); /* it knows all its registrations */
+/* Describes an answer that the checks still wait for. */
 void proof_describe_awaited(struct worker *w, char *out, size_t size);
 void proof_begin(struct worker *w); /* CHECKING has begun */
 void proof_end(struct worker *w);   /* fine if none is in progress */

@@ -1,6 +1,6 @@
 /* cause: why a transaction was begun, as its receipt and the history show it:
- * {"text": one sentence, "file"?, "changes"?: as in a plan}. Who asked is in
- * the receipt's `trigger` and `by`. */
+ * {"text": a sentence, "file"?, "changes"?: as in a plan}. `trigger` and `by`
+ * of the receipt say by whom. */
 #pragma once
 
 #include <jansson.h>
@@ -11,6 +11,6 @@ struct plugin;
 #define CAUSE_TEXT_MAX 512
 json_t *cause_create(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
-/* Notes it for the plugin's transaction in progress, if there is one that has
- * none yet; takes the reference. */
+/* Notes the cause of the plugin's transaction in progress, unless that has one;
+ * takes the reference. */
 void cause_note(struct plugin *p, json_t *cause);

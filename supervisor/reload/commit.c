@@ -84,8 +84,8 @@ commit_check(struct reload *r, struct error *err)
 	return result;
 }
 
-/* The new worker may have closed its connection a moment ago, see worker_end.c.
- * -1: so one of them has; that member has failed, and its set with it. */
+/* A new worker may have closed its connection a moment ago, see worker_end.c.
+ * -1: one of them has; that member has failed, and its set with it. */
 static int
 check_connections(struct reload **members, size_t count)
 {

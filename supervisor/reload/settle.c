@@ -271,7 +271,7 @@ settle_revert(struct plugin *p, struct worker *w)
 	list_for_each (node, &p->settling)
 		if (container_of(node, struct reload, node)->fresh == w)
 			r = container_of(node, struct reload, node);
-	/* after the probation, an old worker only ends what it has */
+	/* after the probation the old worker only finishes its requests */
 	if (!r || r->state != RELOAD_SETTLING || !r->old || p->active)
 		return false;
 	edit = reload_prepare_rows(

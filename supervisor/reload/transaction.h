@@ -86,7 +86,7 @@ struct reload {
 	uint32_t asked_by;  /* the worker that asked for this, or 0 */
 	uint64_t wave;	    /* of required.c; 0: it is not part of one */
 	uint32_t waits_for; /* the plugin whose reload it waits for */
-	struct announcement *announcement; /* under way, or NULL */
+	struct announcement *announcement; /* in progress, or NULL */
 	struct takeover takeover;
 	struct handover handover;
 	struct figures figures;

@@ -8,16 +8,24 @@
 
 /* ---- the log ---- */
 
+/* The worker that serves goes on, unless supd is stopping. */
+static const char *
+what_follows(const struct reload *r)
+{
+	if (r->gateway->stopping)
+		return "";
+	return plugin_serving(r->plugin) ? "; the old generation still serves"
+					 : "; nothing serves it";
+}
+
 static void
 log_failure(const struct reload *r, enum receipt_state state, double ms)
 {
 	struct log_subject subject = {.plugin = r->plugin->id, .reload = r->id};
 
-	log_write(LOG_WARN, &subject, "%s %s (%s) in %.1f ms: %s; %s", r->id,
+	log_write(LOG_WARN, &subject, "%s %s (%s) in %.1f ms: %s%s", r->id,
 		state == RECEIPT_FAILED ? "failed" : "rolled back", r->trigger,
-		ms, r->error.text,
-		plugin_serving(r->plugin) ? "the old generation serves on"
-					  : "nothing serves it");
+		ms, r->error.text, what_follows(r));
 }
 
 void
@@ -113,7 +121,6 @@ is_repetition(const struct reload *r)
 	return r->is_retry && reload_row(r)->has_failed && r->error.shortage;
 }
 
-/* What settles after it, the drain, is part of it nevertheless. */
 static void
 trace_verdict(const struct reload *r, const struct receipt *receipt)
 {

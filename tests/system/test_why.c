@@ -114,7 +114,7 @@ Test(why, starting_and_what_it_waits_for)
 	c = ctl_begin(g, 0, apply);
 	await_why(g, "fault", "starting: r-", " (start, supctl, uid 0): ");
 	await_why(g, "after",
-		"starting: waits for plugin 'fault', which it requires", "");
+		"starting: waiting for plugin 'fault', which it requires", "");
 	ctl_destroy(ctl_expect(g, 0, "stop", "fault", NULL));
 	ctl_wait(c);
 	ctl_destroy(c);
@@ -138,7 +138,7 @@ Test(why, holding_until_the_next_start_and_failed_after_the_last)
 	await_why(g, "fault",
 		"failed: gave up after 6 early deaths within 60 m",
 		"; a changed package, 'supctl start fault' or 'supctl reload "
-		"fault' wakes it");
+		"fault' starts it again");
 	run_fault(g, "fault", "", "");
 	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
 	await_why(g, "fault", "serving: ", "");

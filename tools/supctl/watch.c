@@ -156,9 +156,8 @@ print_event(const json_t *event)
 	else if (!strcmp(name, "watch.changed"))
 		print_line(id, "", *file ? file : "a file", " changed");
 	else if (!strcmp(name, "watch.missing"))
-		printf("%s: the package is missing; the last version still "
-		       "serves\n",
-			id);
+		print_line(id, "", "the package is missing",
+			"; the last version still serves");
 	else if (!strcmp(name, "watch.swept"))
 		print_line(id,
 			"scanning its files every 2 s or less often, as ",

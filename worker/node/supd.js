@@ -2433,7 +2433,7 @@ class Plugin {
     else waiter.failed(fail('failed', described(error)));
   }
 
-  // What `trace` has announced for the request with this id.
+  // The traceparent of the request with this id, if `trace` came before it.
   takeTrace(id) {
     const trace = this.trace;
     this.trace = null;
@@ -2588,7 +2588,7 @@ class Plugin {
     }
   }
 
-  // Would a request for that registration be served?
+  // Answers whether a request for that registration would find its handler.
   onProbe(id, [number, kind, name]) {
     const said = this.offers[number];
     const known = said?.kind === kind && (kind === 'http'
