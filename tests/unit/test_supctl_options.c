@@ -272,6 +272,17 @@ Test(supctl_options, help_names_every_verb_and_option_and_fits_80_columns)
 		cr_expect(strstr(text, row->text), "%s", row->text);
 }
 
+Test(supctl_options, an_option_may_have_another_help_for_one_verb)
+{
+	char text[8192] = "";
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	help_print(out, VERB_TOP);
+	fclose(out);
+	cr_expect(strstr(text, "end after N updates"), "%s", text);
+	cr_expect_null(strstr(text, "default 50"), "%s", text);
+}
+
 /* ---- what a word may be ---- */
 
 static void

@@ -50,7 +50,7 @@ print_options(FILE *out, enum verb verb)
 			continue;
 		help_option_text(text, sizeof(text), (enum option_id)i);
 		print_wrapped(out, fprintf(out, "%*s%s", indent, "", text),
-			OPTION_COLUMN, option_rows[i].help);
+			OPTION_COLUMN, option_help((enum option_id)i, verb));
 	}
 }
 

@@ -181,7 +181,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_LINES] = {"lines", 'n', "N",
 		ON(LOGS) | ON(EVENTS) | ON(HISTORY) | ON(MESSAGES) | ON(TOP),
 		"the last N (default 50); supd keeps 500 lines of each log, "
-		"1000 events and 2000 verdicts. top: end after N updates",
+		"1000 events and 2000 verdicts",
+		.except = {VERB_TOP, "end after N updates"},
 		.read = read_lines},
 	[OPTION_DIR] = {"dir", 0, "DIR", ON(NEW),
 		"make the folder NAME in DIR instead of here", TO(dir)},

@@ -93,6 +93,11 @@ struct option_row {
 	const char *argument; /* as help shows it ("ID", "a|b"), or NULL */
 	uint64_t verbs;	      /* bits by verb, 0: every verb */
 	const char *help;
+	/* What it does for one verb instead, if that help is set. */
+	struct {
+		enum verb verb;
+		const char *help;
+	} except;
 	/* Where it goes in struct options: a bool without an argument, else a
 	 * text; `read` does it instead if it is set. */
 	size_t offset;
@@ -106,6 +111,15 @@ option_is_of(enum option_id id, enum verb verb)
 	uint64_t verbs = option_rows[id].verbs;
 
 	return verb == VERB_UNKNOWN ? !verbs : (verbs >> verb) & 1;
+}
+
+static inline const char *
+option_help(enum option_id id, enum verb verb)
+{
+	const struct option_row *row = &option_rows[id];
+
+	return row->except.help && row->except.verb == verb ? row->except.help
+							    : row->help;
 }
 
 static inline bool
