@@ -300,6 +300,24 @@ report_news(const struct apply_pass *pass)
 		news_config_applied(g, pass->failed + pass->not_applied, data);
 }
 
+/* "configuration applied in 12 ms (hup), with failures: 1 of 3 transactions
+ * failed" */
+static void
+log_end(const struct apply_pass *pass)
+{
+	uint32_t count = pass->receipt_count;
+	char failures[48] = "";
+
+	if (pass->failed)
+		text_format(failures, sizeof(failures),
+			", with failures: %u of", pass->failed);
+	log_write(pass->failed || pass->not_applied ? LOG_WARN : LOG_INFO, NULL,
+		"configuration %s in %.0f ms (%s)%s %u transaction%s%s",
+		pass->kind == APPLY_SCAN ? "scanned" : "applied",
+		duration_ms(pass), pass->trigger, *failures ? failures : ":",
+		count, count == 1 ? "" : "s", *failures ? " failed" : "");
+}
+
 void
 apply_log(const struct apply_pass *pass)
 {
@@ -312,12 +330,5 @@ apply_log(const struct apply_pass *pass)
 			  "before",
 			pass->error.text);
 	else
-		log_write(
-			pass->failed || pass->not_applied ? LOG_WARN : LOG_INFO,
-			NULL,
-			"configuration %s in %.0f ms (%s): %u transactions, "
-			"%u failed",
-			pass->kind == APPLY_SCAN ? "scanned" : "applied",
-			duration_ms(pass), pass->trigger, pass->receipt_count,
-			pass->failed);
+		log_end(pass);
 }
