@@ -73,9 +73,9 @@ supervisor_serve_applies(struct supervisor *s)
 }
 
 /* ---- HUP ----
- * The first begins at once. Those that follow it closely are a burst and share
- * one pass, when there was none for HUP_QUIET_S: a hundred in a second make two
- * passes. A burst without end does not put the pass off without end. */
+ * The first one begins a pass at once. Those that follow it closely are a burst
+ * and share one pass, after HUP_QUIET_S without another: a hundred in a second
+ * make two passes. A burst is cut after HUP_BURST_MS. */
 
 #define HUP_QUIET_S 0.08
 #define HUP_BURST_MS 3000

@@ -77,8 +77,8 @@ refuse(struct worker *w)
 			a->refused - 1);
 	if (a->code == WIRE_NOT_FOUND)
 		worker_fail(w,
-			"the worker registers %s and does not know it: "
-			"%s%s",
+			"the worker has registered %s but does not "
+			"know it: %s%s",
 			label, a->text, more);
 	else
 		worker_fail(w, "the probe of %s failed: %s%s", label, a->text,

@@ -67,11 +67,11 @@ Test(probe, asks_about_each_registration_once)
 static const struct {
 	const char *mode, *error;
 } refused[] = {
-	{"ghost", "the worker registers tool:ghost and does not know it: never "
-		  "heard of ghost"},
-	{"none", "the worker registers http:GET /probe and does not know it: "
-		 "never heard of GET /probe (and 2 more like it)"},
-	{"fails", "the probe of tool:ghost failed: cannot tell"},
+	{"ghost", "the worker has registered tool:ghost but does not know it: "
+		  "there is no ghost"},
+	{"none", "the worker has registered http:GET /probe but does not know "
+		 "it: there is no GET /probe (and 2 more like it)"},
+	{"fails", "the probe of tool:ghost failed: the lookup failed"},
 	{"silent", "the worker did not pass its checks within 2s: it has not "
 		   "answered the probe of tool:ghost"},
 };

@@ -435,10 +435,10 @@ Test(watch_places, a_storm_of_hups_while_the_file_changes_makes_two_passes)
 	run_plugin(g, "c", "use: a, mount: /c, namespace: c");
 	run_write_config(g);
 	begun_ms = clock_ms();
-	/* Until the watching process has noticed it, too. */
+	/* Until the watching process has also noticed the change. */
 	for (int i = 0; i < 100 || !run_log_has(g, 0, "supd.yaml changed"); i++)
 		run_signal(g, SIGHUP);
-	/* A burst that is longer is cut after three seconds. */
+	/* supd cuts a burst after 3 s (HUP_BURST_MS). */
 	most = 2 + 2 * (unsigned)((clock_ms() - begun_ms) / 3000);
 	await_plugin(g, "c");
 	watch_expect_no_more(g, "a", watch_generation(g, "a"));

@@ -40,11 +40,11 @@ class Worker:
         if mode == "silent" and is_ghost:
             return
         if mode == "none" or mode == "ghost" and is_ghost:
-            error = ["not_found", "never heard of %s" % params[2]]
+            error = ["not_found", "there is no %s" % params[2]]
         elif mode == "mute":
             error = ["not_found", "no such thing"]
         elif mode == "fails" and is_ghost:
-            error = ["failed", "cannot tell"]
+            error = ["failed", "the lookup failed"]
         self.link.send([1, number, error, None])
 
     def on_request(self, number, method, params):
