@@ -16,13 +16,13 @@
 #define WIRE_INLINE_BODY (64 * 1024)   /* larger bodies go in chunks */
 #define WIRE_CREDIT_BYTES (256 * 1024) /* per stream at the start */
 #define WIRE_CREDIT_MAX (1024 * 1024)  /* for a client that keeps up */
-/* Of a service.status or channel.status; the rest is cut. */
+/* The text of a service.status or channel.status; longer ones are cut. */
 #define SERVICE_TEXT_MAX 256
 #define CHANNEL_CURSOR_MAX 4096 /* bytes of a cursor */
 /* Longer deadlines are shortened to this. */
 #define WIRE_DEADLINE_MAX_MS (24 * 60 * 60 * 1000ull)
 
-/* What the rows do not say:
+/* Beyond what the rows say:
  * - deadline_ms is the time left when the message is sent, in milliseconds; 0
  *   means no deadline. supd sends none longer than 24 h, and shortens a longer
  *   one in `call` to that.

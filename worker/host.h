@@ -21,8 +21,8 @@
 struct offer {
 	struct sup_offer said; /* as passed in; its strings may be freed */
 	struct registration declared;
-	/* of a service: the start that has no answer yet, if nobody cancelled
-	 * it, and the stop that waits for it */
+	/* of a service: the start that has no answer yet and is not cancelled,
+	 * and the stop that waits for it */
 	struct sup_req *start, *stop;
 	struct sup_ws_offer ws; /* of WebSocket connections */
 	/* of a channel; the latter is a reference */

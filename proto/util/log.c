@@ -366,7 +366,7 @@ log_open(int fd, enum log_format format, enum log_level level)
 		own = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 		logger.pollable = own < 0;
 	}
-	/* Who truncates the file must not find a hole of NULs in it. */
+	/* Whoever truncates the file must not get a hole of NULs in it. */
 	if (S_ISREG(st.st_mode))
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_APPEND);
 	logger.owned = own >= 0;

@@ -41,7 +41,7 @@ struct apply_request {
 	bool is_logged;	     /* APPLY_PLAN: also to the log and as an event */
 	bool begun;	     /* later changes may not be seen by it */
 	const char *trigger; /* static: "hup", "supctl", "http" */
-	char by[64];	     /* who asks, set by apply_begin(); "": nobody */
+	char by[64];	     /* who asks, set by apply_begin(); "": supd */
 	/* A phase begins, or a receipt is ready; may be NULL. */
 	void (*on_phase)(struct apply_request *r, const char *plugin_id,
 		const char *phase, double ms_since_begin);

@@ -20,7 +20,7 @@ struct apply_item {
 	enum apply_action action;
 	json_t *cause;
 	bool waits;   /* for plugins that it requires */
-	bool follows; /* watches somebody else's transaction first */
+	bool follows; /* first waits for another transaction to end */
 };
 
 static void item_go(struct apply_item *item);

@@ -37,7 +37,7 @@ sweep(struct gateway *g, struct plugin *p)
 		p->store.older_generation, p->claimed};
 
 	/* Not while a removed plugin of that id still runs from a stage, or if
-	 * the store is lost and nobody knows which stage counts. */
+	 * the store is lost and with it the number of the proven stage. */
 	if (!gateway_plugin(g, p->id) && !p->state_lost[0])
 		stage_sweep(&g->workers, g->state_dir, p->id, kept, 3);
 }

@@ -40,7 +40,7 @@ void channels_take(struct worker *w, const struct message *m);
 
 /* How a message that was new ended: X(ENUM, "class in metrics") */
 #define INBOUND_ENDS(X)                                                        \
-	X(OBSERVED, "observed") /* passed on to whoever listens */             \
+	X(OBSERVED, "observed") /* passed on to observers */                   \
 	X(COMMAND, "command")	/* a command answered it */                    \
 	X(CLAIMED, "claimed")	/* by a filter */                              \
 	X(STOPPED, "stopped")	/* by a filter */                              \
@@ -54,7 +54,7 @@ enum inbound_end {
 		INBOUND_END_COUNT,
 };
 
-/* What a channel.message was answered: X(ENUM, "answer in metrics") */
+/* The answer to a channel.message: X(ENUM, "answer in metrics") */
 #define INBOUND_ANSWERS(X)                                                     \
 	X(NEW, "new")                                                          \
 	X(SEEN, "seen")                                                        \
@@ -104,7 +104,7 @@ struct channel_said {
 				  those of others */
 };
 
-/* Whoever has built-in commands, which is above this room. */
+/* The part of supd that has built-in commands, which is above channel/. */
 struct channel_door {
 	bool (*knows)(const struct channel_door *d, const char *word);
 	/* The answer is sent by channels_send(), now or later. True: the
@@ -112,7 +112,7 @@ struct channel_door {
 	bool (*run)(struct channel_door *d, const struct channel_said *said);
 };
 
-/* NULL: nobody has. */
+/* NULL: there are no built-in commands. */
 void channels_set_door(struct channels *all, struct channel_door *door);
 /* The bytes of a text that the channel takes at once; 0: any number, or it is
  * not there. */
@@ -124,15 +124,15 @@ void channels_tell_unsent(struct channels *all, const char *channel,
 
 /* ---- before a channel is passed on ---- */
 
-/* The chats that an announcement goes to: those of admin.notify, then those
- * where somebody wrote lately. */
+/* The chats that get an announcement: those of admin.notify, then those with
+ * recent messages. */
 #define ANNOUNCE_CHATS_MAX 8
 #define ANNOUNCE_RECENT_MS (10 * 60 * 1000)
 
 struct announcement;
 
-/* Whether a channel of the worker has `announce`, is connected, and knows a
- * chat to tell. NULL: no. */
+/* Whether a channel of the worker has `announce`, is connected, and has a chat
+ * to announce to. NULL: no. */
 bool announcement_applies(const struct worker *w);
 /* Sends the text to these chats, within that time. over() is called once all
  * have ended, not before this returns. */
@@ -140,7 +140,7 @@ struct announcement *announcement_begin(const struct worker *w,
 	const char *text, uint64_t limit_ms, void (*over)(void *user),
 	void *user);
 bool announcement_is_over(const struct announcement *a);
-/* What is not sent yet may be sent nevertheless. NULL is fine. */
+/* Messages that are not sent yet may still be sent. NULL is fine. */
 void announcement_leave(struct announcement *a);
 
 /* ---- views ---- */
@@ -154,7 +154,7 @@ struct channel_figures {
 	bool is_up;
 };
 
-/* Of a channel of a worker; false: it has not been started yet. */
+/* Figures of a worker's channel; false: it has not been started yet. */
 bool channels_figures(const struct worker *w, const struct registration *r,
 	struct channel_figures *out);
 /* The next channel for people; *at begins with 0; NULL: no more. */
@@ -177,7 +177,7 @@ struct channel_sent {
 	json_t *receipt;   /* an object of the platform's, or NULL */
 };
 
-/* Who waits for the end of a message, in the caller's memory. */
+/* Waits for the end of a message; memory of the caller. */
 struct channel_send {
 	/* Once, unless it is left; possibly before channels_send() returns. */
 	void (*done)(struct channel_send *s, const struct channel_sent *sent);
@@ -185,7 +185,7 @@ struct channel_send {
 	struct outbound *outbound; /* NULL: it is over */
 };
 
-/* A message that somebody wants sent. All pointers are borrowed. */
+/* An order to send a message. All pointers are borrowed. */
 struct channel_order {
 	struct bytes channel;
 	json_t *target;	 /* {chat, thread?, reply_to?} */
@@ -210,7 +210,7 @@ void channels_leave_send(struct channel_send *s);
 
 struct acting;
 
-/* Who waits for it, in the caller's memory. */
+/* Waits for the end of an action; memory of the caller. */
 struct channel_act {
 	/* Once, unless it is left; possibly before channels_act() returns.
 	 * receipt: what the platform said, borrowed; NULL: error says why it
@@ -234,5 +234,5 @@ struct channel_act_order {
 
 void channels_act(struct channels *all, const struct channel_act_order *order,
 	struct channel_act *a);
-/* It is cancelled. */
+/* Cancels the action. */
 void channels_leave_act(struct channel_act *a);

@@ -49,7 +49,7 @@ new_event(struct inbound *i, const char *name, const json_t *data)
 	return &i->source;
 }
 
-/* Those who listen to message.inbound hear what came of the filters; `more` is
+/* Reports the result of the filters to observers of message.inbound; `more` is
  * taken. */
 static void
 report_inbound(struct inbound *i, const char *key, json_t *more)
@@ -148,7 +148,7 @@ pass(struct inbound *i)
 
 /* ---- filters ---- */
 
-/* What others go by is not a filter's to change. */
+/* Members that a filter may not change, as others rely on them. */
 static void
 keep_facts(const struct inbound *i, json_t *data)
 {

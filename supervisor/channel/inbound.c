@@ -117,7 +117,7 @@ inbound_recall(struct channels *all, const struct stored_message *m)
 
 /* ---- the store ---- */
 
-/* It is handled, and whoever gave it hears of it. */
+/* It will be handled: answers the request that brought it. */
 void
 inbound_take_on(struct inbound *i)
 {
@@ -148,7 +148,7 @@ hold(struct inbound *i)
 	inbound_answer_busy(i, INBOUND_BEHIND);
 }
 
-/* Nobody is left who could give what was refused before them. */
+/* No worker is left that could bring the messages refused before them. */
 static void
 release_held(struct channel *c)
 {
@@ -271,8 +271,7 @@ on_ended(struct store_call *call, const struct store_result *result)
 	inbound_destroy(i);
 }
 
-/* Whoever waits for the end waits until it is in the store. Meanwhile the lane
- * goes on. */
+/* The end is reported when it is in the store. Meanwhile the lane goes on. */
 void
 inbound_finish(struct inbound *i, enum inbound_end end, const char *note)
 {

@@ -6,7 +6,8 @@
 /* Messages of a channel that are not sent yet, in memory. */
 #define OUTBOUND_MAX 10000
 #define OUTBOUND_BYTES_MAX ((size_t)16 << 20)
-/* As much again for replies, whose messages would be handled in vain. */
+/* Replies may use twice as much: without its reply a message was handled in
+ * vain. */
 #define OUTBOUND_REPLIES_FACTOR 2
 #define OUTBOUND_FINDS_MAX 2 /* tries of channel.find, and of a new send */
 
@@ -54,8 +55,8 @@ struct outbound {
 	struct trace_context trace;
 	struct filter_run filter;
 	bool is_filtered; /* filter is in use */
-	/* How it ended, while OVER: for those who ask with the same key until
-	 * the store knows. */
+	/* How it ended, while OVER: for sends with the same key, until the
+	 * store has it. */
 	enum stored_state end;
 	json_t *receipt;
 };
@@ -64,7 +65,7 @@ struct outbound {
 /* References are taken; id is copied, and no message of the channel has it. */
 struct outbound *outbound_create(
 	struct channel *c, const char *id, json_t *target, json_t *content);
-/* Leaves the store as it is; nobody may wait for it any more. */
+/* Leaves the store as it is; no caller may wait for it by now. */
 void outbound_destroy(struct outbound *o);
 void outbound_set_content(struct outbound *o, json_t *content);
 /* s waits for its end; done() comes at once if it is over. NULL is fine. */
@@ -73,11 +74,11 @@ void outbound_attach(struct outbound *o, struct channel_send *s);
 void outbound_answer(struct outbound *o, const struct channel_sent *sent);
 /* Asks the store to keep it; then it waits for its turn. */
 void outbound_keep(struct outbound *o);
-/* It is not kept and not sent: answers the error, and destroys it. */
+/* Neither keeps nor sends it: answers the error, and destroys it. */
 void outbound_fail(struct outbound *o, enum wire_error code, const char *text);
 /* A user has dropped it, which the store knows. */
 void outbound_end_dropped(struct outbound *o);
-/* It has ended. The receipt is copied, or NULL; reason: NULL if it was sent. */
+/* Ends it. The receipt is copied, or NULL; reason: NULL if it was sent. */
 void outbound_end(struct outbound *o, enum stored_state state,
 	const json_t *receipt, const char *reason);
 const char *outbound_state_word(enum stored_state state);
@@ -85,7 +86,7 @@ const char *outbound_state_word(enum stored_state state);
 /* ---- outbound_check.c ---- */
 /* The channel's registration; NULL if no plugin has it now. */
 const struct registration *outbound_declared(const struct channel *c);
-/* Of a chat, thread or message: a string within its bounds. */
+/* The id of a chat, thread or message must be a string within its bounds. */
 int outbound_check_name(const json_t *target, const char *key, bool required,
 	struct error *err);
 int outbound_check_content(
@@ -98,7 +99,7 @@ int outbound_check(const struct channel *c, const struct channel_order *order,
 void outbound_filter(struct outbound *o, const struct channel_order *order);
 
 /* ---- send.c ---- */
-/* It is in the store: it waits for its turn. */
+/* It is in the store and waits for its turn. */
 void send_wait(struct outbound *o);
 void send_due(struct wheel_timer *t);
 /* Ends what is in progress; no callback follows. */

@@ -21,8 +21,8 @@
 #define INBOUND_MAX 10000
 #define INBOUND_BYTES_MAX ((size_t)16 << 20)
 #define INBOUND_LANES_MAX 64 /* of a channel, that are handled at a time */
-/* Of values of messages that are handled: beyond this, no further one begins.
- */
+/* Bytes of the values of messages that are being handled; beyond this the next
+ * one waits. */
 #define INBOUND_VALUES_MAX ((size_t)16 << 20)
 #define INBOUND_TRIES_MAX 2 /* deaths of a worker with a message */
 
@@ -43,7 +43,7 @@ struct channel_owner {
 	uint32_t asker_count;
 };
 
-/* Somebody who waits for the answer to a channel.message. */
+/* A request that waits for the answer to a channel.message. */
 struct asker {
 	struct list of_owner, of_message;
 	struct channel_owner *owner;
@@ -63,8 +63,8 @@ struct inbound {
 	size_t body_length;
 	uint64_t seq;	 /* in the store; 0: not kept yet */
 	uint64_t number; /* of its gate, until it is kept; 0: none */
-	/* It is kept, but one before it was refused: it waits until it comes
-	 * again. */
+	/* It is kept, but waits: a message before it was refused, and has to
+	 * come again first. */
 	bool is_held;
 	uint64_t kept_ms;   /* wall clock: when it was given to the store */
 	unsigned tries;	    /* deaths of workers with it */
@@ -93,7 +93,7 @@ struct channel_rate {
 	uint32_t now, before; /* in that minute, and in the one before */
 };
 
-/* A chat where somebody wrote. */
+/* A chat with a recent message. */
 struct channel_recent {
 	char *chat; /* NULL: none */
 	uint64_t at_ms;
@@ -125,7 +125,7 @@ struct channel {
 	size_t value_bytes; /* of those that are handled */
 	struct list ready;  /* in channels.ready */
 
-	/* What goes out. */
+	/* Messages to send. */
 	struct lanes send_lanes;
 	uint32_t hold_passes;	/* the worker whose messages are urgent; or 0 */
 	struct map sends_by_id; /* struct outbound in memory */
@@ -143,12 +143,12 @@ struct channel {
 	struct channel_rate rate;
 	uint64_t last_in_ms, refused_told_ms;
 
-	/* With `announce`: chats where somebody wrote, the latest first. */
+	/* With `announce`: chats with recent messages, the latest first. */
 	bool announces;
 	struct channel_recent recent[ANNOUNCE_CHATS_MAX];
 };
 
-/* A reply of supd: nobody else waits for its end. */
+/* A reply of supd, for whose end no caller waits. */
 struct channel_reply {
 	struct channel_send send;
 	struct list node; /* in channel.replies */
@@ -168,7 +168,7 @@ struct channels {
 	uint64_t unsent_told_ms; /* of log lines about what is not sent */
 	unsigned unsent_untold;
 	struct report_gate failed_sends, dead_letters;
-	/* What an earlier supd had not finished. */
+	/* Messages that an earlier supd had not finished. */
 	enum { RECALL_NOT_BEGUN, RECALL_UNDER_WAY, RECALL_DONE } recall;
 	struct store_call recalling;
 	uint64_t recalled_seq;
@@ -202,9 +202,9 @@ void channel_remove_owner(struct channel_owner *o);
 void channel_keep_cursor(struct channel_owner *o);
 /* The store has answered: channel.open.done */
 void channel_opened(struct store_call *call, const struct store_result *result);
-/* What the store said about the next start is not needed any more. */
+/* Drops what the store answered for the next start. */
 void channel_forget_open(struct channel *c);
-/* Whoever waits for a channel to be opened asks again. */
+/* A channel was opened: the plugin's calls that wait for it are tried again. */
 void channels_look_at(struct plugin *p);
 
 /* ---- recall.c ---- */
@@ -219,11 +219,11 @@ void channels_recall_again_due(struct wheel_timer *t);
 /* ---- inbound.c ---- */
 /* A message that an earlier supd kept, or that is to be tried once more. */
 void inbound_recall(struct channels *all, const struct stored_message *m);
-/* It has ended: what follows, and its end. */
+/* Ends the message; its end goes to the store. */
 void inbound_finish(struct inbound *i, enum inbound_end end, const char *note);
-/* The owner is about to be asked to stop: nobody waits for handling. */
+/* The owner is about to be asked to stop: it waits for no handling. */
 void inbound_let_go(struct channel_owner *o);
-/* The owner is gone, with all that wait. */
+/* The owner has ended, and with it its requests that wait. */
 void inbound_forget_owner(struct channel_owner *o);
 void inbound_destroy_all(struct channel *c);
 /* A user has dropped it. */
@@ -239,17 +239,17 @@ void outbound_reply_text(struct inbound *i, const char *text);
  * caller frees. */
 json_t *outbound_reply_target(const struct inbound *i);
 char *outbound_reply_key(const struct inbound *i);
-/* What an earlier supd kept. */
+/* Takes over a message that an earlier supd kept. */
 void outbound_recall(struct channels *all, const struct stored_message *m);
 void outbound_destroy_all(struct channel *c);
 void outbound_drop(struct channel *c, struct bytes id);
 
 /* ---- act.c ---- */
-/* They end with an error. */
+/* Ends all actions with an error. */
 void act_destroy_all(struct channel *c);
 
 /* ---- view.c ---- */
-/* One has come. */
+/* Counts one event. */
 void channel_count(struct channel_rate *r);
 
 /* ---- send.c ---- */
@@ -262,7 +262,7 @@ void handle_begin(struct inbound *i);
 void handle_observe(struct inbound *i);
 /* Passes it to the observers, and ends it at once. */
 void handle_end(struct inbound *i);
-/* It is a dead letter. */
+/* Makes the message a dead letter. */
 void handle_fail(struct inbound *i, const char *why);
 /* supd stops: the next one does not run a command that has ended again. */
 void handle_note_command(struct inbound *i);
@@ -278,6 +278,6 @@ bool command_begin(struct inbound *i);
 void command_reply(struct inbound *i, const json_t *value);
 
 /* ---- announce.c ---- */
-/* Somebody wrote in that chat. */
+/* Notes the chat of a message as recent. */
 void announce_note(struct channel *c, const json_t *message);
 void announce_forget(struct channel *c);

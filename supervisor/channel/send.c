@@ -58,8 +58,8 @@ set_timer(struct outbound *o)
 	wheel_set(&gateway_of(o)->wheel, &o->timer, at_ms);
 }
 
-/* What the worker that finishes its requests has sent must not wait for the
- * hand-over that waits for it. */
+/* A send of a worker that finishes its requests must not wait for the
+ * hand-over, which waits for that worker. */
 static void
 mark_urgent(struct outbound *o)
 {
@@ -97,7 +97,7 @@ send_wait(struct outbound *o)
 	free(lane);
 }
 
-/* It waits again, as the first one of its lane. */
+/* Makes it wait again, as the first of its lane. */
 static void
 wait_again(struct outbound *o)
 {
@@ -168,7 +168,7 @@ begin(struct outbound *o)
 		return;
 	}
 	if (o->may_be_out) {
-		note_unknown(o, "supd ended before it heard of its end");
+		note_unknown(o, "supd ended before the outcome was known");
 		return;
 	}
 	o->step = OUTBOUND_MARKING;
@@ -249,7 +249,7 @@ resends(const struct outbound *o)
 		       ->config->resend_unknown;
 }
 
-/* Nobody knows whether it went out: the next worker may find out. */
+/* It may have been sent or not: the next worker may find out. */
 static void
 note_unknown(struct outbound *o, const char *text)
 {
@@ -408,8 +408,8 @@ static const struct request_ops ops = {
 	.describe = describe,
 };
 
-/* What passes a hold is sent at once; else dispatch would hold it, which it
- * need not do: it waits here. */
+/* A message that passes a hold is sent at once. Dispatch need not hold any
+ * other: it waits here. */
 static void
 ask(struct outbound *o)
 {

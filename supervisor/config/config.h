@@ -120,7 +120,7 @@ enum config_notify {
 #undef X
 };
 
-/* A chat that is told what happens. */
+/* A chat that gets notices. */
 struct config_notice {
 	char *channel, *chat;
 	int what; /* enum config_notify */

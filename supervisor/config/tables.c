@@ -263,7 +263,7 @@ static const struct schema_table admin_table = {
 			       "`/reload` in chats."},
 		{ROW(config_admin, notify), .type = SCHEMA_LIST,
 			.table = &notify_table, .check = notify_check,
-			.doc = "Chats that hear of failures, at most 64."},
+			.doc = "Chats that get notices, at most 64."},
 		{ROW(config_admin, http), .type = SCHEMA_BOOL,
 			.fallback = "true",
 			.doc = "Whether the listeners serve /api and /ws to "
@@ -276,7 +276,7 @@ static const struct schema_table admin_table = {
 			       "beside those of the host itself."},
 		{ROW(config_admin, metrics), .type = SCHEMA_CHOICE,
 			.choices = metrics_words, .fallback = "open",
-			.doc = "Who may read /metrics: everybody, or holders "
+			.doc = "Who may read /metrics: all clients, or holders "
 			       "of any token."},
 		{0}},
 };
@@ -474,8 +474,8 @@ const struct schema_table plugin_table = {
 			       "that it requires."},
 		{ROW(plugin_config, resend_unknown), .type = SCHEMA_BOOL,
 			.fallback = "false",
-			.doc = "Whether its channels send a message again of "
-			       "which nobody knows whether it went out."},
+			.doc = "Whether its channels send a message again if "
+			       "it is unknown whether it was sent."},
 		{ROW(plugin_config, mount), .type = SCHEMA_TEXT, .max = 256,
 			.fallback = "", .class = CLASS_RELOAD,
 			.check = check_mount,

@@ -35,10 +35,10 @@ before_name(const struct invoke *v)
 }
 
 static bool
-hears_before(const struct events *e, const struct invoke *v)
+is_hooked_before(const struct events *e, const struct invoke *v)
 {
-	return v->kind == REGISTRATION_TOOL ? e->hears_tool_before
-					    : e->hears_command_before;
+	return v->kind == REGISTRATION_TOOL ? e->has_tool_before
+					    : e->has_command_before;
 }
 
 /* ---- events ---- */
@@ -56,7 +56,7 @@ new_event(struct call_watch *w, const char *name, json_t *data)
 	return &w->now;
 }
 
-/* Observers hear of the event with one more member, whose reference is taken.
+/* Passes the event to observers with one more member, whose reference is taken.
  */
 static void
 report(struct call_watch *w, const json_t *data, const char *key, json_t *more)
@@ -131,7 +131,8 @@ refuse(struct invoke *v, const struct filter_end *end)
 	invoke_end_with(v, &how);
 }
 
-/* What a filter may not change, or leave out, as filters after it go by it. */
+/* Restores members that a filter may not change, as later filters rely on them.
+ */
 static void
 keep_facts(const struct call_watch *w, json_t *data, bool is_after)
 {
@@ -231,11 +232,11 @@ begins(struct invoke *v)
 	struct call_watch *w;
 
 	if (v->kind == REGISTRATION_METHOD ||
-		(!hears_before(e, v) &&
-			(v->kind != REGISTRATION_TOOL || !e->hears_tool_after)))
+		(!is_hooked_before(e, v) &&
+			(v->kind != REGISTRATION_TOOL || !e->has_tool_after)))
 		return false;
 	w = watch(e, v);
-	if (!hears_before(e, v))
+	if (!is_hooked_before(e, v))
 		return false;
 	new_event(w, name, w->data);
 	if (!is_filtered(w, name)) {
@@ -248,7 +249,7 @@ begins(struct invoke *v)
 
 /* ---- after ---- */
 
-/* Of data without a result. */
+/* Checks data without a result. */
 static int
 check_error(const json_t *data, struct error *err)
 {
@@ -348,7 +349,7 @@ ends(struct invoke *v, const struct invoke_end *end)
 	bool filtered;
 	json_t *data;
 
-	if (v->kind != REGISTRATION_TOOL || !w->events->hears_tool_after)
+	if (v->kind != REGISTRATION_TOOL || !w->events->has_tool_after)
 		return false;
 	data = after_data(w, end);
 	new_event(w, "tool.after", data);
@@ -386,10 +387,10 @@ static const struct call_watcher watcher = {
 	.left = left,
 };
 
-/* ---- who listens ---- */
+/* ---- which calls have hooks ---- */
 
 static bool
-hears(const struct events *e, const char *name)
+has_hook_for(const struct events *e, const char *name)
 {
 	struct topic_walk walk;
 
@@ -401,11 +402,11 @@ hears(const struct events *e, const char *name)
 void
 calls_follow_hooks(struct events *e)
 {
-	e->hears_tool_before = hears(e, "tool.before");
-	e->hears_tool_after = hears(e, "tool.after");
-	e->hears_command_before = hears(e, "command.before");
-	e->gateway->watcher = e->hears_tool_before || e->hears_tool_after ||
-					      e->hears_command_before
-				      ? &watcher
-				      : NULL;
+	e->has_tool_before = has_hook_for(e, "tool.before");
+	e->has_tool_after = has_hook_for(e, "tool.after");
+	e->has_command_before = has_hook_for(e, "command.before");
+	e->gateway->watcher =
+		e->has_tool_before || e->has_tool_after || e->has_command_before
+			? &watcher
+			: NULL;
 }

@@ -12,8 +12,7 @@
 
 struct event;
 
-/* Who wants to know when all observers of an event have handled it, or lost it.
- */
+/* Is notified when all observers of an event have handled it, or lost it. */
 struct event_watch {
 	/* Once, possibly while the event is passed on: it has no observers.
 	 * lost: an observer has not handled it, for that reason (static), or
@@ -32,8 +31,8 @@ struct event_source {
 	/* Where it belongs in a trace; all zero: as its chain does. */
 	struct trace_context trace;
 	const json_t *data; /* NULL: null */
-	/* It is sent again, once, if a worker dies with it. NULL: as the hook
-	 * says. */
+	/* Notified of its end, or NULL. With a watch the event is sent again,
+	 * once, if a worker dies with it; without, as the hook says. */
 	struct event_watch *watch;
 };
 
@@ -53,7 +52,7 @@ struct event {
 struct event *event_create(const struct event_source *source); /* one ref */
 struct event *event_ref(struct event *e);
 void event_unref(struct event *e); /* NULL is fine */
-/* The watch is not interested any more. */
+/* The watch is no longer notified. */
 void event_unwatch(struct event_watch *w);
 /* A map of id, at, plugin and chain. */
 void event_pack_context(msgpack_packer *p, const struct event_source *source);

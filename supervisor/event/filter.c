@@ -105,7 +105,7 @@ note(const struct filter_run *f, enum hook_call outcome, int verdict)
 		count(p->hooks, f, outcome, verdict);
 }
 
-/* It gave no verdict: its on_error decides. False: the run is over. */
+/* The filter gave no verdict: its on_error decides. False: the run is over. */
 static bool
 on_error(struct filter_run *f, enum hook_call outcome, const char *text)
 {
@@ -229,7 +229,7 @@ answer(struct request *r, const struct message *m)
 	return false;
 }
 
-/* Nobody took the request, or nobody answers it. False: the run is over. */
+/* The request was not sent, or not answered. False: the run is over. */
 static bool
 failed(struct filter_run *f, enum request_failure why, const char *text)
 {
@@ -308,7 +308,7 @@ is_too_large(struct filter_run *f)
 	return true;
 }
 
-/* Asks the filter whose turn it is. False: it has no say any more. */
+/* Asks the filter whose turn it is. False: there is no such filter by now. */
 static bool
 ask(struct filter_run *f, uint64_t now)
 {
@@ -337,7 +337,9 @@ ask(struct filter_run *f, uint64_t now)
 	return true;
 }
 
-/* Until a filter has been asked, or the run is over; then f may be gone. */
+/* Goes on until a filter has been asked or the run is over; f may be freed
+ * then.
+ */
 static void
 go_on(struct filter_run *f)
 {

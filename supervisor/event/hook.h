@@ -69,7 +69,7 @@ struct events {
 	uint64_t transient_id;	  /* of the last event not in the journal */
 	struct event_listener *listener; /* or NULL */
 	/* Whether somebody listens to these: calls.h. */
-	bool hears_tool_before, hears_tool_after, hears_command_before;
+	bool has_tool_before, has_tool_after, has_command_before;
 	/* The event gateway.stopping: its id, and how many observers have yet
 	 * to handle it. */
 	uint64_t stopping_id;

@@ -86,7 +86,7 @@ observer_wake(struct hook_owner *o)
 	}
 }
 
-/* It has events and none is in flight: it waits for its turn. */
+/* A hook with events, none of which is in flight, waits for its turn. */
 static void
 queue_up(struct hook *h)
 {
@@ -172,7 +172,7 @@ answer(struct request *r, const struct message *m)
 	return false;
 }
 
-/* It was not handled, and is sent again once there is room. */
+/* The event was not handled; it is sent again when there is room. */
 static void
 put_back(struct hook *h)
 {

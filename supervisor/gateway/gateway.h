@@ -170,8 +170,8 @@ struct gateway {
 	struct gateway_control control;
 	struct gateway_chat chat;
 	struct gateway_config_news config_news;
-	/* Who makes the call that is being run, as its receipt says it; NULL:
-	 * no call is. */
+	/* The maker of the call that is being run, as in its receipt; NULL: no
+	 * call is being run. */
 	const char *asking;
 	struct trace_context asking_trace; /* of that call; all zero: none */
 	/* The calls that led to the event that is being noted; NULL: none. */
@@ -188,7 +188,7 @@ struct gateway {
 	 * gone when the call returns. */
 	void (*on_verdict)(struct gateway *g, bool may_start_others);
 	void (*on_worker_gone)(struct gateway *g, struct plugin *p);
-	/* Of invoke.h, from event/: somebody listens to calls. NULL: nobody. */
+	/* Of event/: watches calls, see invoke.h; NULL: there is no hook. */
 	const struct call_watcher *watcher;
 	/* Of event/services.h, from channel/; NULL in tests. */
 	const struct channel_life *channel_life;
@@ -233,7 +233,7 @@ uint64_t gateway_turn_us(struct gateway *g);
 
 struct plugin *gateway_plugin(const struct gateway *g, const char *id);
 struct plugin *gateway_plugin_by_number(const struct gateway *g, uint32_t n);
-/* It has no rows any more: it is disabled, or goes. */
+/* Removes all routes of a plugin that is disabled or removed. */
 void gateway_remove_routes(struct gateway *g, struct plugin *p);
 /* Whether every enabled plugin has been ready or has failed. */
 bool gateway_is_settled(const struct gateway *g);

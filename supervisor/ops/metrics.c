@@ -270,7 +270,7 @@ seconds_of(struct timeval t)
 	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
 }
 
-/* How many descriptors the kernel has room for now: none is above. */
+/* The size of the kernel's table of descriptors: no number is above. */
 static int
 read_fd_size(void)
 {

@@ -142,7 +142,7 @@ struct plugin {
 	bool enabled;
 	bool announced;	  /* its enablement was reported once */
 	bool stopped;	  /* by a user */
-	bool removed;	  /* not configured any more */
+	bool removed;	  /* no longer configured */
 	uint32_t claimed; /* a generation not in the store yet, or 0 */
 	uint64_t epoch;	  /* the last one sent to a worker, or earlier ones */
 	bool unsaved;	  /* the last save failed: keep.h */

@@ -1,4 +1,5 @@
-/* worker_private: what the files worker_*.c share. Nobody else includes it. */
+/* worker_private: what the files worker_*.c share. No other file includes it.
+ */
 #pragma once
 
 #include "proto/util/clock.h"

@@ -73,7 +73,7 @@ is_reloading(const struct plugin *p)
 	       strcmp(p->reload->trigger, "start");
 }
 
-/* Whether `of` has to wait for q. In a circle nobody waits. */
+/* Whether `of` has to wait for q. In a circle none waits. */
 static bool
 comes_before(struct plugin *q, const struct plugin *of)
 {

@@ -21,7 +21,7 @@ struct handover {
 struct takeover {
 	bool begun;   /* the old worker was asked for it, and requests wait */
 	bool tried;   /* the candidate was asked to take */
-	bool is_over; /* it is not given back any more */
+	bool is_over; /* it can no longer be given back */
 	bool is_lost; /* giving back failed */
 	uint64_t begun_us;
 	double ms; /* until the outcome */
@@ -141,7 +141,7 @@ void reload_soon(
 void reload_leave_phase(struct reload *r);
 /* The candidate went down: goes to FAILING, until its exit status is known. */
 void reload_await_exit(struct reload *r);
-/* What was taken over goes back before the failure takes its course. */
+/* Gives back what was taken over, before the failure goes on. */
 void reload_give_back(struct reload *r);
 /* The state that a failure now is attributed to. */
 enum reload_state reload_failed_in(const struct reload *r);
@@ -156,8 +156,7 @@ enum reload_refusal reload_admit(struct gateway *g, const struct plugin *p,
 void reload_turn_soon(struct gateway *g, const struct list *queue,
 	ev_timer *next,
 	void (*begin)(struct ev_loop *loop, ev_timer *timer, int events));
-/* Those that need not wait any more for whom they waited for are looked at
- * again. */
+/* Looks again at transactions that wait for others. */
 void reload_begin_later(struct gateway *g);
 /* A stop was admitted and saved: ends the transaction in progress, if any. */
 void reload_give_way(struct plugin *p);
@@ -397,9 +396,9 @@ void required_note(struct reload *r);
 bool required_must_wait(struct reload *r);
 /* Whether the one for which it must wait has not been reloaded yet. */
 bool required_still_waits(const struct reload *r);
-/* Begins those that need not wait any more. */
+/* Begins those whose wait has ended. */
 void required_begin(struct gateway *g);
-/* It is reloaded anyway, or goes. */
+/* The plugin is reloaded anyway, or removed. */
 void required_forget(struct plugin *p);
 
 /* ---- offer.c ---- */

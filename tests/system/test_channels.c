@@ -724,7 +724,7 @@ Test(channels, do_not_ask_a_channel_without_find_after_a_kill_of_supd)
 			break;
 	}
 	cr_expect_str_eq(
-		state, "unknown: supd ended before it heard of its end");
+		state, "unknown: supd ended before the outcome was known");
 	free(state);
 	run_end(g);
 }

@@ -361,7 +361,7 @@ SUP_API int sup_req_emit(
  * "send_id", "target" and "since_ms" (of 1970), and says whether that message
  * went out; act has "action" ("edit", "delete", "react", "typing"), "target"
  * and "args". They answer with sup_sent(), sup_not_sent(), sup_retry(), or
- * sup_fail(): nobody knows whether it went out. act may answer with sup_ok().
+ * sup_fail(): it is unknown whether it was sent. act may answer with sup_ok().
  */
 struct sup_channel_offer {
 	const char *name; /* unique among all plugins */
@@ -372,7 +372,7 @@ struct sup_channel_offer {
 	 * done, not already when supd has stored it. */
 	bool ack_handled;
 	bool overlap;	    /* it may run in two workers at a time */
-	bool announce;	    /* people hear of a restart before it */
+	bool announce;	    /* chats get a notice before a restart */
 	int64_t text_limit; /* of one message that is sent, bytes; 0: none */
 	sup_handler *start, *stop, *send;
 	sup_handler *find; /* if `can` has find */
@@ -687,7 +687,7 @@ SUP_API int64_t sup_print(struct sup_req *req, int fd, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Ends it, once all is written, with an exit status from 0 to 125. */
 SUP_API void sup_exit(struct sup_req *req, int status);
-/* Nobody waits for the answer any more: stop the work, and answer. A handler
+/* No client waits for the answer any more: stop the work, and answer. A handler
  * set after the cancel is not called, so check sup_req_is_cancelled(). */
 SUP_API bool sup_req_is_cancelled(const struct sup_req *req);
 SUP_API void sup_on_cancel(
