@@ -8,6 +8,7 @@ FIGURE(connections_evicted, v->g->edge.evicted)
 FIGURE(connections_turned_away, v->g->edge.turned_away)
 FIGURE(connections_too_slow, v->g->edge.too_slow)
 FIGURE(requests, v->g->edge.requests)
+
 static void
 refused(const struct figures *v)
 {
@@ -17,12 +18,12 @@ refused(const struct figures *v)
 #undef X
 	};
 
-	for (int i = 0; i < GATEWAY_REFUSAL_COUNT; i++)
-		figures_put_labelled(
-			v, "reason", names[i], (double)v->g->edge.refused[i]);
+	figures_put_each(
+		v, "reason", names, v->g->edge.refused, GATEWAY_REFUSAL_COUNT);
 }
 
 FIGURE(sessions, v->g->edge.sessions)
+
 static void
 sessions_closed(const struct figures *v)
 {
@@ -32,12 +33,12 @@ sessions_closed(const struct figures *v)
 #undef X
 	};
 
-	for (int i = 0; i < GATEWAY_SESSION_END_COUNT; i++)
-		figures_put_labelled(v, "reason", names[i],
-			(double)v->g->edge.sessions_ended[i]);
+	figures_put_each(v, "reason", names, v->g->edge.sessions_ended,
+		GATEWAY_SESSION_END_COUNT);
 }
 
 FIGURE(control_sessions, v->g->control.sessions)
+
 static void
 control_closed(const struct figures *v)
 {
@@ -47,9 +48,8 @@ control_closed(const struct figures *v)
 #undef X
 	};
 
-	for (int i = 0; i < GATEWAY_CONTROL_END_COUNT; i++)
-		figures_put_labelled(
-			v, "reason", names[i], (double)v->g->control.ended[i]);
+	figures_put_each(v, "reason", names, v->g->control.ended,
+		GATEWAY_CONTROL_END_COUNT);
 }
 
 static void
@@ -61,6 +61,7 @@ chat_commands(const struct figures *v)
 }
 
 FIGURE(chat_unanswered, v->g->chat.unanswered)
+
 static void
 chat_notices(const struct figures *v)
 {
@@ -70,9 +71,8 @@ chat_notices(const struct figures *v)
 #undef X
 	};
 
-	for (int i = 0; i < GATEWAY_NOTICE_END_COUNT; i++)
-		figures_put_labelled(
-			v, "result", names[i], (double)v->g->chat.notices[i]);
+	figures_put_each(v, "result", names, v->g->chat.notices,
+		GATEWAY_NOTICE_END_COUNT);
 }
 
 static const struct metrics_row rows[] = {

@@ -14,6 +14,7 @@ build_info(const struct figures *v)
 }
 
 FIGURE(ready, gateway_is_ready(v->g))
+
 static void
 plugins(const struct figures *v)
 {
@@ -61,6 +62,7 @@ config_success_time(const struct figures *v)
 FIGURE(events, journal_total(v->g->journal))
 FIGURE(event_followers, journal_followers(v->g->journal))
 FIGURE(events_missed, v->g->edge.events_missed)
+
 static void
 lateness(const struct figures *v)
 {
@@ -77,6 +79,7 @@ history_errors(const struct figures *v)
 
 FIGURE(log_dropped, log_dropped_total())
 FIGURE(access_dropped, v->g->edge.access_dropped)
+
 static const struct metrics_row rows[] = {
 	{"supd_build_info", METRICS_GAUGE, "The version that runs, always 1.",
 		build_info},

@@ -6,25 +6,25 @@
 static void
 plugin_hook_calls(const struct figures *v)
 {
-	for (int i = 0; v->p->hooks && i < HOOK_CALL_COUNT; i++)
-		figures_put_labelled(v, "outcome", hook_call_texts[i],
-			(double)v->p->hooks->calls[i]);
+	if (v->p->hooks)
+		figures_put_each(v, "outcome", hook_call_texts,
+			v->p->hooks->calls, HOOK_CALL_COUNT);
 }
 
 static void
 plugin_hook_losses(const struct figures *v)
 {
-	for (int i = 0; v->p->hooks && i < HOOK_LOSS_COUNT; i++)
-		figures_put_labelled(v, "reason", hook_loss_texts[i],
-			(double)v->p->hooks->lost[i]);
+	if (v->p->hooks)
+		figures_put_each(v, "reason", hook_loss_texts,
+			v->p->hooks->lost, HOOK_LOSS_COUNT);
 }
 
 static void
 plugin_filter_verdicts(const struct figures *v)
 {
-	for (int i = 0; v->p->hooks && i < HOOK_VERDICT_COUNT; i++)
-		figures_put_labelled(v, "verdict", hook_verdict_texts[i],
-			(double)v->p->hooks->verdicts[i]);
+	if (v->p->hooks)
+		figures_put_each(v, "verdict", hook_verdict_texts,
+			v->p->hooks->verdicts, HOOK_VERDICT_COUNT);
 }
 
 static void

@@ -47,6 +47,9 @@ bool metrics_usage_read(const struct gateway *g, uint32_t *at);
 void figures_put(const struct figures *v, double value);
 void figures_put_labelled(const struct figures *v, const char *name,
 	const char *text, double value);
+/* A sample for each of `values`, labelled with its text; NULL: none. */
+void figures_put_each(const struct figures *v, const char *name,
+	const char *const *texts, const uint64_t *values, int count);
 
 /* Defines the writer of a family that is one number. */
 #define FIGURE(name, expression)                                               \

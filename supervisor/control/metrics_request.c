@@ -4,15 +4,10 @@
 static void
 plugin_requests(const struct figures *v)
 {
-	static const char *const codes[] = {[1] = "1xx",
-		[2] = "2xx",
-		[3] = "3xx",
-		[4] = "4xx",
-		[5] = "5xx"};
+	static const char *const codes[] = {
+		[2] = "2xx", [3] = "3xx", [4] = "4xx", [5] = "5xx"};
 
-	for (int i = 2; i <= 5; i++)
-		figures_put_labelled(
-			v, "code", codes[i], (double)v->p->counters.answers[i]);
+	figures_put_each(v, "code", codes, v->p->counters.answers, 6);
 }
 
 static void
@@ -48,10 +43,8 @@ plugin_failures(const struct figures *v)
 		[REQUEST_ENDED] = "ended",
 	};
 
-	for (int i = 0; i < REQUEST_FAILURE_COUNT; i++)
-		if (reasons[i])
-			figures_put_labelled(v, "reason", reasons[i],
-				(double)v->p->counters.failures[i]);
+	figures_put_each(v, "reason", reasons, v->p->counters.failures,
+		REQUEST_FAILURE_COUNT);
 }
 
 static void

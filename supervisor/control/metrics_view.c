@@ -38,6 +38,16 @@ figures_put_labelled(const struct figures *v, const char *name,
 		metrics_sample(v->w, labels + 1, 1, value);
 }
 
+void
+figures_put_each(const struct figures *v, const char *name,
+	const char *const *texts, const uint64_t *values, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (texts[i])
+			figures_put_labelled(
+				v, name, texts[i], (double)values[i]);
+}
+
 /* ---- a pass ---- */
 
 static void
