@@ -4,10 +4,10 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "proto/util/memory.h"
+#include "supervisor/ops/cgroup_path.h"
 
 /* The numbers at the beginning of DIR/NAME; returns how many there are. */
 static int
@@ -26,32 +26,13 @@ read_numbers(const char *dir, const char *name, long long numbers_out[2])
 	return count;
 }
 
-/* The path of supd's cgroup of version 2, as supd sees it. */
-static char *
-own_path(const char *self)
-{
-	FILE *file = fopen(self, "re");
-	char *line = NULL, *path = NULL;
-	size_t room = 0;
-
-	while (file && !path && getline(&line, &room, file) > 0) {
-		line[strcspn(line, "\n")] = '\0';
-		if (!strncmp(line, "0::/", 4))
-			path = memory_copy_text(line + 4);
-	}
-	free(line);
-	if (file)
-		fclose(file);
-	return path ? path : memory_copy_text("");
-}
-
 /* 0: no quota. Version 2 has "QUOTA PERIOD" or "max PERIOD" in one file,
  * version 1, which a container sees at its mount, has two files and -1. */
 static unsigned
 quota_cpus(const char *cgroups, const char *self)
 {
-	char *path = own_path(self);
-	char *own = memory_format("%s/%s", cgroups, path);
+	char *path = cgroup_path(self);
+	char *own = memory_format("%s%s", cgroups, path ? path : "");
 	char *first = memory_format("%s/cpu", cgroups);
 	long long n[2] = {0, 0}, period[2] = {0, 0};
 

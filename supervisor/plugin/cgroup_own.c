@@ -8,27 +8,9 @@
 #include <unistd.h>
 
 #include "proto/util/memory.h"
+#include "supervisor/ops/cgroup_path.h"
 
 /* ---- finding it ---- */
-
-/* The path behind "0::", freed by the caller; NULL: no cgroup of version 2. */
-static char *
-own_path(const char *self)
-{
-	FILE *file = fopen(self, "re");
-	char *line = NULL, *path = NULL;
-	size_t room = 0;
-
-	while (file && !path && getline(&line, &room, file) > 0) {
-		line[strcspn(line, "\n")] = '\0';
-		if (!strncmp(line, "0::/", 4))
-			path = memory_copy_text(line + 3);
-	}
-	free(line);
-	if (file)
-		fclose(file);
-	return path;
-}
 
 /* Unescapes in place: mountinfo writes a space as \040. */
 static void
@@ -189,7 +171,7 @@ check(const struct cgroup_sources *from, const char *folder, const char *path,
 char *
 cgroup_own(const struct cgroup_sources *from, struct error *err)
 {
-	char *path = own_path(from->self), *point = NULL, *folder = NULL;
+	char *path = cgroup_path(from->self), *point = NULL, *folder = NULL;
 	int hidden = 0;
 
 	if (!path)
