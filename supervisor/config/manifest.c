@@ -149,170 +149,153 @@ check_whole(struct problems *problems, const struct node *map, void *base)
 
 /* ---- rows ---- */
 
-/* clang-format off: a row reads as one thing */
-
 static const char *const reload_words[] = {"overlap", "exclusive", NULL};
 
 #define ROW(member) .name = #member, .offset = offsetof(struct manifest, member)
+/* A row of a section, which has no struct of its own. */
+#define ROW_OF(section, member)                                                \
+	.name = #member, .offset = offsetof(struct manifest, section.member) - \
+				   offsetof(struct manifest, section)
 
+static const struct schema_row probe_rows[] = {
+	{.name = "http",
+		.type = SCHEMA_TEXT,
+		.min = 1,
+		.offset = offsetof(struct manifest_probe, http),
+		.required = true,
+		.check = check_probe,
+		.doc = "A request such as `GET /hello`, "
+		       "without the "
+		       "plugin's mount."},
+	{.name = "expect",
+		.type = SCHEMA_COUNT,
+		.offset = offsetof(struct manifest_probe, expect),
+		.min = 100,
+		.max = 599,
+		.fallback = "200",
+		.doc = "The status that counts as healthy."},
+	{0},
+};
 static const struct schema_table probe_table = {
 	.bytes = sizeof(struct manifest_probe),
-	.rows =
-		(const struct schema_row[]){
-			{.name = "http",
-				.type = SCHEMA_TEXT,
-				.min = 1,
-				.offset = offsetof(struct manifest_probe, http),
-				.required = true,
-				.check = check_probe,
-				.doc = "A request such as `GET /hello`, "
-				       "without the "
-				       "plugin's mount."},
-			{.name = "expect",
-				.type = SCHEMA_COUNT,
-				.offset =
-					offsetof(struct manifest_probe, expect),
-				.min = 100,
-				.max = 599,
-				.fallback = "200",
-				.doc = "The status that counts as healthy."},
-			{0}},
+	.rows = probe_rows,
 };
 
+static const struct schema_row health_rows[] = {
+	{ROW_OF(health, call), .type = SCHEMA_BOOL, .fallback = "false",
+		.doc = "Whether a new worker must answer "
+		       "the request `health`."},
+	{ROW_OF(health, probes), .type = SCHEMA_LIST, .table = &probe_table,
+		.doc = "Requests that a new worker must answer."},
+	{0},
+};
 static const struct schema_table health_table = {
-	.rows = (const struct schema_row
-			[]){{.name = "call",
-				    .type = SCHEMA_BOOL,
-				    .offset = offsetof(struct manifest,
-						      health.call) -
-					      offsetof(struct manifest, health),
-				    .fallback = "false",
-				    .doc = "Whether a new worker must answer "
-					   "the request `health`."},
-		{.name = "probes",
-			.type = SCHEMA_LIST,
-			.offset = offsetof(struct manifest, health.probes) -
-				  offsetof(struct manifest, health),
-			.table = &probe_table,
-			.doc = "Requests that a new worker must answer."},
-		{0}},
+	.rows = health_rows,
 };
 
-#define STATE_ROW(member)                                                      \
-	.name = #member, .offset = offsetof(struct manifest, state.member) -   \
-				   offsetof(struct manifest, state)
-
+static const struct schema_row state_rows[] = {
+	{ROW_OF(state, export), .type = SCHEMA_BOOL, .fallback = "false",
+		.doc = "Whether a reload hands the state of "
+		       "the old worker over to the new one."},
+	{ROW_OF(state, version), .type = SCHEMA_COUNT, .min = 1,
+		.max = INT32_MAX, .fallback = "1",
+		.doc = "The version of the exported state; the "
+		       "importing worker gets it too."},
+	{ROW_OF(state, optional), .type = SCHEMA_BOOL, .fallback = "false",
+		.doc = "Whether a worker that refuses the "
+		       "state starts without it; otherwise the "
+		       "reload fails."},
+	{0},
+};
 static const struct schema_table state_table = {
-	.rows =
-		(const struct schema_row[]){
-			{STATE_ROW(export), .type = SCHEMA_BOOL,
-				.fallback = "false",
-				.doc = "Whether a reload hands the state of "
-				       "the old worker over to the new one."},
-			{STATE_ROW(version), .type = SCHEMA_COUNT, .min = 1,
-				.max = INT32_MAX, .fallback = "1",
-				.doc = "The version of the exported state; the "
-				       "importing worker gets it too."},
-			{STATE_ROW(optional), .type = SCHEMA_BOOL,
-				.fallback = "false",
-				.doc = "Whether a worker that refuses the "
-				       "state starts without it; otherwise the "
-				       "reload fails."},
-			{0}},
+	.rows = state_rows,
 };
 
-#define WATCH_ROW(member)                                                      \
-	.name = #member, .offset = offsetof(struct manifest, watch.member) -   \
-				   offsetof(struct manifest, watch)
-
+static const struct schema_row watch_rows[] = {
+	{ROW_OF(watch, include), .type = SCHEMA_TEXTS, .min = 1,
+		.doc = "Patterns of the files that count; "
+		       "without one: `[\"*\"]`."},
+	{ROW_OF(watch, ignore), .type = SCHEMA_TEXTS, .min = 1,
+		.doc = "Patterns of files and folders that do "
+		       "not; without one: `[\"__pycache__\", "
+		       "\".*\"]`."},
+	{ROW_OF(watch, also), .type = SCHEMA_TEXTS, .min = 1,
+		.doc = "Files and folders elsewhere that are "
+		       "watched too, as those of which the "
+		       "package is built; relative to it."},
+	{ROW_OF(watch, settings), .type = SCHEMA_TEXTS, .min = 1,
+		.doc = "Names of settings whose values are "
+		       "absolute paths of files: a change of "
+		       "such a file reloads the plugin, too."},
+	{ROW_OF(watch, run), .type = SCHEMA_TEXTS, .min = 1,
+		.doc = "A program and its arguments, run in "
+		       "the package's folder before the "
+		       "reload, which follows if it exits "
+		       "with 0."},
+	{.name = "run_timeout",
+		.type = SCHEMA_DURATION,
+		.offset = offsetof(struct manifest, watch.run_timeout_ms) -
+			  offsetof(struct manifest, watch),
+		.min = 1000,
+		.max = 3600 * 1000,
+		.fallback = "5m",
+		.doc = "Time for that program."},
+	{0},
+};
 static const struct schema_table watch_table = {
-	.rows =
-		(const struct schema_row[]){
-			{WATCH_ROW(include), .type = SCHEMA_TEXTS, .min = 1,
-				.doc = "Patterns of the files that count; "
-				       "without one: `[\"*\"]`."},
-			{WATCH_ROW(ignore), .type = SCHEMA_TEXTS, .min = 1,
-				.doc = "Patterns of files and folders that do "
-				       "not; without one: `[\"__pycache__\", "
-				       "\".*\"]`."},
-			{WATCH_ROW(also), .type = SCHEMA_TEXTS, .min = 1,
-				.doc = "Files and folders elsewhere that are "
-				       "watched too, as those of which the "
-				       "package is built; relative to it."},
-			{WATCH_ROW(settings), .type = SCHEMA_TEXTS, .min = 1,
-				.doc = "Names of settings whose values are "
-				       "absolute paths of files: a change of "
-				       "such a file reloads the plugin, too."},
-			{WATCH_ROW(run), .type = SCHEMA_TEXTS, .min = 1,
-				.doc = "A program and its arguments, run in "
-				       "the package's folder before the "
-				       "reload, which follows if it exits "
-				       "with 0."},
-			{.name = "run_timeout",
-				.type = SCHEMA_DURATION,
-				.offset = offsetof(struct manifest,
-						  watch.run_timeout_ms) -
-					  offsetof(struct manifest, watch),
-				.min = 1000,
-				.max = 3600 * 1000,
-				.fallback = "5m",
-				.doc = "How long it may take."},
-			{0}},
+	.rows = watch_rows,
 };
 
+static const struct schema_row manifest_rows[] = {
+	{ROW(name), .type = SCHEMA_TEXT, .min = 1, .required = true,
+		.check = check_id, .doc = "The package's name."},
+	{ROW(version), .type = SCHEMA_TEXT, .min = 1, .max = 64,
+		.required = true, .doc = "Its version, any string."},
+	{ROW(run), .type = SCHEMA_TEXT, .min = 1, .check = check_run,
+		.doc = "The shared object of a C plugin; or"},
+	{ROW(exec), .type = SCHEMA_TEXTS, .check = check_exec,
+		.doc = "a program and its arguments, run in the "
+		       "staged copy."},
+	{ROW(reload), .type = SCHEMA_CHOICE, .choices = reload_words,
+		.fallback = "overlap",
+		.doc = "Whether old and new worker may have their "
+		       "resources at the same time. With `exclusive` "
+		       "a reload asks the old one to let go "
+		       "(`quiesce`) before the new one may `take`."},
+	{ROW(health), .type = SCHEMA_SECTION, .table = &health_table,
+		.doc = "What proves a new worker."},
+	{ROW(state), .type = SCHEMA_SECTION, .table = &state_table,
+		.doc = "State handed over in a reload."},
+	{ROW(configure), .type = SCHEMA_BOOL, .fallback = "false",
+		.doc = "Whether the running worker is sent changed "
+		       "settings (`configure`) instead of being "
+		       "reloaded; if it refuses them, it is reloaded."},
+	{ROW(keep), .type = SCHEMA_TEXTS, .min = 1, .check = check_keep,
+		.doc = "Registrations whose loss fails a reload."},
+	{ROW(requires), .type = SCHEMA_TEXTS, .check = check_manifest_requires,
+		.doc = "Ids of plugins that start before it."},
+	{ROW(share), .type = SCHEMA_TEXTS, .min = 1, .check = check_share,
+		.doc = "Names to link into the staged copy instead of "
+		       "copying them."},
+	{ROW(watch), .type = SCHEMA_SECTION, .table = &watch_table,
+		.doc = "What is watched, if the plugin is."},
+	{ROW(link), .type = SCHEMA_CHOICE, .choices = link_words,
+		.fallback = "nng",
+		.doc = "How a C plugin's worker connects to supd."},
+	{.name = "sandbox",
+		.type = SCHEMA_OWN,
+		.later = true,
+		.doc = "What the package may access."},
+	{ROW(settings), .type = SCHEMA_JSON,
+		.doc = "Default settings; those of the configuration "
+		       "are laid over them."},
+	{0},
+};
 const struct schema_table manifest_table = {
 	.bytes = sizeof(struct manifest),
 	.check = check_whole,
-	.rows = (const struct schema_row
-			[]){{ROW(name), .type = SCHEMA_TEXT, .min = 1,
-				    .required = true, .check = check_id,
-				    .doc = "The package's name."},
-		{ROW(version), .type = SCHEMA_TEXT, .min = 1, .max = 64,
-			.required = true, .doc = "Its version, any string."},
-		{ROW(run), .type = SCHEMA_TEXT, .min = 1, .check = check_run,
-			.doc = "The shared object of a C plugin; or"},
-		{ROW(exec), .type = SCHEMA_TEXTS, .check = check_exec,
-			.doc = "a program and its arguments, run in the "
-			       "staged copy."},
-		{ROW(reload), .type = SCHEMA_CHOICE, .choices = reload_words,
-			.fallback = "overlap",
-			.doc = "Whether old and new worker may have their "
-			       "resources at the same time. With `exclusive` "
-			       "a reload asks the old one to let go "
-			       "(`quiesce`) before the new one may `take`."},
-		{ROW(health), .type = SCHEMA_SECTION, .table = &health_table,
-			.doc = "What proves a new worker."},
-		{ROW(state), .type = SCHEMA_SECTION, .table = &state_table,
-			.doc = "State handed over in a reload."},
-		{ROW(configure), .type = SCHEMA_BOOL, .fallback = "false",
-			.doc = "Whether the running worker is sent changed "
-			       "settings (`configure`) instead of being "
-			       "reloaded; if it refuses them, it is reloaded."},
-		{ROW(keep), .type = SCHEMA_TEXTS, .min = 1, .check = check_keep,
-			.doc = "Registrations whose loss fails a reload."},
-		{ROW(requires), .type = SCHEMA_TEXTS,
-			.check = check_manifest_requires,
-			.doc = "Ids of plugins that start before it."},
-		{ROW(share), .type = SCHEMA_TEXTS, .min = 1,
-			.check = check_share,
-			.doc = "Names to link into the staged copy instead of "
-			       "copying them."},
-		{ROW(watch), .type = SCHEMA_SECTION, .table = &watch_table,
-			.doc = "What is watched, if the plugin is."},
-		{ROW(link), .type = SCHEMA_CHOICE, .choices = link_words,
-			.fallback = "nng",
-			.doc = "How a C plugin's worker connects to supd."},
-		{.name = "sandbox",
-			.type = SCHEMA_OWN,
-			.later = true,
-			.doc = "What the package may access."},
-		{ROW(settings), .type = SCHEMA_JSON,
-			.doc = "Default settings; those of the configuration "
-			       "are laid over them."},
-		{0}},
+	.rows = manifest_rows,
 };
-
-/* clang-format on */
 
 /* ---- reading ---- */
 

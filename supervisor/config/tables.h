@@ -8,6 +8,7 @@ extern const struct schema_table config_table;	      /* struct config */
 extern const struct schema_table plugin_table;	      /* plugin_config */
 extern const struct schema_table plugin_limits_table; /* plugin_limits */
 extern const struct schema_table telemetry_table;     /* config_telemetry */
+extern const struct schema_table admin_table;	      /* config_admin */
 extern const struct schema_table manifest_table;      /* struct manifest */
 
 extern const char *const link_words[]; /* by enum config_link */

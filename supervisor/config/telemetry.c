@@ -237,8 +237,6 @@ check_resource(struct problems *problems, const struct node *node, void *base)
 
 /* ---- the table ---- */
 
-/* clang-format off: a row reads as one thing */
-
 #define ROW(member)                                                            \
 	.name = #member, .offset = offsetof(struct config_telemetry, member)
 #define ROW_SHOWN(member)                                                      \
@@ -287,5 +285,3 @@ static const struct schema_row rows[] = {
 	{0}};
 
 const struct schema_table telemetry_table = {.rows = rows};
-
-/* clang-format on */
