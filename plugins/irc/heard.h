@@ -1,15 +1,13 @@
-/* heard: what people say to the bot, on its way to supd. What supd has not
- * taken when the channel stops is kept in a file until its next start, because
- * IRC says nothing twice. */
+/* heard: messages of users on their way to supd. Those that supd has not taken
+ * when the channel stops are kept in a file until its next start, because an
+ * IRC server sends nothing twice. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define HEARD_KEPT_MAX                                                         \
-	(1024 * 1024) /* bytes; beyond that messages are lost                  \
-		       */
+#define HEARD_KEPT_MAX (1024 * 1024) /* bytes; further messages are lost */
 
 struct heard;
 struct line;
@@ -22,13 +20,14 @@ struct heard *heard_create(struct sup *p, const struct settings *s,
 	void (*on_full)(void *owner), void *owner);
 void heard_set_settings(struct heard *h, const struct settings *s);
 
-/* The channel starts: what the last stop has left is given to supd first. */
+/* The channel starts: messages that the last stop left go to supd first. */
 void heard_begin(struct heard *h, uint64_t epoch);
 /* The channel stops: from now on messages are only kept. */
 void heard_end(struct heard *h);
-/* It has stopped: what is kept goes to the file. */
+/* It has stopped: messages that are kept go to the file. */
 void heard_save(struct heard *h);
-/* supd takes messages again; whether still when it has those that waited. */
+/* supd takes messages again. Returns whether it still does when it has those
+ * that waited. */
 bool heard_has_room(struct heard *h);
 /* A PRIVMSG of a session. */
 void heard_take(
