@@ -1,4 +1,5 @@
-/* services_parts: what the files services*.c share. Nobody else includes it. */
+/* services_parts: what the files services*.c share. No other file includes it.
+ */
 #pragma once
 
 #include "supervisor/event/services.h"
@@ -84,12 +85,15 @@ struct services {
 
 /* ---- services.c ---- */
 void services_again_due(struct wheel_timer *t);
-/* The worker says that it has failed. */
-void service_broke(struct services *s, struct service *service);
-
+/* Counts a failure, and sets when to try again. */
+void service_note_failure(struct services *s, struct service *service);
 /* The change in progress, if any, ends with this error. */
 void services_end_change(struct services *s, const struct error *err);
 void services_go_on(struct services *s); /* as far as that is possible now */
+
+/* ---- services_jobs.c ---- */
+/* The worker reports that it has failed. */
+void service_broke(struct services *s, struct service *service);
 
 /* ---- services_set.c ---- */
 /* Of a channel or service. */
