@@ -1110,6 +1110,7 @@ Test(channels, edit_and_delete_what_is_out_and_react_to_it)
 		start_talk("can: \"text,edit,delete,react\"", "has: observer");
 	struct ctl *c;
 
+	ctl_await_shown(g, "a", "channels.0.state", "up");
 	c = ctl_expect(
 		g, 0, "send", "chat", "bob", "new", "--edit", "m1", NULL);
 	cr_expect_str_eq(ctl_text(c, "receipt.ids.0"), "m1");
