@@ -65,7 +65,8 @@
  *   {"changed":KEY,"file":PATH or null,"count":N,"missing":BOOL,
  *    "build":BOOL,"files":BOOL,"at":MS}
  *   {"calm":KEY}               or this: everything looks as before
- *   {"built":KEY}              answers the order, before any change
+ *   {"building":KEY}           answers "build": what is there is known
+ *   {"built":KEY}              answers "built", before any change
  * PATH is relative to the first root if it is below it. "missing": the first
  * root does not exist. "build": the change came while the build ran. "files":
  * one of "files" changed. "at": when the file changed, by its times; 0: it is

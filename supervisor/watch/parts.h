@@ -36,7 +36,7 @@
 enum watch_step {
 	WATCH_IDLE,
 	WATCH_QUEUED,	 /* another build runs */
-	WATCH_ANNOUNCED, /* the child looks at what there is before the build */
+	WATCH_ANNOUNCED, /* the child looks at the files before the build */
 	WATCH_BUILDING,
 	WATCH_ADOPTING, /* the child looks at what the build made */
 	WATCH_COMPARING,
