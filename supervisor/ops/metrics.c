@@ -289,18 +289,19 @@ read_fd_size(void)
 /* Asks the kernel about a block of numbers at a time: to list /proc/self/fd
  * takes ten times as long. */
 static uint64_t
-count_fds(void)
+count_fds(uint64_t limit)
 {
 	int size = read_fd_size();
 	struct pollfd block[256];
+	int most = limit < 256 ? (int)limit : 256; /* or poll() fails */
 	uint64_t count = 0;
 
-	for (int at = 0; at < size; at += 256) {
-		for (int i = 0; i < 256; i++)
+	for (int at = 0; at < size && most; at += most) {
+		for (int i = 0; i < most; i++)
 			block[i] = (struct pollfd){.fd = at + i};
-		if (poll(block, 256, 0) < 0)
+		if (poll(block, (nfds_t)most, 0) < 0)
 			break;
-		for (int i = 0; i < 256; i++)
+		for (int i = 0; i < most; i++)
 			count += !(block[i].revents & POLLNVAL);
 	}
 	return count;
@@ -328,5 +329,5 @@ metrics_read_process(struct metrics_process *p)
 			seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
 	if (!getrlimit(RLIMIT_NOFILE, &limit))
 		p->max_fds = limit.rlim_cur;
-	p->open_fds = count_fds();
+	p->open_fds = count_fds(p->max_fds);
 }

@@ -78,11 +78,13 @@ pack_settings(struct telemetry *t, const struct config_telemetry *c)
 	frame_end(&t->settings, start);
 }
 
+/* The signals count too: supd-export forgets the errors of one that is off. */
 static bool
 is_same(const struct config_telemetry *a, const struct config_telemetry *b)
 {
 	return !strcmp(a->endpoint, b->endpoint) &&
-	       a->timeout_ms == b->timeout_ms &&
+	       a->timeout_ms == b->timeout_ms && a->traces == b->traces &&
+	       a->metrics == b->metrics && a->logs == b->logs &&
 	       (a->headers == b->headers ||
 		       json_equal(a->headers, b->headers)) &&
 	       (a->resource == b->resource ||

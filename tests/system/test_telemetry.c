@@ -348,6 +348,25 @@ Test(telemetry, what_a_collector_refuses_is_counted)
 	end(g, &c);
 }
 
+Test(telemetry, a_signal_that_is_turned_off_fails_no_more)
+{
+	struct collector c;
+	struct gateway_run *g =
+		start(&c, "sampling: 1, metrics: true, interval: 1s");
+
+	collector_set(&c, "\"mode\": \"status\", \"status\": 400");
+	await_metric(g, "supd_telemetry_dropped_total", "metrics", 1);
+	await_metric(g, "supd_telemetry_failing", "", 1);
+	collector_set(&c, "\"mode\": \"ok\"");
+	collector_configure(g, &c, "sampling: 1");
+	run_write_config(g);
+	hup(g);
+	free(get(g, "/hello", ""));
+	json_decref(collector_span(&c, "GET /hello"));
+	run_await_log(g, 0, "telemetry: exporting again");
+	end(g, &c);
+}
+
 /* It tries again after answers that allow it, and after none. */
 static void
 expect_again(struct gateway_run *g, struct collector *c, const char *knobs)

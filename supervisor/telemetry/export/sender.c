@@ -275,6 +275,8 @@ sender_retarget(struct sender *s, uint64_t now_ms)
 	s->pause_ms = SENDER_PAUSE_MIN_MS;
 	s->first_try_ms = 0;
 	s->due_ms = now_ms;
+	s->error[0] = s->refusal[0] = '\0';
+	s->has_tried = false;
 	if (s->abort_ms)
 		end_transfer(s);
 	else if (s->state == SENDER_SENDING)

@@ -62,6 +62,7 @@ uint64_t sender_look(struct sender *s, uint64_t now_ms);
 void sender_done(struct sender *s, CURLcode code);
 /* The target has changed: a batch that waits goes to the new one, and a
  * transfer to the old one gets SENDER_GRACE_MS more. One to the target before
- * that ends at once, so at most one older target is in use. */
+ * that ends at once, so at most one older target is in use. Errors so far are
+ * forgotten: a signal that is turned off is not tried again. */
 void sender_retarget(struct sender *s, uint64_t now_ms);
 bool sender_is_empty(const struct sender *s);
