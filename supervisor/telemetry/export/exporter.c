@@ -180,10 +180,11 @@ exporter_run(struct exporter *x)
 			.fd = x->fd, .events = CURL_WAIT_POLLIN};
 		int running;
 
-		if (is_over(x, now_ms))
-			return;
 		curl_multi_perform(x->multi, &running);
 		take_results(x);
+		/* before the wait, which the last answer does not end */
+		if (is_over(x, now_ms))
+			return;
 		for (int i = 0; i < RECORD_SIGNAL_COUNT; i++)
 			sooner(&due_ms, sender_look(&x->senders[i], now_ms));
 		sooner(&due_ms, link_report(x, now_ms));
