@@ -11,9 +11,9 @@
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 #define FIELDS "Cache-Control: no-store\r\n"
-#define PIECE_BYTES (32 * 1024)
 
 struct page_answer {
+	struct list node;	   /* in page_turn.waiting, or empty */
 	struct page_reader reader; /* waits for the page of metrics */
 	struct exchange *exchange;
 	struct page *page; /* NULL: still awaited */
@@ -30,6 +30,7 @@ text_of(const struct page *page)
 static void
 destroy(struct page_answer *a)
 {
+	list_remove(&a->node);
 	page_forget(&a->reader);
 	page_unref(a->page);
 	free(a);
@@ -41,32 +42,42 @@ on_abandon(struct exchange *x)
 	destroy(x->answering);
 }
 
-/* Writes until the client's queue is full. */
 static void
-go_on(struct page_answer *a)
+write_piece(struct page_answer *a)
 {
 	struct exchange *x = a->exchange;
-	struct bytes text;
+	struct bytes text = text_of(a->page);
+	size_t left = text.length - a->sent;
+	size_t length = left < PAGE_PIECE_BYTES ? left : PAGE_PIECE_BYTES;
 
-	if (!a->page || x->state != EXCHANGE_STREAMING)
-		return;
-	text = text_of(a->page);
-	while (a->sent < text.length &&
-		exchange_stream_backlog(x) < PIECE_BYTES) {
-		size_t left = text.length - a->sent;
-		size_t length = left < PIECE_BYTES ? left : PIECE_BYTES;
-
-		exchange_stream_write(
-			x, (struct bytes){text.at + a->sent, length});
-		a->sent += length;
-		if (x->is_head)
-			a->sent = text.length;
-	}
+	x->connection->server->page_turn.pieces++;
+	exchange_stream_write(x, (struct bytes){text.at + a->sent, length});
+	a->sent = x->is_head ? text.length : a->sent + length;
 	if (a->sent < text.length)
 		return;
 	exchange_let_go(x);
 	destroy(a);
 	exchange_stream_end(x);
+}
+
+/* Writes a piece, now or in a later turn, unless the client's queue is full. */
+static void
+go_on(struct page_answer *a)
+{
+	struct exchange *x = a->exchange;
+	struct http_server *s = x->connection->server;
+
+	if (!a->page || x->state != EXCHANGE_STREAMING ||
+		exchange_stream_backlog(x) >= PAGE_PIECE_BYTES ||
+		!list_is_empty(&a->node))
+		return;
+	if (list_is_empty(&s->page_turn.waiting) &&
+		s->page_turn.pieces < PAGE_PIECES_TURN) {
+		write_piece(a);
+		return;
+	}
+	list_append(&s->page_turn.waiting, &a->node);
+	ev_idle_start(s->loop, &s->spin);
 }
 
 static void
@@ -87,13 +98,14 @@ page_answer_begin(
 {
 	struct page_answer *a;
 
-	if (buffer_length(&page->text) <= PIECE_BYTES) {
+	if (buffer_length(&page->text) <= PAGE_PIECE_BYTES) {
 		exchange_answer(x, status, type, FIELDS, text_of(page));
 		return;
 	}
 	a = memory_alloc(sizeof(*a));
 	a->exchange = x;
 	a->page = page_ref(page);
+	list_init(&a->node);
 	list_init(&a->reader.node);
 	exchange_hand_to(x, &responder, a);
 	exchange_stream_begin(x, status, type, FIELDS);
@@ -122,10 +134,43 @@ page_answer_metrics(struct exchange *x)
 	struct page_answer *a = memory_alloc(sizeof(*a));
 
 	a->exchange = x;
+	list_init(&a->node);
 	a->reader.ready = ready;
 	exchange_hand_to(x, &responder, a);
 	x->state = EXCHANGE_WAITING;
 	page_ask(g->pages, &a->reader, -1,
 		metrics_recipe_key(METRICS_FORM_TEXT),
 		metrics_recipe_create(g, METRICS_FORM_TEXT));
+}
+
+/* ---- turns ---- */
+
+void
+page_turn_init(struct page_turn *t)
+{
+	list_init(&t->waiting);
+	t->pieces = 0;
+}
+
+void
+page_turn_begin(struct http_server *s)
+{
+	struct page_turn *t = &s->page_turn;
+
+	while (!list_is_empty(&t->waiting) && t->pieces < PAGE_PIECES_TURN) {
+		struct page_answer *a =
+			container_of(t->waiting.next, struct page_answer, node);
+
+		list_remove(&a->node);
+		if (a->exchange->state == EXCHANGE_STREAMING)
+			write_piece(a);
+	}
+	if (!list_is_empty(&t->waiting))
+		ev_idle_start(s->loop, &s->spin);
+}
+
+void
+page_turn_end(struct page_turn *t)
+{
+	t->pieces = 0;
 }

@@ -71,6 +71,7 @@ http_server_create(struct gateway *gateway, struct config *config)
 	rpc_house_init(&s->sessions, s);
 	admission_init(&s->admission);
 	api_turn_init(&s->api_turn);
+	page_turn_init(&s->page_turn);
 	make_id_prefix(s);
 	ev_prepare_init(&s->flush, on_flush);
 	ev_set_priority(&s->flush, 1);
@@ -335,6 +336,7 @@ on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
 
 	rpc_house_turn(&s->sessions);
 	api_turn_begin(s);
+	page_turn_begin(s);
 	/* connections touched from now on are served next time */
 	list_take_all(&due, &s->dirty);
 	while (!list_is_empty(&due)) {
@@ -344,6 +346,7 @@ on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
 		list_remove(&c->dirty_node);
 		connection_turn(c);
 	}
+	page_turn_end(&s->page_turn);
 }
 
 void

@@ -18,6 +18,7 @@
 #include "supervisor/http/api_turn.h"
 #include "supervisor/http/head.h"
 #include "supervisor/http/inherited.h"
+#include "supervisor/http/page_answer.h"
 #include "supervisor/http/proxy.h"
 #include "supervisor/http/responder.h"
 #include "supervisor/http/rpc_house.h"
@@ -44,6 +45,7 @@ struct http_server {
 	uint32_t connection_count; /* reserve included */
 	struct admission admission;
 	struct api_turn api_turn;
+	struct page_turn page_turn;
 	struct list streams; /* struct event_stream.node */
 	struct websocket_house websockets;
 	struct rpc_house sessions;

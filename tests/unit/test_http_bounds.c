@@ -595,6 +595,83 @@ Test(http_bounds, a_large_page_of_metrics_is_shared_and_passed_on_in_pieces)
 	close(client);
 }
 
+/* Bytes that all clients get in one turn. */
+static size_t
+read_a_turn(const int *clients, unsigned count, unsigned *over)
+{
+	static char bytes[1024 * 1024]; /* more than a socket holds */
+	size_t got = 0;
+
+	turn_once();
+	for (unsigned i = 0; i < count; i++) {
+		ssize_t n;
+
+		while ((n = recv(clients[i], bytes, sizeof(bytes), 0)) > 0) {
+			got += (size_t)n;
+			*over += n >= 7 &&
+				 !memcmp(bytes + n - 7, "\r\n0\r\n\r\n", 7);
+		}
+	}
+	return got;
+}
+
+Test(http_bounds, pieces_of_pages_for_many_clients_have_a_limit_per_turn)
+{
+	enum { CLIENTS = 48, HEAD_BYTES = 300 };
+	int clients[CLIENTS];
+	unsigned over = 0;
+	size_t most = 0, got;
+
+	door.metrics_steps = 2;
+	door.metrics_bytes = 64 * 1024;
+	for (int i = 0; i < CLIENTS; i++)
+		clients[i] = door_client();
+	for (int i = 0; i < CLIENTS; i++)
+		door_send(clients[i], METRICS);
+	for (int i = 0; i < 20 * CLIENTS && over < CLIENTS; i++) {
+		got = read_a_turn(clients, CLIENTS, &over);
+		most = got > most ? got : most;
+	}
+	cr_expect_eq(over, CLIENTS, "%u", over);
+	cr_expect_gt(most, PAGE_PIECE_BYTES);
+	cr_expect_leq(most,
+		PAGE_PIECES_TURN * (PAGE_PIECE_BYTES + 64) +
+			CLIENTS * HEAD_BYTES,
+		"%zu bytes", most);
+	for (int i = 0; i < CLIENTS; i++)
+		close(clients[i]);
+}
+
+/* One that leaves while its next piece waits, and a HEAD. */
+Test(http_bounds, a_client_that_leaves_does_not_wait_for_its_piece)
+{
+	enum { CLIENTS = 40 };
+	int clients[CLIENTS];
+	unsigned over = 0;
+
+	door.metrics_steps = 2;
+	door.metrics_bytes = 64 * 1024;
+	for (int i = 0; i < CLIENTS; i++)
+		clients[i] = door_client();
+	for (int i = 0; i < CLIENTS; i++)
+		door_send(clients[i],
+			i % 8 ? METRICS
+			      : "HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	for (int i = 0; i < 8; i++)
+		turn_once();
+	for (int i = 0; i < CLIENTS; i += 2)
+		close(clients[i]);
+	for (int i = 1; i < CLIENTS; i += 2)
+		for (int k = 0; k < 20 * CLIENTS && over <= (unsigned)i / 2;
+			k++)
+			read_a_turn(&clients[i], 1, &over);
+	cr_expect_eq(over, CLIENTS / 2);
+	for (int i = 1; i < CLIENTS; i += 2)
+		close(clients[i]);
+	door_turn();
+	cr_expect_eq(door.server->connection_count, 0);
+}
+
 Test(http_bounds, pages_of_metrics_that_nobody_reads_have_a_limit)
 {
 	int clients[PAGES_MAX + 1];
