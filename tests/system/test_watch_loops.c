@@ -325,6 +325,7 @@ Test(watch_loops, whatever_is_in_a_folder_it_is_watched)
 	cr_expect(text);
 	free(text);
 	free(shell_expect(g, 0, "rm -rf %s", odd));
+	watch_await_said(g, "a", "why", "");
 	free(path);
 	free(odd);
 	free(builds);

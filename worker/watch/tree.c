@@ -63,11 +63,12 @@ on_change(struct notify_owner *o, const char *name, bool is_content)
 static void
 know(struct watch_tree *t, struct snapshot *now)
 {
-	bool was_whole = !t->known.is_cut && !t->known.is_deep;
+	bool is_same = t->known.is_cut == now->is_cut &&
+		       t->known.is_deep == now->is_deep;
 
 	snapshot_finish(&t->known);
 	t->known = *now;
-	if (was_whole && (now->is_cut || now->is_deep))
+	if (!is_same)
 		t->host->on_mode(t);
 }
 
