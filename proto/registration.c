@@ -43,21 +43,47 @@ count_parts(struct registration_set *set, const struct registration *r,
 		REGISTRATION_PARTS_MAX);
 }
 
+/* What is known of a set while it is read. */
+struct reading {
+	struct map seen; /* registrations by shape */
+	struct map common[REGISTRATION_KIND_COUNT];
+};
+
+static void
+reading_finish(struct reading *reading)
+{
+	map_finish(&reading->seen);
+	for (int i = 0; i < REGISTRATION_KIND_COUNT; i++)
+		map_finish(&reading->common[i]);
+}
+
+static int
+read_one(struct registration *r, struct reading *reading,
+	const msgpack_object *item, struct error *err)
+{
+	const struct registration_kind_row *row;
+
+	if (registration_read(r, item, err) < 0)
+		return -1;
+	row = registration_kinds[r->kind];
+	return row->share ? row->share(r, &reading->common[r->kind], err) : 0;
+}
+
 /* Reads item i and files it in `seen` by shape. */
 static int
-set_read_one(struct registration_set *set, struct map *seen,
+set_read_one(struct registration_set *set, struct reading *reading,
 	const msgpack_object *item, struct error *err)
 {
 	struct registration *r = &set->items[set->count++];
 	int result = 0;
 	char *shape;
 
-	if (registration_read(r, item, err) < 0 || count_parts(set, r, err) < 0)
+	if (read_one(r, reading, item, err) < 0 || count_parts(set, r, err) < 0)
 		return -1;
 	shape = registration_shape(r);
-	if (map_get(seen, shape, strlen(shape)))
+	if (map_get(&reading->seen, shape, strlen(shape)))
 		result = error_set(err, "%s is registered twice", shape);
-	map_set(seen, shape, strlen(shape), r);
+	map_set(&reading->seen, shape, strlen(shape), r);
 	free(shape);
 	return result;
 }
@@ -95,7 +121,7 @@ int
 registration_set_read(struct registration_set *set, const msgpack_object *list,
 	struct error *err)
 {
-	struct map seen = {0};
+	struct reading reading = {0};
 	uint32_t count;
 
 	*set = (struct registration_set){0};
@@ -109,14 +135,14 @@ registration_set_read(struct registration_set *set, const msgpack_object *list,
 	while (set->count < count) {
 		uint32_t i = set->count;
 
-		if (set_read_one(set, &seen, &list->via.array.ptr[i], err) <
+		if (set_read_one(set, &reading, &list->via.array.ptr[i], err) <
 			0) {
-			map_finish(&seen);
+			reading_finish(&reading);
 			registration_set_finish(set);
 			return error_prefix(err, "registration %u: ", i);
 		}
 	}
-	map_finish(&seen);
+	reading_finish(&reading);
 	set_sort(set);
 	return 0;
 }

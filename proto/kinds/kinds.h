@@ -33,6 +33,8 @@ enum kind_caller {
 	KIND_CALLER_NAME,   /* users and other plugins, by its name */
 };
 
+struct map;
+
 struct registration_kind_row {
 	const char *wire;	    /* "http" */
 	const char *receipt;	    /* key in a receipt: "httpRoutes" */
@@ -43,7 +45,12 @@ struct registration_kind_row {
 	size_t field_count;
 	/* Checks what was read and completes it, its name at least. */
 	int (*check)(struct registration *r, struct error *err);
-	/* What check made besides the fields, in a copy of the struct and at
+	/* Completes it with what the registrations of a set share: `common` is
+	 * a map of the kind's own, whose values these registrations keep alive.
+	 * NULL: nothing. */
+	int (*share)(
+		struct registration *r, struct map *common, struct error *err);
+	/* What both made besides the fields, in a copy of the struct and at
 	 * the end; NULL: nothing. */
 	void (*copied)(struct registration *r);
 	void (*finish)(struct registration *r);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto/registration.h"
+#include "proto/util/map.h"
 
 static const struct field fields[] = {
 	{"when", FIELD_TEXT, offsetof(struct registration, schedule.when_text)},
@@ -28,11 +29,25 @@ check(struct registration *r, struct error *err)
 			"schedule %s: catch_up must be one or none", r->name);
 	if (when_parse(&r->schedule.when, r->schedule.when_text, err) < 0)
 		return error_prefix(err, "schedule %s: ", r->name);
-	if (r->schedule.when.every_ms && !r->schedule.zone_name)
+	return 0;
+}
+
+/* Schedules of the same zone share it, as opening one reads a file. */
+static int
+share(struct registration *r, struct map *zones, struct error *err)
+{
+	const char *name = r->schedule.zone_name, *key = name ? name : "";
+
+	if (r->schedule.when.every_ms && !name)
 		return 0; /* needs none */
-	r->schedule.zone = zone_open(r->schedule.zone_name, err);
-	return r->schedule.zone ? 0
-				: error_prefix(err, "schedule %s: ", r->name);
+	r->schedule.zone = zone_ref(map_get(zones, key, strlen(key)));
+	if (r->schedule.zone)
+		return 0;
+	r->schedule.zone = zone_open(name, err);
+	if (!r->schedule.zone)
+		return error_prefix(err, "schedule %s: ", r->name);
+	map_set(zones, key, strlen(key), r->schedule.zone);
+	return 0;
 }
 
 static void
@@ -57,6 +72,7 @@ const struct registration_kind_row kind_schedule = {
 	.fields = fields,
 	.field_count = sizeof(fields) / sizeof(*fields),
 	.check = check,
+	.share = share,
 	.copied = copied,
 	.finish = finish,
 	.message = MESSAGE_TICK,

@@ -128,6 +128,29 @@ Test(registration, is_packed_as_it_is_read)
 	}
 }
 
+Test(registration, schedules_of_one_zone_share_it)
+{
+	struct registration_set set = set_of(
+		"[{\"kind\":\"schedule\",\"name\":\"a\",\"when\":\"0 3 * * "
+		"*\"},"
+		"{\"kind\":\"schedule\",\"name\":\"b\",\"when\":\"0 3 * * *\","
+		"\"zone\":\"UTC\"},"
+		"{\"kind\":\"tool\",\"name\":\"c\"},"
+		"{\"kind\":\"schedule\",\"name\":\"d\",\"when\":\"0 4 * * *\"},"
+		"{\"kind\":\"schedule\",\"name\":\"e\",\"when\":\"0 4 * * *\","
+		"\"zone\":\"UTC\"},"
+		"{\"kind\":\"schedule\",\"name\":\"f\",\"when\":\"every "
+		"1s\"}]");
+	const struct registration *r = set.items;
+
+	cr_expect(r[0].schedule.zone && r[1].schedule.zone);
+	cr_expect_eq(r[0].schedule.zone, r[3].schedule.zone);
+	cr_expect_eq(r[1].schedule.zone, r[4].schedule.zone);
+	cr_expect_neq(r[0].schedule.zone, r[1].schedule.zone);
+	cr_expect_null(r[5].schedule.zone);
+	registration_set_finish(&set);
+}
+
 Test(registration, a_copy_is_equal_until_any_field_differs)
 {
 	for (size_t i = 0; i < WHOLE; i++) {
