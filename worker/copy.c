@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PIECE_BYTES (128 * 1024)
@@ -27,6 +28,25 @@ copy_write(int fd, const unsigned char *bytes, size_t size)
 	return 0;
 }
 
+static int
+refuse_size(const struct copy_order *order, struct error *err)
+{
+	return error_set(err, "the package is larger than the limit, at %s",
+		order->path);
+}
+
+/* What is too large from the start is not read up to the limit first. */
+static int
+check_size(int from, const struct copy_order *order, struct error *err)
+{
+	struct stat what;
+
+	if (fstat(from, &what) < 0 ||
+		(uint64_t)what.st_size <= order->limit_bytes)
+		return 0;
+	return refuse_size(order, err);
+}
+
 /* to < 0: the bytes are there already and only hashed. */
 static int
 copy_pieces(int from, int to, const struct copy_order *order,
@@ -44,9 +64,7 @@ copy_pieces(int from, int to, const struct copy_order *order,
 				err, errno, "cannot read %s", order->path);
 		*bytes_out += (uint64_t)got;
 		if (*bytes_out > order->limit_bytes)
-			return error_set(err,
-				"the package is larger than the limit, at %s",
-				order->path);
+			return refuse_size(order, err);
 		if (to >= 0 && copy_write(to, piece, (size_t)got))
 			return error_set_errno(
 				err, errno, "cannot write %s", order->path);
@@ -60,6 +78,9 @@ int
 copy_file(int from, int to, const struct copy_order *order, uint64_t *bytes_out,
 	struct error *err)
 {
+	*bytes_out = 0;
+	if (check_size(from, order, err) < 0)
+		return -1;
 	if (!ioctl(to, FICLONE, from))
 		return copy_pieces(to, -1, order, bytes_out, err);
 	posix_fadvise(from, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -70,6 +91,9 @@ int
 copy_hash(int from, const struct copy_order *order, uint64_t *bytes_out,
 	struct error *err)
 {
+	*bytes_out = 0;
+	if (check_size(from, order, err) < 0)
+		return -1;
 	posix_fadvise(from, 0, 0, POSIX_FADV_SEQUENTIAL);
 	return copy_pieces(from, -1, order, bytes_out, err);
 }

@@ -95,17 +95,18 @@ Test(pace, long_work_rests, .timeout = 60)
 	cr_expect_gt(p.rested_ms, 0);
 }
 
-/* One large file may be all there is in a package. It is refused at the limit,
- * in its middle; by then the process had stepped back. */
-Test(pace, a_large_file_is_copied_at_low_priority)
+/* Stages a package of one file of 3 MiB. */
+static int
+stage_large(uint64_t limit_bytes)
 {
 	char folder[] = "/tmp/supd-pace-XXXXXX";
-	struct stage_order order = {.limit_bytes = 2 * MIB, .limit_entries = 9};
+	struct stage_order order = {
+		.limit_bytes = limit_bytes, .limit_entries = 9};
 	struct stage_result result;
 	struct error err;
-	int before = niceness();
 	char *from, *to, *file;
 	FILE *f;
+	int rc;
 
 	cr_assert(mkdtemp(folder));
 	order.source = from = memory_format("%s/p", folder);
@@ -114,8 +115,26 @@ Test(pace, a_large_file_is_copied_at_low_priority)
 	cr_assert(!mkdir(from, 0700));
 	f = fopen(file, "w");
 	cr_assert(f && !ftruncate(fileno(f), 3 * MIB) && !fclose(f));
-	cr_expect(stage_run(&order, &result, &err) < 0);
-	cr_expect_eq(niceness(), polite_after(before));
+	rc = stage_run(&order, &result, &err);
 	cr_expect(!unstage_run(folder, NULL));
 	free(from), free(to), free(file);
+	return rc;
+}
+
+/* One large file may be all there is in a package. */
+Test(pace, a_large_file_is_copied_at_low_priority)
+{
+	int before = niceness();
+
+	cr_expect_eq(stage_large(4 * MIB), 0);
+	cr_expect_eq(niceness(), polite_after(before));
+}
+
+/* It is not read up to the limit first. */
+Test(pace, a_file_that_is_too_large_is_no_work)
+{
+	int before = niceness();
+
+	cr_expect_eq(stage_large(2 * MIB), -1);
+	cr_expect_eq(niceness(), before);
 }
