@@ -1,5 +1,5 @@
-/* slices: limited by time, because the cost of a slice depends on its content.
- */
+/* slices: limited by time, because the cost of a slice depends on its content,
+ * and by number. */
 #include "supervisor/control/slices.h"
 
 #include <stdint.h>
@@ -11,22 +11,24 @@
 struct slices {
 	struct ev_loop *loop;
 	struct list waiting;
-	unsigned turn;	  /* the ev_iteration() that used_us is for */
-	uint64_t used_us; /* time spent in that turn */
+	unsigned turn;	  /* the ev_iteration() that the next two are for */
+	unsigned count;	  /* slices that ran in that turn, */
+	uint64_t used_us; /* and the time that they took */
 	ev_prepare prepare;
 	ev_idle spin; /* the loop does not sleep while somebody waits */
 };
 
 static bool
-has_time(struct slices *q)
+has_room(struct slices *q)
 {
 	unsigned now = ev_iteration(q->loop);
 
 	if (now != q->turn) {
 		q->turn = now;
+		q->count = 0;
 		q->used_us = 0;
 	}
-	return q->used_us < SLICES_TURN_US;
+	return q->count < SLICES_TURN_MAX && q->used_us < SLICES_TURN_US;
 }
 
 static void
@@ -44,25 +46,24 @@ run_one(struct slices *q, struct slice *s)
 	bool more = s->run(s);
 
 	q->used_us += clock_us() - from;
+	q->count++;
 	if (more)
 		put_off(q, s);
 }
 
-/* Runs each waiting slice once, while there is time. */
+/* Runs each waiting slice once, while there is room. */
 static void
 on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
 	struct slices *q = container_of(watcher, struct slices, prepare);
-	struct list *last = q->waiting.previous, *node;
+	struct list *last = q->waiting.previous, *node = NULL;
 
 	(void)events;
-	do {
-		if (list_is_empty(&q->waiting))
-			break;
+	while (node != last && !list_is_empty(&q->waiting) && has_room(q)) {
 		node = q->waiting.next;
 		list_remove(node);
 		run_one(q, container_of(node, struct slice, node));
-	} while (node != last && has_time(q));
+	}
 	if (!list_is_empty(&q->waiting))
 		return;
 	ev_prepare_stop(loop, &q->prepare);
@@ -111,7 +112,7 @@ slice_take(struct slices *q, struct slice *s)
 {
 	if (!list_is_empty(&s->node))
 		return;
-	if (list_is_empty(&q->waiting) && has_time(q))
+	if (list_is_empty(&q->waiting) && has_room(q))
 		run_one(q, s);
 	else
 		put_off(q, s);

@@ -6,6 +6,7 @@
 
 #include "proto/util/memory.h"
 #include "supervisor/control/commands.h"
+#include "supervisor/control/slices.h"
 #include "supervisor/ops/journal.h"
 #include "tests/unit/fake_gateway.h"
 
@@ -154,4 +155,39 @@ Test(followers, share_a_turn_when_there_are_many)
 	for (int i = 0; i < 500; i++)
 		command_abandon(&ears[i].call);
 	free(data);
+}
+
+static unsigned
+count_told(const struct ear *ears, unsigned count)
+{
+	unsigned told = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		told += ears[i].told != 0;
+	return told;
+}
+
+/* What is sent costs more than writing it, so there is a number, too. */
+Test(followers, are_told_of_a_small_event_a_few_a_turn)
+{
+	enum { EARS = 500 };
+	static struct ear ears[EARS];
+	unsigned told, before;
+
+	for (int i = 0; i < EARS; i++)
+		ear_run(&ears[i], "events", "{\"lines\":0,\"follow\":true}");
+	ev_run(loop, EVRUN_NOWAIT);
+	journal_note(fake.gateway.journal, "x", NULL, json_integer(1));
+	told = count_told(ears, EARS);
+	cr_expect_leq(told, SLICES_TURN_MAX, "%u", told);
+	for (unsigned turns = 0; told < EARS && turns < TURNS_MAX; turns++) {
+		before = told;
+		ev_run(loop, EVRUN_NOWAIT);
+		told = count_told(ears, EARS);
+		cr_expect_leq(
+			told - before, SLICES_TURN_MAX, "%u", told - before);
+	}
+	cr_expect_eq(told, EARS);
+	for (int i = 0; i < EARS; i++)
+		command_abandon(&ears[i].call);
 }
