@@ -1,4 +1,4 @@
-"""observe: what it costs to look: /metrics and `supctl top` with many plugins."""
+"""observe: what /metrics and `supctl top` cost with many plugins."""
 import http.client
 import os
 import resource
@@ -48,11 +48,11 @@ def read_page(address):
 
 
 def p99_ms(records, spans=None):
-    """Of the requests that were under way in one of the spans."""
+    """Of the requests that were in progress in one of the spans."""
     took = [(x.end - x.due) / 1000 for x in records if x.outcome == load.OK
             and (spans is None or any(x.due < end and x.end > begin
                                       for begin, end in spans))]
-    return percentile(took, 99)
+    return percentile(took, 0.99)
 
 
 def under_load(rig, supd, with_scrapes):
@@ -91,7 +91,7 @@ def children_seconds():
 
 
 def top(report, link, supd):
-    """Both processes: supd beyond what it uses without, and supctl."""
+    """What supd uses beyond its idle use, and supctl."""
     pids = [supd.process.pid]
     before = r.cpu_seconds(pids)
     time.sleep(2 * PICTURES)

@@ -1,4 +1,4 @@
-"""telemetry: what tracing costs those who wait, with a collector and without."""
+"""telemetry: what tracing costs, with a collector and without."""
 import http.server
 import threading
 
