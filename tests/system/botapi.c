@@ -1,62 +1,14 @@
 #include "tests/system/botapi.h"
 
 #include <criterion/criterion.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/chat.h"
-#include "tests/system/harness/http.h"
-
-#define PYTHON "/usr/bin/python3"
-
-static void
-become_double(int out, const char *certificate, const char *key)
-{
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGPIPE, SIG_DFL);
-	dup2(out, STDOUT_FILENO);
-	if (certificate)
-		execl(PYTHON, "python3", "-B", BOTAPI, "--tls", certificate,
-			key, (char *)NULL);
-	else
-		execl(PYTHON, "python3", "-B", BOTAPI, (char *)NULL);
-	_exit(127);
-}
-
-/* "port N", its first and only line, or "port N tls M". */
-static int
-read_port(int fd, int *tls_out)
-{
-	char line[64] = "";
-	size_t length = 0;
-	int port = 0;
-
-	while (!strchr(line, '\n')) {
-		struct pollfd ready = {.fd = fd, .events = POLLIN};
-		ssize_t got;
-
-		cr_assert_gt(poll(&ready, 1, RUN_DEADLINE_MS), 0,
-			"the double does not start");
-		got = read(fd, line + length, sizeof(line) - 1 - length);
-		cr_assert_gt(got, 0, "the double has ended");
-		length += (size_t)got;
-	}
-	*tls_out = 0;
-	cr_assert_geq(
-		sscanf(line, "port %d tls %d", &port, tls_out), 1, "%s", line);
-	return port;
-}
 
 void
 botapi_start(struct botapi *b)
@@ -67,37 +19,26 @@ botapi_start(struct botapi *b)
 void
 botapi_start_tls(struct botapi *b, const char *certificate, const char *key)
 {
-	int fds[2];
+	const char *const program[] = {
+		BOTAPI, certificate ? "--tls" : NULL, certificate, key, NULL};
 
-	cr_assert(!pipe2(fds, O_CLOEXEC));
-	b->pid = fork();
-	if (!b->pid)
-		become_double(fds[1], certificate, key);
-	close(fds[1]);
-	b->out = fds[0];
-	snprintf(b->where, sizeof(b->where), "127.0.0.1:%d",
-		read_port(b->out, &b->tls_port));
+	double_start(&b->at, program);
 }
 
 void
 botapi_end(struct botapi *b)
 {
-	kill(b->pid, SIGKILL);
-	waitpid(b->pid, NULL, 0);
-	close(b->out);
+	double_end(&b->at);
 }
 
 static void
 control(struct botapi *b, const char *path, const char *format, va_list list)
 {
 	char text[4096], *body;
-	struct answer a;
 
 	vsnprintf(text, sizeof(text), format, list);
 	body = memory_format("{%s}", text);
-	a = http_post(b->where, path, body);
-	cr_assert_eq(a.status, 200, "%s %s: %d", path, body, a.status);
-	answer_finish(&a);
+	double_post(&b->at, path, body);
 	free(body);
 }
 
@@ -107,7 +48,7 @@ botapi_set(struct botapi *b, const char *format, ...)
 	va_list list;
 
 	va_start(list, format);
-	control(b, "/control/set", format, list);
+	control(b, "set", format, list);
 	va_end(list);
 }
 
@@ -117,26 +58,14 @@ botapi_say(struct botapi *b, const char *format, ...)
 	va_list list;
 
 	va_start(list, format);
-	control(b, "/control/say", format, list);
+	control(b, "say", format, list);
 	va_end(list);
-}
-
-static json_t *
-get(struct botapi *b, const char *path)
-{
-	struct answer a = http_get(b->where, path);
-	json_t *value = json_loads(a.body, 0, NULL);
-
-	cr_assert_eq(a.status, 200);
-	cr_assert_not_null(value);
-	answer_finish(&a);
-	return value;
 }
 
 long
 botapi_count(struct botapi *b, const char *key)
 {
-	json_t *state = get(b, "/control/state");
+	json_t *state = double_get(&b->at, "state");
 	long count = (long)json_integer_value(
 		json_object_get(json_object_get(state, "1001"), key));
 
@@ -147,32 +76,29 @@ botapi_count(struct botapi *b, const char *key)
 void
 botapi_await(struct botapi *b, const char *key, long least)
 {
-	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+	struct patience p = patience_for(RUN_DEADLINE_MS);
 
-	while (botapi_count(b, key) < least) {
-		cr_assert_lt(clock_ms(), until, "%s is %ld, not %ld", key,
+	while (botapi_count(b, key) < least)
+		cr_assert(patience_lasts(&p), "%s is %ld, not %ld", key,
 			botapi_count(b, key), least);
-		poll(NULL, 0, 10);
-	}
 }
 
 json_t *
 botapi_sent(struct botapi *b)
 {
-	return get(b, "/control/sent");
+	return double_get(&b->at, "sent");
 }
 
 json_t *
 botapi_await_sent(struct botapi *b, size_t count)
 {
-	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+	struct patience p = patience_for(RUN_DEADLINE_MS);
 	json_t *sent = botapi_sent(b);
 
 	while (json_array_size(sent) < count) {
-		cr_assert_lt(clock_ms(), until, "%zu sent, not %zu",
+		cr_assert(patience_lasts(&p), "%zu sent, not %zu",
 			json_array_size(sent), count);
 		json_decref(sent);
-		poll(NULL, 0, 10);
 		sent = botapi_sent(b);
 	}
 	return sent;
@@ -191,7 +117,7 @@ botapi_add(struct gateway_run *g, struct botapi *b, const char *token,
 	run_plugin(g, "telegram",
 		"mount: /telegram, settings: {token: \"%s\", "
 		"api: \"http://%s\"%s%s}%s%s",
-		token, b->where, *settings ? ", " : "", settings,
+		token, b->at.where, *settings ? ", " : "", settings,
 		*entry ? ", " : "", entry);
 }
 

@@ -3,21 +3,18 @@
 #pragma once
 
 #include <jansson.h>
-#include <sys/types.h>
 
+#include "tests/system/harness/double.h"
 #include "tests/system/harness/run.h"
 
 #define BOTAPI_TOKEN "1001:first"
 
 struct botapi {
-	pid_t pid;
-	int out;	/* what it prints */
-	int tls_port;	/* 0: none */
-	char where[32]; /* HOST:PORT */
+	struct double_server at;
 };
 
 void botapi_start(struct botapi *b);
-/* With a certificate and its key, files; it speaks TLS at tls_port, too. */
+/* With a certificate and its key, files; it speaks TLS at at.tls_port, too. */
 void botapi_start_tls(
 	struct botapi *b, const char *certificate, const char *key);
 void botapi_end(struct botapi *b);

@@ -1,96 +1,36 @@
 #include "tests/system/collector.h"
 
 #include <criterion/criterion.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "proto/util/clock.h"
 #include "proto/util/memory.h"
-#include "tests/system/harness/http.h"
+#include "tests/system/harness/ctl.h"
 #include "tests/system/harness/plan.h"
-
-#define PYTHON "/usr/bin/python3"
-
-static void
-become_double(int out, int port)
-{
-	char text[16];
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGPIPE, SIG_DFL);
-	dup2(out, STDOUT_FILENO);
-	snprintf(text, sizeof(text), "%d", port);
-	execl(PYTHON, "python3", "-B", COLLECTOR, "--port", text, (char *)NULL);
-	_exit(127);
-}
-
-/* "port N", its first and only line. */
-static int
-read_port(int fd)
-{
-	char line[64] = "";
-	size_t length = 0;
-	int port = 0;
-
-	while (!strchr(line, '\n')) {
-		struct pollfd ready = {.fd = fd, .events = POLLIN};
-		ssize_t got;
-
-		cr_assert_gt(poll(&ready, 1, RUN_DEADLINE_MS), 0,
-			"the double does not start");
-		got = read(fd, line + length, sizeof(line) - 1 - length);
-		cr_assert_gt(got, 0, "the double has ended");
-		length += (size_t)got;
-	}
-	cr_assert_eq(sscanf(line, "port %d", &port), 1, "%s", line);
-	return port;
-}
 
 void
 collector_restart(struct collector *c)
 {
-	int fds[2];
+	char port[16];
+	const char *const program[] = {COLLECTOR, "--port", port, NULL};
 
-	cr_assert(!pipe2(fds, O_CLOEXEC));
-	c->pid = fork();
-	if (!c->pid)
-		become_double(fds[1], c->port);
-	close(fds[1]);
-	c->out = fds[0];
-	c->port = read_port(c->out);
-	snprintf(c->where, sizeof(c->where), "127.0.0.1:%d", c->port);
+	snprintf(port, sizeof(port), "%d", c->at.port);
+	double_start(&c->at, program);
 }
 
 void
 collector_start(struct collector *c)
 {
-	c->port = 0;
+	c->at.port = 0; /* any */
 	collector_restart(c);
 }
 
 void
 collector_end(struct collector *c)
 {
-	kill(c->pid, SIGKILL);
-	waitpid(c->pid, NULL, 0);
-	close(c->out);
-}
-
-static void
-post(struct collector *c, const char *path, const char *body)
-{
-	struct answer a = http_post(c->where, path, body);
-
-	cr_assert_eq(a.status, 200, "%s %s: %d", path, body, a.status);
-	answer_finish(&a);
+	double_end(&c->at);
 }
 
 void
@@ -103,28 +43,20 @@ collector_set(struct collector *c, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, list);
 	va_end(list);
 	body = memory_format("{%s}", text);
-	post(c, "/control/set", body);
+	double_post(&c->at, "set", body);
 	free(body);
 }
 
 void
 collector_forget(struct collector *c)
 {
-	post(c, "/control/forget", "{}");
+	double_post(&c->at, "forget", "{}");
 }
 
 json_t *
 collector_get(struct collector *c, const char *what)
 {
-	char *path = memory_format("/control/%s", what);
-	struct answer a = http_get(c->where, path);
-	json_t *value = json_loads(a.body, 0, NULL);
-
-	cr_assert_eq(a.status, 200);
-	cr_assert_not_null(value, "%s", a.body);
-	answer_finish(&a);
-	free(path);
-	return value;
+	return double_get(&c->at, what);
 }
 
 void
@@ -152,18 +84,12 @@ collector_count(struct collector *c, const char *key)
 void
 collector_await(struct collector *c, const char *key, long least)
 {
-	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+	struct patience p = patience_for(RUN_DEADLINE_MS);
 
-	while (collector_count(c, key) < least) {
-		if (clock_ms() >= until) {
-			json_t *state = collector_get(c, "state");
-
-			cr_assert_fail("%s is %ld, not %ld: %s", key,
-				collector_count(c, key), least,
-				json_dumps(state, 0));
-		}
-		poll(NULL, 0, 20);
-	}
+	while (collector_count(c, key) < least)
+		cr_assert(patience_lasts(&p), "%s is %ld, not %ld: %s", key,
+			collector_count(c, key), least,
+			json_dumps(collector_get(c, "state"), 0));
 }
 
 /* ---- spans ---- */
@@ -214,20 +140,14 @@ find(struct collector *c, const json_t *parent, const char *name)
 static json_t *
 await(struct collector *c, const json_t *parent, const char *name)
 {
-	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+	struct patience p = patience_for(RUN_DEADLINE_MS);
 	json_t *span;
 
-	while (!(span = find(c, parent, name))) {
-		if (clock_ms() >= until) {
-			json_t *spans = collector_get(c, "spans");
-
-			cr_assert_fail("no span %s within %s among %s",
-				name ? name : "(any)",
-				parent ? span_text(parent, "name") : "any",
-				json_dumps(spans, JSON_INDENT(1)));
-		}
-		poll(NULL, 0, 20);
-	}
+	while (!(span = find(c, parent, name)))
+		cr_assert(patience_lasts(&p), "no span %s within %s among %s",
+			name ? name : "(any)",
+			parent ? span_text(parent, "name") : "any",
+			json_dumps(collector_get(c, "spans"), JSON_INDENT(1)));
 	return span;
 }
 
@@ -243,12 +163,53 @@ collector_child(struct collector *c, const json_t *parent, const char *name)
 	return await(c, parent, name);
 }
 
+long
+telemetry_count(struct gateway_run *g, const char *name, const char *signal,
+	const char *reason)
+{
+	struct ctl *c = ctl_expect(g, 0, "metrics", NULL);
+	json_t *family, *sample, *labels;
+	long sum = 0;
+	size_t i, j;
+
+	json_array_foreach(ctl_at(c, "metrics"), i, family)
+	{
+		if (strcmp(span_text(family, "name"), name) != 0)
+			continue;
+		json_array_foreach(
+			json_object_get(family, "samples"), j, sample)
+		{
+			labels = json_object_get(sample, "labels");
+			if ((!*signal || !strcmp(span_text(labels, "signal"),
+						 signal)) &&
+				(!*reason ||
+					!strcmp(span_text(labels, "reason"),
+						reason)))
+				sum += (long)json_number_value(
+					json_object_get(sample, "value"));
+		}
+	}
+	ctl_destroy(c);
+	return sum;
+}
+
+void
+telemetry_await(struct gateway_run *g, const char *name, const char *signal,
+	const char *reason, long least)
+{
+	struct patience p = patience_for(RUN_DEADLINE_MS);
+
+	while (telemetry_count(g, name, signal, reason) < least)
+		cr_assert(patience_lasts(&p), "%s is %ld, not %ld", name,
+			telemetry_count(g, name, signal, reason), least);
+}
+
 void
 collector_configure(
 	struct gateway_run *g, const struct collector *c, const char *more)
 {
 	char *text = memory_format("telemetry: {endpoint: \"http://%s\"%s%s}\n",
-		c->where, *more ? ", " : "", more);
+		c->at.where, *more ? ", " : "", more);
 
 	plan_extra(g, text);
 	free(text);

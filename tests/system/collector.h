@@ -3,19 +3,16 @@
 #pragma once
 
 #include <jansson.h>
-#include <sys/types.h>
 
+#include "tests/system/harness/double.h"
 #include "tests/system/harness/run.h"
 
 struct collector {
-	pid_t pid;
-	int out; /* what it prints */
-	int port;
-	char where[32]; /* HOST:PORT */
+	struct double_server at;
 };
 
 void collector_start(struct collector *c);
-/* Again at the port where it was. */
+/* Again at the port where it was, after collector_end(). */
 void collector_restart(struct collector *c);
 void collector_end(struct collector *c);
 /* Knobs, the inside of a map. */
@@ -40,6 +37,12 @@ json_t *collector_child(
 const char *span_text(const json_t *span, const char *key);
 const char *span_attribute(const json_t *span, const char *key);
 long span_number(const json_t *span, const char *key); /* of its attributes */
+
+/* What a metric of supd has for these labels, in all; "": for any. */
+long telemetry_count(struct gateway_run *g, const char *name,
+	const char *signal, const char *reason);
+void telemetry_await(struct gateway_run *g, const char *name,
+	const char *signal, const char *reason, long least);
 
 /* The section `telemetry` of a run that exports to it, with more of its keys
  * or "". */

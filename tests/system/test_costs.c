@@ -1,6 +1,6 @@
 /* Every key that is not live costs what the reference says: plan has its class
- * and its place, and apply does that and no more. A row that a table gains and
- * this file does not is a failure. Those that are live are in test_live. */
+ * and its place, and apply does that and no more. A key without a row here
+ * fails the test. Live keys are in test_live. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +14,11 @@
 
 TestSuite(costs, .fini = run_fini, .timeout = 300);
 
-/* A value in conf.d, whose key supd.yaml does not have. "plugins.KEY" is one of
- * the plugin other. */
+/* A value in conf.d whose key supd.yaml does not have. "plugins.KEY" is a key
+ * of the plugin `other`. */
 struct cost {
 	const char *path, *value;
-	bool reloads; /* the plugin other */
+	bool reloads; /* `other` */
 };
 
 #define OTHER_LINK "*" /* than that of TEST_LINK */
@@ -77,7 +77,7 @@ expect_listed(const struct schema_table *table, const char *prefix)
 	}
 }
 
-Test(costs, every_key_that_is_not_live_is_tried)
+Test(costs, every_key_that_is_not_live_is_tested)
 {
 	expect_listed(&config_table, "");
 	expect_listed(row_of(&config_table, "listen")->table, "listen.");
@@ -115,7 +115,7 @@ value_of(const struct cost *cost)
 	return strcmp(cost->value, OTHER_LINK) ? cost->value : other_link();
 }
 
-/* The entry of other, with that key, or as it is without. */
+/* The entry of `other`, with that key if there is one. */
 static char *
 entry_of(const struct cost *cost)
 {
@@ -215,7 +215,7 @@ Test(costs, each_is_planned_and_applied_as_its_class_says)
 	run_end(g);
 }
 
-Test(costs, another_link_of_all_reloads_all)
+Test(costs, another_default_link_reloads_every_plugin)
 {
 	struct gateway_run *g = run_create();
 	struct ctl *c;

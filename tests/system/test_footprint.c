@@ -1,5 +1,6 @@
 /* What every worker pays for again: the pages that it relocates or writes. The
- * programs link in what they use of a library and not the library. */
+ * programs link in what they use of a library and not the library. And the
+ * probes for tracers, which cost nothing. */
 #include <criterion/criterion.h>
 #include <supervisor/ops/usdt.h>
 #include <stdio.h>

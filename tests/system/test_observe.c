@@ -710,7 +710,6 @@ Test(observe, hold_overflow_is_told_once_and_counted)
 
 /* ---- metrics ---- */
 
-/* Prometheus' own tool, where it is installed. */
 /* Each family once: HELP, TYPE, then only its own samples. */
 static void
 check_format(const char *text)
@@ -752,6 +751,7 @@ check_format(const char *text)
 	}
 }
 
+/* Prometheus' own tool, where it is installed. */
 Test(observe, promtool_finds_nothing_wrong_with_the_metrics)
 {
 	struct gateway_run *g = run_create();
@@ -783,8 +783,7 @@ Test(observe, promtool_finds_nothing_wrong_with_the_metrics)
 	run_end(g);
 }
 
-/* The worker that serves is measured: a counter and a gauge of its own. */
-Test(observe, metrics_tell_what_a_worker_uses)
+Test(observe, metrics_show_what_a_worker_uses)
 {
 	struct gateway_run *g = run_create();
 

@@ -1,14 +1,12 @@
-/* The history keeps why each verdict fell: who asked, why, what became of it,
- * and the last lines of a worker that failed. */
+/* The history keeps for each transaction who asked, why, the outcome, and the
+ * last lines of a worker that failed. */
 #include <criterion/criterion.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
@@ -22,16 +20,16 @@ static struct ctl *
 await_last(struct gateway_run *g, const char *id, const char *trigger,
 	const char *kind)
 {
-	uint64_t until = clock_ms() + CTL_DEADLINE_MS;
+	struct patience p = patience_for(CTL_DEADLINE_MS);
 
-	for (;; poll(NULL, 0, 5)) {
+	for (;;) {
 		struct ctl *c =
 			ctl_expect(g, 0, "history", id, "-n", "1", NULL);
 
 		if (!strcmp(ctl_text(c, "receipts.0.trigger"), trigger) &&
 			!strcmp(ctl_text(c, "receipts.0.kind"), kind))
 			return c;
-		cr_assert(clock_ms() < until, "no %s by %s: %s", kind, trigger,
+		cr_assert(patience_lasts(&p), "no %s by %s: %s", kind, trigger,
 			c->out);
 		ctl_destroy(c);
 	}
@@ -110,7 +108,7 @@ Test(record, of_many_changes_has_the_first_and_counts_the_others)
 	run_end(g);
 }
 
-Test(record, of_a_person_has_who_asked_and_of_a_failure_what_the_worker_said)
+Test(record, of_a_failure_has_who_asked_and_what_the_worker_said)
 {
 	struct gateway_run *g = run_create();
 	char by[32];
@@ -161,7 +159,7 @@ Test(record, of_a_crash_says_how_the_worker_died)
 	run_end(g);
 }
 
-Test(record, of_those_that_follow_names_whom)
+Test(record, of_a_dependent_names_the_plugin_that_it_requires)
 {
 	struct gateway_run *g = start_hello("");
 

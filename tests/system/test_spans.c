@@ -1,5 +1,5 @@
-/* Spans of every kind of work on the built programs: which there are, whose
- * parents they are, and what of it the plugins are told. */
+/* Spans of every kind of work on the built programs: which there are, which is
+ * the parent of which, and what of it plugins learn. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ start(struct collector *c, const char *sampling, const char *extra)
 	}
 	text = memory_format("telemetry: {endpoint: \"http://%s\", sampling: "
 			     "%s}\n%s",
-		c->where, sampling, extra);
+		c->at.where, sampling, extra);
 	plan_extra(g, text);
 	free(text);
 	run_start(g);
@@ -61,18 +61,11 @@ end(struct gateway_run *g, struct collector *c)
 static char *
 get(struct gateway_run *g, const char *path, const char *fields)
 {
-	struct client c;
-	struct answer a;
-	char *body;
+	struct answer a = http_get_with(g->http, path, fields);
+	char *body = memory_copy_text(a.body);
 
-	cr_assert(client_open(&c, g->http));
-	cr_assert(client_say(
-		&c, "GET %s HTTP/1.1\r\nHost: t\r\n%s\r\n", path, fields));
-	cr_assert(client_read(&c, &a, false, HTTP_DEADLINE_MS));
 	cr_expect_eq(a.status, 200, "%s: %d %s", path, a.status, a.body);
-	body = memory_copy_text(a.body);
 	answer_finish(&a);
-	client_close(&c);
 	return body;
 }
 
@@ -346,7 +339,8 @@ Test(spans, a_connection_that_is_not_traced_stays_so)
 	struct collector c;
 	struct gateway_run *g = start(&c, "0", "");
 	char *config = memory_format(
-		"telemetry: {endpoint: \"http://%s\", sampling: 1}\n", c.where);
+		"telemetry: {endpoint: \"http://%s\", sampling: 1}\n",
+		c.at.where);
 	struct ws without, with;
 	size_t mark;
 
@@ -397,7 +391,7 @@ expect_other_trace(
 	free(body);
 }
 
-Test(spans, what_is_no_traceparent_begins_another_trace)
+Test(spans, a_malformed_traceparent_begins_another_trace)
 {
 	static const char *const wrong[] = {
 		"00-0AF7651916CD43DD8448EB211C80319C-" PARENT "-01",
@@ -429,7 +423,7 @@ Test(spans, what_is_no_traceparent_begins_another_trace)
 	end(g, &c);
 }
 
-Test(spans, a_later_version_and_a_large_tracestate_go_on)
+Test(spans, a_later_version_and_a_large_tracestate_are_passed_on)
 {
 	struct collector c;
 	struct gateway_run *g = start(&c, "1", "");

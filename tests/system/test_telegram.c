@@ -228,7 +228,7 @@ Test(telegram, a_second_poller_is_named_and_waited_for)
 	struct client other;
 
 	botapi_set(&server, "\"second_poll\": \"refuse\"");
-	cr_assert(client_open(&other, server.where));
+	cr_assert(client_open(&other, server.at.where));
 	client_say(&other,
 		"POST /bot" BOTAPI_TOKEN "/getUpdates HTTP/1.1\r\nHost: x\r\n"
 		"Content-Length: %zu\r\n\r\n%s",

@@ -91,7 +91,7 @@ add_tls(struct gateway_run *g, const char *more)
 	run_plugin(g, "telegram",
 		"settings: {token: \"" BOTAPI_TOKEN
 		"\", api: \"https://127.0.0.1:%d\", poll_timeout: 30s%s}",
-		server.tls_port, more);
+		server.at.tls_port, more);
 	free(folder);
 }
 

@@ -1,13 +1,11 @@
-/* Traces on the built programs: what reaches a collector, and what a bad one
- * costs. */
+/* Traces on the built programs: what reaches a collector, and what a bad
+ * collector costs. */
 #include <criterion/criterion.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/collector.h"
 #include "tests/system/harness/ctl.h"
@@ -44,17 +42,10 @@ end(struct gateway_run *g, struct collector *c)
 static char *
 get(struct gateway_run *g, const char *path, const char *fields)
 {
-	struct client c;
-	struct answer a;
-	char *body;
+	struct answer a = http_get_with(g->http, path, fields);
+	char *body = memory_copy_text(a.body);
 
-	cr_assert(client_open(&c, g->http));
-	cr_assert(client_say(
-		&c, "GET %s HTTP/1.1\r\nHost: t\r\n%s\r\n", path, fields));
-	cr_assert(client_read(&c, &a, false, HTTP_DEADLINE_MS));
-	body = memory_copy_text(a.body);
 	answer_finish(&a);
-	client_close(&c);
 	return body;
 }
 
@@ -65,52 +56,6 @@ hup(struct gateway_run *g)
 
 	run_signal(g, SIGHUP);
 	run_await_log(g, mark, "configuration applied");
-}
-
-/* The sum of the samples of a family whose labels have this value; "": of all.
- */
-static long
-metric(struct gateway_run *g, const char *name, const char *label)
-{
-	struct ctl *c = ctl_expect(g, 0, "metrics", NULL);
-	json_t *family, *sample, *value;
-	const char *key;
-	size_t i, j;
-	long sum = 0;
-
-	json_array_foreach(ctl_at(c, "metrics"), i, family)
-	{
-		if (strcmp(json_string_value(json_object_get(family, "name")),
-			    name))
-			continue;
-		json_array_foreach(
-			json_object_get(family, "samples"), j, sample)
-		{
-			bool counts = !*label;
-
-			json_object_foreach(json_object_get(sample, "labels"),
-				key, value) counts |=
-				!strcmp(json_string_value(value), label);
-			if (counts)
-				sum += (long)json_number_value(
-					json_object_get(sample, "value"));
-		}
-	}
-	ctl_destroy(c);
-	return sum;
-}
-
-static void
-await_metric(
-	struct gateway_run *g, const char *name, const char *label, long least)
-{
-	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
-
-	while (metric(g, name, label) < least) {
-		cr_assert_lt(clock_ms(), until, "%s{%s} is %ld, not %ld", name,
-			label, metric(g, name, label), least);
-		poll(NULL, 0, 20);
-	}
 }
 
 /* ---- a request ---- */
@@ -163,7 +108,7 @@ Test(telemetry, a_stranger_cannot_have_everything_traced)
 	/* Who is trusted decides. */
 	config = memory_format("telemetry: {endpoint: \"http://%s\", "
 			       "sampling: 0}\ntrusted_proxies: [unix]\n",
-		c.where);
+		c.at.where);
 	plan_extra(g, config);
 	run_write_config(g);
 	hup(g);
@@ -205,68 +150,7 @@ Test(telemetry, a_reload_is_a_span_with_its_phases_in_it)
 
 /* ---- a change at run time ---- */
 
-Test(telemetry, a_change_of_the_collector_loses_no_span)
-{
-	struct collector first, second;
-	struct gateway_run *g = start(&first, "sampling: 1");
-	json_t *span, *headers;
-	long spans;
-
-	for (int i = 0; i < 50; i++)
-		free(get(g, "/hello", ""));
-	collector_start(&second);
-	collector_set(&first, "\"mode\": \"hang\"");
-	for (int i = 0; i < 50; i++)
-		free(get(g, "/hello", ""));
-	collector_configure(g, &second,
-		"sampling: 0.5, headers: {x-team: \"a b\"}, resource: "
-		"{service.name: renamed, shard: 7}");
-	run_write_config(g);
-	hup(g);
-	free(get(g, "/hello", ""));
-	collector_await(&second, "spans", 1);
-	await_metric(g, "supd_telemetry_exported_total", "spans", 200);
-	spans = collector_count(&first, "spans") +
-		collector_count(&second, "spans");
-	cr_expect_geq(spans, 200, "%ld spans", spans);
-	cr_expect_eq(metric(g, "supd_telemetry_dropped_total", ""), 0);
-	headers = collector_get(&second, "headers");
-	cr_expect_str_eq(span_text(headers, "x-team"), "a b");
-	json_decref(headers);
-	ctl_destroy(ctl_expect(g, 0, "reload", "hello", NULL));
-	span = collector_span(&second, "reload hello");
-	cr_expect_str_eq(
-		span_text(json_object_get(span, "resource"), "service.name"),
-		"renamed");
-	json_decref(span);
-	end(g, &second);
-	collector_end(&first);
-}
-
-Test(telemetry, turned_off_it_costs_no_process_and_comes_back)
-{
-	struct collector c;
-	struct gateway_run *g = start(&c, "sampling: 1");
-
-	free(get(g, "/hello", ""));
-	plan_extra(g, "");
-	run_write_config(g);
-	hup(g);
-	/* what was made before is exported nevertheless */
-	json_decref(collector_span(&c, "GET /hello"));
-	collector_forget(&c);
-	free(get(g, "/hello", "traceparent: 00-" TRACE "-" PARENT "-01\r\n"));
-	collector_configure(g, &c, "sampling: 1");
-	run_write_config(g);
-	hup(g);
-	free(get(g, "/nothing", ""));
-	json_decref(collector_span(&c, "GET"));
-	cr_expect_eq(collector_count(&c, "spans"), 1);
-	end(g, &c);
-}
-
-/* ---- what a bad collector costs ---- */
-
+/* 0: there is none. */
 static long
 exporter_pid(struct gateway_run *g)
 {
@@ -291,6 +175,73 @@ exporter_pid(struct gateway_run *g)
 	return found;
 }
 
+Test(telemetry, a_change_of_the_collector_loses_no_span)
+{
+	struct collector first, second;
+	struct gateway_run *g = start(&first, "sampling: 1");
+	json_t *span, *headers;
+	long spans;
+
+	for (int i = 0; i < 50; i++)
+		free(get(g, "/hello", ""));
+	collector_start(&second);
+	collector_set(&first, "\"mode\": \"hang\"");
+	for (int i = 0; i < 50; i++)
+		free(get(g, "/hello", ""));
+	collector_configure(g, &second,
+		"sampling: 0.5, headers: {x-team: \"a b\"}, resource: "
+		"{service.name: renamed, shard: 7}");
+	run_write_config(g);
+	hup(g);
+	free(get(g, "/hello", ""));
+	collector_await(&second, "spans", 1);
+	telemetry_await(g, "supd_telemetry_exported_total", "spans", "", 200);
+	spans = collector_count(&first, "spans") +
+		collector_count(&second, "spans");
+	cr_expect_geq(spans, 200, "%ld spans", spans);
+	cr_expect_eq(
+		telemetry_count(g, "supd_telemetry_dropped_total", "", ""), 0);
+	headers = collector_get(&second, "headers");
+	cr_expect_str_eq(span_text(headers, "x-team"), "a b");
+	json_decref(headers);
+	ctl_destroy(ctl_expect(g, 0, "reload", "hello", NULL));
+	span = collector_span(&second, "reload hello");
+	cr_expect_str_eq(
+		span_text(json_object_get(span, "resource"), "service.name"),
+		"renamed");
+	json_decref(span);
+	end(g, &second);
+	collector_end(&first);
+}
+
+Test(telemetry, turned_off_it_costs_no_process_and_comes_back)
+{
+	struct collector c;
+	struct gateway_run *g = start(&c, "sampling: 1");
+	struct patience p;
+
+	free(get(g, "/hello", ""));
+	plan_extra(g, "");
+	run_write_config(g);
+	hup(g);
+	/* what was made before is exported nevertheless */
+	json_decref(collector_span(&c, "GET /hello"));
+	p = patience_for(RUN_DEADLINE_MS);
+	while (exporter_pid(g))
+		cr_assert(patience_lasts(&p), "supd-export does not end");
+	collector_forget(&c);
+	free(get(g, "/hello", "traceparent: 00-" TRACE "-" PARENT "-01\r\n"));
+	collector_configure(g, &c, "sampling: 1");
+	run_write_config(g);
+	hup(g);
+	free(get(g, "/nothing", ""));
+	json_decref(collector_span(&c, "GET"));
+	cr_expect_eq(collector_count(&c, "spans"), 1);
+	end(g, &c);
+}
+
+/* ---- what a bad collector costs ---- */
+
 Test(telemetry, a_process_that_is_killed_comes_back)
 {
 	struct collector c;
@@ -311,7 +262,6 @@ Test(telemetry, a_dead_collector_costs_counted_spans_and_one_line)
 {
 	struct collector c;
 	struct gateway_run *g = start(&c, "sampling: 1");
-	int port = c.port;
 
 	collector_end(&c);
 	for (int i = 0; i < 200; i++) {
@@ -321,8 +271,7 @@ Test(telemetry, a_dead_collector_costs_counted_spans_and_one_line)
 		free(body);
 	}
 	run_await_log(g, 0, "telemetry: cannot export to");
-	cr_expect_eq(metric(g, "supd_telemetry_failing", ""), 1);
-	c.port = port;
+	cr_expect_eq(telemetry_count(g, "supd_telemetry_failing", "", ""), 1);
 	collector_restart(&c);
 	run_await_log(g, 0, "telemetry: exporting again");
 	collector_await(&c, "spans", 400); /* they waited for it */
@@ -338,13 +287,13 @@ Test(telemetry, what_a_collector_refuses_is_counted)
 
 	collector_set(&c, "\"mode\": \"status\", \"status\": 400");
 	free(get(g, "/hello", ""));
-	await_metric(g, "supd_telemetry_dropped_total", "refused", 2);
+	telemetry_await(g, "supd_telemetry_dropped_total", "", "refused", 2);
 	run_await_log(g, 0, "status 400; keeping");
 	collector_set(&c, "\"mode\": \"ok\", \"reject\": 1");
 	free(get(g, "/hello", ""));
 	json_decref(collector_span(&c, "GET /hello"));
 	run_await_log(g, 0, "telemetry: exporting again");
-	await_metric(g, "supd_telemetry_dropped_total", "refused", 3);
+	telemetry_await(g, "supd_telemetry_dropped_total", "", "refused", 3);
 	run_await_log(g, 0, "telemetry: the collector refused 1 record: some");
 	end(g, &c);
 }
@@ -356,8 +305,8 @@ Test(telemetry, a_signal_that_is_turned_off_fails_no_more)
 		start(&c, "sampling: 1, metrics: true, interval: 1s");
 
 	collector_set(&c, "\"mode\": \"status\", \"status\": 400");
-	await_metric(g, "supd_telemetry_dropped_total", "metrics", 1);
-	await_metric(g, "supd_telemetry_failing", "", 1);
+	telemetry_await(g, "supd_telemetry_dropped_total", "metrics", "", 1);
+	telemetry_await(g, "supd_telemetry_failing", "", "", 1);
 	collector_set(&c, "\"mode\": \"ok\"");
 	collector_configure(g, &c, "sampling: 1");
 	run_write_config(g);
@@ -395,8 +344,12 @@ Test(telemetry, it_tries_again_where_that_may_help)
 	expect_again(g, &c,
 		"\"mode\": \"status\", \"status\": 429, "
 		"\"retry_after\": 1");
-	cr_expect_eq(metric(g, "supd_telemetry_dropped_total", "refused"), 0);
-	cr_expect_eq(metric(g, "supd_telemetry_dropped_total", "unsent"), 0);
+	cr_expect_eq(telemetry_count(
+			     g, "supd_telemetry_dropped_total", "", "refused"),
+		0);
+	cr_expect_eq(telemetry_count(
+			     g, "supd_telemetry_dropped_total", "", "unsent"),
+		0);
 	end(g, &c);
 }
 

@@ -1,12 +1,10 @@
 /* Log lines and metrics on the built programs: what of them reaches a
  * collector, and what a bad one costs. */
 #include <criterion/criterion.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/collector.h"
 #include "tests/system/harness/ctl.h"
@@ -54,47 +52,6 @@ get_many(struct gateway_run *g, int count)
 	}
 }
 
-/* A sample of the family with these values of labels; -1: there is none. */
-static long
-figure(struct gateway_run *g, const char *name, const char *signal,
-	const char *reason)
-{
-	struct ctl *c = ctl_expect(g, 0, "metrics", NULL);
-	json_t *family, *sample, *labels;
-	long found = -1;
-	size_t i, j;
-
-	json_array_foreach(ctl_at(c, "metrics"), i, family)
-	{
-		if (strcmp(span_text(family, "name"), name) != 0)
-			continue;
-		json_array_foreach(
-			json_object_get(family, "samples"), j, sample)
-		{
-			labels = json_object_get(sample, "labels");
-			if (!strcmp(span_text(labels, "signal"), signal) &&
-				!strcmp(span_text(labels, "reason"), reason))
-				found = (long)json_number_value(
-					json_object_get(sample, "value"));
-		}
-	}
-	ctl_destroy(c);
-	return found;
-}
-
-static void
-await_figure(struct gateway_run *g, const char *name, const char *signal,
-	const char *reason, long least)
-{
-	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
-
-	while (figure(g, name, signal, reason) < least) {
-		cr_assert_lt(clock_ms(), until, "%s is %ld, not %ld", name,
-			figure(g, name, signal, reason), least);
-		poll(NULL, 0, 20);
-	}
-}
-
 /* ---- log lines ---- */
 
 /* The first line with this in it; the caller drops it. NULL: there is none. */
@@ -117,13 +74,11 @@ find_line(struct collector *c, const char *part)
 static json_t *
 await_line(struct collector *c, const char *part)
 {
-	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
+	struct patience p = patience_for(RUN_DEADLINE_MS);
 	json_t *line;
 
-	while (!(line = find_line(c, part))) {
-		cr_assert_lt(clock_ms(), until, "no line with '%s'", part);
-		poll(NULL, 0, 20);
-	}
+	while (!(line = find_line(c, part)))
+		cr_assert(patience_lasts(&p), "no line with '%s'", part);
 	return line;
 }
 
@@ -139,7 +94,7 @@ Test(telemetry_figures, a_line_of_a_plugin_says_whose_it_is)
 	cr_expect_str_eq(span_attribute(line, "log.iostream"), "stderr");
 	cr_expect_neq(*span_text(line, "severity"), '\0');
 	json_decref(line);
-	await_figure(g, "supd_telemetry_exported_total", "logs", "", 1);
+	telemetry_await(g, "supd_telemetry_exported_total", "logs", "", 1);
 	end(g, &c);
 }
 
@@ -180,20 +135,24 @@ Test(telemetry_figures, a_line_about_telemetry_is_not_exported)
 {
 	struct collector c;
 	struct gateway_run *g = start(&c, "logs: true, traces: false");
+	struct ctl *reload;
 
 	json_decref(await_line(&c, "fault: starting in mode"));
 	collector_set(&c, "\"mode\": \"status\", \"status\": 400");
 	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
 	run_await_log(g, 0, "telemetry: cannot export to");
-	await_figure(g, "supd_telemetry_dropped_total", "logs", "refused", 1);
+	telemetry_await(
+		g, "supd_telemetry_dropped_total", "logs", "refused", 1);
 	get_many(g, 20);
 	collector_set(&c, "\"mode\": \"ok\"");
 	collector_forget(&c);
 	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
 	run_await_log(g, 0, "telemetry: exporting again");
 	json_decref(await_line(&c, "fault: starting in mode"));
-	/* what came after it waits behind no line about telemetry */
-	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
+	/* Lines arrive in order: one about telemetry would be there first. */
+	reload = ctl_expect(g, 0, "reload", "fault", NULL);
+	json_decref(await_line(&c, ctl_text(reload, "id")));
+	ctl_destroy(reload);
 	cr_expect_null(find_line(&c, "telemetry:"));
 	cr_expect_eq(
 		capture_count(&g->log, 0, "telemetry: cannot export to"), 1);
@@ -206,15 +165,15 @@ Test(telemetry_figures, a_line_about_telemetry_is_not_exported)
 static json_t *
 await_figures(struct collector *c, const char *name)
 {
-	uint64_t until = clock_ms() + RUN_DEADLINE_MS;
-	json_t *all, *found = NULL;
+	struct patience p = patience_for(RUN_DEADLINE_MS);
+	json_t *found = NULL;
 
 	while (!found) {
-		cr_assert_lt(clock_ms(), until, "no metric %s", name);
-		all = collector_get(c, "metrics");
+		json_t *all = collector_get(c, "metrics");
+
 		found = json_incref(json_object_get(all, name));
 		json_decref(all);
-		poll(NULL, 0, 20);
+		cr_assert(found || patience_lasts(&p), "no metric %s", name);
 	}
 	return found;
 }
@@ -253,8 +212,28 @@ Test(telemetry_figures, the_figures_of_the_page_arrive_in_three_forms)
 	metric = await_figures(&c, "supd_plugin_http_request_duration_seconds");
 	cr_expect_str_eq(span_text(metric, "kind"), "histogram");
 	json_decref(metric);
-	await_figure(g, "supd_telemetry_exported_total", "metrics", "", 1);
+	telemetry_await(g, "supd_telemetry_exported_total", "metrics", "", 1);
 	end(g, &c);
+}
+
+/* Waits for a span that begins now, behind what is on its way. */
+static void
+drain(struct gateway_run *g, struct collector *c)
+{
+	struct ctl *reload = ctl_expect(g, 0, "reload", "fault", NULL);
+	struct patience p = patience_for(RUN_DEADLINE_MS);
+	bool is_it = false;
+
+	while (!is_it) {
+		json_t *span = collector_span(c, "reload fault");
+
+		is_it = !strcmp(span_attribute(span, "supd.id"),
+			ctl_text(reload, "id"));
+		json_decref(span);
+		cr_assert(is_it || patience_lasts(&p), "no span of %s",
+			ctl_text(reload, "id"));
+	}
+	ctl_destroy(reload);
 }
 
 Test(telemetry_figures, an_apply_changes_the_interval_and_turns_them_off)
@@ -263,18 +242,19 @@ Test(telemetry_figures, an_apply_changes_the_interval_and_turns_them_off)
 	struct gateway_run *g = start(&c, "metrics: true, interval: 1h");
 	long before;
 
-	get_many(g, 1);
+	drain(g, &c);
 	cr_expect_eq(collector_count(&c, "metrics"), 0);
 	apply(g, &c, "metrics: true, interval: 1s");
 	collector_await(&c, "metrics", 1);
 	apply(g, &c, "metrics: false, interval: 1s");
-	/* what is on its way arrives before a span that begins now */
-	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
-	json_decref(collector_span(&c, "reload fault"));
-	before = figure(g, "supd_telemetry_exported_total", "metrics", "");
-	ctl_destroy(ctl_expect(g, 0, "reload", "fault", NULL));
-	json_decref(collector_span(&c, "reload fault"));
-	cr_expect_leq(figure(g, "supd_telemetry_exported_total", "metrics", ""),
+	drain(g, &c);
+	before = telemetry_count(
+		g, "supd_telemetry_exported_total", "metrics", "");
+	/* The table comes after more than four intervals. */
+	ctl_destroy(ctl_expect(g, 0, "top", "-d", "4500ms", NULL));
+	drain(g, &c);
+	cr_expect_leq(telemetry_count(g, "supd_telemetry_exported_total",
+			      "metrics", ""),
 		before + 2);
 	end(g, &c);
 }
@@ -284,17 +264,15 @@ Test(telemetry_figures, a_dead_collector_costs_figures_and_no_request)
 	struct collector c;
 	struct gateway_run *g = start(
 		&c, "metrics: true, logs: true, interval: 1s, timeout: 1s");
-	int port = c.port;
 
 	collector_await(&c, "metrics", 1);
 	collector_end(&c);
 	get_many(g, 200);
 	run_await_log(g, 0, "telemetry: cannot export to");
 	get_many(g, 200);
-	c.port = port;
 	collector_restart(&c);
 	collector_set(&c, "\"mode\": \"status\", \"status\": 400");
-	await_figure(
+	telemetry_await(
 		g, "supd_telemetry_dropped_total", "metrics", "refused", 1);
 	get_many(g, 200);
 	collector_set(&c, "\"mode\": \"ok\"");

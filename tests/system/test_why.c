@@ -1,13 +1,11 @@
-/* `show` tells why a plugin is in the state that it is in. */
+/* `show` says why a plugin is in its state. */
 #include <criterion/criterion.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
@@ -16,21 +14,22 @@
 
 TestSuite(why, .fini = run_fini, .timeout = 300);
 
-/* Waits until there is such a plugin, and its `why` begins with one text and
- * has the other. */
+/* Waits until there is such a plugin whose `why` begins with the one string and
+ * contains the other. */
 static void
 await_why(struct gateway_run *g, const char *id, const char *begin,
 	const char *part)
 {
-	uint64_t until = clock_ms() + CTL_DEADLINE_MS;
+	struct patience p = patience_for(CTL_DEADLINE_MS);
+	bool is_there = false;
 
-	for (bool is_there = false; !is_there; poll(NULL, 0, 5)) {
+	while (!is_there) {
 		struct ctl *c = ctl_run(g, "show", id, NULL);
 		const char *why = ctl_text(c, "why");
 
 		is_there = !strncmp(why, begin, strlen(begin)) &&
 			   strstr(why, part);
-		cr_assert(is_there || clock_ms() < until,
+		cr_assert(is_there || patience_lasts(&p),
 			"%s is not '%s…%s' but: %s", id, begin, part, why);
 		ctl_destroy(c);
 	}
@@ -168,17 +167,17 @@ Test(why, stopped_by_whom_also_after_a_restart)
 Test(why, disabled_by_the_file_or_by_whom)
 {
 	struct gateway_run *g = start_hello("enabled: false");
-	char by_file[128], by_person[96];
+	char by_file[128], by_user[96];
 
 	snprintf(by_file, sizeof(by_file),
 		"disabled: by the file (%s/supd.yaml:", g->dir);
-	snprintf(by_person, sizeof(by_person),
+	snprintf(by_user, sizeof(by_user),
 		"disabled: by uid %u with supctl at 20", getuid());
 	await_why(g, "hello", by_file, "");
 	ctl_destroy(ctl_expect(g, 0, "enable", "hello", NULL));
 	await_why(g, "hello", "serving: ", "");
 	ctl_destroy(ctl_expect(g, 0, "disable", "hello", NULL));
-	await_why(g, "hello", by_person, "; 'supctl enable hello' starts it");
+	await_why(g, "hello", by_user, "; 'supctl enable hello' starts it");
 	g->may_grow = true;
 	run_end(g);
 }

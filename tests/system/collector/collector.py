@@ -5,14 +5,14 @@ prints "port N" once it listens.
     collector.py [--port N]
 
 It takes OTLP/HTTP in JSON at /v1/traces, /v1/metrics and /v1/logs, checks each
-request strictly (otlp.py) and answers with 400 what is wrong. Beside it:
+request strictly (otlp.py) and answers one that is wrong with 400. Besides:
 
-    POST /control/set     {"mode": ok | status | slow | garbage | close | hang,
+    POST /control/set     {"mode": ok | status | garbage | close | hang,
                           "status", "retry_after" (seconds), "delay" (seconds),
                           "reject" (spans of a partial success)}
     POST /control/forget  forgets what came
-    GET  /control/state   counts, the first things that were wrong, and which
-                          spans have a parent in no trace that is known
+    GET  /control/state   counts, the first mistakes, and the spans whose parent
+                          did not come
     GET  /control/spans   the spans, flat; likewise lines and metrics (the last
                           of each name)
     GET  /control/headers those of the last request

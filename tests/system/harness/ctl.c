@@ -203,20 +203,16 @@ ctl_status_text(struct gateway_run *g, const char *id, const char *key)
 void
 ctl_await_state(struct gateway_run *g, const char *id, const char *state)
 {
-	uint64_t until = clock_ms() + CTL_DEADLINE_MS;
-	int pause_ms = 5;
+	struct patience p = patience_for(CTL_DEADLINE_MS);
+	bool is_there = false;
 
-	for (;;) {
+	while (!is_there) {
 		char *now = ctl_status_text(g, id, "state");
-		bool there = !strcmp(now, state);
 
-		cr_assert(there || clock_ms() < until,
+		is_there = !strcmp(now, state);
+		cr_assert(is_there || patience_lasts(&p),
 			"%s stays %s and does not become %s", id, now, state);
 		free(now);
-		if (there)
-			return;
-		poll(NULL, 0, pause_ms);
-		pause_ms = pause_ms < 200 ? pause_ms * 2 : 200;
 	}
 }
 
@@ -224,35 +220,28 @@ void
 ctl_await_number(
 	struct gateway_run *g, const char *id, const char *key, long number)
 {
-	uint64_t until = clock_ms() + CTL_DEADLINE_MS;
-	int pause_ms = 5;
+	struct patience p = patience_for(CTL_DEADLINE_MS);
+	long now;
 
-	for (;;) {
-		long now = ctl_status_number(g, id, key);
-
-		cr_assert(now == number || clock_ms() < until,
+	while ((now = ctl_status_number(g, id, key)) != number)
+		cr_assert(patience_lasts(&p),
 			"%s of %s stays %ld and does not become %ld", key, id,
 			now, number);
-		if (now == number)
-			return;
-		poll(NULL, 0, pause_ms);
-		pause_ms = pause_ms < 200 ? pause_ms * 2 : 200;
-	}
 }
 
 void
 ctl_await_shown(struct gateway_run *g, const char *id, const char *path,
 	const char *text)
 {
-	uint64_t until = clock_ms() + CTL_DEADLINE_MS;
+	struct patience p = patience_for(CTL_DEADLINE_MS);
+	bool is_there = false;
 
-	for (;;) {
+	while (!is_there) {
 		struct ctl *c = ctl_expect(g, 0, "show", id, NULL);
-		bool is_there = !strcmp(ctl_text(c, path), text);
 
-		cr_assert(is_there || clock_ms() < until, "%s", c->out);
+		is_there = !strcmp(ctl_text(c, path), text);
+		cr_assert(is_there || patience_lasts(&p), "%s of %s: %s", path,
+			id, c->out);
 		ctl_destroy(c);
-		if (is_there)
-			return;
 	}
 }

@@ -355,15 +355,24 @@ client_post(
 /* ---- one request ---- */
 
 struct answer
-http_get(const char *where, const char *path)
+http_get_with(const char *where, const char *path, const char *fields)
 {
 	struct client c;
 	struct answer a = {0};
 
 	cr_assert(client_open(&c, where), "cannot connect to %s", where);
-	cr_assert(client_get(&c, path, &a), "no answer to GET %s", path);
+	cr_assert(client_say(&c, "GET %s HTTP/1.1\r\nHost: test\r\n%s\r\n",
+			  path, fields) &&
+			  client_read(&c, &a, false, HTTP_DEADLINE_MS),
+		"no answer to GET %s", path);
 	client_close(&c);
 	return a;
+}
+
+struct answer
+http_get(const char *where, const char *path)
+{
+	return http_get_with(where, path, "");
 }
 
 struct answer

@@ -59,6 +59,9 @@ long answer_number(const struct answer *a, const char *key); /* JSON, "v=" */
 /* One request on a connection of its own; asserts that an answer came.
  * The caller finishes it. */
 struct answer http_get(const char *where, const char *path);
+/* With more header lines, each with its end. */
+struct answer http_get_with(
+	const char *where, const char *path, const char *fields);
 struct answer http_post(const char *where, const char *path, const char *body);
 int http_status(const char *where, const char *path); /* of a GET */
 int http_pid(const char *where, const char *path); /* of a GET that must be 200
