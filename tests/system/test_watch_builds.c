@@ -8,11 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
 #include "tests/system/harness/plan.h"
+#include "tests/system/harness/shell.h"
 #include "tests/system/watch_bed.h"
 
 TestSuite(watch_builds, .fini = run_fini, .timeout = 300);
@@ -69,10 +69,10 @@ count_builds(struct gateway_run *g)
 static void
 await_build(struct gateway_run *g, size_t number)
 {
-	uint64_t until_ms = clock_ms() + WATCH_DEADLINE_MS;
+	struct patience p = patience_for(WATCH_DEADLINE_MS);
 
-	while (count_builds(g) < number && clock_ms() < until_ms)
-		ctl_destroy(ctl_run(g, "version", NULL));
+	while (count_builds(g) < number)
+		cr_assert(patience_lasts(&p), "build %zu never began", number);
 	cr_assert_eq(count_builds(g), number);
 }
 
@@ -211,5 +211,44 @@ Test(watch_builds, a_change_of_the_configuration_meanwhile_loses_no_save)
 	watch_expect_no_more(g, "a", watch_generation(g, "a"));
 	cr_expect_eq(count_builds(g), 4);
 	expect_made(g, "333");
+	run_end(g);
+}
+
+Test(watch_builds, a_package_is_built_before_it_is_reloaded)
+{
+	struct gateway_run *g = watch_prepare(WATCH_RELOAD);
+	char *manifest = run_package_file(g, "a", "plugin.yaml"), *out;
+	char *made = run_package_file(g, "a", "made"), *text;
+	long at;
+
+	/* It writes something new each time, and must not follow itself. */
+	files_write(manifest, "name: a\nversion: 1.0.0\nrun: hello.so\n"
+			      "watch: {also: [../../source], "
+			      "run: [sh, -c, 'echo built; date +%%s%%N >stamp; "
+			      "cp ../../source made; test -s made']}\n");
+	text = memory_format("%s/source", g->dir);
+	files_write(text, "1");
+	watch_start(g);
+	at = watch_generation(g, "a");
+	files_write(text, "2");
+	ctl_await_number(g, "a", "generation", at + 1);
+	watch_await_said(
+		g, "a", "state", "watching"); /* what it wrote is known */
+	out = files_read(made);
+	cr_expect_str_eq(out, "2");
+	free(out);
+	watch_expect_no_more(g, "a", at + 1);
+	/* One that fails. */
+	files_write(text, "%s", "");
+	run_await_log(g, 0, "a: the build failed (exit status 1)");
+	out = shell_expect(g, 0, "$SUPCTL events | grep watch.build_failed");
+	cr_expect(strstr(out, "built"), "%s", out);
+	free(out);
+	out = shell_expect(g, 0, "$SUPCTL logs a | grep built");
+	free(out);
+	watch_expect_no_more(g, "a", at + 1);
+	free(manifest);
+	free(made);
+	free(text);
 	run_end(g);
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
@@ -54,11 +53,10 @@ call(struct session *s)
 static void
 await_rules(struct session *s, long v)
 {
-	uint64_t until_ms = clock_ms() + WATCH_DEADLINE_MS;
+	struct patience p = patience_for(WATCH_DEADLINE_MS);
 
-	while (call(s) != v && clock_ms() < until_ms)
-		;
-	cr_assert_eq(call(s), v);
+	while (call(s) != v)
+		cr_assert(patience_lasts(&p), "rules %ld are not in force", v);
 }
 
 /* Rules 1 serve. The session stays the same over all of it. */
@@ -106,7 +104,7 @@ Test(watch_rules, beside_the_configuration_are_in_force_without_a_command)
 	free(path);
 }
 
-Test(watch_rules, so_are_those_in_the_package)
+Test(watch_rules, in_the_package_are_in_force_without_a_command)
 {
 	char *path;
 	struct gateway_run *g = prepare("filter", &path);
@@ -117,7 +115,7 @@ Test(watch_rules, so_are_those_in_the_package)
 	free(path);
 }
 
-Test(watch_rules, so_they_are_where_files_are_swept)
+Test(watch_rules, that_are_swept_are_in_force_without_a_command)
 {
 	char *path;
 	struct gateway_run *g = prepare(NULL, &path);

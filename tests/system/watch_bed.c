@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
@@ -26,7 +25,6 @@ watch_package(struct gateway_run *g, const char *name)
 	free(manifest);
 }
 
-/* Two plugins of a package each, a and b; both are watched. */
 struct gateway_run *
 watch_prepare(const char *reload)
 {
@@ -69,22 +67,21 @@ watch_said(struct gateway_run *g, const char *id, const char *key)
 	return copy;
 }
 
-/* Looks until the row has that text. */
 void
 watch_await_said(struct gateway_run *g, const char *id, const char *key,
 	const char *text)
 {
-	uint64_t until_ms = clock_ms() + WATCH_DEADLINE_MS;
+	struct patience p = patience_for(WATCH_DEADLINE_MS);
+	bool is_it = false;
 
-	while (clock_ms() < until_ms) {
+	while (!is_it) {
 		char *now = watch_said(g, id, key);
-		bool is_it = !strcmp(now, text);
 
+		is_it = !strcmp(now, text);
+		cr_assert(is_it || patience_lasts(&p),
+			"%s: %s is '%s', not '%s'", id, key, now, text);
 		free(now);
-		if (is_it)
-			return;
 	}
-	cr_assert_fail("%s: %s is not '%s'", id, key, text);
 }
 
 void
@@ -110,6 +107,17 @@ long
 watch_generation(struct gateway_run *g, const char *id)
 {
 	return ctl_status_number(g, id, "generation");
+}
+
+void
+watch_await_generation(struct gateway_run *g, const char *id, long least)
+{
+	struct patience p = patience_for(WATCH_DEADLINE_MS);
+	long now;
+
+	while ((now = watch_generation(g, id)) < least)
+		cr_assert(patience_lasts(&p), "%s is at %ld, not %ld", id, now,
+			least);
 }
 
 /* b is saved after what happened to a, so its reload comes later than any of
@@ -160,7 +168,6 @@ watch_process(struct gateway_run *g)
 	return found;
 }
 
-/* Watches that the kernel has for a process. */
 unsigned
 watch_count_kernel(pid_t pid)
 {

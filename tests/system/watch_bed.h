@@ -23,7 +23,7 @@ void watch_start(struct gateway_run *g);
 json_t *watch_look(struct gateway_run *g, const char *id);
 /* A text of it, "" if there is none; the caller frees. */
 char *watch_said(struct gateway_run *g, const char *id, const char *key);
-/* Looks until the row has that text. */
+/* Waits until the row has that text. */
 void watch_await_said(struct gateway_run *g, const char *id, const char *key,
 	const char *text);
 
@@ -31,6 +31,8 @@ void watch_await_said(struct gateway_run *g, const char *id, const char *key,
 void watch_put(struct gateway_run *g, const char *package, const char *name,
 	const char *text);
 long watch_generation(struct gateway_run *g, const char *id);
+/* Waits until it is at that generation or a later one. */
+void watch_await_generation(struct gateway_run *g, const char *id, long least);
 /* The plugin is at that generation, also after a reload of b for a save that
  * came later. */
 void watch_expect_no_more(struct gateway_run *g, const char *id, long at);
