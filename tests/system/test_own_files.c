@@ -234,7 +234,7 @@ Test(own_files,
 	run_announce(g, "Read-only file system");
 	run_spawn(g);
 	cr_expect_eq(run_wait(g), 1);
-	run_await_log(g, 0, "Read-only file system");
+	run_await_log(g, 0, "/state as user 0, group 0: Read-only file system");
 	run_forget(g);
 }
 

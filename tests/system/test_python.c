@@ -339,10 +339,15 @@ Test(python, asyncio_is_the_loop_where_the_plugin_imports_it)
 		"plugin = supd.Plugin('own', '1')\n"
 		"@plugin.http('GET', '/both')\n"
 		"async def both(req):\n"
-		"    async def part(n):\n"
-		"        await asyncio.sleep(0.01)\n"
-		"        return n\n"
-		"    return await asyncio.gather(part(1), part(2))\n"
+		"    met = asyncio.Event()\n"
+		"    async def wait():\n"
+		"        await asyncio.wait_for(met.wait(), 20)\n"
+		"        return 1\n"
+		"    async def meet():\n"
+		"        loop = asyncio.get_running_loop()\n"
+		"        loop.call_later(0.001, met.set)\n"
+		"        return 2\n"
+		"    return await asyncio.gather(wait(), meet())\n"
 		"plugin.run()\n");
 	struct answer a = http_get(g->http, "/both");
 

@@ -2,6 +2,7 @@
  * does with the same receipts, and let nobody do more than the token allows.
  * Real clients: Node's ws, Python's websockets, and a browser. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -314,20 +315,33 @@ Test(sessions, a_token_that_an_apply_removes_ends_its_session)
 Test(sessions, a_stop_closes_them_with_1001_after_what_is_owed)
 {
 	struct gateway_run *g = create();
+	char *gate = memory_format("%s/gate", g->dir);
+	char *lines = memory_format("import asyncio\n"
+				    "def wait():\n"
+				    "    with open('%s') as gate:\n"
+				    "        gate.read()\n"
+				    "@plugin.method('slow')\n"
+				    "async def _(args):\n"
+				    "    print('at work', flush=True)\n"
+				    "    await asyncio.to_thread(wait)\n"
+				    "    return 'done'\n",
+		gate);
 	struct session s;
 	json_t *answer;
+	int fd;
 
-	add_own(g, "import asyncio\n"
-		   "@plugin.method('slow')\n"
-		   "async def _(args):\n"
-		   "    print('at work', flush=True)\n"
-		   "    await asyncio.sleep(0.5)\n"
-		   "    return 'done'\n");
+	cr_assert(!mkfifo(gate, 0600));
+	add_own(g, lines);
+	run_defaults(g, "stop_timeout: 60s");
 	run_start(g);
 	session_open(&s, g, SESSION_OPS);
 	session_say(&s, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"slow\"}");
 	run_await_log(g, 0, "at work");
 	run_signal(g, SIGTERM);
+	run_await_log(g, 0, "stopping: ");
+	fd = open(gate, O_WRONLY | O_CLOEXEC);
+	cr_assert(fd >= 0);
+	close(fd);
 	answer = session_hear(&s);
 	cr_assert(answer);
 	cr_expect_eq(session_error(answer), 0);
@@ -336,6 +350,8 @@ Test(sessions, a_stop_closes_them_with_1001_after_what_is_owed)
 	session_close(&s);
 	cr_expect_eq(run_wait(g), 0);
 	run_forget(g);
+	free(lines);
+	free(gate);
 }
 
 /* Five of them, and one that reads. */

@@ -1,10 +1,10 @@
-"""load.py PORT STOP: asks supd again and again until the file STOP is there,
-in several ways at once, and prints what became of it as JSON.
+"""load.py PORT STOP: sends requests to supd in several ways at once until the
+file STOP is there, and prints the outcome as JSON.
 
 fresh: GET /hello, each on a connection of its own.
 hooks: POST /hooks/test, likewise, each delivery with an id of its own, once.
-kept: GET /hello on one connection for as long as that lasts. What is cut there
-      is a request that crossed with the end of an idle connection.
+kept: GET /hello on one connection for as long as that lasts. A request that
+      fails there crossed with the end of an idle connection.
 """
 import http.client
 import json

@@ -1,5 +1,5 @@
-"""slow: takes the time that it is asked for, and starts a process that nobody
-ends. Not a wait of a test: it stands for work."""
+"""slow: takes the time that a request names, and starts a process that nobody
+ends. The time stands for work; no test waits for it."""
 import subprocess
 
 import supd
