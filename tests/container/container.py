@@ -1,7 +1,6 @@
 """container: one container in namespaces of its own, made from a tree and the
-image's own words (build-tree): start it, run commands in it, ask it over HTTP,
-signal it, wait for its end. Nothing here sleeps: what is awaited is asked for
-until it is there or the deadline has passed."""
+settings of the image (build-tree): start it, run commands in it, ask it over
+HTTP, signal it, wait for its end. Every wait ends at an event or a deadline."""
 import contextlib
 import ctypes
 import http.client
@@ -19,8 +18,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEADLINE_S = 60
 PORT = 8080
 CLONE_NEWNET = 0x40000000
-# Not the address of the loopback interface: nobody who listens on 127.0.0.1
-# hears it.
+# A server that listens on 127.0.0.1 only does not get what is sent there.
 ADDRESS = "127.0.0.2"
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -128,7 +126,7 @@ class Container:
             while not any(text in line for line in self.log[begin:] if line):
                 left = end - time.monotonic()
                 if left <= 0 or (self.log and self.log[-1] is None):
-                    raise Failed("the log never said: %s" % text)
+                    raise Failed("the log has no line with: %s" % text)
                 self.log_changed.wait(left)
         return self.count(text)
 
@@ -216,7 +214,7 @@ class Container:
         try:
             return self.outer.wait(DEADLINE_S)
         except subprocess.TimeoutExpired as e:
-            raise Failed("it does not end") from e
+            raise Failed("supd does not exit") from e
 
     def stop(self):
         """As `docker stop`; returns its exit status and how long it took."""
