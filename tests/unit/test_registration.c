@@ -254,122 +254,119 @@ Test(registration, the_schemas_of_a_worker_have_a_number_of_parts_together)
 	cr_expect_eq(read_tools(fit + 1, each - 1, false, &err), 0);
 }
 
+static const struct {
+	const char *json, *says;
+} refusals[] = {
+	{"{}", "not an array"},
+	{"[3]", "registration 0: it is not a map"},
+	{"[{\"kind\":\"tool\",\"name\":\"a\"},{\"kind\":\"tol\"}]",
+		"registration 1: unknown kind \"tol\""},
+	{"[{\"name\":\"a\"}]", "unknown kind \"\""},
+	{"[{\"kind\":\"channel\"}]", "name is missing"},
+	{"[{\"kind\":\"channel\",\"name\":\"a\",\"can\":[\"text\","
+	 "\"fly\"]}]",
+		"channel a: can has 'fly'"},
+	{"[{\"kind\":\"channel\",\"name\":\"a\",\"ack\":\"soon\"}]",
+		"channel a: ack must be stored or handled"},
+	{"[{\"kind\":\"channel\",\"name\":\"a\",\"announce\":7}]", "announce"},
+	{"[{\"kind\":\"channel\",\"name\":\"a\",\"text_limit\":0}]",
+		"channel a: text_limit must be 1 to 1048576 bytes"},
+	{"[{\"kind\":\"hook\"}]", "event is missing"},
+	{"[{\"kind\":\"hook\",\"event\":\"a.*.b\"}]", "event: must be a name"},
+	{"[{\"kind\":\"hook\",\"event\":\"a\",\"name\":\"a b\"}]",
+		"a name must have 1 to 128"},
+	{"[{\"kind\":\"hook\",\"event\":\"a\",\"match\":7}]",
+		"match is not an object"},
+	{"[{\"kind\":\"hook\",\"event\":\"a\",\"match\":{\"b\":{}}}]",
+		"match: b must be a string"},
+	{"[{\"kind\":\"hook\",\"event\":\"a\",\"timeout_ms\":-1}]",
+		"timeout_ms must be a number from 1 to "
+		"9007199254740992"},
+	{"[{\"kind\":\"hook\",\"event\":\"a\",\"timeout_ms\":0}]",
+		"timeout_ms must be a number from 1 to "},
+	{"[{\"kind\":\"hook\",\"event\":\"a\","
+	 "\"timeout_ms\":\"1s\"}]",
+		"timeout_ms must be a number from 1 to "},
+	{"[{\"kind\":\"hook\",\"event\":\"a\","
+	 "\"priority\":-1000000001}]",
+		"priority must be a number from -1000000000 to "
+		"1000000000"},
+	{"[{\"kind\":\"hook\",\"event\":\"a\",\"prority\":1}]",
+		"registration 0: unknown key \"prority\"; did you mean "
+		"'priority'?"},
+	{"[{\"kind\":\"tool\",\"name\":\"a\",\"path\":null}]",
+		"registration 0: unknown key \"path\""},
+	{"[{\"kind\":\"tool\",\"name\":\"a\",\"\\u0007\":1}]",
+		"registration 0: unknown key"},
+	{"[{\"kind\":\"schedule\",\"name\":\"a\","
+	 "\"when\":\"@daily\",\"timeout_ms\":-1}]",
+		"timeout_ms must be a number from 0 to "
+		"9007199254740992"},
+	{"[{\"kind\":\"hook\",\"event\":\"tool.before\","
+	 "\"filter\":true,\"on_error\":\"go\"}]",
+		"on_error must be skip or stop"},
+	{"[{\"kind\":\"hook\",\"event\":\"a\",\"on_error\":\"skip\"}]",
+		"on_error is for filters"},
+	{"[{\"kind\":\"hook\",\"event\":\"a\",\"name\":\"x\"},"
+	 "{\"kind\":\"hook\",\"event\":\"b\",\"name\":\"x\"}]",
+		"registration 1: hook:x is registered twice"},
+	{"[{\"kind\":\"tool\"}]", "name is missing"},
+	{"[{\"kind\":\"tool\",\"name\":3}]", "name must be UTF-8 text"},
+	{"[{\"kind\":\"tool\",\"name\":\"\"}]", "a name must have 1 to 128"},
+	{"[{\"kind\":\"tool\",\"name\":\"a b\"}]", "a name must have"},
+	{"[{\"kind\":\"tool\",\"name\":\"a\\u0000b\"}]",
+		"name must be UTF-8 text"},
+	{"[{\"kind\":\"tool\",\"name\":\"a\",\"schema\":[]}]",
+		"schema is not an object"},
+	{"[{\"kind\":\"http\",\"path\":\"/\"}]", "method must be"},
+	{"[{\"kind\":\"http\",\"method\":\"get\",\"path\":\"/\"}]",
+		"method must be"},
+	{"[{\"kind\":\"http\",\"method\":\"GET\"}]", "path is missing"},
+	{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
+	 "\"idempotent\":\"no\"}]",
+		"idempotent is not a boolean"},
+	{"[{\"kind\":\"tool\",\"name\":\"a\","
+	 "\"idempotent\":\"no\"}]",
+		"idempotent is not a boolean"},
+	{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
+	 "\"body_limit\":-1}]",
+		"body_limit must be a number of bytes from 0 to "},
+	{"[{\"kind\":\"http\",\"method\":\"POST\",\"path\":\"/\","
+	 "\"streams_body\":1}]",
+		"streams_body is not a boolean"},
+	{"[{\"kind\":\"http\",\"method\":\"POST\",\"path\":\"/\","
+	 "\"websocket\":true}]",
+		"the method of a websocket must be GET"},
+	{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
+	 "\"pinned\":true}]",
+		"pinned need websocket"},
+	{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
+	 "\"websocket\":true,\"protocols\":\"a\"}]",
+		"protocols is not an array"},
+	{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
+	 "\"websocket\":true,\"protocols\":[\"a b\"]}]",
+		"protocols must be tokens"},
+	{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
+	 "\"websocket\":true,\"message_limit\":0}]",
+		"message_limit must be from 1"},
+	{"[{\"kind\":\"tool\",\"name\":\"a\"},"
+	 "{\"kind\":\"tool\",\"name\":\"a\"}]",
+		"registration 1: tool:a is registered twice"},
+	{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/{a}\"},"
+	 "{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/{b}\"}]",
+		"http:GET /{} is registered twice"},
+};
+
 Test(registration, refusals_name_index_and_field)
 {
-	static const struct {
-		const char *json, *says;
-	} rows[] = {
-		{"{}", "not an array"},
-		{"[3]", "registration 0: it is not a map"},
-		{"[{\"kind\":\"tool\",\"name\":\"a\"},{\"kind\":\"tol\"}]",
-			"registration 1: unknown kind \"tol\""},
-		{"[{\"name\":\"a\"}]", "unknown kind \"\""},
-		{"[{\"kind\":\"channel\"}]", "name is missing"},
-		{"[{\"kind\":\"channel\",\"name\":\"a\",\"can\":[\"text\","
-		 "\"fly\"]}]",
-			"channel a: can has 'fly'"},
-		{"[{\"kind\":\"channel\",\"name\":\"a\",\"ack\":\"soon\"}]",
-			"channel a: ack must be stored or handled"},
-		{"[{\"kind\":\"channel\",\"name\":\"a\",\"announce\":7}]",
-			"announce"},
-		{"[{\"kind\":\"channel\",\"name\":\"a\",\"text_limit\":0}]",
-			"channel a: text_limit must be 1 to 1048576 bytes"},
-		{"[{\"kind\":\"hook\"}]", "event is missing"},
-		{"[{\"kind\":\"hook\",\"event\":\"a.*.b\"}]",
-			"event: must be a name"},
-		{"[{\"kind\":\"hook\",\"event\":\"a\",\"name\":\"a b\"}]",
-			"a name must have 1 to 128"},
-		{"[{\"kind\":\"hook\",\"event\":\"a\",\"match\":7}]",
-			"match is not an object"},
-		{"[{\"kind\":\"hook\",\"event\":\"a\",\"match\":{\"b\":{}}}]",
-			"match: b must be a string"},
-		{"[{\"kind\":\"hook\",\"event\":\"a\",\"timeout_ms\":-1}]",
-			"timeout_ms must be a number from 1 to "
-			"9007199254740992"},
-		{"[{\"kind\":\"hook\",\"event\":\"a\",\"timeout_ms\":0}]",
-			"timeout_ms must be a number from 1 to "},
-		{"[{\"kind\":\"hook\",\"event\":\"a\","
-		 "\"timeout_ms\":\"1s\"}]",
-			"timeout_ms must be a number from 1 to "},
-		{"[{\"kind\":\"hook\",\"event\":\"a\","
-		 "\"priority\":-1000000001}]",
-			"priority must be a number from -1000000000 to "
-			"1000000000"},
-		{"[{\"kind\":\"hook\",\"event\":\"a\",\"prority\":1}]",
-			"registration 0: unknown key \"prority\"; did you mean "
-			"'priority'?"},
-		{"[{\"kind\":\"tool\",\"name\":\"a\",\"path\":null}]",
-			"registration 0: unknown key \"path\""},
-		{"[{\"kind\":\"tool\",\"name\":\"a\",\"\\u0007\":1}]",
-			"registration 0: unknown key"},
-		{"[{\"kind\":\"schedule\",\"name\":\"a\","
-		 "\"when\":\"@daily\",\"timeout_ms\":-1}]",
-			"timeout_ms must be a number from 0 to "
-			"9007199254740992"},
-		{"[{\"kind\":\"hook\",\"event\":\"tool.before\","
-		 "\"filter\":true,\"on_error\":\"go\"}]",
-			"on_error must be skip or stop"},
-		{"[{\"kind\":\"hook\",\"event\":\"a\",\"on_error\":\"skip\"}]",
-			"on_error is for filters"},
-		{"[{\"kind\":\"hook\",\"event\":\"a\",\"name\":\"x\"},"
-		 "{\"kind\":\"hook\",\"event\":\"b\",\"name\":\"x\"}]",
-			"registration 1: hook:x is registered twice"},
-		{"[{\"kind\":\"tool\"}]", "name is missing"},
-		{"[{\"kind\":\"tool\",\"name\":3}]", "name must be UTF-8 text"},
-		{"[{\"kind\":\"tool\",\"name\":\"\"}]",
-			"a name must have 1 to 128"},
-		{"[{\"kind\":\"tool\",\"name\":\"a b\"}]", "a name must have"},
-		{"[{\"kind\":\"tool\",\"name\":\"a\\u0000b\"}]",
-			"name must be UTF-8 text"},
-		{"[{\"kind\":\"tool\",\"name\":\"a\",\"schema\":[]}]",
-			"schema is not an object"},
-		{"[{\"kind\":\"http\",\"path\":\"/\"}]", "method must be"},
-		{"[{\"kind\":\"http\",\"method\":\"get\",\"path\":\"/\"}]",
-			"method must be"},
-		{"[{\"kind\":\"http\",\"method\":\"GET\"}]", "path is missing"},
-		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
-		 "\"idempotent\":\"no\"}]",
-			"idempotent is not a boolean"},
-		{"[{\"kind\":\"tool\",\"name\":\"a\","
-		 "\"idempotent\":\"no\"}]",
-			"idempotent is not a boolean"},
-		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
-		 "\"body_limit\":-1}]",
-			"body_limit must be a number of bytes from 0 to "},
-		{"[{\"kind\":\"http\",\"method\":\"POST\",\"path\":\"/\","
-		 "\"streams_body\":1}]",
-			"streams_body is not a boolean"},
-		{"[{\"kind\":\"http\",\"method\":\"POST\",\"path\":\"/\","
-		 "\"websocket\":true}]",
-			"the method of a websocket must be GET"},
-		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
-		 "\"pinned\":true}]",
-			"pinned need websocket"},
-		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
-		 "\"websocket\":true,\"protocols\":\"a\"}]",
-			"protocols is not an array"},
-		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
-		 "\"websocket\":true,\"protocols\":[\"a b\"]}]",
-			"protocols must be tokens"},
-		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/\","
-		 "\"websocket\":true,\"message_limit\":0}]",
-			"message_limit must be from 1"},
-		{"[{\"kind\":\"tool\",\"name\":\"a\"},"
-		 "{\"kind\":\"tool\",\"name\":\"a\"}]",
-			"registration 1: tool:a is registered twice"},
-		{"[{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/{a}\"},"
-		 "{\"kind\":\"http\",\"method\":\"GET\",\"path\":\"/{b}\"}]",
-			"http:GET /{} is registered twice"},
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++) {
 		struct registration_set set;
 		struct error err = {0};
 
-		cr_expect_eq(read_json(&set, rows[i].json, &err), -1, "%s",
-			rows[i].json);
-		cr_expect(strstr(err.text, rows[i].says), "%s: %s",
-			rows[i].json, err.text);
+		cr_expect_eq(read_json(&set, refusals[i].json, &err), -1, "%s",
+			refusals[i].json);
+		cr_expect(strstr(err.text, refusals[i].says), "%s: %s",
+			refusals[i].json, err.text);
 		cr_expect_null(set.items);
 	}
 }
