@@ -65,7 +65,7 @@ Test(top, rates_are_what_two_answers_differ_by)
 	top_figures_finish(&f);
 }
 
-Test(top, what_is_beyond_the_last_bound_is_said_to_be)
+Test(top, a_latency_beyond_the_last_bound_is_shown_as_such)
 {
 	struct top_figures f;
 	struct top_view v = {0};
@@ -157,7 +157,7 @@ Test(top, a_malformed_answer_changes_nothing)
 
 #define ID64 "abcdefghijklmnopqrstuvwxyz-0123456789_abcdefghijklmnopqrstuvwxyz"
 
-Test(top, no_line_is_wider_than_the_terminal_or_drives_it)
+Test(top, no_line_is_wider_than_the_terminal_or_controls_it)
 {
 	struct top_figures f;
 

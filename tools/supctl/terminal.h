@@ -1,6 +1,6 @@
 /* terminal: the whole screen for one program, without a library: enters and
- * leaves it, reads keys and signals, tells the size. Whatever ends the program
- * by a signal, the terminal is as it was before. */
+ * leaves it, reads keys and signals, reports the size. Whichever signal ends
+ * the program, the terminal is as it was before. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,7 +1,6 @@
 /* top: live figures of the plugins on a terminal, or as tables one after the
- * other where there is none. One call for each picture; where supd is gone it
+ * other where there is none. One call for each picture; if supd is gone, top
  * says so and asks again. */
-#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +12,11 @@
 #include "proto/util/memory.h"
 #include "tools/supctl/supctl.h"
 #include "tools/supctl/terminal.h"
+#include "tools/supctl/top_document.h"
 #include "tools/supctl/top_view.h"
 
 #define DELAY_MS 2000
-#define LOOK_MS 100 /* at the keys, while an answer is awaited */
+#define LOOK_MS 100 /* between looks at the keys during a call */
 #define HEAD_LINES 4
 
 struct top {
@@ -86,7 +86,7 @@ static void
 put_foot(const struct top *t, struct buffer *out)
 {
 	static const char keys[] =
-		"q quit  r 9 c m f h s l i sort, R reverse  PgUp PgDn";
+		"q quit  r 9 5 c m f h s l i t sort, R reverse  PgUp PgDn";
 	size_t end = t->first + rows_shown(t);
 	char *line = memory_format("%zu-%zu of %zu  %s",
 		t->figures.count ? t->first + 1 : 0,
@@ -182,7 +182,7 @@ leave(struct top *t, int exit_code)
 	exit(exit_code);
 }
 
-/* What happens within that time, but for a key or a signal that ends it. */
+/* Handles what happens within that time; may end the program. */
 static void
 look(struct top *t, int timeout_ms)
 {
@@ -234,51 +234,11 @@ run_live(struct top *t)
 
 /* ---- tables ---- */
 
-static json_t *
-number_or_null(double number)
-{
-	return isfinite(number) ? json_real(number) : json_null();
-}
-
-static json_t *
-whole_or_null(int64_t number)
-{
-	return number < 0 ? json_null() : json_integer(number);
-}
-
-static json_t *
-row_document(const struct top_row *row)
-{
-	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,"
-			 "s:o}",
-		"id", row->id, "state", row->state, "generation",
-		whole_or_null(row->generation), "pid", whole_or_null(row->pid),
-		"uptimeSeconds", whole_or_null(row->uptime_s), "restarts",
-		whole_or_null(row->restarts), "requestsPerSecond",
-		number_or_null(row->rate), "p50Ms",
-		number_or_null(row->p50_us / 1e3), "p99Ms",
-		number_or_null(row->p99_us / 1e3), "inFlight",
-		whole_or_null(row->in_flight), "held", whole_or_null(row->held),
-		"memoryBytes", whole_or_null(row->memory_bytes), "cpuPercent",
-		number_or_null(row->cpu_percent), "lastReload",
-		isnan(row->reload_age_s) ? json_null()
-					 : json_pack("{s:f,s:b}", "ageSeconds",
-						   row->reload_age_s, "success",
-						   row->reload_succeeded));
-}
-
 static void
 print_document(const struct top *t)
 {
-	json_t *rows = json_array(), *document;
+	json_t *document = top_document(&t->figures);
 
-	for (size_t i = 0; i < t->figures.count; i++)
-		json_array_append_new(rows,
-			row_document(&t->figures.rows[t->figures.order[i]]));
-	document = json_pack("{s:s,s:I,s:b,s:o,s:o}", "version",
-		t->figures.version, "pid", (json_int_t)t->figures.pid, "ready",
-		t->figures.ready, "requestsPerSecond",
-		number_or_null(t->figures.rate), "plugins", rows);
 	supctl_print_json(document);
 	json_decref(document);
 }

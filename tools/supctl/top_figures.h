@@ -62,7 +62,7 @@ void top_figures_finish(struct top_figures *f);
 /* Takes an answer. -1 with err: it is malformed; then nothing has changed. */
 int top_figures_take(
 	struct top_figures *f, const json_t *answer, struct error *err);
-/* Numbers from the largest on, texts from the smallest; equal rows stay as they
- * were in the answer. */
+/* Numbers from the largest on, strings from the smallest; equal rows stay as
+ * they were in the answer. */
 void top_figures_sort(
 	struct top_figures *f, enum top_column_id column, bool reversed);

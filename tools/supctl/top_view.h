@@ -3,7 +3,7 @@
 #pragma once
 
 #include "proto/util/buffer.h"
-#include "tools/supctl/top_figures.h"
+#include "tools/supctl/top_columns.h"
 
 #define TOP_WIDTH_MAX 512 /* columns of a line */
 
@@ -16,11 +16,6 @@ struct top_view {
 	bool shows[TOP_COLUMN_COUNT];
 };
 
-/* The column that a user means by a name ("cpu") or a key ('c'); -1: none. */
-int top_column_by_name(const char *name);
-int top_column_by_key(char key);
-/* "id|requests|...", for messages. */
-void top_column_names(struct buffer *out);
 /* Chooses what is shown on lines of that width; 0: everything. */
 void top_view_fit(
 	struct top_view *v, unsigned width, const struct top_figures *f);
@@ -34,6 +29,6 @@ void top_view_title(const struct top_view *v, const struct top_figures *f,
 void top_view_head(const struct top_view *v, struct buffer *out);
 void top_view_row(const struct top_view *v, const struct top_row *row,
 	struct buffer *out);
-/* A line of text from elsewhere, made harmless and cut. */
+/* A line of text from elsewhere, without what a terminal obeys, and cut. */
 void top_view_text(
 	const struct top_view *v, const char *text, struct buffer *out);
