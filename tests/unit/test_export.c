@@ -98,7 +98,7 @@ Test(export, a_span_has_its_ids_in_hex_and_its_times_as_text)
 	tracer_finish(&t);
 }
 
-Test(export, a_method_that_nobody_knows_is_no_name)
+Test(export, an_unknown_method_is_not_in_the_name_of_a_span)
 {
 	struct trace_span span = {
 		.context = {1, 2, 3, TRACE_SAMPLED}, .began_us = 1};

@@ -210,7 +210,7 @@ Test(trace, a_span_that_ends_after_the_export_was_turned_off_is_not_kept)
 	cr_expect_eq(t.records.totals[RECORD_SPANS].made, 0);
 }
 
-Test(trace, a_text_in_a_span_is_cut)
+Test(trace, a_long_string_in_a_span_is_cut)
 {
 	struct trace_span span = {.context = {1, 2, 3, TRACE_SAMPLED}};
 	char long_text[4096];

@@ -1,6 +1,5 @@
-"""dockerfile: reads a Dockerfile into stages of instructions, as far as supd's
-uses the language; what it does not know is an error with its line. Executes
-nothing."""
+"""dockerfile: reads a Dockerfile into stages of instructions. It knows what supd's
+uses of the language; anything else is an error with its line. Executes nothing."""
 import fnmatch
 import json
 import re
@@ -43,7 +42,7 @@ class Stage:
 
 
 def logical_lines(text):
-    """Lines with those that they continue; comments within are left out."""
+    """Lines joined with their continuations, without comments."""
     whole, begin = "", 0
     for number, line in enumerate(text.split("\n"), 1):
         if line.lstrip().startswith("#") or (not whole and not line.strip()):
@@ -67,7 +66,7 @@ def instruction(number, line):
         flags[match[1]] = match[2]
         rest = rest[match.end():]
     if rest.startswith("--") or not rest:
-        raise Problem("line %d: %s needs something else" % (number, name))
+        raise Problem("line %d: %s: unexpected arguments" % (number, name))
     return Instruction(number, name, flags, re.sub(r"\s+", " ", rest))
 
 
