@@ -172,7 +172,7 @@ Test(flight, a_long_request_does_not_delay_another_plugins_reload)
 
 Test(flight, force_ends_them_with_a_notice)
 {
-	struct gateway_run *g = start_fault("", "", NULL);
+	struct gateway_run *g = start_fault("", "", "probation: 100ms");
 	struct client clients[3];
 	struct ctl *c;
 
