@@ -34,6 +34,7 @@ struct ticks {
 	size_t count;
 };
 
+/* Whole lines only: the last one may be half written. */
 static struct ticks
 ticks_read(struct gateway_run *g, const char *plugin)
 {
@@ -43,7 +44,7 @@ ticks_read(struct gateway_run *g, const char *plugin)
 	snprintf(path, sizeof(path), "%s/state/data/%s/ticks", g->dir, plugin);
 	text = files_read(path);
 	rest = text;
-	while (text && (line = strsep(&rest, "\n")) && *line) {
+	while (text && (line = strsep(&rest, "\n")) && rest) {
 		struct tick *tick;
 
 		t.items = memory_resize(

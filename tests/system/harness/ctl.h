@@ -10,7 +10,7 @@
 #include "tests/system/harness/deadline.h"
 #include "tests/system/harness/run.h"
 
-#define CTL_DEADLINE_MS DEADLINE_MS(30000)
+#define CTL_DEADLINE_MS DEADLINE_MS(60000)
 
 struct ctl {
 	pid_t pid;
