@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
 #include "tests/system/harness/files.h"
@@ -193,16 +194,6 @@ begin_writing(const char *path)
 		close(fd);
 	}
 	_exit(0);
-}
-
-/* It comes after 60 reloads in a row, or 5 that each change caused. */
-static void
-await_warning(struct gateway_run *g)
-{
-	struct patience p = patience_for(4 * WATCH_DEADLINE_MS);
-
-	while (!run_log_has(g, 0, "; further ones wait"))
-		cr_assert(patience_lasts(&p), "no warning");
 }
 
 /* A log, for example. It is reloaded though it never rests, and after a while
