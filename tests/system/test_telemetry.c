@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/collector.h"
 #include "tests/system/harness/ctl.h"
