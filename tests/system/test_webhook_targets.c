@@ -21,6 +21,7 @@
 #include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "tests/system/harness/ctl.h"
+#include "tests/system/harness/deadline.h"
 #include "tests/system/harness/files.h"
 #include "tests/system/harness/http.h"
 #include "tests/system/harness/run.h"
@@ -624,6 +625,24 @@ Test(webhook_targets, the_queue_outlives_supd)
 	end(g, &r);
 }
 
+/* Until the worker knows that the receiver has all that it sent: if it is
+ * killed before, that is sent again. */
+static void
+await_nothing_waits(struct gateway_run *g)
+{
+	struct patience p = patience_for(RUN_DEADLINE_MS);
+	long waiting;
+
+	do {
+		struct ctl *c = ctl_expect(
+			g, 0, "call", "method", "webhook.status", NULL);
+
+		waiting = ctl_number(c, "targets.ci.waiting");
+		ctl_destroy(c);
+		cr_assert(patience_lasts(&p), "%ld still wait", waiting);
+	} while (waiting);
+}
+
 Test(webhook_targets, a_revert_sends_on)
 {
 	struct gateway_run *g = run_create();
@@ -640,6 +659,7 @@ Test(webhook_targets, a_revert_sends_on)
 	ctl_destroy(ctl_expect(g, 0, "reload", "webhook", NULL));
 	emit(g, 1);
 	json_decref(receiver_await(&r, 2));
+	await_nothing_waits(g);
 	pid = (pid_t)ctl_status_number(g, "webhook", "pid");
 	run_announce(g, "webhook");
 	cr_assert(!kill(pid, SIGKILL));
