@@ -13,7 +13,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "proto/util/clock.h"
 #include "proto/util/memory.h"
 #include "proto/util/paths.h"
 #include "supervisor/channel/channel.h"
@@ -21,7 +20,6 @@
 #include "supervisor/control/page.h"
 #include "supervisor/control/slices.h"
 #include "supervisor/event/events.h"
-#include "supervisor/gateway/news.h"
 #include "supervisor/ops/history.h"
 #include "supervisor/ops/notify.h"
 #include "supervisor/schedule/schedule.h"
@@ -30,12 +28,6 @@
 #include "supervisor/telemetry/telemetry.h"
 #include "supervisor/watch/watch.h"
 
-/* What is left of stop_timeout for the workers, whatever hooks take of it. */
-#define STOP_LEAST_MS 2000
-/* Slack on top of the longest stop_timeout before a stop is cut short. */
-#define STOP_SLACK_S 2.0
-/* The longest that the store of messages takes after that. */
-#define STOP_MESSAGES_MS 1500
 /* The name of the control socket, if the service manager opened it. */
 #define CONTROL_SOCKET "control"
 
@@ -95,115 +87,13 @@ supervisor_set_log(const struct supervisor *s, const struct config *config)
 					 : (enum log_level)config->log.level);
 }
 
-/* ---- stop ---- */
-
-static void
-end_when_done(struct supervisor *s)
-{
-	if (s->workers_gone && s->doors_drained)
-		ev_break(s->loop, EVBREAK_ALL);
-}
-
-static void
-on_messages_kept(void *user)
-{
-	struct supervisor *s = user;
-
-	s->workers_gone = true;
-	end_when_done(s);
-}
-
-static void
-on_stopped(struct gateway *g, void *user)
-{
-	channels_stop(g->channels, STOP_MESSAGES_MS, on_messages_kept, user);
-}
-
-static void
-on_drained(void *user)
-{
-	struct supervisor *s = user;
-
-	s->doors_drained = true;
-	end_when_done(s);
-}
-
-/* Requests in flight went on while hooks were awaited, so the time of these
- * counts. */
-static uint64_t
-stop_ms_left(const struct supervisor *s)
-{
-	uint64_t limit = s->config->defaults.stop_timeout_ms;
-	uint64_t used = clock_ms() - s->hooks_from_ms;
-	uint64_t least = limit < STOP_LEAST_MS ? limit : STOP_LEAST_MS;
-
-	return used + least < limit ? limit - used : least;
-}
-
-static void
-guard_stop(struct supervisor *s, double seconds)
-{
-	ev_timer_stop(s->loop, &s->stop_guard);
-	ev_timer_set(&s->stop_guard, seconds + STOP_SLACK_S, 0);
-	ev_timer_start(s->loop, &s->stop_guard);
-}
-
-static void
-on_hooks_done(void *user)
-{
-	struct supervisor *s = user;
-	uint64_t left_ms = stop_ms_left(s);
-
-	guard_stop(s, (double)left_ms / 1e3);
-	roster_stop(&s->gateway, left_ms);
-}
-
-static void
-on_last_call_over(void *user)
-{
-	struct supervisor *s = user;
-
-	http_server_drain(s->http, on_drained, s);
-	s->hooks_from_ms = clock_ms();
-	events_await_stopping(s->gateway.events,
-		s->config->defaults.stop_timeout_ms, on_hooks_done, s);
-}
-
-static void
-stop_is_overdue(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	(void)timer, (void)events;
-	log_warn("shutdown timed out; killing the remaining workers");
-	ev_break(loop, EVBREAK_ALL);
-}
-
-static void
-stop(struct supervisor *s, const char *why)
-{
-	if (s->stopping) {
-		log_warn("%s again: stopping now", why);
-		ev_break(s->loop, EVBREAK_ALL);
-		return;
-	}
-	s->stopping = true;
-	log_info("stopping: %s", why);
-	news_gateway(&s->gateway, "gateway.stopping",
-		json_pack("{s:s}", "reason", why));
-	notify_stopping();
-	notify_status("stopping");
-	ev_init(&s->stop_guard, stop_is_overdue);
-	guard_stop(s,
-		s->config->defaults.stop_timeout_ms / 1e3 + HTTP_LAST_CALL_S);
-	http_server_last_call(s->http, on_last_call_over, s);
-}
+/* ---- signals ---- */
 
 static void
 on_shutdown(void *user)
 {
-	stop(user, "shutdown requested");
+	supervisor_stop(user, "shutdown requested");
 }
-
-/* ---- signals ---- */
 
 static void
 reopen_logs(struct supervisor *s)
@@ -235,7 +125,7 @@ on_signal(struct ev_loop *loop, ev_signal *signal, int events)
 		log_warn("USR2 (upgrade) is not supported yet");
 		break;
 	default:
-		stop(s, strsignal(signal->signum));
+		supervisor_stop(s, strsignal(signal->signum));
 	}
 }
 
@@ -359,7 +249,7 @@ open_gateway(struct supervisor *s, struct error *err)
 	events_create(&s->gateway);
 	free(worker_program);
 	s->gateway.user = s;
-	s->gateway.on_stopped = on_stopped;
+	s->gateway.on_stopped = supervisor_on_stopped;
 	s->gateway.on_call = commands_worker_call;
 	channels_create(&s->gateway);
 	schedules_create(&s->gateway);

@@ -49,6 +49,13 @@ struct supervisor {
 void supervisor_set_log(
 	const struct supervisor *s, const struct config *config);
 
+/* ---- supervisor_stop.c ---- */
+/* Begins the end of supd; the loop ends when it is over, or at the second call.
+ * why: for the log. */
+void supervisor_stop(struct supervisor *s, const char *why);
+/* For gateway.on_stopped; user: struct supervisor. */
+void supervisor_on_stopped(struct gateway *g, void *user);
+
 /* ---- supervisor_ready.c ---- */
 /* From now on checks after each change whether supd is ready, and notifies the
  * service manager. */

@@ -183,9 +183,9 @@ static const struct schema_row plugin_limits_rows[] = {
 		       "503."},
 	{ROW(plugin_limits, max_in_flight), .type = SCHEMA_COUNT, .min = 1,
 		.max = 65536, .fallback = "1024",
-		.doc = "Requests that a worker has at the same "
-		       "time, not counting those that wait for "
-		       "their clients; further ones are held."},
+		.doc = "Requests that a worker handles at the same "
+		       "time, except those waiting for a slow client; "
+		       "further ones are held."},
 	{ROW(plugin_limits, max_websockets), .type = SCHEMA_COUNT,
 		.max = 1000000, .fallback = "10000",
 		.doc = "WebSocket connections of a plugin at "
@@ -230,9 +230,9 @@ static const struct schema_row reload_rows[] = {
 		       "plugins with `watch`."},
 	{ROW_OF(config, reload, debounce, debounce_ms), .type = SCHEMA_DURATION,
 		.min = 10 * MS, .max = HOUR, .fallback = "500ms",
-		.doc = "Time without further changes before a reload "
-		       "by `watch`; at most ten times as long for "
-		       "files that keep changing."},
+		.doc = "Time without further changes before `watch` "
+		       "reloads; if files keep changing, it reloads after ten "
+		       "times as long."},
 	{0},
 };
 static const struct schema_table reload_table = {

@@ -8,8 +8,9 @@
 
 #include "proto/util/list.h"
 
-/* Past it, no call begins. While calls wait the loop does not sleep, so a short
- * slice costs them nothing, and a request to a worker waits for three. */
+/* Past it, no call begins. A short slice costs calls nothing, because the loop
+ * does not sleep while they wait; a request to a worker takes three turns, so
+ * it is delayed by up to three slices. */
 #define API_TURN_US 500
 
 struct http_server;

@@ -9,8 +9,8 @@
  * such program, starting it reports that. */
 char *helper_program(
 	const char *worker_program, const char *name, const char *build_dir);
-/* As child_start(), with a socket as the stdout of the process. Returns supd's
- * end of it, which the caller closes, or -1. */
+/* Like child_start(), but stdout of the process is a socket. Returns supd's end
+ * of the socket, which the caller closes, or -1. */
 int helper_start(struct child *c, struct children *all,
 	const struct child_start *start, const struct child_ops *ops,
 	struct error *err);

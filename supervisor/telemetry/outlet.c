@@ -1,7 +1,7 @@
 /* outlet: the process supd-export and the socket to it. It is started when
- * there is an endpoint, and again whenever it ends, after growing pauses.
- * Records that it had are lost then, and counted; those that wait in supd go to
- * the next. */
+ * there is an endpoint, and again whenever it ends, after growing pauses. The
+ * records it held are lost then, and counted; records that still wait in supd
+ * go to the next process. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>

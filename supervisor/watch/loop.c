@@ -1,9 +1,9 @@
-/* loop: ends circles of reloads: a plugin that writes into its own package when
- * it starts, two that write into each other's, a build that changes what it is
- * built from. A reload causes a change if the file's times are within the
- * reload; it may have caused one that comes right after it. After some reloads
- * that caused each other, the next ones wait, and then no more are made. A
- * change at any other time is a user's, and acts at once. */
+/* loop: stops reload loops: a plugin that writes into its own package when it
+ * starts, two that write into each other's, a build that changes its sources.
+ * A change counts as caused by a reload if the file's times lie within that
+ * reload, and possibly if it comes right after it. After several reloads that
+ * caused each other, further ones are delayed, and finally not made. A change
+ * at any other time is the user's and is acted on at once. */
 #include <time.h>
 
 #include "proto/util/clock.h"

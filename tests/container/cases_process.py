@@ -81,16 +81,23 @@ def in_flight(c, name):
     until("a request in flight", lambda: c.plugin(name)["inFlight"] > 0)
 
 
+def stop_under(c, path):
+    """Stops the container while a request to the plugin `fault` is in flight;
+    (the request's answer, seconds that the stop took)."""
+    c.ready()
+    request = Request(c, path)
+    in_flight(c, "fault")
+    status, took = c.stop()
+    request.join()
+    expect(status == 0, "exit status %d", status)
+    return request.answer, took
+
+
 @case
 def a_stop_answers_what_is_in_flight(bed):
     with bed.with_fault() as c:
-        c.ready()
-        request = Request(c, "/fault/slow?1500")
-        in_flight(c, "fault")
-        status, took = c.stop()
-        request.join()
-        expect(status == 0, "exit status %d", status)
-        expect(request.answer[0] == 200, "%s", request.answer)
+        answer, took = stop_under(c, "/fault/slow?1500")
+        expect(answer[0] == 200, "%s", answer)
         expect(c.count("shutdown timed out") == 0)
         print("# stopped in %.1f s with a request of 1.5 s" % took)
 
@@ -98,13 +105,8 @@ def a_stop_answers_what_is_in_flight(bed):
 @case
 def a_stop_does_not_wait_for_ever(bed):
     with bed.with_fault("settings: {mode: ignore_term}") as c:
-        c.ready()
-        request = Request(c, "/fault/hang?3600000")
-        in_flight(c, "fault")
-        status, took = c.stop()
-        request.join()
-        expect(status == 0, "exit status %d", status)
-        expect(request.answer[0] in (502, 503, 504), "%s", request.answer)
+        answer, took = stop_under(c, "/fault/hang?3600000")
+        expect(answer[0] in (502, 503, 504), "%s", answer)
         print("# stopped in %.1f s with a worker that hangs" % took)
 
 
@@ -114,12 +116,7 @@ def hooks_of_a_stop_use_the_time_of_the_stop(bed):
     c.configure(FAULT % "settings: {mode: ignore_term}}, it: {use: hooks, "
                 "settings: {event: gateway.stopping, sleep: 60000}")
     with c:
-        c.ready()
-        request = Request(c, "/fault/hang?3600000")
-        in_flight(c, "fault")
-        status, took = c.stop()
-        request.join()
-        expect(status == 0, "exit status %d", status)
+        _, took = stop_under(c, "/fault/hang?3600000")
         expect(c.count("have not handled gateway.stopping in time") == 1)
         expect(took <= 10, "%.1f s", took)
         print("# stopped in %.1f s with a hook and a worker that hang" % took)

@@ -186,10 +186,7 @@ Test(watch, a_hidden_file_counts_where_it_is_named)
 	char *secret = memory_format("%s/.secret", g->dir);
 
 	files_write(secret, "one");
-	run_plugin(g, "c",
-		"use: a, mount: /c, namespace: c, settings: {token: "
-		"'${file:%s}'}",
-		secret);
+	watch_add_token(g, secret);
 	watch_start(g);
 	expect_noticed(g, "c", secret);
 	free(secret);

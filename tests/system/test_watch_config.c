@@ -32,10 +32,7 @@ Test(watch_config, a_configuration_that_changes_is_applied)
 	long at;
 
 	files_write(secret, "one");
-	run_plugin(g, "c",
-		"use: a, mount: /c, namespace: c, settings: {token: "
-		"'${file:%s}'}",
-		secret);
+	watch_add_token(g, secret);
 	watch_start(g);
 	g->may_grow = true;
 	run_plugin(g, "d", "use: a, mount: /d, namespace: d");
@@ -77,10 +74,7 @@ Test(watch_config, a_missing_file_of_a_refused_configuration_is_watched_for)
 	g->may_grow = true;
 	run_announce(g, "supd.yaml");
 	run_announce(g, "configuration");
-	run_plugin(g, "c",
-		"use: a, mount: /c, namespace: c, settings: {token: "
-		"'${file:%s}'}",
-		secret);
+	watch_add_token(g, secret);
 	run_write_config(g);
 	run_await_log(g, 0, "configuration not applied");
 	cr_assert_eq(mkdir(folder, 0755), 0);

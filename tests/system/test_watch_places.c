@@ -1,5 +1,5 @@
 /* Where files are watched: with too little of inotify, without permission,
- * through links, on mounts, and where no events come. */
+ * through links, on mounts, and where inotify reports nothing. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <signal.h>

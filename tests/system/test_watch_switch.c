@@ -154,10 +154,7 @@ Test(watch_switch, another_order_keeps_what_was_pending)
 	long at;
 
 	files_write(secret, "one");
-	run_plugin(g, "c",
-		"use: a, mount: /c, namespace: c, settings: {token: "
-		"'${file:%s}'}",
-		secret);
+	watch_add_token(g, secret);
 	watch_start(g);
 	at = watch_generation(g, "a");
 	watch_put(g, "a", "file", "1");

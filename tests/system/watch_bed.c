@@ -39,6 +39,15 @@ watch_prepare(const char *reload)
 	return g;
 }
 
+void
+watch_add_token(struct gateway_run *g, const char *file)
+{
+	run_plugin(g, "c",
+		"use: a, mount: /c, namespace: c, settings: {token: "
+		"'${file:%s}'}",
+		file);
+}
+
 json_t *
 watch_look(struct gateway_run *g, const char *id)
 {

@@ -16,6 +16,8 @@
 void watch_package(struct gateway_run *g, const char *name);
 /* With that line of supd.yaml; not started. */
 struct gateway_run *watch_prepare(const char *reload);
+/* A plugin `c` of the same package, with the content of a file as a setting. */
+void watch_add_token(struct gateway_run *g, const char *file);
 /* Waits until both plugins and the configuration are watched by inotify. */
 void watch_start(struct gateway_run *g);
 
